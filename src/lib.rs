@@ -1,0 +1,3 @@
+//! Dunlin: everything that is Apple Push Notification service (APNs) logic, and nothing else.
+
+pub mod time;
