@@ -1,3 +1,4 @@
 //! Dunlin: everything that is Apple Push Notification service (APNs) logic, and nothing else.
 
 pub mod time;
+pub mod http2;
