@@ -2,3 +2,5 @@
 
 pub mod time;
 pub mod http2;
+pub mod limits;
+pub mod notification;

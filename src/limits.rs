@@ -1,0 +1,99 @@
+//! Every number of Apple's push service, and every bound chosen here, by name, unit and source.
+//!
+//! Sources: Apple, *Sending notification requests to APNs* (SEND), *Handling notification responses
+//! from APNs* (RESP), *Establishing a token-based connection to APNs* (TOKEN), *Sending broadcast
+//! push notification requests to APNs* (BC-SEND), *Viewing the status of push notifications using
+//! Metrics and APNs* (METRICS), and the appendix *Binary Provider API* of the archived *Local and
+//! Remote Notification Programming Guide* (BIN). A number marked **ours** is not Apple's: it bounds
+//! memory where Apple states no bound.
+
+use core::time::Duration;
+
+/// Longest device token, in bytes (hex doubles it). BIN, item 1: "up to 100 bytes".
+///
+/// SEND only says "don't make assumptions about device token size", so this is the one bound that
+/// Apple ever printed; tokens of up to 80 bytes have been seen in the field.
+pub const DEVICE_TOKEN_MAX_BYTES: usize = 100;
+
+/// Largest payload of every push type but VoIP, in UTF-8 bytes. SEND: "4 KB (4096 bytes)".
+pub const PAYLOAD_MAX_BYTES: usize = 4_096;
+
+/// Largest VoIP payload, in UTF-8 bytes. SEND: "5 KB (5120 bytes)".
+pub const VOIP_PAYLOAD_MAX_BYTES: usize = 5_120;
+
+/// Largest payload of a broadcast to a channel, in UTF-8 bytes. BC-SEND.
+pub const BROADCAST_PAYLOAD_MAX_BYTES: usize = 5_120;
+
+/// Deepest nesting of arrays and objects in a payload. **Ours**: what `serde_json` will read into a
+/// tree, so that whatever passes here can be parsed again by anything behind it.
+pub const PAYLOAD_MAX_DEPTH: usize = 127;
+
+/// Longest `apns-collapse-id`, in bytes. SEND.
+pub const COLLAPSE_ID_MAX_BYTES: usize = 64;
+
+/// Longest topic, in bytes. **Ours**: Apple states no length; a bundle identifier with a suffix
+/// stays far below.
+pub const TOPIC_MAX_BYTES: usize = 255;
+
+/// Latest `apns-expiration`, in seconds since 1970. **Ours**, from BIN, item 4: four bytes. Apple
+/// gives none for HTTP/2; the bound catches milliseconds that were passed for seconds.
+pub const EXPIRATION_MAX_SECS: u64 = 0xffff_ffff;
+
+/// Longest time APNs stores a notification. METRICS: "30 days, whichever comes first".
+pub const STORAGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Length of a key identifier (`kid`), in characters. TOKEN.
+pub const KEY_ID_CHARS: usize = 10;
+
+/// Length of a team identifier (`iss`), in characters. TOKEN.
+pub const TEAM_ID_CHARS: usize = 10;
+
+/// Least age of a provider token before another may be made. TOKEN: "no more than once every 20
+/// minutes"; sooner is answered 429 `TooManyProviderTokenUpdates`.
+pub const PROVIDER_TOKEN_MIN_AGE: Duration = Duration::from_secs(20 * 60);
+
+/// Age at which a provider token is renewed. **Ours**: the middle of Apple's window, so that a
+/// fleet has 20 minutes to agree on the next one.
+pub const PROVIDER_TOKEN_RENEW_AGE: Duration = Duration::from_secs(40 * 60);
+
+/// Age at which APNs refuses a provider token with 403 `ExpiredProviderToken`. TOKEN: "no less than
+/// once every 60 minutes".
+pub const PROVIDER_TOKEN_MAX_AGE: Duration = Duration::from_secs(60 * 60);
+
+/// How far in the future `iat` may lie before the clock is taken to have been set back. **Ours**.
+pub const PROVIDER_TOKEN_MAX_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// Longest provider token that is read back from a store, in bytes. **Ours**: the tokens made here
+/// take about 190.
+pub const PROVIDER_TOKEN_MAX_BYTES: usize = 1_024;
+
+/// Longest private key file that is looked at, in bytes. **Ours**: Apple's `.p8` files take 257.
+pub const PRIVATE_KEY_FILE_MAX_BYTES: usize = 8_192;
+
+/// Most bytes of a response body that are kept; the rest is dropped. **Ours**: the JSON that RESP
+/// describes takes less than 100.
+pub const RESPONSE_BODY_MAX_BYTES: usize = 2_048;
+
+/// Most bytes kept of a reason that is not in the table, or of a body that is not JSON. **Ours**.
+pub const REASON_MAX_BYTES: usize = 128;
+
+/// Most bytes kept of `apns-unique-id`. **Ours**: Apple sends a UUID of 36.
+pub const UNIQUE_ID_MAX_BYTES: usize = 64;
+
+/// Wait before a request answered with a 5xx is sent again. RESP: "after 15 minutes", with back-off.
+pub const SERVER_ERROR_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// Idle time after which a PING keeps a connection. SEND: "after an hour of inactivity".
+pub const IDLE_BEFORE_PING: Duration = Duration::from_secs(60 * 60);
+
+/// Port of the provider API. SEND.
+pub const PROVIDER_PORT: u16 = 443;
+
+/// Other port of the provider API, for networks that let no other HTTPS out. SEND.
+pub const PROVIDER_ALTERNATE_PORT: u16 = 2197;
+
+/// Host of the provider API for apps from the App Store, TestFlight and ad hoc builds. SEND.
+pub const PRODUCTION_HOST: &str = "api.push.apple.com";
+
+/// Host of the provider API for development builds. SEND.
+pub const DEVELOPMENT_HOST: &str = "api.sandbox.push.apple.com";

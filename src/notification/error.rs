@@ -1,0 +1,151 @@
+//! Why a value or a notification was refused, for people and for programs.
+//!
+//! The rule identifiers are part of the public interface: they become the `type` of a problem
+//! document (RFC 9457), so one that has been published keeps its meaning.
+
+use core::fmt;
+use std::borrow::Cow;
+
+/// A notification that was refused before anything was sent. The caller is at fault.
+///
+/// Printed as ``payload: expected at most 4096 bytes, got 4097 bytes (payload-too-large)``. Never
+/// holds a device token or a part of a payload: at most one character of either and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidNotification {
+    field: Cow<'static, str>,
+    rule: &'static str,
+    expected: Cow<'static, str>,
+    got: String,
+}
+
+impl InvalidNotification {
+    pub(crate) fn new(
+        field: &'static str,
+        rule: &'static str,
+        expected: impl Into<Cow<'static, str>>,
+        got: impl Into<String>,
+    ) -> Self {
+        let (expected, got) = (expected.into(), got.into());
+        Self {
+            field: Cow::Borrowed(field),
+            rule,
+            expected,
+            got,
+        }
+    }
+
+    /// The same error at another place, for a caller that knows where the value stood, such as
+    /// `to.tokens[3]` where the default is `token`.
+    #[must_use]
+    pub fn at(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.field = field.into();
+        self
+    }
+
+    /// The field at fault as a path in the request's JSON, such as `payload` or `push_type`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// The rule broken, one of those in [`rule`].
+    pub const fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// What would have been right, to follow the word "expected".
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
+    /// What came instead, to follow the word "got"; redacted where the value is private.
+    pub fn got(&self) -> &str {
+        &self.got
+    }
+}
+
+impl fmt::Display for InvalidNotification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            rule,
+            expected,
+            got,
+        } = self;
+        write!(f, "{field}: expected {expected}, got {got} ({rule})")
+    }
+}
+
+impl core::error::Error for InvalidNotification {}
+
+/// One character and where it stands, for the "got" of a value that must not be printed whole.
+pub(super) fn character_at(character: char, offset: usize) -> String {
+    format!("{character:?} at byte {offset}")
+}
+
+/// Writes the constants, and the list that [`rule::ALL`] is.
+macro_rules! rules {
+    ($($name:ident = $id:literal, $meaning:literal;)*) => {
+        /// The rules a notification can break: stable identifiers in kebab case.
+        pub mod rule {
+            $(#[doc = $meaning] pub const $name: &str = $id;)*
+
+            /// Every rule, with one sentence on what it asks.
+            pub const ALL: &[(&str, &str)] = &[$(($id, $meaning)),*];
+        }
+    };
+}
+
+rules! {
+    TOKEN_EMPTY = "token-empty", "A device token has at least one byte.";
+    TOKEN_TOO_LONG = "token-too-long", "A device token has at most 100 bytes.";
+    TOKEN_NOT_HEX = "token-not-hex", "A device token is written in hexadecimal digits.";
+    TOKEN_ODD_DIGITS = "token-odd-digits", "A device token has two hexadecimal digits a byte.";
+    TOKEN_ABBREVIATED = "token-abbreviated", "A device token is given whole, not as iOS describes data.";
+    TOPIC_EMPTY = "topic-empty", "A topic is the app's bundle identifier, perhaps with a suffix.";
+    TOPIC_TOO_LONG = "topic-too-long", "A topic has at most 255 bytes.";
+    TOPIC_CHARACTER = "topic-character", "A topic has letters, digits, dots, hyphens and underscores.";
+    TOPIC_SUFFIX = "topic-suffix", "A topic ends as its push type asks.";
+    PUSH_TYPE_UNKNOWN = "push-type-unknown", "A push type is one of Apple's eleven, in lower case.";
+    PRIORITY_UNKNOWN = "priority-unknown", "A priority is 10, 5 or 1.";
+    PRIORITY_NOT_ALLOWED = "priority-not-allowed", "A background push never has priority 10.";
+    EXPIRATION_RANGE = "expiration-range", "An expiration is in seconds since 1970, below 2^32.";
+    COLLAPSE_ID_EMPTY = "collapse-id-empty", "A collapse identifier has at least one character.";
+    COLLAPSE_ID_TOO_LONG = "collapse-id-too-long", "A collapse identifier has at most 64 bytes.";
+    COLLAPSE_ID_CHARACTER = "collapse-id-character", "A collapse identifier is printable ASCII, with no blank at either end.";
+    ID_MALFORMED = "id-malformed", "A notification's identifier is a UUID of the form 8-4-4-4-12.";
+    PAYLOAD_EMPTY = "payload-empty", "A payload has at least the two bytes of an empty JSON object.";
+    PAYLOAD_TOO_LARGE = "payload-too-large", "A payload has at most 4096 bytes, or 5120 for voip.";
+    PAYLOAD_NOT_JSON = "payload-not-json", "A payload is valid JSON in UTF-8.";
+    PAYLOAD_NOT_OBJECT = "payload-not-object", "A payload is one JSON object.";
+    PAYLOAD_TOO_DEEP = "payload-too-deep", "A payload nests at most 127 arrays and objects.";
+    APS_NOT_OBJECT = "aps-not-object", "The payload's key aps, where present, is an object.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_identifiers_are_unique_and_kebab_case() {
+        let mut ids: Vec<_> = rule::ALL.iter().map(|(id, _)| *id).collect();
+        assert!(
+            ids.iter()
+                .all(|id| id.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        );
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), rule::ALL.len());
+    }
+
+    #[test]
+    fn an_error_reads_as_a_sentence_and_can_be_moved() {
+        let error = InvalidNotification::new("token", rule::TOKEN_EMPTY, "1 to 100 bytes", "none");
+        assert_eq!(
+            error.to_string(),
+            "token: expected 1 to 100 bytes, got none (token-empty)"
+        );
+        let moved = error.at(format!("to.tokens[{}]", 3));
+        assert_eq!(moved.field(), "to.tokens[3]");
+        assert_eq!(moved.rule(), "token-empty");
+    }
+}
