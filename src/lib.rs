@@ -4,3 +4,4 @@ pub mod time;
 pub mod http2;
 pub mod limits;
 pub mod notification;
+pub mod auth;

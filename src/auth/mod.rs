@@ -1,0 +1,27 @@
+//! A private key from Apple turned into the provider token that every request carries, and the rule
+//! for when to make the next one.
+//!
+//! Source: Apple, *Establishing a token-based connection to APNs*; RFC 7519 (JWT), RFC 7518,
+//! section 3.4 (ES256), RFC 6979 (a signature needs no randomness).
+//!
+//! Invariants:
+//!
+//! - Keys and tokens are never printed.
+//! - A signature depends on key, message and nothing else: no randomness is asked for, and signing
+//!   twice within one second gives the same token.
+//! - Nothing here reads a clock; the age of a token is judged against the time passed in.
+//!
+//! Left to others: where the key file comes from, and the store through which a fleet shares one
+//! token per key.
+
+mod ids;
+mod key;
+mod renewal;
+mod token;
+#[cfg(test)]
+mod vectors;
+
+pub use ids::{InvalidId, KeyId, TeamId};
+pub use key::{InvalidKey, SigningKey};
+pub use renewal::{Freshness, freshness, may_renew, may_sign_again};
+pub use token::{InvalidProviderToken, ProviderToken};
