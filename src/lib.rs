@@ -5,3 +5,4 @@ pub mod http2;
 pub mod limits;
 pub mod notification;
 pub mod auth;
+pub mod provider;

@@ -1,0 +1,28 @@
+//! A notification turned into an HTTP/2 request, and the answer into exactly one [`Outcome`].
+//!
+//! Source: Apple, *Sending notification requests to APNs* and *Handling notification responses from
+//! APNs*. Knows the headers and the JSON of the provider API, and neither frames nor connections:
+//! requests come out as a list of headers and a body, responses go in as headers and pieces of one.
+//!
+//! ```text
+//! Notification, authority, ProviderToken ──RequestBuffer::fill──> Request {headers, body}
+//! :status, headers, body ──ResponseReader──> Outcome::{Accepted, Rejected, Unanswered}
+//!                                                   └─ Reason ── one table: what to do about it
+//! ```
+//!
+//! Invariants: every notification ends in one of three outcomes; what APNs says that is not known
+//! here is kept and shown; a request's header values are legal by the types they come from.
+//!
+//! Left to others: the delays and deadlines behind [`Retry`], and what is done to a device's record.
+
+mod outcome;
+mod reason;
+mod request;
+mod response;
+#[cfg(test)]
+mod vectors;
+
+pub use outcome::{Outcome, Why};
+pub use reason::{ConnectionAction, Fault, Reason, Retry, TokenAction, Treatment};
+pub use request::{Header, HeaderIndexing, Request, RequestBuffer};
+pub use response::{ResponseReader, read_response};

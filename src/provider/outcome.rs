@@ -1,0 +1,176 @@
+//! The three ends of a notification: [`Outcome`].
+//!
+//! Source: Apple, *Handling notification responses from APNs*; RFC 9113, sections 6.8 and 8.7 (which
+//! requests a server has certainly not acted on).
+
+use super::reason::{Reason, Treatment};
+use crate::notification::ApnsId;
+use crate::time::UnixTime;
+use core::fmt;
+use core::time::Duration;
+
+/// The error code of a stream that was not processed at all. RFC 9113, section 7.
+const REFUSED_STREAM: u32 = 0x7;
+
+/// What became of one notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// APNs took it. Whether it reached the device is not known.
+    Accepted {
+        /// The identifier sent, or the one that APNs made up.
+        apns_id: Option<ApnsId>,
+        /// Key of the delivery log; development environment only. At most 64 bytes.
+        unique_id: Option<Box<str>>,
+    },
+    /// APNs refused it, and said why.
+    Rejected {
+        /// The HTTP status, of any value.
+        status: u16,
+        /// The reason given, if any.
+        reason: Reason,
+        /// Since when the token has been dead: only with status 410, if APNs says so.
+        invalid_since: Option<UnixTime>,
+        /// The wait that APNs asks for in `retry-after`, in whole seconds.
+        retry_after: Option<Duration>,
+        /// The identifier of the notification, if APNs repeats it.
+        apns_id: Option<ApnsId>,
+    },
+    /// No answer: it may or may not have been accepted.
+    Unanswered {
+        /// Whether sending it again cannot make it arrive twice.
+        may_resend: bool,
+        /// How the answer was lost.
+        why: Why,
+    },
+}
+
+impl Outcome {
+    /// The outcome of a notification whose answer was lost; the way it was lost says whether it
+    /// may be sent again.
+    pub const fn unanswered(why: Why) -> Self {
+        Self::Unanswered {
+            may_resend: why.may_resend(),
+            why,
+        }
+    }
+
+    /// What to do about a rejection, from the table of reasons; `None` for the other two.
+    pub fn treatment(&self) -> Option<Treatment> {
+        match self {
+            Self::Rejected { status, reason, .. } => Some(reason.treatment(*status)),
+            Self::Accepted { .. } | Self::Unanswered { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { .. } => f.write_str("accepted"),
+            Self::Rejected { status, reason, .. } => write!(f, "rejected: {status} {reason}"),
+            Self::Unanswered {
+                may_resend: true,
+                why,
+            } => write!(f, "unanswered: {why}"),
+            Self::Unanswered {
+                may_resend: false,
+                why,
+            } => {
+                write!(f, "unanswered: {why}; it may have been accepted")
+            }
+        }
+    }
+}
+
+/// How an answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// Nothing of it left this process.
+    NotSent,
+    /// The peer said it has not looked at it: a stream above the last one of a GOAWAY, or, of the
+    /// binary gateway, whatever followed the notification named in an error response.
+    NotProcessed,
+    /// The peer reset the stream with this error code of HTTP/2.
+    StreamReset(u32),
+    /// The connection ended without a word on this notification.
+    ConnectionLost,
+    /// The deadline passed.
+    TimedOut,
+    /// The connection broke the rules of the protocol, or the answer had no usable status.
+    Unreadable,
+}
+
+impl Why {
+    /// Whether the peer certainly has not acted on the notification.
+    pub const fn may_resend(self) -> bool {
+        match self {
+            Self::NotSent | Self::NotProcessed | Self::StreamReset(REFUSED_STREAM) => true,
+            Self::StreamReset(_) | Self::ConnectionLost | Self::TimedOut | Self::Unreadable => {
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent => f.write_str("not sent"),
+            Self::NotProcessed => f.write_str("not processed by the peer"),
+            Self::StreamReset(code) => write!(f, "stream reset by the peer with code {code:#x}"),
+            Self::ConnectionLost => f.write_str("connection lost"),
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Unreadable => f.write_str("answer not readable"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_certainly_not_processed_may_be_sent_again() {
+        let safe = [Why::NotSent, Why::NotProcessed, Why::StreamReset(7)];
+        let unsafe_ = [
+            Why::StreamReset(0),
+            Why::StreamReset(8),
+            Why::ConnectionLost,
+            Why::TimedOut,
+            Why::Unreadable,
+        ];
+        for (whys, expected) in [(safe.as_slice(), true), (unsafe_.as_slice(), false)] {
+            for why in whys {
+                assert_eq!(
+                    Outcome::unanswered(*why),
+                    Outcome::Unanswered {
+                        may_resend: expected,
+                        why: *why
+                    }
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn outcomes_read_as_sentences() {
+        let lost = Outcome::unanswered(Why::ConnectionLost).to_string();
+        assert_eq!(
+            lost,
+            "unanswered: connection lost; it may have been accepted"
+        );
+        assert_eq!(
+            Outcome::unanswered(Why::NotSent).to_string(),
+            "unanswered: not sent"
+        );
+        assert_eq!(
+            Outcome::Accepted {
+                apns_id: None,
+                unique_id: None
+            }
+            .treatment(),
+            None
+        );
+    }
+}
