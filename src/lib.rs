@@ -6,3 +6,7 @@ pub mod limits;
 pub mod notification;
 pub mod auth;
 pub mod provider;
+pub mod environment;
+pub mod config;
+pub mod registry;
+pub mod api;

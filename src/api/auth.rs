@@ -1,0 +1,133 @@
+//! Who is calling: a bearer key against the hashes in the configuration (RFC 6750, section 2.1).
+
+use sha2::{Digest, Sha256};
+
+use super::Problem;
+use crate::config::{ApiKey, Scope, Settings};
+use crate::notification::Topic;
+
+/// Longest API key that is looked at, in bytes.
+const KEY_MAX_BYTES: usize = 512;
+
+/// A caller who has shown a known key.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a>(&'a ApiKey);
+
+/// Finds the caller by the value of `Authorization`.
+///
+/// # Errors
+/// 401 if it is missing, is no bearer key, or is one nobody knows.
+pub fn authenticate<'a>(
+    settings: &'a Settings,
+    authorization: Option<&[u8]>,
+) -> Result<Caller<'a>, Problem> {
+    let value = authorization.ok_or_else(|| Problem::unauthorized("none"))?;
+    let key = bearer(value).ok_or_else(|| Problem::unauthorized("another form"))?;
+    let hash: [u8; 32] = Sha256::digest(key).into();
+    settings
+        .api_key(&hash)
+        .map(Caller)
+        .ok_or_else(|| Problem::unauthorized("an unknown key"))
+}
+
+/// The scheme is case-insensitive (RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = value.split_at_checked("Bearer ".len())?;
+    let key = key.trim_ascii();
+    let fits = (1..=KEY_MAX_BYTES).contains(&key.len());
+    (scheme.eq_ignore_ascii_case(b"Bearer ") && fits).then_some(key)
+}
+
+impl Caller<'_> {
+    /// Checks that the caller may do this kind of thing.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require(self, scope: Scope) -> Result<(), Problem> {
+        if self.0.allows(scope) {
+            return Ok(());
+        }
+        Err(Problem::scope_missing(match scope {
+            Scope::Send => "send",
+            Scope::Devices => "devices",
+            Scope::Admin => "admin",
+        }))
+    }
+
+    /// Checks that the caller may do it for this topic.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn require_topic(self, topic: &Topic) -> Result<(), Problem> {
+        if self.0.covers(topic) {
+            Ok(())
+        } else {
+            Err(Problem::topic_not_allowed())
+        }
+    }
+
+    /// Whether the caller may do it for this topic.
+    pub fn covers(self, topic: &Topic) -> bool {
+        self.0.covers(topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        let hash = hex::encode(Sha256::digest(b"secret"));
+        let text = format!(
+            "[[api_keys]]\nname = \"a\"\nsha256 = \"{hash}\"\nscopes = [\"send\"]\n\
+             topics = [\"com.example.app\"]"
+        );
+        Settings::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn only_a_known_key_gets_in() {
+        let settings = settings();
+        assert!(authenticate(&settings, Some(b"Bearer secret")).is_ok());
+        assert!(authenticate(&settings, Some(b"bearer  secret ")).is_ok());
+        for wrong in [
+            &b"Bearer secre"[..],
+            b"Bearer ",
+            b"Basic secret",
+            b"secret",
+            b"",
+        ] {
+            assert_eq!(
+                authenticate(&settings, Some(wrong)).unwrap_err().status(),
+                401
+            );
+        }
+        assert_eq!(authenticate(&settings, None).unwrap_err().status(), 401);
+        let long = [&b"Bearer "[..], &[b'x'; 513]].concat();
+        assert_eq!(
+            authenticate(&settings, Some(&long)).unwrap_err().status(),
+            401
+        );
+    }
+
+    #[test]
+    fn scope_and_topic_are_required() {
+        let settings = settings();
+        let caller = authenticate(&settings, Some(b"Bearer secret")).unwrap();
+        assert!(caller.require(Scope::Send).is_ok());
+        assert_eq!(
+            caller.require(Scope::Devices).unwrap_err().rule(),
+            "scope-missing"
+        );
+        assert!(
+            caller
+                .require_topic(&Topic::parse("com.example.app.voip").unwrap())
+                .is_ok()
+        );
+        let other = Topic::parse("org.other").unwrap();
+        assert_eq!(
+            caller.require_topic(&other).unwrap_err().rule(),
+            "topic-not-allowed"
+        );
+    }
+}

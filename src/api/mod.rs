@@ -1,0 +1,50 @@
+//! The HTTP interface, version 1: requests in, replies and problem documents out.
+//!
+//! ```text
+//!   method, path ──► Route          (or a 404 / 405 problem)
+//!   Authorization ─► Caller         (or 401 / 403)
+//!   body ──────────► PushRequest, Registration (or 400 with the path of the field)
+//!   results ───────► Reply
+//! ```
+//!
+//! Nothing here does anything: which store is asked and how a push is delivered is the caller's.
+
+mod auth;
+mod body;
+mod device;
+mod problem;
+mod push;
+mod route;
+
+pub use auth::{Caller, authenticate};
+pub use device::{device_reply, parse_registration, parse_topic_query};
+pub use problem::Problem;
+pub use push::{PushRequest, PushResult, Recipients, push_reply};
+pub use route::Route;
+
+/// A reply: a status, what the body is, and the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Of the body; also tells a problem from an answer.
+    pub content_type: &'static str,
+    /// Headers beside it, lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// Bytes.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A JSON body.
+    pub fn json(status: u16, body: &impl serde::Serialize) -> Self {
+        // Our reply types hold strings, numbers and lists of them: they always serialise.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self {
+            status,
+            content_type: "application/json",
+            headers: Vec::new(),
+            body,
+        }
+    }
+}

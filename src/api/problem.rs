@@ -1,0 +1,247 @@
+//! Everything that can go wrong for a caller, as a problem document (RFC 9457).
+//!
+//! ```json
+//! {"type": "urn:dunlin:payload-too-large", "title": "Invalid request", "status": 400,
+//!  "detail": "payload: expected at most 4096 bytes, got 5008 bytes",
+//!  "field": "payload", "expected": "at most 4096 bytes", "got": "5008 bytes"}
+//! ```
+//!
+//! `type` names the rule that was broken; it is what a program should look at. `field` is the path
+//! in the JSON body, where there is one.
+
+use serde::Serialize;
+
+use super::Reply;
+use crate::notification::InvalidNotification;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parts {
+    status: u16,
+    rule: String,
+    title: &'static str,
+    detail: String,
+    field: Option<Field>,
+    headers: Vec<(&'static str, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Field {
+    field: String,
+    expected: String,
+    got: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    field: &'a Option<Field>,
+}
+
+impl Problem {
+    fn new(status: u16, rule: &str, title: &'static str, detail: impl Into<String>) -> Self {
+        let (rule, detail) = (rule.to_owned(), detail.into());
+        let headers = Vec::new();
+        Self(Box::new(Parts {
+            status,
+            rule,
+            title,
+            detail,
+            field: None,
+            headers,
+        }))
+    }
+
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.headers.push((name, value.into()));
+        self
+    }
+
+    /// 404: the path is none of ours.
+    pub fn not_found() -> Self {
+        Self::new(404, "no-such-call", "Not found", "there is no such call")
+    }
+
+    /// 405, with what the path takes.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("expected {allow}");
+        Self::new(405, "method-not-allowed", "Method not allowed", detail).header("allow", allow)
+    }
+
+    /// 401: no API key, or one nobody knows.
+    pub fn unauthorized(got: &str) -> Self {
+        let detail = format!("expected Authorization: Bearer with an API key, got {got}");
+        Self::new(401, "unauthorized", "Unauthorized", detail)
+            .header("www-authenticate", "Bearer realm=\"dunlin\"")
+    }
+
+    /// 403: the API key does not have the scope.
+    pub fn scope_missing(scope: &str) -> Self {
+        let detail = format!("this API key does not have the scope {scope}");
+        Self::new(403, "scope-missing", "Forbidden", detail)
+    }
+
+    /// 403: the API key is bound to other topics.
+    pub fn topic_not_allowed() -> Self {
+        Self::new(
+            403,
+            "topic-not-allowed",
+            "Forbidden",
+            "this API key is bound to other topics",
+        )
+    }
+
+    /// 400: a value broke a rule.
+    pub fn invalid(error: &InvalidNotification) -> Self {
+        Self::field(error.rule(), error.field(), error.expected(), error.got())
+    }
+
+    /// 400: a field broke a rule.
+    pub fn field(
+        rule: &str,
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
+        let field = Field {
+            field: field.into(),
+            expected: expected.into(),
+            got: got.into(),
+        };
+        let detail = format!(
+            "{}: expected {}, got {}",
+            field.field, field.expected, field.got
+        );
+        let mut problem = Self::new(400, rule, "Invalid request", detail);
+        problem.0.field = Some(field);
+        problem
+    }
+
+    /// 415: the body is something else than JSON.
+    pub fn not_json_type(got: &str) -> Self {
+        let got: String = got.chars().take(64).collect();
+        let detail = format!("content-type: expected application/json, got {got}");
+        Self::new(
+            415,
+            "unsupported-media-type",
+            "Unsupported media type",
+            detail,
+        )
+    }
+
+    /// 404: no device is registered so.
+    pub fn unknown_device() -> Self {
+        let detail = "this device is not registered for this topic";
+        Self::new(404, "unknown-device", "Unknown device", detail)
+    }
+
+    /// 404: the alias has no devices.
+    pub fn unknown_alias() -> Self {
+        Self::new(
+            404,
+            "unknown-alias",
+            "Unknown alias",
+            "this alias has no devices",
+        )
+    }
+
+    /// 409: the alias has all the devices it may have.
+    pub fn alias_full(limit: usize) -> Self {
+        let detail = format!("expected at most {limit} devices of one alias");
+        Self::new(409, "alias-full", "Alias full", detail)
+    }
+
+    /// 422: no configured credential covers the topic there.
+    pub fn no_credential(topic: &str, environment: &str) -> Self {
+        let detail = format!("no credential is configured for {topic} in {environment}");
+        Self::new(422, "no-credential", "No credential", detail)
+    }
+
+    /// 503: too many pushes wait.
+    pub fn queue_full() -> Self {
+        Self::new(
+            503,
+            "overloaded",
+            "Overloaded",
+            "too many pushes wait; nothing was sent",
+        )
+        .header("retry-after", "1")
+    }
+
+    /// 503: the store does not answer as it should.
+    pub fn store(why: &str) -> Self {
+        Self::new(503, "store-unavailable", "Store unavailable", why).header("retry-after", "5")
+    }
+
+    /// 500: the function cannot work as it is configured.
+    pub fn misconfigured(why: impl Into<String>) -> Self {
+        Self::new(500, "misconfigured", "Misconfigured", why)
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
+    /// The rule broken, the last part of `type`.
+    pub fn rule(&self) -> &str {
+        &self.0.rule
+    }
+
+    /// The document.
+    pub fn into_reply(self) -> Reply {
+        let Parts {
+            status,
+            rule,
+            title,
+            detail,
+            field,
+            headers,
+        } = *self.0;
+        let document = Document {
+            r#type: format!("urn:dunlin:{rule}"),
+            title,
+            status,
+            detail: &detail,
+            field: &field,
+        };
+        let reply = Reply::json(status, &document);
+        Reply {
+            content_type: "application/problem+json",
+            headers,
+            ..reply
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_rule_and_field() {
+        let reply = Problem::field("payload-too-large", "payload", "at most 1", "2").into_reply();
+        assert_eq!(
+            (reply.status, reply.content_type),
+            (400, "application/problem+json")
+        );
+        let document: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(document["type"], "urn:dunlin:payload-too-large");
+        assert_eq!(document["field"], "payload");
+        assert_eq!(document["detail"], "payload: expected at most 1, got 2");
+    }
+
+    #[test]
+    fn overload_says_when_to_come_back() {
+        let reply = Problem::queue_full().into_reply();
+        assert_eq!(reply.headers, [("retry-after", "1".to_owned())]);
+        assert!(!String::from_utf8(reply.body).unwrap().contains("field"));
+    }
+}

@@ -1,0 +1,370 @@
+//! The body of `POST /v1/push`, and its reply.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Problem, Reply, body};
+use crate::environment::Environment;
+use crate::notification::{
+    ApnsId, CollapseId, DeviceToken, Draft, Expiration, InvalidNotification, Notification, Payload,
+    Priority, PushType, Topic,
+};
+use crate::provider::Outcome;
+use crate::registry::{Alias, DeviceRef};
+use crate::time::UnixTime;
+
+/// Most tokens, and most aliases, of one request.
+pub const MAX_RECIPIENTS: usize = 1_000;
+
+/// Whom a push is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// These devices, at least one.
+    Tokens(Vec<DeviceToken>),
+    /// Every device of these aliases, at least one alias.
+    Aliases(Vec<Alias>),
+}
+
+/// A push as it was asked for, every value valid.
+#[derive(Clone, Debug)]
+pub struct PushRequest {
+    /// Whom it is for.
+    pub to: Recipients,
+    /// The app; always there when the recipients are tokens.
+    pub topic: Option<Topic>,
+    /// Where to send it, if the caller knows better than the registry.
+    pub environment: Option<Environment>,
+    /// Check everything and send nothing.
+    pub dry_run: bool,
+    options: Options,
+    payload: Payload,
+}
+
+#[derive(Clone, Debug)]
+struct Options {
+    push_type: Option<PushType>,
+    priority: Option<Priority>,
+    expiration: Option<Expiration>,
+    collapse_id: Option<CollapseId>,
+    id: Option<ApnsId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow)]
+    to: To<'a>,
+    #[serde(borrow)]
+    topic: Option<Cow<'a, str>>,
+    environment: Option<Environment>,
+    #[serde(borrow)]
+    push_type: Option<Cow<'a, str>>,
+    priority: Option<i64>,
+    expiration: Option<u64>,
+    ttl_s: Option<u64>,
+    #[serde(borrow)]
+    collapse_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(default)]
+    dry_run: bool,
+    via: Option<Via>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Via {
+    Http2,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct To<'a> {
+    #[serde(borrow)]
+    token: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tokens: Option<Vec<Cow<'a, str>>>,
+    #[serde(borrow)]
+    alias: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    aliases: Option<Vec<Cow<'a, str>>>,
+}
+
+fn invalid(error: InvalidNotification) -> Problem {
+    Problem::invalid(&error)
+}
+
+impl PushRequest {
+    /// Reads the body; `now` is what `ttl_s` counts from.
+    ///
+    /// # Errors
+    /// 400 with the path of the field.
+    pub fn parse(bytes: &[u8], now: UnixTime) -> Result<Self, Problem> {
+        let raw: Body<'_> = body::parse(bytes)?;
+        let to = raw.to.check()?;
+        let topic = raw
+            .topic
+            .as_deref()
+            .map(Topic::parse)
+            .transpose()
+            .map_err(invalid)?;
+        if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
+            return Err(Problem::field("missing-field", "topic", "a topic", "none"));
+        }
+        let options = raw.options(now)?;
+        if options.id.is_some() && !matches!(&to, Recipients::Tokens(tokens) if tokens.len() == 1) {
+            let expected = "no identifier unless there is one token, each device has its own";
+            return Err(Problem::field("id-of-many", "id", expected, "one"));
+        }
+        let payload = Payload::parse(raw.payload.get().as_bytes()).map_err(invalid)?;
+        // Only one value exists today; the field is there because callers already write it.
+        let (Some(Via::Http2) | None) = raw.via;
+        let (environment, dry_run) = (raw.environment, raw.dry_run);
+        Ok(Self {
+            to,
+            topic,
+            environment,
+            dry_run,
+            options,
+            payload,
+        })
+    }
+
+    /// The notification for one device. `fallback_id` names it unless the caller did.
+    ///
+    /// # Errors
+    /// 400 if values that are valid alone do not go together.
+    pub fn notification(
+        &self,
+        device: &DeviceRef,
+        fallback_id: ApnsId,
+    ) -> Result<Arc<Notification>, Problem> {
+        let (token, topic) = (device.token.clone(), device.topic.clone());
+        let mut draft = Draft::new(token, topic, self.payload.clone());
+        let options = &self.options;
+        if let Some(push_type) = options.push_type {
+            draft = draft.push_type(push_type);
+        }
+        if let Some(priority) = options.priority {
+            draft = draft.priority(priority);
+        }
+        if let Some(expiration) = options.expiration {
+            draft = draft.expiration(expiration);
+        }
+        if let Some(collapse_id) = &options.collapse_id {
+            draft = draft.collapse_id(collapse_id.clone());
+        }
+        let draft = draft.id(options.id.unwrap_or(fallback_id));
+        draft.build().map(Arc::new).map_err(invalid)
+    }
+}
+
+impl Body<'_> {
+    fn options(&self, now: UnixTime) -> Result<Options, Problem> {
+        let expiration = match (self.expiration, self.ttl_s) {
+            (Some(_), Some(_)) => {
+                let expected = "either expiration or ttl_s";
+                return Err(Problem::field(
+                    "expiration-twice",
+                    "ttl_s",
+                    expected,
+                    "both",
+                ));
+            }
+            (Some(secs), None) => Some(Expiration::from_unix_secs(secs).map_err(invalid)?),
+            (None, Some(secs)) => Some(Expiration::from_ttl(now, Duration::from_secs(secs))),
+            (None, None) => None,
+        };
+        let push_type = self.push_type.as_deref().map(PushType::parse).transpose();
+        let priority = self.priority.map(Priority::from_number).transpose();
+        let collapse_id = self
+            .collapse_id
+            .as_deref()
+            .map(CollapseId::parse)
+            .transpose();
+        let id = self.id.as_deref().map(ApnsId::parse).transpose();
+        Ok(Options {
+            push_type: push_type.map_err(invalid)?,
+            priority: priority.map_err(invalid)?,
+            expiration,
+            collapse_id: collapse_id.map_err(invalid)?,
+            id: id.map_err(invalid)?,
+        })
+    }
+}
+
+impl To<'_> {
+    fn check(&self) -> Result<Recipients, Problem> {
+        match self {
+            To {
+                token: Some(token),
+                tokens: None,
+                alias: None,
+                aliases: None,
+            } => {
+                let token = DeviceToken::parse(token);
+                let token = token.map_err(|error| invalid(error.at("to.token")))?;
+                Ok(Recipients::Tokens(vec![token]))
+            }
+            To {
+                token: None,
+                tokens: Some(tokens),
+                alias: None,
+                aliases: None,
+            } => each("to.tokens", tokens, DeviceToken::parse).map(Recipients::Tokens),
+            To {
+                token: None,
+                tokens: None,
+                alias: Some(alias),
+                aliases: None,
+            } => {
+                let alias = Alias::parse(alias).map_err(|error| invalid(error.at("to.alias")))?;
+                Ok(Recipients::Aliases(vec![alias]))
+            }
+            To {
+                token: None,
+                tokens: None,
+                alias: None,
+                aliases: Some(aliases),
+            } => each("to.aliases", aliases, Alias::parse).map(Recipients::Aliases),
+            _ => {
+                let expected = "exactly one of token, tokens, alias, aliases";
+                Err(Problem::field(
+                    "recipients",
+                    "to",
+                    expected,
+                    "none or several",
+                ))
+            }
+        }
+    }
+}
+
+fn each<T>(
+    field: &'static str,
+    texts: &[Cow<'_, str>],
+    parse: impl Fn(&str) -> Result<T, InvalidNotification>,
+) -> Result<Vec<T>, Problem> {
+    if !(1..=MAX_RECIPIENTS).contains(&texts.len()) {
+        let expected = format!("1 to {MAX_RECIPIENTS} of them");
+        return Err(Problem::field(
+            "recipients",
+            field,
+            expected,
+            texts.len().to_string(),
+        ));
+    }
+    let parse = |(index, text): (usize, &Cow<'_, str>)| {
+        parse(text).map_err(|error| invalid(error.at(format!("{field}[{index}]"))))
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+/// What became of a push to one device.
+#[derive(Clone, Debug)]
+pub struct PushResult {
+    /// The device.
+    pub token: DeviceToken,
+    /// The identifier that was sent.
+    pub apns_id: ApnsId,
+    /// `None` for a dry run.
+    pub outcome: Option<Outcome>,
+    /// What the way to APNs suffers from, where that explains the outcome.
+    pub detail: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct ResultDocument<'a> {
+    token: String,
+    apns_id: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalid_since: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apns_unique_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_resend: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl PushResult {
+    fn document(&self) -> ResultDocument<'_> {
+        let common = ResultDocument {
+            token: self.token.to_hex(),
+            apns_id: self.apns_id.to_string(),
+            detail: self.detail.as_deref(),
+            ..ResultDocument::default()
+        };
+        match &self.outcome {
+            None => ResultDocument {
+                outcome: "valid",
+                ..common
+            },
+            Some(Outcome::Accepted { unique_id, .. }) => ResultDocument {
+                outcome: "accepted",
+                status: Some(200),
+                apns_unique_id: unique_id.as_deref(),
+                ..common
+            },
+            Some(Outcome::Rejected {
+                status,
+                reason,
+                invalid_since,
+                ..
+            }) => ResultDocument {
+                outcome: "rejected",
+                status: Some(*status),
+                reason: Some(reason.as_str()),
+                invalid_since: invalid_since.map(UnixTime::as_millis),
+                ..common
+            },
+            Some(Outcome::Unanswered { may_resend, why }) => ResultDocument {
+                outcome: "unanswered",
+                may_resend: Some(*may_resend),
+                why: Some(why.to_string()),
+                ..common
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PushReply<'a> {
+    accepted: usize,
+    rejected: usize,
+    unanswered: usize,
+    results: Vec<ResultDocument<'a>>,
+}
+
+/// The reply to a push that was carried out, whatever became of it: 200.
+pub fn push_reply(results: &[PushResult]) -> Reply {
+    let count = |wanted: fn(&Outcome) -> bool| {
+        results
+            .iter()
+            .filter(|result| result.outcome.as_ref().is_some_and(wanted))
+            .count()
+    };
+    let reply = PushReply {
+        accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
+        rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
+        unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
+        results: results.iter().map(PushResult::document).collect(),
+    };
+    Reply::json(200, &reply)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,481 @@
+//! The function's half of `dunlin.toml`: where APNs is, who may push what, and for how long.
+//!
+//! ```toml
+//! [apns.production]                  # both optional; Apple's addresses by default
+//! host = "api.push.apple.com"
+//! port = 443
+//!
+//! [[credentials]]
+//! key_id = "ABC123DEFG"
+//! team_id = "DEF123GHIJ"
+//! key_file = "AuthKey_ABC123DEFG.p8" # beside the configuration file
+//! topics = ["com.example.app"]       # bundle identifiers; all if absent
+//! environments = ["production"]      # both if absent
+//!
+//! [[api_keys]]
+//! name = "backend"
+//! sha256 = "…"                       # of the key, in hexadecimal
+//! scopes = ["send", "devices"]
+//!
+//! [delivery]
+//! timeout_ms = 10000
+//! ```
+//!
+//! Limits: 64 KiB of text, 1,000 credentials, 1,000 API keys.
+
+use core::fmt;
+use core::time::Duration;
+
+use serde::Deserialize;
+
+use crate::auth::{KeyId, TeamId};
+use crate::environment::Environment;
+use crate::limits::{DEVELOPMENT_HOST, PRODUCTION_HOST, PROVIDER_PORT};
+use crate::notification::{PushType, Topic};
+
+/// Largest configuration file, in bytes.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// Most credentials, and most API keys.
+const MAX_ENTRIES: usize = 1_000;
+
+/// What the configuration says to the function.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    development: Endpoint,
+    production: Endpoint,
+    credentials: Vec<Credential>,
+    api_keys: Vec<ApiKey>,
+    delivery: Delivery,
+}
+
+/// Where an environment's APNs is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// DNS name or literal address; also the name its certificate is checked against.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A provider token's key and what it is good for.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Which key.
+    pub key_id: KeyId,
+    /// Whose.
+    pub team_id: TeamId,
+    /// The `.p8` file, relative to the configuration file.
+    pub key_file: String,
+    topics: Vec<Topic>,
+    environments: Vec<Environment>,
+}
+
+/// What an API key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Send pushes.
+    Send,
+    /// Register and look up devices.
+    Devices,
+    /// Everything, including tasks.
+    Admin,
+}
+
+/// Somebody who may call, known by the hash of a key.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// For logs.
+    pub name: String,
+    sha256: [u8; 32],
+    scopes: Vec<Scope>,
+    topics: Vec<Topic>,
+}
+
+/// `[delivery]`
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// How long a push may take from being handed in to its outcome.
+    pub timeout: Duration,
+    /// Pushes that may wait, for each credential and environment.
+    pub queue: usize,
+    /// Where a token goes of which nothing is known.
+    pub default_environment: Environment,
+}
+
+/// A mistake in the configuration. The operator is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+fn invalid(path: impl fmt::Display, why: impl fmt::Display) -> ConfigError {
+    ConfigError(format!("{path}: {why}"))
+}
+
+impl Settings {
+    /// Reads the text of the file. Sections of the host are passed over.
+    ///
+    /// # Errors
+    /// If the text is not TOML, or a value is not what its key asks for.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        if text.len() > MAX_BYTES {
+            return Err(invalid("configuration", "expected at most 64 KiB"));
+        }
+        let raw: RawSettings =
+            toml::from_str(text).map_err(|error| ConfigError(error.to_string()))?;
+        if raw.credentials.len().max(raw.api_keys.len()) > MAX_ENTRIES {
+            return Err(invalid(
+                "credentials, api_keys",
+                "expected at most 1000 of each",
+            ));
+        }
+        let numbered = |name: &'static str| move |index: usize| format!("{name}[{index}]");
+        Ok(Self {
+            development: raw.apns.development.resolve(DEVELOPMENT_HOST),
+            production: raw.apns.production.resolve(PRODUCTION_HOST),
+            credentials: each(
+                raw.credentials,
+                numbered("credentials"),
+                RawCredential::check,
+            )?,
+            api_keys: each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?,
+            delivery: raw.delivery.check()?,
+        })
+    }
+
+    /// Where an environment's APNs is.
+    pub fn endpoint(&self, environment: Environment) -> &Endpoint {
+        match environment {
+            Environment::Development => &self.development,
+            Environment::Production => &self.production,
+        }
+    }
+
+    /// All credentials, in the order of the file.
+    pub fn credentials(&self) -> &[Credential] {
+        &self.credentials
+    }
+
+    /// The index of the credential for a topic in an environment: one that names the topic, else
+    /// one for all topics.
+    pub fn credential_for(&self, topic: &Topic, environment: Environment) -> Option<usize> {
+        let usable = |credential: &Credential| credential.environments.contains(&environment);
+        let named = |c: &Credential| usable(c) && covers(&c.topics, topic);
+        let any = |c: &Credential| usable(c) && c.topics.is_empty();
+        let position =
+            |wanted: &dyn Fn(&Credential) -> bool| self.credentials.iter().position(wanted);
+        position(&named).or_else(|| position(&any))
+    }
+
+    /// The API key with this SHA-256. Takes the same time whichever bytes differ.
+    pub fn api_key(&self, sha256: &[u8; 32]) -> Option<&ApiKey> {
+        self.api_keys.iter().find(|key| same(&key.sha256, sha256))
+    }
+
+    /// How to deliver.
+    pub fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+}
+
+impl ApiKey {
+    /// Whether the key has the scope; `admin` has all.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes
+            .iter()
+            .any(|own| *own == scope || *own == Scope::Admin)
+    }
+
+    /// Whether the key is good for the topic; one that is bound to none is good for all.
+    pub fn covers(&self, topic: &Topic) -> bool {
+        self.topics.is_empty() || covers(&self.topics, topic)
+    }
+}
+
+/// Whether `topic` is one of `bundles`, as it is or with the suffix of a push type.
+fn covers(bundles: &[Topic], topic: &Topic) -> bool {
+    bundles.iter().any(|bundle| {
+        topic
+            .as_str()
+            .strip_prefix(bundle.as_str())
+            .is_some_and(|rest| PushType::ALL.iter().any(|kind| kind.topic_suffix() == rest))
+    })
+}
+
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    a.iter()
+        .zip(b)
+        .fold(0, |difference, (x, y)| difference | (x ^ y))
+        == 0
+}
+
+fn each<R, T>(
+    raw: Vec<R>,
+    path: impl Fn(usize) -> String,
+    check: impl Fn(R, &str) -> Result<T, ConfigError>,
+) -> Result<Vec<T>, ConfigError> {
+    raw.into_iter()
+        .enumerate()
+        .map(|(index, item)| check(item, &path(index)))
+        .collect()
+}
+
+/// The file as it is written; the host's sections are there so that unknown ones are errors.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSettings {
+    #[serde(default)]
+    apns: RawApns,
+    #[serde(default)]
+    credentials: Vec<RawCredential>,
+    #[serde(default)]
+    api_keys: Vec<RawApiKey>,
+    #[serde(default)]
+    delivery: RawDelivery,
+    #[serde(default, rename = "host")]
+    _host: serde::de::IgnoredAny,
+    #[serde(default, rename = "store")]
+    _store: serde::de::IgnoredAny,
+    #[serde(default, rename = "tls")]
+    _tls: serde::de::IgnoredAny,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApns {
+    #[serde(default)]
+    development: RawEndpoint,
+    #[serde(default)]
+    production: RawEndpoint,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEndpoint {
+    host: Option<String>,
+    port: Option<u16>,
+}
+
+impl RawEndpoint {
+    fn resolve(self, default: &str) -> Endpoint {
+        Endpoint {
+            host: self.host.unwrap_or_else(|| default.to_owned()),
+            port: self.port.unwrap_or(PROVIDER_PORT),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCredential {
+    key_id: String,
+    team_id: String,
+    key_file: String,
+    #[serde(default)]
+    topics: Vec<String>,
+    environments: Option<Vec<Environment>>,
+}
+
+fn topics(raw: &[String], path: &str) -> Result<Vec<Topic>, ConfigError> {
+    let parse = |text: &String| {
+        Topic::parse(text).map_err(|error| invalid(format!("{path}.topics"), error))
+    };
+    raw.iter().map(parse).collect()
+}
+
+impl RawCredential {
+    fn check(self, path: &str) -> Result<Credential, ConfigError> {
+        let key_id =
+            KeyId::parse(&self.key_id).map_err(|error| invalid(format!("{path}.key_id"), error))?;
+        let team_id = TeamId::parse(&self.team_id)
+            .map_err(|error| invalid(format!("{path}.team_id"), error))?;
+        let environments = self
+            .environments
+            .unwrap_or_else(|| Environment::ALL.to_vec());
+        if environments.is_empty() {
+            return Err(invalid(
+                format!("{path}.environments"),
+                "expected at least one, got none",
+            ));
+        }
+        let topics = topics(&self.topics, path)?;
+        Ok(Credential {
+            key_id,
+            team_id,
+            key_file: self.key_file,
+            topics,
+            environments,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawApiKey {
+    name: String,
+    sha256: String,
+    scopes: Vec<Scope>,
+    #[serde(default)]
+    topics: Vec<String>,
+}
+
+impl RawApiKey {
+    fn check(self, path: &str) -> Result<ApiKey, ConfigError> {
+        let mut sha256 = [0; 32];
+        hex::decode_to_slice(&self.sha256, &mut sha256).map_err(|_| {
+            invalid(
+                format!("{path}.sha256"),
+                "expected 64 hexadecimal digits, got something else",
+            )
+        })?;
+        let topics = topics(&self.topics, path)?;
+        Ok(ApiKey {
+            name: self.name,
+            sha256,
+            scopes: self.scopes,
+            topics,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDelivery {
+    timeout_ms: u64,
+    queue: usize,
+    default_environment: Environment,
+}
+
+impl Default for RawDelivery {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 10_000,
+            queue: 10_000,
+            default_environment: Environment::Production,
+        }
+    }
+}
+
+impl RawDelivery {
+    fn check(self) -> Result<Delivery, ConfigError> {
+        if self.timeout_ms == 0 || self.queue == 0 {
+            return Err(invalid(
+                "delivery",
+                "expected timeout_ms and queue above 0, got 0",
+            ));
+        }
+        Ok(Delivery {
+            timeout: Duration::from_millis(self.timeout_ms),
+            queue: self.queue,
+            default_environment: self.default_environment,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = r#"
+        [apns.development]
+        host = "localhost"
+        port = 2197
+
+        [[credentials]]
+        key_id = "ABC123DEFG"
+        team_id = "DEF123GHIJ"
+        key_file = "a.p8"
+        environments = ["production"]
+
+        [[credentials]]
+        key_id = "ABC123DEFH"
+        team_id = "DEF123GHIJ"
+        key_file = "b.p8"
+        topics = ["com.example.app"]
+
+        [[api_keys]]
+        name = "backend"
+        sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
+        scopes = ["send"]
+        topics = ["com.example.app"]
+
+        [host]
+        listen = "127.0.0.1:0"
+    "#;
+
+    fn topic(text: &str) -> Topic {
+        Topic::parse(text).unwrap()
+    }
+
+    #[test]
+    fn addresses_default_to_apples() {
+        let settings = Settings::parse(FULL).unwrap();
+        let production = settings.endpoint(Environment::Production);
+        assert_eq!(
+            (production.host.as_str(), production.port),
+            ("api.push.apple.com", 443)
+        );
+        assert_eq!(
+            settings.endpoint(Environment::Development).host,
+            "localhost"
+        );
+    }
+
+    #[test]
+    fn a_credential_that_names_the_topic_comes_first() {
+        let settings = Settings::parse(FULL).unwrap();
+        let production = Environment::Production;
+        assert_eq!(
+            settings.credential_for(&topic("com.example.app"), production),
+            Some(1)
+        );
+        assert_eq!(
+            settings.credential_for(&topic("com.example.app.voip"), production),
+            Some(1)
+        );
+        assert_eq!(
+            settings.credential_for(&topic("com.example.application"), production),
+            Some(0)
+        );
+        let development = Environment::Development;
+        assert_eq!(
+            settings.credential_for(&topic("org.other"), development),
+            None
+        );
+    }
+
+    #[test]
+    fn api_keys_have_scopes_and_topics() {
+        let settings = Settings::parse(FULL).unwrap();
+        let mut hash = [0; 32];
+        assert!(settings.api_key(&hash).is_none());
+        hash[31] = 1;
+        let key = settings.api_key(&hash).unwrap();
+        assert!(key.allows(Scope::Send) && !key.allows(Scope::Devices));
+        assert!(key.covers(&topic("com.example.app")) && !key.covers(&topic("com.example")));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let message = |text: &str| Settings::parse(text).unwrap_err().to_string();
+        assert!(message("[nonsense]").contains("nonsense"));
+        assert!(message("[delivery]\ntimeout_ms = 0").contains("timeout_ms"));
+        let short = FULL.replace("ABC123DEFH", "short");
+        assert!(
+            message(&short).contains("credentials[1].key_id"),
+            "{}",
+            message(&short)
+        );
+        let key = FULL.replace("0001\"", "zz\"");
+        assert!(message(&key).contains("api_keys[0].sha256"));
+        assert!(message(&" ".repeat(MAX_BYTES + 1)).contains("64 KiB"));
+    }
+}
