@@ -1,12 +1,25 @@
 //! Dunlin: everything that is Apple Push Notification service (APNs) logic, and nothing else.
+//!
+//! The core never reads a clock, a socket or randomness: inputs are `(now, bytes)`, outputs are
+//! bytes appended to a caller's buffer, events and deadlines. It builds for
+//! on WASI alone, touches the world.
+//!
+//! ```text
+//! HTTP request ─► api ─► Notification ─► delivery ─► provider, http2 ─► bytes to APNs
+//! bytes back ──► http2 ─► provider ─► Outcome ─► api reply
+//!                          registry: what is known of each device
+//! ```
+//!
+//! `auth` → `notification`.
 
-pub mod time;
+pub mod api;
+pub mod auth;
+pub mod config;
+pub mod delivery;
+pub mod environment;
 pub mod http2;
 pub mod limits;
 pub mod notification;
-pub mod auth;
 pub mod provider;
-pub mod environment;
-pub mod config;
 pub mod registry;
-pub mod api;
+pub mod time;

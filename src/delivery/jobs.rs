@@ -1,0 +1,137 @@
+//! The notifications a lane answers for: where each one is and when it must be answered.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::link::LinkId;
+use crate::http2::StreamId;
+use crate::notification::Notification;
+use crate::time::Now;
+
+/// Names a notification from [`super::Lane::submit`] to its outcome. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(u64);
+
+/// Where a notification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Queued,
+    InFlight { link: LinkId, stream: StreamId },
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) notification: Arc<Notification>,
+    pub(super) deadline: Now,
+    /// How often it was put on a connection.
+    pub(super) attempts: u8,
+    pub(super) place: Place,
+}
+
+/// All notifications without an outcome. Bounded by its owner through [`Jobs::waiting`]; those in
+/// flight are bounded by the peer's stream limit.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    all: BTreeMap<JobId, Job>,
+    /// May hold identifiers of jobs that ended while they waited; those are skipped.
+    queue: VecDeque<JobId>,
+    waiting: usize,
+    deadlines: BTreeSet<(Now, JobId)>,
+    next: u64,
+}
+
+impl Jobs {
+    pub(super) fn add(&mut self, notification: Arc<Notification>, deadline: Now) -> JobId {
+        let id = JobId(self.next);
+        self.next += 1;
+        self.all.insert(
+            id,
+            Job {
+                notification,
+                deadline,
+                attempts: 0,
+                place: Place::Queued,
+            },
+        );
+        self.deadlines.insert((deadline, id));
+        self.queue.push_back(id);
+        self.waiting += 1;
+        id
+    }
+
+    pub(super) fn get(&self, id: JobId) -> Option<&Job> {
+        self.all.get(&id)
+    }
+
+    /// How many wait to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The one to send next; it stays where it is until [`Jobs::sent`].
+    pub(super) fn front(&mut self) -> Option<(JobId, &Job)> {
+        while let Some(id) = self.queue.front().copied() {
+            if self
+                .all
+                .get(&id)
+                .is_some_and(|job| job.place == Place::Queued)
+            {
+                // Looked up again because of the borrow; it was there a line above.
+                return self.all.get(&id).map(|job| (id, job));
+            }
+            self.queue.pop_front();
+        }
+        None
+    }
+
+    /// The front one is on a stream now.
+    pub(super) fn sent(&mut self, id: JobId, link: LinkId, stream: StreamId) {
+        self.queue.pop_front();
+        if let Some(job) = self.all.get_mut(&id) {
+            job.place = Place::InFlight { link, stream };
+            job.attempts = job.attempts.saturating_add(1);
+            self.waiting -= 1;
+        }
+    }
+
+    /// Those that were not processed go back to the head of the queue, in their old order.
+    pub(super) fn put_back(&mut self, ids: &[JobId]) {
+        for id in ids.iter().rev() {
+            if let Some(job) = self.all.get_mut(id) {
+                job.place = Place::Queued;
+                self.waiting += 1;
+                self.queue.push_front(*id);
+            }
+        }
+    }
+
+    /// It has its outcome.
+    pub(super) fn end(&mut self, id: JobId) -> Option<Job> {
+        let job = self.all.remove(&id)?;
+        self.deadlines.remove(&(job.deadline, id));
+        if job.place == Place::Queued {
+            self.waiting -= 1;
+        }
+        if self.all.is_empty() {
+            self.queue.clear();
+        }
+        Some(job)
+    }
+
+    /// The next deadline.
+    pub(super) fn next_deadline(&self) -> Option<Now> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// One whose deadline has passed.
+    pub(super) fn overdue(&self, now: Now) -> Option<JobId> {
+        self.deadlines
+            .first()
+            .filter(|(deadline, _)| *deadline <= now)
+            .map(|(_, id)| *id)
+    }
+}

@@ -1,0 +1,1 @@
+//! The lane in virtual time.

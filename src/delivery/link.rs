@@ -1,0 +1,141 @@
+//! One connection of a lane: an HTTP/2 connection, what is in flight on it, and when to doubt it.
+//!
+//! ```text
+//!   Opening ──connected──► Open ──GOAWAY, error, silence──► Draining ──nothing in flight──► (gone)
+//! ```
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::jobs::JobId;
+use crate::http2::{self, StreamId};
+use crate::limits::IDLE_BEFORE_PING;
+use crate::provider::ResponseReader;
+use crate::time::Now;
+
+/// Silence while something is in flight, after which the peer is asked whether it is there.
+const SUSPECT_AFTER: Duration = Duration::from_secs(4);
+
+/// Names a connection of a lane. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(super) u32);
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) job: JobId,
+    pub(super) answer: ResponseReader,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) id: LinkId,
+    /// `None` while the transport is being opened.
+    pub(super) http2: Option<http2::Connection>,
+    pub(super) in_flight: BTreeMap<StreamId, InFlight>,
+    /// Bytes that must go out before anything new.
+    pub(super) outbox: Vec<u8>,
+    /// Something was answered on it.
+    pub(super) proven: bool,
+    /// The driver has been told to close it.
+    pub(super) closing: bool,
+    /// When the peer was last heard, or last given something to answer when it owed nothing.
+    quiet_since: Now,
+    pinged: bool,
+}
+
+impl Link {
+    pub(super) fn opening(id: LinkId, now: Now) -> Self {
+        Self {
+            id,
+            http2: None,
+            in_flight: BTreeMap::new(),
+            outbox: Vec::new(),
+            proven: false,
+            closing: false,
+            quiet_since: now,
+            pinged: false,
+        }
+    }
+
+    /// Whether new requests may go on it, now or once it is open.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.closing
+            && self
+                .http2
+                .as_ref()
+                .is_none_or(|http2| !http2.is_going_away() && !http2.is_closed())
+    }
+
+    /// Requests it would take right now.
+    pub(super) fn room(&self) -> usize {
+        if self.closing {
+            0
+        } else {
+            self.http2
+                .as_ref()
+                .map_or(0, http2::Connection::available_streams)
+        }
+    }
+
+    /// Whether nothing is left to be done with it.
+    pub(super) fn is_spent(&self) -> bool {
+        let Some(http2) = &self.http2 else {
+            return false;
+        };
+        http2.is_closed() || (http2.is_going_away() && self.in_flight.is_empty())
+    }
+
+    pub(super) fn heard(&mut self, now: Now) {
+        self.quiet_since = now;
+        self.pinged = false;
+    }
+
+    /// A request was put on it.
+    pub(super) fn asked(&mut self, now: Now) {
+        if self.in_flight.is_empty() {
+            self.quiet_since = now;
+        }
+    }
+
+    /// When to ask whether the peer is there: soon if it owes an answer, else after an idle hour.
+    fn doubt_at(&self) -> Option<Now> {
+        if self.pinged || self.closing {
+            return None;
+        }
+        let patience = if self.in_flight.is_empty() {
+            IDLE_BEFORE_PING
+        } else {
+            SUSPECT_AFTER
+        };
+        self.http2.as_ref().map(|_| self.quiet_since + patience)
+    }
+
+    /// The next moment [`Link::handle_timeout`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Now> {
+        let own = self.doubt_at();
+        let http2 = self
+            .http2
+            .as_ref()
+            .and_then(http2::Connection::poll_timeout);
+        own.into_iter().chain(http2).min()
+    }
+
+    /// Sends a PING where it is due.
+    ///
+    /// # Errors
+    /// The connection is over: the peer did not answer in time.
+    pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), http2::ConnectionError> {
+        let due = self.doubt_at().is_some_and(|at| at <= now);
+        let Some(http2) = &mut self.http2 else {
+            return Ok(());
+        };
+        if due && !http2.is_closed() {
+            self.pinged = true;
+            // Refused only while another is unanswered, which does as well.
+            let _ = http2.ping(now, now.as_nanos().to_be_bytes(), &mut self.outbox);
+        }
+        http2.handle_timeout(now, &mut self.outbox)
+    }
+}
