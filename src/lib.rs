@@ -2,6 +2,7 @@
 //!
 //! The core never reads a clock, a socket or randomness: inputs are `(now, bytes)`, outputs are
 //! bytes appended to a caller's buffer, events and deadlines. It builds for
+//! `wasm32-unknown-unknown` with no imports, and a test proves it. Only [`component`], which exists
 //! on WASI alone, touches the world.
 //!
 //! ```text
@@ -10,10 +11,13 @@
 //!                          registry: what is known of each device
 //! ```
 //!
+//! Dependencies go one way: `component` → `api`, `delivery` → `provider`, `registry` → `http2`,
 //! `auth` → `notification`.
 
 pub mod api;
 pub mod auth;
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+pub mod component;
 pub mod config;
 pub mod delivery;
 pub mod environment;

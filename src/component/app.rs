@@ -1,0 +1,175 @@
+//! What all calls of an instance share: settings, the store, credentials and the lanes to APNs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::driver::Driver;
+use super::platform;
+use super::store::{ChangeError, Store};
+use crate::api::Problem;
+use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
+use crate::config::{Credential, Settings};
+use crate::environment::Environment;
+use crate::limits::PRIVATE_KEY_FILE_MAX_BYTES;
+use crate::time::{Now, UnixTime};
+
+/// Names the configuration file.
+const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
+
+/// Where it is otherwise.
+const CONFIG_DEFAULT: &str = "dunlin.toml";
+
+thread_local! {
+    static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
+}
+
+/// The shared part of an instance.
+pub(super) struct App {
+    pub(super) settings: Settings,
+    pub(super) store: Store,
+    signers: Vec<Signer>,
+    /// At most two for each credential.
+    lanes: RefCell<BTreeMap<(usize, Environment), Rc<Driver>>>,
+}
+
+/// A credential with its key, and the provider token in use.
+struct Signer {
+    credential: Credential,
+    key: SigningKey,
+    token: RefCell<Option<ProviderToken>>,
+    last_signed: Cell<Option<Now>>,
+}
+
+impl App {
+    /// The instance's own; made at the first call, and again at the next if that failed.
+    pub(super) fn get() -> Result<Rc<Self>, Problem> {
+        APP.with_borrow_mut(|app| match app {
+            Some(app) => Ok(Rc::clone(app)),
+            None => {
+                let made = Rc::new(Self::load().map_err(Problem::misconfigured)?);
+                *app = Some(Rc::clone(&made));
+                Ok(made)
+            }
+        })
+    }
+
+    fn load() -> Result<Self, String> {
+        let path = std::env::var(CONFIG_VARIABLE).unwrap_or_else(|_| CONFIG_DEFAULT.to_owned());
+        let path = PathBuf::from(path);
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("configuration {}: {error}", path.display()))?;
+        let settings = Settings::parse(&text)
+            .map_err(|error| format!("configuration {}: {error}", path.display()))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let signers = settings
+            .credentials()
+            .iter()
+            .map(|credential| Signer::load(folder, credential))
+            .collect::<Result<_, _>>()?;
+        let store = Store::open().map_err(|error| error.0)?;
+        Ok(Self {
+            settings,
+            store,
+            signers,
+            lanes: RefCell::default(),
+        })
+    }
+
+    /// The way from a credential to an environment, with a provider token that is good.
+    pub(super) fn lane(
+        &self,
+        credential: usize,
+        environment: Environment,
+    ) -> Result<Rc<Driver>, Problem> {
+        let signer = self
+            .signers
+            .get(credential)
+            .ok_or_else(|| Problem::misconfigured("there is no such credential"))?;
+        let lane = Rc::clone(
+            self.lanes
+                .borrow_mut()
+                .entry((credential, environment))
+                .or_insert_with(|| {
+                    let endpoint = self.settings.endpoint(environment).clone();
+                    Driver::new(endpoint, self.settings.delivery().queue)
+                }),
+        );
+        lane.set_token(signer.token(&self.store, platform::now(), platform::unix_time())?);
+        Ok(lane)
+    }
+}
+
+impl Signer {
+    fn load(folder: &Path, credential: &Credential) -> Result<Self, String> {
+        let path = folder.join(&credential.key_file);
+        let failed = |why: &dyn std::fmt::Display| format!("key {}: {why}", path.display());
+        let size = std::fs::metadata(&path)
+            .map_err(|error| failed(&error))?
+            .len();
+        let limit = PRIVATE_KEY_FILE_MAX_BYTES;
+        if usize::try_from(size).map_or(true, |size| size > limit) {
+            return Err(failed(&format!(
+                "expected at most {limit} bytes, got {size}"
+            )));
+        }
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        let key = SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
+        let credential = credential.clone();
+        Ok(Self {
+            credential,
+            key,
+            token: RefCell::default(),
+            last_signed: Cell::default(),
+        })
+    }
+
+    /// A token for now: the one in hand, the one in the store, or a new one that goes there.
+    fn token(&self, store: &Store, now: Now, time: UnixTime) -> Result<ProviderToken, Problem> {
+        if let Some(token) = &*self.token.borrow()
+            && freshness(token.issued_at(), time) == Freshness::Fresh
+        {
+            return Ok(token.clone());
+        }
+        let may_sign = may_sign_again(self.last_signed.get(), now);
+        let shared = store.change(&self.store_key(), |stored| {
+            Ok::<_, Problem>(match usable(stored, time, may_sign) {
+                Some(token) => (None, (token, false)),
+                None => {
+                    let Credential {
+                        key_id, team_id, ..
+                    } = &self.credential;
+                    let token = ProviderToken::sign(&self.key, *key_id, *team_id, time);
+                    (Some(token.as_jwt().as_bytes().to_vec()), (token, true))
+                }
+            })
+        });
+        let (token, signed) = shared.map_err(|error| match error {
+            ChangeError::Store(error) => Problem::store(&error.0),
+            ChangeError::Refused(problem) => problem,
+        })?;
+        if signed {
+            self.last_signed.set(Some(now));
+        }
+        *self.token.borrow_mut() = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Team and key, because a key belongs to one team but two configurations may disagree on which.
+    fn store_key(&self) -> String {
+        let Credential {
+            key_id, team_id, ..
+        } = &self.credential;
+        format!("t/{}/{}", team_id.as_str(), key_id.as_str())
+    }
+}
+
+/// The stored token, if it is to be used rather than replaced.
+fn usable(stored: Option<&[u8]>, time: UnixTime, may_sign: bool) -> Option<ProviderToken> {
+    let text = core::str::from_utf8(stored?).ok()?;
+    let token = ProviderToken::parse(text).ok()?;
+    let fresh = freshness(token.issued_at(), time) == Freshness::Fresh;
+    let replaceable = may_sign && may_renew(token.issued_at(), time);
+    (fresh || !replaceable).then_some(token)
+}

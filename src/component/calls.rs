@@ -1,0 +1,273 @@
+//! What each call of the interface does: store reads and changes, and deliveries.
+
+use futures_channel::oneshot;
+
+use super::app::App;
+use super::driver::Driver;
+use super::platform;
+use super::store::{ChangeError, StoreError};
+use crate::api::{
+    Caller, Problem, PushRequest, PushResult, Recipients, Reply, device_reply, parse_registration,
+    push_reply,
+};
+use crate::config::Scope;
+use crate::environment::Environment;
+use crate::notification::{ApnsId, DeviceToken, Topic};
+use crate::provider::Outcome;
+use crate::registry::{
+    ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, DeviceRecord, DeviceRef,
+    alias_key, device_key,
+};
+use std::rc::Rc;
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::store(&error.0)
+    }
+}
+
+impl From<CorruptRecord> for Problem {
+    fn from(error: CorruptRecord) -> Self {
+        Self::store(&error.to_string())
+    }
+}
+
+impl From<AliasFull> for Problem {
+    fn from(_: AliasFull) -> Self {
+        Self::alias_full(ALIAS_MAX_DEVICES)
+    }
+}
+
+impl From<ChangeError<Problem>> for Problem {
+    fn from(error: ChangeError<Problem>) -> Self {
+        match error {
+            ChangeError::Store(error) => error.into(),
+            ChangeError::Refused(problem) => problem,
+        }
+    }
+}
+
+/// `PUT /v1/devices/{token}`. The order of the three writes is the registry's invariant.
+pub(super) fn register(
+    app: &App,
+    caller: Caller<'_>,
+    token: DeviceToken,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    caller.require(Scope::Devices)?;
+    let registration = parse_registration(token, body)?;
+    caller.require_topic(&registration.topic)?;
+    let device = DeviceRef {
+        topic: registration.topic.clone(),
+        token: registration.token.clone(),
+    };
+    if let Some(alias) = &registration.alias {
+        change_index(app, alias, |index| Ok(index.add(device.clone())?))?;
+    }
+    let now = platform::unix_time();
+    let key = device_key(&device.topic, &device.token);
+    let registered = app.store.change(&key, |stored| {
+        let before = stored.map(DeviceRecord::read).transpose()?;
+        let registered = DeviceRecord::register(before, &registration, now);
+        Ok::<_, Problem>((Some(registered.record.write()), registered))
+    })?;
+    if let Some(left) = &registered.left {
+        change_index(app, left, |index| Ok(index.remove(&device)))?;
+    }
+    Ok(registered.reply())
+}
+
+/// Changes an alias's index; `change` says whether it did anything.
+fn change_index(
+    app: &App,
+    alias: &Alias,
+    change: impl Fn(&mut AliasIndex) -> Result<bool, Problem>,
+) -> Result<(), Problem> {
+    app.store.change(&alias_key(alias), |stored| {
+        let mut index = AliasIndex::read(stored)?;
+        let changed = change(&mut index)?;
+        Ok::<_, Problem>((changed.then(|| index.write()), ()))
+    })?;
+    Ok(())
+}
+
+/// `GET /v1/devices/{token}`.
+pub(super) fn device(
+    app: &App,
+    caller: Caller<'_>,
+    token: &DeviceToken,
+    topic: &Topic,
+) -> Result<Reply, Problem> {
+    caller.require(Scope::Devices)?;
+    caller.require_topic(topic)?;
+    let record = record_of(app, topic, token)?.ok_or_else(Problem::unknown_device)?;
+    Ok(device_reply(&record))
+}
+
+fn record_of(
+    app: &App,
+    topic: &Topic,
+    token: &DeviceToken,
+) -> Result<Option<DeviceRecord>, Problem> {
+    let stored = app.store.get(&device_key(topic, token))?;
+    Ok(stored.as_deref().map(DeviceRecord::read).transpose()?)
+}
+
+/// A device that a push goes to, and where it is good as far as is known.
+struct Target {
+    device: DeviceRef,
+    environment: Option<Environment>,
+}
+
+/// A push to one device, on its way.
+struct Sent {
+    token: DeviceToken,
+    apns_id: ApnsId,
+    way: Option<(Rc<Driver>, oneshot::Receiver<Outcome>)>,
+}
+
+/// `POST /v1/push`.
+pub(super) async fn push(app: &App, caller: Caller<'_>, body: &[u8]) -> Result<Reply, Problem> {
+    caller.require(Scope::Send)?;
+    let request = PushRequest::parse(body, platform::unix_time())?;
+    if let Some(topic) = &request.topic {
+        caller.require_topic(topic)?;
+    }
+    let targets = targets(app, caller, &request)?;
+    // Everything is checked before anything is sent: a request is carried out or refused whole.
+    let mut prepared = Vec::with_capacity(targets.len());
+    for target in &targets {
+        let environment = request
+            .environment
+            .or(target.environment)
+            .unwrap_or(app.settings.delivery().default_environment);
+        let topic = &target.device.topic;
+        let credential = app
+            .settings
+            .credential_for(topic, environment)
+            .ok_or_else(|| Problem::no_credential(topic.as_str(), environment.as_str()))?;
+        let notification = request.notification(&target.device, platform::new_apns_id())?;
+        prepared.push((credential, environment, notification));
+    }
+    let mut sent = Vec::with_capacity(prepared.len());
+    for (credential, environment, notification) in prepared {
+        let token = notification.token().clone();
+        // Named in `notification`, by the caller or by us.
+        let apns_id = notification.id().unwrap_or_else(platform::new_apns_id);
+        let way = if request.dry_run {
+            None
+        } else {
+            let lane = app.lane(credential, environment)?;
+            let submitted = lane.submit(notification, app.settings.delivery().timeout);
+            match submitted {
+                Ok(receiver) => Some((lane, receiver)),
+                Err(_) if sent.is_empty() => return Err(Problem::queue_full()),
+                // Some are on their way: the rest is reported as not sent instead of refused.
+                Err(_) => {
+                    let (sender, receiver) = oneshot::channel();
+                    let _ = sender.send(Outcome::unanswered(crate::provider::Why::NotSent));
+                    Some((lane, receiver))
+                }
+            }
+        };
+        sent.push(Sent {
+            token,
+            apns_id,
+            way,
+        });
+    }
+    Ok(push_reply(&answers(sent).await))
+}
+
+async fn answers(sent: Vec<Sent>) -> Vec<PushResult> {
+    let mut results = Vec::with_capacity(sent.len());
+    for Sent {
+        token,
+        apns_id,
+        way,
+    } in sent
+    {
+        let delivered = match way {
+            Some((lane, receiver)) => Some(lane.outcome(receiver).await),
+            None => None,
+        };
+        let (outcome, detail) = match delivered {
+            Some(delivered) => (Some(delivered.outcome), delivered.trouble),
+            None => (None, None),
+        };
+        results.push(PushResult {
+            token,
+            apns_id,
+            outcome,
+            detail,
+        });
+    }
+    results
+}
+
+/// The devices that a request means.
+fn targets(app: &App, caller: Caller<'_>, request: &PushRequest) -> Result<Vec<Target>, Problem> {
+    match (&request.to, &request.topic) {
+        (Recipients::Tokens(tokens), Some(topic)) => tokens
+            .iter()
+            .map(|token| {
+                let device = DeviceRef {
+                    topic: topic.clone(),
+                    token: token.clone(),
+                };
+                let environment = match request.environment {
+                    Some(environment) => Some(environment),
+                    None => record_of(app, topic, token)?.and_then(|record| record.environment),
+                };
+                Ok(Target {
+                    device,
+                    environment,
+                })
+            })
+            .collect(),
+        (Recipients::Tokens(_), None) => {
+            Err(Problem::field("missing-field", "topic", "a topic", "none"))
+        }
+        (Recipients::Aliases(aliases), topic) => {
+            let mut targets = Vec::new();
+            for alias in aliases {
+                targets_of_alias(app, caller, alias, topic.as_ref(), &mut targets)?;
+            }
+            if targets.is_empty() {
+                Err(Problem::unknown_alias())
+            } else {
+                Ok(targets)
+            }
+        }
+    }
+}
+
+/// The devices of an alias, for one topic or for all that the caller may use. The index says where
+/// to look, each record whether it is so.
+fn targets_of_alias(
+    app: &App,
+    caller: Caller<'_>,
+    alias: &Alias,
+    topic: Option<&Topic>,
+    targets: &mut Vec<Target>,
+) -> Result<(), Problem> {
+    let index = AliasIndex::read(app.store.get(&alias_key(alias))?.as_deref())?;
+    for device in index.devices() {
+        let wanted = topic.map_or_else(
+            || caller.covers(&device.topic),
+            |topic| *topic == device.topic,
+        );
+        if !wanted {
+            continue;
+        }
+        if let Some(record) = record_of(app, &device.topic, &device.token)?
+            && record.alias.as_ref() == Some(alias)
+        {
+            targets.push(Target {
+                device: device.clone(),
+                environment: record.environment,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Drives a [`Lane`]: its connections, its timer and those who wait for outcomes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
+
+use super::platform;
+use super::signal::{Signal, first};
+use super::transport::{self, Transport};
+use crate::auth::ProviderToken;
+use crate::config::Endpoint;
+use crate::delivery::{Action, JobId, Lane, LaneConfig, LinkId, QueueFull};
+use crate::http2;
+use crate::limits::PROVIDER_PORT;
+use crate::notification::Notification;
+use crate::provider::{Outcome, Why};
+use crate::time::Now;
+
+/// Bytes read from a connection at a time.
+const READ_BYTES: usize = 64 * 1024;
+
+/// What wakes the two tasks of a connection.
+#[derive(Debug, Default)]
+struct LinkSignals {
+    write: Signal,
+    closing: Cell<bool>,
+}
+
+/// A lane with its connections.
+pub(super) struct Driver {
+    endpoint: Endpoint,
+    lane: RefCell<Lane>,
+    waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
+    links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
+    timer: Signal,
+    /// When the timer will look at the lane next; `None` until its task runs.
+    armed: Cell<Option<Now>>,
+    timer_runs: Cell<bool>,
+}
+
+/// What became of a notification, and what the way suffers from.
+pub(super) struct Delivered {
+    pub(super) outcome: Outcome,
+    pub(super) trouble: Option<String>,
+}
+
+impl Driver {
+    pub(super) fn new(endpoint: Endpoint, queue: usize) -> Rc<Self> {
+        let authority = match endpoint.port {
+            PROVIDER_PORT => endpoint.host.clone(),
+            port => format!("{}:{port}", endpoint.host),
+        };
+        let config = LaneConfig {
+            authority,
+            queue,
+            http2: http2::Config::default(),
+        };
+        Rc::new(Self {
+            endpoint,
+            lane: RefCell::new(Lane::new(config)),
+            waiting: RefCell::default(),
+            links: RefCell::default(),
+            timer: Signal::default(),
+            armed: Cell::default(),
+            timer_runs: Cell::default(),
+        })
+    }
+
+    /// The provider token from now on.
+    pub(super) fn set_token(&self, token: ProviderToken) {
+        self.lane.borrow_mut().set_token(token);
+    }
+
+    /// Hands a notification in; the receiver gets its outcome within `timeout`.
+    pub(super) fn submit(
+        self: &Rc<Self>,
+        notification: Arc<Notification>,
+        timeout: Duration,
+    ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+        let now = platform::now();
+        let job = self
+            .lane
+            .borrow_mut()
+            .submit(now, notification, now + timeout)?;
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.borrow_mut().insert(job, sender);
+        self.pump();
+        Ok(receiver)
+    }
+
+    /// Waits for what became of it.
+    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Outcome>) -> Delivered {
+        // The sender is dropped only with the whole instance.
+        let outcome = receiver
+            .await
+            .unwrap_or(Outcome::unanswered(Why::ConnectionLost));
+        let explained = matches!(outcome, Outcome::Unanswered { .. });
+        let trouble = explained
+            .then(|| self.lane.borrow().trouble().map(str::to_owned))
+            .flatten();
+        Delivered { outcome, trouble }
+    }
+
+    /// Carries out what the lane wants: the contract's "drain after every call".
+    fn pump(self: &Rc<Self>) {
+        loop {
+            let next = self.lane.borrow_mut().poll_outcome();
+            let Some((job, outcome)) = next else { break };
+            if let Some(sender) = self.waiting.borrow_mut().remove(&job) {
+                // The caller may have gone.
+                let _ = sender.send(outcome);
+            }
+        }
+        loop {
+            let next = self.lane.borrow_mut().poll_action();
+            match next {
+                Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_link(link)),
+                Some(Action::Close(link)) => self.close(link),
+                None => break,
+            }
+        }
+        for (link, signals) in self.links.borrow().iter() {
+            if self.lane.borrow().wants_transmit(*link) {
+                signals.write.set();
+            }
+        }
+        self.arm();
+    }
+
+    fn close(&self, link: LinkId) {
+        if let Some(signals) = self.links.borrow().get(&link) {
+            signals.closing.set(true);
+            signals.write.set();
+        }
+    }
+
+    /// Makes sure that the timer looks at the lane when it wants to be looked at.
+    fn arm(self: &Rc<Self>) {
+        let Some(at) = self.lane.borrow().poll_timeout() else {
+            return;
+        };
+        if !self.timer_runs.replace(true) {
+            spawn_local(Rc::clone(self).run_timer());
+        } else if self.armed.get().is_none_or(|armed| at < armed) {
+            self.timer.set();
+        }
+    }
+
+    async fn run_timer(self: Rc<Self>) {
+        loop {
+            let at = self.lane.borrow().poll_timeout();
+            self.armed.set(at);
+            match at {
+                None => self.timer.wait().await,
+                Some(at) => {
+                    first(platform::sleep_until(at), self.timer.wait()).await;
+                    let now = platform::now();
+                    if now >= at {
+                        self.lane.borrow_mut().handle_timeout(now);
+                        self.pump();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The life of one connection.
+    async fn run_link(self: Rc<Self>, link: LinkId) {
+        match transport::connect(&self.endpoint).await {
+            Ok(Transport { input, output }) => {
+                let signals = Rc::new(LinkSignals::default());
+                self.links.borrow_mut().insert(link, Rc::clone(&signals));
+                self.lane
+                    .borrow_mut()
+                    .handle_connected(platform::now(), link);
+                self.pump();
+                first(self.read(link, input), self.write(link, output, &signals)).await;
+                self.links.borrow_mut().remove(&link);
+                let (now, entropy) = (platform::now(), platform::random_u64());
+                self.lane.borrow_mut().handle_closed(now, link, entropy);
+            }
+            Err(why) => {
+                let (now, entropy) = (platform::now(), platform::random_u64());
+                self.lane
+                    .borrow_mut()
+                    .handle_connect_failed(now, link, why, entropy);
+            }
+        }
+        self.pump();
+    }
+
+    /// Ends when the peer closes.
+    async fn read(self: &Rc<Self>, link: LinkId, mut input: StreamReader<u8>) {
+        let mut buffer = Vec::with_capacity(READ_BYTES);
+        loop {
+            let (result, filled) = input.read(buffer).await;
+            buffer = filled;
+            if !buffer.is_empty() {
+                self.lane
+                    .borrow_mut()
+                    .handle_input(platform::now(), link, &buffer);
+                self.pump();
+                buffer.clear();
+            }
+            if !matches!(result, StreamResult::Complete(_)) {
+                return;
+            }
+        }
+    }
+
+    /// Ends when the lane wants the connection closed, or the peer takes nothing more.
+    async fn write(
+        self: &Rc<Self>,
+        link: LinkId,
+        mut output: StreamWriter<u8>,
+        signals: &LinkSignals,
+    ) {
+        let mut buffer = Vec::new();
+        loop {
+            signals.write.wait().await;
+            loop {
+                self.lane
+                    .borrow_mut()
+                    .poll_transmit(platform::now(), link, &mut buffer);
+                if buffer.is_empty() {
+                    break;
+                }
+                buffer = output.write_all(buffer).await;
+                if !buffer.is_empty() {
+                    return;
+                }
+            }
+            // Sending moves the lane's deadlines.
+            self.arm();
+            if signals.closing.get() {
+                return;
+            }
+        }
+    }
+}

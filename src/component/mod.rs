@@ -1,0 +1,38 @@
+//! The component: what WASI gives, tied to the core, and the exports.
+//!
+//! ```text
+//!   handler ─► calls ─► store      (wasi:keyvalue)
+//!                   └─► driver ─► transport (wasi:sockets, wasi:tls)
+//! ```
+//!
+//! One instance serves many calls at once. What they share (settings, lanes, connections) is in
+//! [`app::App`]. A connection's tasks live in the call that opened it, which has long returned its
+//! answer, and are woken from other calls.
+//!
+//! Everything here runs on one thread and holds no borrow of a cell across an `await`.
+
+mod app;
+mod calls;
+mod driver;
+mod handler;
+mod platform;
+mod signal;
+mod store;
+mod transport;
+
+/// What `wit/` says, in Rust.
+#[allow(
+    missing_docs,
+    unsafe_code,
+    unused_qualifications,
+    clippy::all,
+    clippy::restriction,
+    reason = "generated code"
+)]
+mod bindings {
+    use super::handler::Function;
+
+    wit_bindgen::generate!({ path: "wit", world: "function", generate_all });
+
+    export!(Function with_types_in self);
+}
