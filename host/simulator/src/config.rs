@@ -1,0 +1,100 @@
+//! What a simulator is told before it starts: where it listens, whom it believes, how strict it is.
+//!
+//! Source of the defaults: `apns-facts.md` 3.1 (streams) and 3.6 (keys). Every limit says what it bounds
+//! and what happens there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::identity::CertificateAuthority;
+use crate::keys::TrustedKey;
+
+/// How to run a [`Simulator`](crate::Simulator). Start from `Config::default()` and change what matters.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the provider API (HTTP/2 over TLS) listens. Default `127.0.0.1:0`: a free port.
+    pub provider: SocketAddr,
+    /// Where the control API and the page (plain HTTP/1.1) listen. Default `127.0.0.1:0`. There is no
+    /// login: whoever reaches it reads every notification, so keep it on the loopback interface.
+    pub control: SocketAddr,
+    /// Which of Apple's two environments to play. Default development.
+    pub environment: Environment,
+    /// The keys whose provider tokens are valid. Default none.
+    pub keys: Vec<TrustedKey>,
+    /// Believe any key: provider tokens must still be well formed and fresh, but key id, team and
+    /// signature are not looked up. Default `false`.
+    pub accept_any_key: bool,
+    /// Check requests as Apple does, or not at all. Default strict.
+    pub validation: Validation,
+    /// Answer `BadDeviceToken` to a token nobody declared. Default `false`: an undeclared token is a
+    /// valid device of any app.
+    pub only_declared_devices: bool,
+    /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000. Each
+    /// costs at most about 8 KiB of payload plus its headers (at most 16 KiB).
+    pub journal_capacity: usize,
+    /// What SETTINGS allow once a valid provider token was seen; before that it is 1. Default 1000.
+    /// From 1 to 10,000; what is outside becomes the nearer of the two.
+    pub max_concurrent_streams: u32,
+    /// Open connections to the provider API; one more is closed at once and counted. Default 4096.
+    pub max_connections: usize,
+    /// DNS names and IP addresses the server certificate is good for. Default `localhost`, Apple's
+    /// two hosts, `127.0.0.1` and `::1`.
+    pub names: Vec<String>,
+    /// The certificate authority to use again, so that a client has to trust it only once. Default
+    /// none: a new one for every start.
+    pub authority: Option<CertificateAuthority>,
+    /// What time it is. Default the system's clock.
+    pub clock: Clock,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            provider: loopback,
+            control: loopback,
+            environment: Environment::Development,
+            keys: Vec::new(),
+            accept_any_key: false,
+            validation: Validation::Strict,
+            only_declared_devices: false,
+            journal_capacity: 10_000,
+            max_concurrent_streams: 1000,
+            max_connections: 4096,
+            names: DEFAULT_NAMES.map(str::to_owned).to_vec(),
+            authority: None,
+            clock: Clock::system(),
+        }
+    }
+}
+
+/// One of Apple's two environments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// `api.sandbox.push.apple.com`; answers carry `apns-unique-id`.
+    Development,
+    /// `api.push.apple.com`.
+    Production,
+}
+
+/// How much of a request is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validation {
+    /// Every rule of Apple's documents that can be checked from outside.
+    Strict,
+    /// None: every request is answered 200. For benchmarks: nothing is journalled but the count, the
+    /// stream limit does not change, and of the faults only refused connections work.
+    AcceptAll,
+}
+
+const DEFAULT_NAMES: [&str; 5] = [
+    "localhost",
+    "api.push.apple.com",
+    "api.sandbox.push.apple.com",
+    "127.0.0.1",
+    "::1",
+];

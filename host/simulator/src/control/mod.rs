@@ -1,0 +1,106 @@
+//! Serves the control API and the page over plain HTTP/1.1.
+//!
+//! | call | body | answer |
+//! |---|---|---|
+//! | `GET /` | | the page |
+//! | `GET /notifications?token=&limit=&after=` | | `{"notifications","total","dropped"}`, oldest first |
+//! | `DELETE /notifications` | | 204 |
+//! | `GET /devices` · `DELETE /devices` | | `{"devices"}` · 204 |
+//! | `POST /devices` | a device or an array of them | 204 |
+//! | `GET /faults` · `DELETE /faults` | | `{"faults"}` · 204 |
+//! | `POST /faults` | a fault or an array of them | 204 |
+//! | `GET /stats` · `GET /ca.pem` | | counters · what to trust |
+//!
+//! Errors are `{"error":"expected …, got …"}`.
+//!
+//! There is no login. A page of another site open in the same browser must not get in, so a request is
+//! refused if its `Host` is a name other than `localhost` (DNS rebinding) or its `Origin` is not that
+//! host. Limits: [`MAX_CONNECTIONS`] connections, bodies of [`MAX_BODY`] bytes, [`HEADER_TIMEOUT`].
+
+mod fault_json;
+mod guard;
+mod routes;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use self::routes::{Asked, Reply};
+use crate::world::World;
+
+/// Takes connections until `stop` changes or its sender is gone, then drops them all.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    world: Arc<World>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stop.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, _)) if connections.len() < MAX_CONNECTIONS => {
+                    connections.spawn(serve(tcp, Arc::clone(&world)));
+                }
+                Ok(_) => tracing::warn!("a control connection was refused: too many are open"),
+                Err(error) => {
+                    tracing::warn!(%error, "a control connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    connections.shutdown().await;
+}
+
+async fn serve(tcp: TcpStream, world: Arc<World>) {
+    let service = service_fn(|request| answer(request, Arc::clone(&world)));
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(tcp), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a control connection ended with an error");
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    world: Arc<World>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    if let Err(message) = guard::check(&head.headers) {
+        return Ok(Reply::error(403, &message).into_response());
+    }
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(_) => {
+            let message = format!("expected a whole body of at most {MAX_BODY} bytes");
+            return Ok(Reply::error(413, &message).into_response());
+        }
+    };
+    let asked = Asked {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        body: &body,
+    };
+    Ok(routes::answer(&world, &asked).into_response())
+}
+
+const MAX_CONNECTIONS: usize = 256;
+const MAX_BODY: usize = 1 << 20;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,250 @@
+//! Turns a control request into a reply, reading or changing the world.
+//!
+//! Nothing here waits or touches a socket.
+
+use std::str::FromStr;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::fault_json::FaultJson;
+use crate::devices::Device;
+use crate::ids;
+use crate::journal::{Received, Selection};
+use crate::world::World;
+
+/// A control request.
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) body: &'a [u8],
+}
+
+/// What to send back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    status: u16,
+    kind: &'static str,
+    body: Bytes,
+    /// Only the page has one: the policy it runs under.
+    policy: Option<String>,
+}
+
+/// Answers a request.
+pub(super) fn answer(world: &World, asked: &Asked<'_>) -> Reply {
+    let routed = match (asked.method, asked.path) {
+        ("GET", "/") => Ok(page()),
+        ("GET", "/notifications") => notifications(world, asked.query),
+        ("DELETE", "/notifications") => {
+            world.journal().clear();
+            Ok(done())
+        }
+        ("GET", "/devices") => Ok(Reply::json(
+            200,
+            &json!({ "devices": world.devices().list() }),
+        )),
+        ("POST", "/devices") => add_devices(world, asked.body),
+        ("DELETE", "/devices") => {
+            world.devices().clear();
+            Ok(done())
+        }
+        ("GET", "/faults") => Ok(faults(world)),
+        ("POST", "/faults") => add_faults(world, asked.body),
+        ("DELETE", "/faults") => {
+            world.faults().clear();
+            Ok(done())
+        }
+        ("GET", "/stats") => Ok(stats(world)),
+        ("GET", "/ca.pem") => Ok(Reply::new(
+            200,
+            "application/x-pem-file",
+            world.authority_pem.clone().into(),
+        )),
+        (method, path) => return not_routed(method, path),
+    };
+    routed.unwrap_or_else(|message| Reply::error(400, &message))
+}
+
+impl Reply {
+    /// A JSON error.
+    pub(super) fn error(status: u16, message: &str) -> Self {
+        Self::json(status, &json!({ "error": message }))
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert("content-type", HeaderValue::from_static(self.kind));
+        headers.insert("cache-control", HeaderValue::from_static("no-store"));
+        headers.insert(
+            "x-content-type-options",
+            HeaderValue::from_static("nosniff"),
+        );
+        if let Some(policy) = self
+            .policy
+            .and_then(|policy| HeaderValue::try_from(policy).ok())
+        {
+            headers.insert("content-security-policy", policy);
+        }
+        response
+    }
+
+    fn new(status: u16, kind: &'static str, body: Bytes) -> Self {
+        Self {
+            status,
+            kind,
+            body,
+            policy: None,
+        }
+    }
+
+    fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_string(value) {
+            Ok(text) => Self::new(status, "application/json", text.into()),
+            // Nothing here has keys that are no strings, the one thing JSON cannot say.
+            Err(_) => Self::new(500, "application/json", Bytes::new()),
+        }
+    }
+}
+
+fn done() -> Reply {
+    Reply::new(204, "application/json", Bytes::new())
+}
+
+fn not_routed(method: &str, path: &str) -> Reply {
+    let known = [
+        "/",
+        "/notifications",
+        "/devices",
+        "/faults",
+        "/stats",
+        "/ca.pem",
+    ];
+    if known.contains(&path) {
+        return Reply::error(
+            405,
+            &format!("expected another method for {path}, got {method}"),
+        );
+    }
+    Reply::error(404, &format!("expected a path of {known:?}, got {path:?}"))
+}
+
+/// The page with its script allowed by a number nobody can guess, and nothing else allowed.
+fn page() -> Reply {
+    let Ok(nonce) = ids::random_bytes().map(|bytes| ids::hex(&bytes)) else {
+        return Reply::error(500, "expected random bytes from the system, got none");
+    };
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+         connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'"
+    );
+    let body = include_str!("page.html").replace("{{nonce}}", &nonce);
+    Reply {
+        policy: Some(policy),
+        ..Reply::new(200, "text/html; charset=utf-8", body.into())
+    }
+}
+
+fn notifications(world: &World, query: &str) -> Result<Reply, String> {
+    let mut wanted = Selection::default();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("token", token)) => wanted.token = Some(token.to_owned()),
+            Some(("limit", text)) => wanted.limit = Some(number("limit", text)?),
+            Some(("after", text)) => wanted.after = number("after", text)?,
+            _ => return Err(format!("expected token=, limit= or after=, got {pair:?}")),
+        }
+    }
+    let (records, total, dropped) = {
+        let journal = world.journal();
+        (journal.select(&wanted), journal.total(), journal.dropped())
+    };
+    let notifications = records.iter().map(AsRef::as_ref).collect();
+    Ok(Reply::json(
+        200,
+        &Notifications {
+            notifications,
+            total,
+            dropped,
+        },
+    ))
+}
+
+/// Written as it is, not by way of a [`Value`], which would sort the headers.
+#[derive(Serialize)]
+struct Notifications<'a> {
+    notifications: Vec<&'a Received>,
+    total: u64,
+    dropped: u64,
+}
+
+fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number for {name}, got {text:?}"))
+}
+
+fn add_devices(world: &World, body: &[u8]) -> Result<Reply, String> {
+    let now_ms = world.now_ms();
+    let mut devices = world.devices();
+    for device in one_or_many::<Device>(body)? {
+        devices
+            .declare(device, now_ms)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(done())
+}
+
+fn add_faults(world: &World, body: &[u8]) -> Result<Reply, String> {
+    let parsed = one_or_many::<FaultJson>(body)?
+        .into_iter()
+        .map(FaultJson::into_fault);
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    let mut faults = world.faults();
+    for fault in parsed {
+        faults.add(fault).map_err(|error| error.to_string())?;
+    }
+    Ok(done())
+}
+
+fn faults(world: &World) -> Reply {
+    let list: Vec<FaultJson> = world
+        .faults()
+        .list()
+        .into_iter()
+        .map(FaultJson::from)
+        .collect();
+    Reply::json(200, &json!({ "faults": list }))
+}
+
+fn stats(world: &World) -> Reply {
+    let mut stats = json!(world.stats());
+    if let Some(stats) = stats.as_object_mut() {
+        stats.insert("environment".into(), json!(world.config.environment));
+        stats.insert("validation".into(), json!(world.config.validation));
+    }
+    Reply::json(200, &stats)
+}
+
+/// A JSON value of the type, or an array of such.
+fn one_or_many<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, String> {
+    let value: Value =
+        serde_json::from_slice(body).map_err(|error| format!("expected JSON, got: {error}"))?;
+    let values = match value {
+        Value::Array(values) => values,
+        single => vec![single],
+    };
+    let parse = |value| serde_json::from_value(value).map_err(|error| format!("expected {error}"));
+    values.into_iter().map(parse).collect()
+}
+
+#[cfg(test)]
+#[path = "routes_tests.rs"]
+mod tests;

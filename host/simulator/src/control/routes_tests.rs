@@ -1,0 +1,164 @@
+//! Every route, without a socket.
+
+use serde_json::{Value, json};
+
+use super::{Asked, answer};
+use crate::config::Config;
+use crate::journal::tests::example;
+use crate::world::World;
+
+fn world() -> World {
+    let clock = crate::Clock::new(|| 1000);
+    World::new(
+        Config {
+            clock,
+            ..Config::default()
+        },
+        "the certificate".into(),
+    )
+    .unwrap()
+}
+
+fn ask(world: &World, method: &str, target: &str, body: &str) -> (u16, Value) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let reply = answer(
+        world,
+        &Asked {
+            method,
+            path,
+            query,
+            body: body.as_bytes(),
+        },
+    );
+    (
+        reply.status,
+        serde_json::from_slice(&reply.body).unwrap_or_default(),
+    )
+}
+
+#[test]
+fn notifications_are_selected_by_token_number_and_sequence() {
+    let world = world();
+    for token in ["aa", "bb", "aa"] {
+        world.journal().record(example(token));
+    }
+    let sequences = |target| {
+        let (status, body) = ask(&world, "GET", target, "");
+        assert_eq!(
+            (status, &body["total"], &body["dropped"]),
+            (200, &json!(3), &json!(0))
+        );
+        let all = body["notifications"].as_array().unwrap().clone();
+        all.iter()
+            .map(|one| one["sequence"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sequences("/notifications"), [1, 2, 3]);
+    assert_eq!(sequences("/notifications?token=AA&limit=1"), [3]);
+    assert_eq!(sequences("/notifications?after=1"), [2, 3]);
+    assert_eq!(ask(&world, "DELETE", "/notifications", "").0, 204);
+    assert!(sequences("/notifications").is_empty());
+}
+
+#[test]
+fn headers_are_listed_in_the_order_they_came() {
+    let world = world();
+    world.journal().record(example("aa"));
+    let asked = Asked {
+        method: "GET",
+        path: "/notifications",
+        query: "",
+        body: b"",
+    };
+    let reply = answer(&world, &asked);
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    assert!(text.contains(r#""headers":{"b":"1","a":"2"}"#), "{text}");
+}
+
+#[test]
+fn devices_are_declared_listed_and_forgotten() {
+    let world = world();
+    let body =
+        r#"[{"token":"AB","state":"unregistered"},{"token":"cd","topic":"com.example.app"}]"#;
+    assert_eq!(ask(&world, "POST", "/devices", body).0, 204);
+    let expected = json!([
+        {"token": "ab", "state": "unregistered", "since_ms": 1000},
+        {"token": "cd", "topic": "com.example.app", "state": "valid"},
+    ]);
+    assert_eq!(ask(&world, "GET", "/devices", "").1["devices"], expected);
+    assert_eq!(ask(&world, "DELETE", "/devices", "").0, 204);
+    assert_eq!(ask(&world, "GET", "/devices", "").1["devices"], json!([]));
+}
+
+#[test]
+fn faults_are_scripted_listed_and_forgotten() {
+    let world = world();
+    let body = r#"{"fault":"status","status":503,"reason":"Shutdown"}"#;
+    assert_eq!(ask(&world, "POST", "/faults", body).0, 204);
+    let listed = ask(&world, "GET", "/faults", "").1;
+    assert_eq!(listed["faults"][0]["reason"], json!("Shutdown"));
+    assert_eq!(ask(&world, "DELETE", "/faults", "").0, 204);
+    assert!(world.faults().list().is_empty());
+}
+
+#[test]
+fn malformed_requests_are_400_and_say_what_was_expected() {
+    let world = world();
+    for (method, target, body) in [
+        ("GET", "/notifications?limit=x", ""),
+        ("GET", "/notifications?after=-1", ""),
+        ("GET", "/notifications?colour=red", ""),
+        ("POST", "/devices", ""),
+        ("POST", "/devices", "{}"),
+        ("POST", "/devices", r#"{"token":"xyz"}"#),
+        ("POST", "/devices", r#"{"token":"ab","state":"lost"}"#),
+        ("POST", "/devices", r#"{"token":"ab","unknown":1}"#),
+        ("POST", "/faults", "[1]"),
+        ("POST", "/faults", r#"{"fault":"flood"}"#),
+        ("POST", "/faults", r#"{"fault":"delay","delay_ms":600001}"#),
+    ] {
+        let (status, answer) = ask(&world, method, target, body);
+        let error = answer["error"].as_str().unwrap();
+        assert_eq!(status, 400, "{target} {body}");
+        assert!(error.contains("expected"), "{error}");
+    }
+    assert!(world.faults().list().is_empty());
+}
+
+#[test]
+fn other_paths_and_methods_are_named() {
+    let world = world();
+    assert_eq!(ask(&world, "GET", "/nothing", "").0, 404);
+    assert_eq!(ask(&world, "PUT", "/devices", "").0, 405);
+    assert_eq!(ask(&world, "POST", "/stats", "").0, 405);
+}
+
+#[test]
+fn numbers_and_certificate_can_be_read() {
+    let world = world();
+    let (status, stats) = ask(&world, "GET", "/stats", "");
+    assert_eq!((status, &stats["requests"]), (200, &json!(0)));
+    assert_eq!(stats["environment"], json!("development"));
+    let asked = Asked {
+        method: "GET",
+        path: "/ca.pem",
+        query: "",
+        body: b"",
+    };
+    assert_eq!(answer(&world, &asked).body, "the certificate");
+}
+
+#[test]
+fn the_page_brings_everything_it_needs() {
+    let asked = Asked {
+        method: "GET",
+        path: "/",
+        query: "",
+        body: b"",
+    };
+    let reply = answer(&world(), &asked);
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    assert!(!text.contains("{{nonce}}") && !text.contains("src=") && !text.contains("innerHTML"));
+    assert!(!text.contains("http://") && !text.contains("https://"));
+    assert!(reply.policy.unwrap().starts_with("default-src 'none'"));
+}

@@ -1,0 +1,321 @@
+//! Turns every request into a record that a test or the page can read back byte for byte.
+//!
+//! Invariants: records are in the order of the verdicts, and a record is there before its answer is sent.
+//! Limits: [`Config::journal_capacity`](crate::Config::journal_capacity) records, the oldest makes way
+//! and is counted; of a payload too large to be accepted only the first [`MAX_KEPT_PAYLOAD`] bytes stay.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+use tokio::sync::watch;
+
+/// One request as it arrived, and what it was answered.
+///
+/// As JSON, `payload` is the text if the bytes are UTF-8 (else `null`), `payload_base64` the exact
+/// bytes, and `headers` an object in order, where a repeated header has an array of its values.
+/// `Debug` shows neither the payload, nor the headers, nor more than the beginning of the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Counts from 1, never reused.
+    pub sequence: u64,
+    /// When it was complete, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The connection it came on; the first is 1.
+    pub connection: u64,
+    /// Its HTTP/2 stream.
+    pub stream: u32,
+    /// `:method`.
+    pub method: String,
+    /// `:path`, exactly.
+    pub path: String,
+    /// The device token as sent; empty if the path has none.
+    pub token: String,
+    /// Every header except the pseudo-headers, in the order of first appearance. The authorization
+    /// header is here too: it is a credential for up to an hour.
+    pub headers: Vec<(String, String)>,
+    /// The body, exactly (the first [`MAX_KEPT_PAYLOAD`] bytes of one that was too large).
+    pub payload: Vec<u8>,
+    /// How long the body was.
+    pub payload_length: usize,
+    /// The status answered; `None` if a fault left it without one.
+    pub status: Option<u16>,
+    /// The `reason` answered.
+    pub reason: Option<String>,
+    /// The `apns-id` answered: the client's, or a new one.
+    pub apns_id: String,
+    /// The scripted fault that had a part in it.
+    pub fault: Option<String>,
+    /// What APNs would not say: why an accepted notification may show nothing.
+    pub warnings: Vec<&'static str>,
+}
+
+impl Received {
+    /// The first value of a header, by lowercase name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The payload if it is UTF-8.
+    pub fn payload_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.payload).ok()
+    }
+
+    /// Whether it was answered 200.
+    pub fn is_accepted(&self) -> bool {
+        self.status == Some(200)
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received")
+            .field("sequence", &self.sequence)
+            .field("connection", &self.connection)
+            .field("stream", &self.stream)
+            .field("token", &format_args!("{:.8}…", self.token))
+            .field("payload_length", &self.payload_length)
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Serialize for Received {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("Received", 16)?;
+        record.serialize_field("sequence", &self.sequence)?;
+        record.serialize_field("time_ms", &self.time_ms)?;
+        record.serialize_field("connection", &self.connection)?;
+        record.serialize_field("stream", &self.stream)?;
+        record.serialize_field("method", &self.method)?;
+        record.serialize_field("path", &self.path)?;
+        record.serialize_field("token", &self.token)?;
+        record.serialize_field("headers", &InOrder(&self.headers))?;
+        record.serialize_field("payload", &self.payload_text())?;
+        record.serialize_field("payload_base64", &STANDARD.encode(&self.payload))?;
+        record.serialize_field("payload_length", &self.payload_length)?;
+        record.serialize_field("status", &self.status)?;
+        record.serialize_field("reason", &self.reason)?;
+        record.serialize_field("apns_id", &self.apns_id)?;
+        record.serialize_field("fault", &self.fault)?;
+        record.serialize_field("warnings", &self.warnings)?;
+        record.end()
+    }
+}
+
+/// Headers as a JSON object.
+struct InOrder<'a>(&'a [(String, String)]);
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (position, (name, value)) in self.0.iter().enumerate() {
+            if self
+                .0
+                .iter()
+                .take(position)
+                .any(|(earlier, _)| earlier == name)
+            {
+                continue;
+            }
+            let all: Vec<&String> = self
+                .0
+                .iter()
+                .filter(|(other, _)| other == name)
+                .map(|(_, value)| value)
+                .collect();
+            if all.len() == 1 {
+                map.serialize_entry(name, value)?;
+            } else {
+                map.serialize_entry(name, &all)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// The last requests, oldest first.
+pub(crate) struct Journal {
+    records: VecDeque<Arc<Received>>,
+    capacity: usize,
+    dropped: u64,
+    total: watch::Sender<u64>,
+}
+
+/// What [`Journal::select`] should return.
+#[derive(Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) token: Option<String>,
+    pub(crate) after: u64,
+    pub(crate) limit: Option<usize>,
+}
+
+impl Journal {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            records: VecDeque::new(),
+            capacity,
+            dropped: 0,
+            total: watch::Sender::new(0),
+        }
+    }
+
+    /// Adds a record and gives it its number.
+    pub(crate) fn record(&mut self, mut received: Received) {
+        self.total.send_modify(|total| *total += 1);
+        received.sequence = self.total();
+        if self.records.len() >= self.capacity {
+            self.dropped += 1;
+            self.records.pop_front();
+        }
+        if self.capacity > 0 {
+            self.records.push_back(Arc::new(received));
+        }
+    }
+
+    /// How many were ever recorded.
+    pub(crate) fn total(&self) -> u64 {
+        *self.total.borrow()
+    }
+
+    /// How many made way for newer ones.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// A view of [`total`](Self::total) that can be waited on.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.total.subscribe()
+    }
+
+    /// The newest `limit` records that fit, oldest first.
+    pub(crate) fn select(&self, wanted: &Selection) -> Vec<Arc<Received>> {
+        let fits = |record: &&Arc<Received>| {
+            record.sequence > wanted.after
+                && wanted
+                    .token
+                    .as_ref()
+                    .is_none_or(|token| record.token.eq_ignore_ascii_case(token))
+        };
+        let newest = self.records.iter().rev().filter(fits);
+        let mut found: Vec<_> = newest
+            .take(wanted.limit.unwrap_or(usize::MAX))
+            .cloned()
+            .collect();
+        found.reverse();
+        found
+    }
+
+    /// Forgets the records; numbers go on.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+    }
+}
+
+/// Bytes kept of a payload: above every limit of APNs (5120), so an acceptable one is always whole.
+pub const MAX_KEPT_PAYLOAD: usize = 8192;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn example(token: &str) -> Received {
+        Received {
+            sequence: 0,
+            time_ms: 5,
+            connection: 1,
+            stream: 1,
+            method: "POST".into(),
+            path: format!("/3/device/{token}"),
+            token: token.into(),
+            headers: vec![("b".into(), "1".into()), ("a".into(), "2".into())],
+            payload: b"{}".to_vec(),
+            payload_length: 2,
+            status: Some(200),
+            reason: None,
+            apns_id: "id".into(),
+            fault: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_record_makes_way_and_is_counted() {
+        let mut journal = Journal::new(2);
+        for token in ["aa", "bb", "cc"] {
+            journal.record(example(token));
+        }
+        let kept = journal.select(&Selection::default());
+        assert_eq!(kept.iter().map(|r| r.sequence).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!((journal.total(), journal.dropped()), (3, 1));
+        journal.clear();
+        journal.record(example("dd"));
+        assert_eq!(journal.select(&Selection::default())[0].sequence, 4);
+    }
+
+    #[test]
+    fn a_journal_without_room_counts_only() {
+        let mut journal = Journal::new(0);
+        journal.record(example("aa"));
+        assert_eq!((journal.total(), journal.dropped()), (1, 1));
+        assert!(journal.select(&Selection::default()).is_empty());
+    }
+
+    #[test]
+    fn a_selection_takes_the_newest_of_what_fits() {
+        let mut journal = Journal::new(10);
+        for token in ["aa", "bb", "aa", "aa"] {
+            journal.record(example(token));
+        }
+        let wanted = Selection {
+            token: Some("AA".into()),
+            after: 0,
+            limit: Some(2),
+        };
+        let found: Vec<u64> = journal.select(&wanted).iter().map(|r| r.sequence).collect();
+        assert_eq!(found, [3, 4]);
+        let wanted = Selection {
+            after: 3,
+            ..Selection::default()
+        };
+        assert_eq!(journal.select(&wanted).len(), 1);
+    }
+
+    #[test]
+    fn json_keeps_headers_in_order_and_bytes_exact() {
+        let mut record = example("aa");
+        record.headers.push(("b".into(), "3".into()));
+        record.payload = vec![0xff, 0x00];
+        let json = serde_json::to_string(&record).unwrap();
+        assert!(
+            json.contains(r#""headers":{"b":["1","3"],"a":"2"}"#),
+            "{json}"
+        );
+        assert!(
+            json.contains(r#""payload":null,"payload_base64":"/wA=""#),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn printing_a_record_shows_no_secrets() {
+        let mut record = example("0123456789abcdef");
+        record
+            .headers
+            .push(("authorization".into(), "bearer secret".into()));
+        let text = format!("{record:?}");
+        assert!(
+            !text.contains("secret") && !text.contains("89abcdef"),
+            "{text}"
+        );
+    }
+}

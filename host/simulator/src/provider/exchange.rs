@@ -1,0 +1,325 @@
+//! Takes one request from its headers to its end: read, judge, journal, then answer or misbehave as
+//! scripted.
+//!
+//! Source: `apns-facts.md` 3.1 (GOAWAY: what is above last-stream-id was not processed), 3.2 and 3.4.
+//!
+//! ```text
+//! headers, body -> rules -> verdict -> fault? -> journal -> delay -> orders to the wire -> answer
+//! ```
+//!
+//! Invariant: judging and journalling one connection's requests happens one at a time, so that a GOAWAY
+//! knows what was processed before it.
+//! Limit: a body is read up to [`MAX_BODY`] bytes; what is longer is too large whatever follows.
+
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason as Code, RecvStream};
+use http::request::Parts;
+
+use super::answer::Answer;
+use super::authorization::Authorization;
+use super::rules::{Rejection, Request};
+use super::warnings;
+use crate::config::Environment;
+use crate::fault::{Action, Fault};
+use crate::journal::{MAX_KEPT_PAYLOAD, Received};
+use crate::stats::Open;
+use crate::wire::Wire;
+use crate::world::World;
+
+/// What the requests of one connection share.
+pub(super) struct Connection {
+    pub(super) world: Arc<World>,
+    /// Its number in the journal.
+    pub(super) number: u64,
+    pub(super) wire: Wire,
+    pub(super) session: Mutex<Session>,
+}
+
+/// What they change.
+#[derive(Default)]
+pub(super) struct Session {
+    authorization: Authorization,
+    /// Whether the stream limit was raised.
+    raised: bool,
+    /// The highest stream judged.
+    highest: u32,
+    /// After GOAWAY: the last stream that gets an answer.
+    last_answered: Option<u32>,
+}
+
+/// What is to happen to a request.
+struct Decision {
+    answer: Answer,
+    fault: Option<Fault>,
+    /// Its provider token is the first valid one here.
+    raises: bool,
+    /// For a GOAWAY.
+    last_stream: u32,
+}
+
+/// A body, as far as it was read and kept.
+struct Body {
+    kept: Vec<u8>,
+    length: usize,
+}
+
+/// Takes a request to its end. A request whose client is gone just ends.
+pub(super) async fn run(
+    connection: Arc<Connection>,
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let _open = Open::new(&connection.world.counters.streams_open);
+    let (head, mut stream) = request.into_parts();
+    let Ok(body) = Body::read(&mut stream).await else {
+        return;
+    };
+    match connection.decide(respond.stream_id().as_u32(), &head, body) {
+        Some(decision) => connection.carry_out(decision, respond).await,
+        None => hold(&mut respond).await,
+    }
+}
+
+impl Body {
+    async fn read(stream: &mut RecvStream) -> Result<Self, h2::Error> {
+        let mut body = Self {
+            kept: Vec::new(),
+            length: 0,
+        };
+        while let Some(chunk) = stream.data().await {
+            let chunk = chunk?;
+            stream.flow_control().release_capacity(chunk.len())?;
+            body.length += chunk.len();
+            let room = MAX_KEPT_PAYLOAD - body.kept.len();
+            body.kept
+                .extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            if body.length > MAX_BODY {
+                break;
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl Connection {
+    /// Judges and journals a request; `None` if a GOAWAY has left it behind.
+    fn decide(&self, stream: u32, head: &Parts, body: Body) -> Option<Decision> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if session.last_answered.is_some_and(|last| stream > last) {
+            return None;
+        }
+        let path = head.uri.path_and_query().map_or("", |path| path.as_str());
+        let (method, headers) = (&head.method, &head.headers);
+        let request = Request {
+            method,
+            path,
+            headers,
+            length: body.length,
+        };
+        let mut authorized = false;
+        let verdict = request.check(&self.world, &mut session.authorization, &mut authorized);
+        let fault = self.world.faults().for_request(request.token());
+        let answer = self.answer(&request, verdict, fault.as_ref());
+        let last_stream = session.note(stream, fault.as_ref());
+        let raises = authorized && !std::mem::replace(&mut session.raised, true);
+        self.record(stream, &request, body, &answer, fault.as_ref());
+        Some(Decision {
+            answer,
+            fault,
+            raises,
+            last_stream,
+        })
+    }
+
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        verdict: Result<(), Rejection>,
+        fault: Option<&Fault>,
+    ) -> Answer {
+        let id = request
+            .id()
+            .map_or_else(|| self.world.ids.next(), str::to_owned);
+        let mut answer = Answer::new(verdict, id);
+        if verdict.is_ok() && self.world.config.environment == Environment::Development {
+            answer.unique_id = Some(self.world.ids.next());
+        }
+        match fault {
+            Some(fault) => answer.replaced(&fault.action),
+            None => answer,
+        }
+    }
+
+    fn record(
+        &self,
+        stream: u32,
+        request: &Request<'_>,
+        body: Body,
+        answer: &Answer,
+        fault: Option<&Fault>,
+    ) {
+        let is_answered = fault.is_none_or(|fault| is_answered(&fault.action));
+        let status = is_answered.then_some(answer.status);
+        let push_type = request
+            .headers
+            .get("apns-push-type")
+            .and_then(|value| value.to_str().ok());
+        let is_accepted = status == Some(200);
+        let received = Received {
+            sequence: 0,
+            time_ms: self.world.now_ms(),
+            connection: self.number,
+            stream,
+            method: request.method.as_str().to_owned(),
+            path: request.path.to_owned(),
+            token: request.token().to_owned(),
+            headers: headers_in_order(request.headers),
+            warnings: if is_accepted {
+                warnings::of(push_type, &body.kept)
+            } else {
+                Vec::new()
+            },
+            payload: body.kept,
+            payload_length: body.length,
+            status,
+            reason: answer.reason.clone().filter(|_| is_answered),
+            apns_id: answer.apns_id.clone(),
+            fault: fault.map(|fault| fault.action.name().to_owned()),
+        };
+        self.world.counters.answered(status);
+        self.world.journal().record(received);
+    }
+
+    async fn carry_out(&self, decision: Decision, mut respond: SendResponse<Bytes>) {
+        let Decision {
+            answer,
+            fault,
+            raises,
+            last_stream,
+        } = decision;
+        if raises {
+            let limit = self
+                .world
+                .config
+                .max_concurrent_streams
+                .clamp(1, HARD_STREAM_LIMIT);
+            self.wire.set_stream_limit(limit).await;
+        }
+        if let Some(fault) = fault {
+            if fault.delay_ms > 0 && !delay(fault.delay_ms, &mut respond).await {
+                return;
+            }
+            if self
+                .misbehave(fault.action, last_stream, &mut respond)
+                .await
+                .is_break()
+            {
+                return;
+            }
+        }
+        if let Err(error) = answer.send(&mut respond) {
+            tracing::debug!(%error, "the client did not wait for its answer");
+        }
+    }
+
+    /// Does what the fault says; whether the request is over with it.
+    async fn misbehave(
+        &self,
+        action: Action,
+        last_stream: u32,
+        respond: &mut SendResponse<Bytes>,
+    ) -> ControlFlow<()> {
+        let is_answered = is_answered(&action);
+        match action {
+            Action::Goaway {
+                reason, error_code, ..
+            } => {
+                let debug =
+                    reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
+                let debug = debug.unwrap_or_default();
+                self.wire
+                    .goaway(last_stream, error_code, debug.as_bytes())
+                    .await;
+            }
+            Action::Reset { error_code } => respond.send_reset(Code::from(error_code)),
+            Action::Close { after_bytes } => self.wire.cut_after(after_bytes).await,
+            Action::Garbage { bytes } => self.wire.send_raw(bytes).await,
+            Action::MaxConcurrentStreams { limit } => {
+                self.wire
+                    .set_stream_limit(limit.min(HARD_STREAM_LIMIT))
+                    .await;
+            }
+            Action::Silence
+            | Action::Status { .. }
+            | Action::Body { .. }
+            | Action::Delay
+            | Action::RefuseConnections => {}
+        }
+        if is_answered {
+            return ControlFlow::Continue(());
+        }
+        hold(respond).await;
+        ControlFlow::Break(())
+    }
+}
+
+impl Session {
+    /// Notes that the stream is judged; the last-stream-id of a GOAWAY it sets off.
+    fn note(&mut self, stream: u32, fault: Option<&Fault>) -> u32 {
+        let before = self.highest;
+        self.highest = before.max(stream);
+        if let Some(Fault {
+            action: Action::Goaway { answer, .. },
+            ..
+        }) = fault
+        {
+            let last = if *answer { self.highest } else { before };
+            self.last_answered = Some(self.last_answered.map_or(last, |earlier| earlier.min(last)));
+            return last;
+        }
+        self.highest
+    }
+}
+
+/// Whether a request gets an answer in spite of the fault.
+fn is_answered(action: &Action) -> bool {
+    match action {
+        Action::Goaway { answer, .. } => *answer,
+        Action::Close { after_bytes } => *after_bytes > 0,
+        Action::Reset { .. } | Action::Silence => false,
+        _ => true,
+    }
+}
+
+/// Keeps a stream open without an answer until its client or its connection is gone.
+async fn hold(respond: &mut SendResponse<Bytes>) {
+    let _ = poll_fn(|context| respond.poll_reset(context)).await;
+}
+
+/// Waits; whether the client still does.
+async fn delay(delay_ms: u64, respond: &mut SendResponse<Bytes>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_millis(delay_ms)) => true,
+        () = hold(respond) => false,
+    }
+}
+
+fn headers_in_order(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
+
+/// Bytes read of a body.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Open streams a connection can have whatever SETTINGS say.
+pub(super) const HARD_STREAM_LIMIT: u32 = 10_000;

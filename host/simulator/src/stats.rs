@@ -1,0 +1,142 @@
+//! Turns what happens on the sockets into numbers for `GET /stats`.
+//!
+//! Limit: the table by status has at most one row per possible status (three digits).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// Counters since the start; `..._open` go down again.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) connections_accepted: AtomicU64,
+    pub(crate) connections_open: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
+    pub(crate) handshakes_failed: AtomicU64,
+    pub(crate) streams_open: AtomicU64,
+    pub(crate) streams_refused: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) unanswered: AtomicU64,
+    by_status: Mutex<BTreeMap<u16, u64>>,
+    /// The 200s of the accept-all server, which takes no lock.
+    accepted_all: AtomicU64,
+}
+
+impl Counters {
+    /// Counts an answered request, or one a fault leaves unanswered.
+    pub(crate) fn answered(&self, status: Option<u16>) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        match status {
+            Some(status) => {
+                let mut rows = self
+                    .by_status
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *rows.entry(status).or_default() += 1;
+            }
+            None => {
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts a 200 of the accept-all server.
+    pub(crate) fn accepted(&self) {
+        self.accepted_all.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let accepted_all = read(&self.accepted_all);
+        let mut responses = self
+            .by_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if accepted_all > 0 {
+            *responses.entry(200).or_default() += accepted_all;
+        }
+        Stats {
+            connections_accepted: read(&self.connections_accepted),
+            connections_open: read(&self.connections_open),
+            connections_refused: read(&self.connections_refused),
+            handshakes_failed: read(&self.handshakes_failed),
+            streams_open: read(&self.streams_open),
+            streams_refused: read(&self.streams_refused),
+            requests: read(&self.requests) + accepted_all,
+            unanswered: read(&self.unanswered),
+            responses,
+            journal_dropped: 0,
+        }
+    }
+}
+
+/// A counter that is one higher while this lives.
+pub(crate) struct Open<'a>(&'a AtomicU64);
+
+impl<'a> Open<'a> {
+    pub(crate) fn new(counter: &'a AtomicU64) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a simulator has counted since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// TCP connections taken by the provider API, those refused by a fault not included.
+    pub connections_accepted: u64,
+    /// Of them, still open.
+    pub connections_open: u64,
+    /// Closed at once: by a fault, or because too many were open.
+    pub connections_refused: u64,
+    /// TLS handshakes that failed, or that ended without ALPN `h2`.
+    pub handshakes_failed: u64,
+    /// Requests being worked on, delayed or left without an answer.
+    pub streams_open: u64,
+    /// Requests reset with REFUSED_STREAM because more streams were open than SETTINGS allow.
+    pub streams_refused: u64,
+    /// Requests that got an answer or were deliberately left without one.
+    pub requests: u64,
+    /// Of them, those left without one.
+    pub unanswered: u64,
+    /// Answers by status.
+    pub responses: BTreeMap<u16, u64>,
+    /// Records that made way for newer ones in the journal.
+    pub journal_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_by_status() {
+        let counters = Counters::default();
+        counters.answered(Some(200));
+        counters.answered(Some(410));
+        counters.answered(None);
+        counters.accepted();
+        let stats = counters.snapshot();
+        assert_eq!(stats.responses, BTreeMap::from([(200, 2), (410, 1)]));
+        assert_eq!((stats.requests, stats.unanswered), (4, 1));
+    }
+
+    #[test]
+    fn an_open_counter_goes_down_again() {
+        let counters = Counters::default();
+        let open = Open::new(&counters.streams_open);
+        assert_eq!(counters.snapshot().streams_open, 1);
+        drop(open);
+        assert_eq!(counters.snapshot().streams_open, 0);
+    }
+}

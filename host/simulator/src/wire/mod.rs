@@ -1,0 +1,103 @@
+//! Stands between a TLS stream and an HTTP/2 server and turns orders ("send GOAWAY with this reason",
+//! "cut after 20 bytes") into bytes at the right place.
+//!
+//! Source: RFC 9113 section 5.1.2 (stream limit), 6.5.3 (acknowledging SETTINGS), 6.8 (GOAWAY). The `h2`
+//! server can neither change its stream limit while it runs nor put debug data into GOAWAY; both happen
+//! here.
+//!
+//! ```text
+//! client == TLS ==> inbound  --(frames, without ACKs of our SETTINGS)--> h2 server
+//!        <= TLS === outbound <-(frames; first SETTINGS rewritten)------- h2 server
+//!                      ^ orders, carried out between two frames
+//! ```
+//!
+//! Invariants: bytes are forwarded in order and unchanged except as drawn; an order is carried out
+//! between two frames of the server, never
+//! before its first SETTINGS.
+//! Limits: 64 KiB in each direction between the two sides, [`MAX_ORDERS`] orders waiting.
+
+mod frames;
+mod pump;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::sync::mpsc;
+
+use self::state::State;
+
+/// The handle by which a connection's requests reach its wire.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    state: Arc<Mutex<State>>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// Puts the two halves together: the stream to give to the HTTP/2 server, the handle, and the future
+/// that moves the bytes and ends when the connection is over. `stream_limit` replaces the server's own
+/// in its first SETTINGS.
+pub(crate) fn attach<S: AsyncRead + AsyncWrite + Unpin>(
+    tls: S,
+    stream_limit: u32,
+) -> (DuplexStream, Wire, impl Future<Output = ()>) {
+    let (server_side, our_side) = tokio::io::duplex(BUFFER);
+    let (orders, waiting) = mpsc::channel(MAX_ORDERS);
+    let state = Arc::new(Mutex::new(State::new(stream_limit)));
+    let pump = pump::run(tls, our_side, waiting, Arc::clone(&state));
+    (server_side, Wire { state, orders }, pump)
+}
+
+/// Something to be done between two frames.
+enum Order {
+    /// Send these bytes.
+    Bytes(Bytes),
+    /// Send SETTINGS with this stream limit.
+    StreamLimit(u32),
+    /// Send these bytes, a GOAWAY; close once nothing up to the stream is open.
+    Goaway(Bytes, u32),
+    /// Cut the connection after so many more bytes.
+    CutAfter(u64),
+}
+
+impl Wire {
+    /// Whether the stream was opened above the limit and is to be refused.
+    pub(crate) fn is_over_limit(&self, stream: u32) -> bool {
+        self.lock().is_over_limit(stream)
+    }
+
+    /// Tells the client a new stream limit. A higher one is in force at once, a lower one when the
+    /// client has acknowledged it.
+    pub(crate) async fn set_stream_limit(&self, limit: u32) {
+        self.order(Order::StreamLimit(limit)).await;
+    }
+
+    /// Sends GOAWAY and closes the connection when every stream up to `last_stream` is done.
+    pub(crate) async fn goaway(&self, last_stream: u32, error_code: u32, debug: &[u8]) {
+        let frame = frames::goaway(last_stream, error_code, debug);
+        self.order(Order::Goaway(frame, last_stream)).await;
+    }
+
+    /// Sends bytes that need not be a frame.
+    pub(crate) async fn send_raw(&self, bytes: Vec<u8>) {
+        self.order(Order::Bytes(bytes.into())).await;
+    }
+
+    /// Cuts the connection after `bytes` more bytes.
+    pub(crate) async fn cut_after(&self, bytes: u64) {
+        self.order(Order::CutAfter(bytes)).await;
+    }
+
+    async fn order(&self, order: Order) {
+        // It fails only if the connection is over, and then there is nobody to do it to.
+        let _ = self.orders.send(order).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const BUFFER: usize = 64 * 1024;
+const MAX_ORDERS: usize = 64;

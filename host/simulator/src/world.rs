@@ -1,0 +1,63 @@
+//! The one state all connections and the control API share: the journal, the devices, the script of
+//! faults, the counters, and the configuration they go by.
+//!
+//! Invariant: no lock is held while waiting, and none of these while taking another of these.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::Config;
+use crate::devices::Devices;
+use crate::fault::Faults;
+use crate::ids::IdSource;
+use crate::journal::Journal;
+use crate::stats::{Counters, Stats};
+
+pub(crate) struct World {
+    pub(crate) config: Config,
+    /// What clients have to trust, in PEM.
+    pub(crate) authority_pem: String,
+    pub(crate) counters: Counters,
+    pub(crate) ids: IdSource,
+    journal: Mutex<Journal>,
+    devices: Mutex<Devices>,
+    faults: Mutex<Faults>,
+}
+
+impl World {
+    pub(crate) fn new(config: Config, authority_pem: String) -> io::Result<Self> {
+        Ok(Self {
+            journal: Mutex::new(Journal::new(config.journal_capacity)),
+            config,
+            authority_pem,
+            counters: Counters::default(),
+            ids: IdSource::new()?,
+            devices: Mutex::default(),
+            faults: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn devices(&self) -> MutexGuard<'_, Devices> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.config.clock.now_ms()
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let journal_dropped = self.journal().dropped();
+        Stats {
+            journal_dropped,
+            ..self.counters.snapshot()
+        }
+    }
+}
