@@ -1,0 +1,223 @@
+//! The host's half of `dunlin.toml`: where to listen, where to store, whom to trust, how much of
+//! the machine the function gets.
+//!
+//! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]` and
+//! `[delivery]`; the host reads what is below and, of `[apns.*]`, the addresses, because they are
+//! what the function may reach. Unknown keys are errors on either side.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::sockets::AllowedHost;
+
+/// The whole file, as the host sees it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[host]`
+    #[serde(default)]
+    pub host: HostSettings,
+    /// `[store]`
+    #[serde(default)]
+    pub store: StoreSettings,
+    /// `[tls]`
+    #[serde(default)]
+    pub tls: TlsSettings,
+    /// `[apns.development]`, `[apns.production]`
+    #[serde(default)]
+    pub apns: BTreeMap<String, Endpoint>,
+    /// The function's own; not looked at here.
+    #[serde(default, rename = "credentials")]
+    _credentials: IgnoredAny,
+    #[serde(default, rename = "api_keys")]
+    _api_keys: IgnoredAny,
+    #[serde(default, rename = "delivery")]
+    _delivery: IgnoredAny,
+}
+
+/// `[host]`: HTTP in, and what the function gets.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostSettings {
+    /// Where to listen for HTTP/1.1 and h2c.
+    pub listen: SocketAddr,
+    /// Instances of the function; 0 means one per core.
+    pub instances: usize,
+    /// Requests an instance works on at once. The runtime slows down past about a hundred.
+    pub concurrency: usize,
+    /// Requests that wait for each instance; beyond it the answer is 503.
+    pub queue: usize,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Linear memory of an instance, in MiB.
+    pub memory_mib: usize,
+    /// How long a request may take before the answer is 504, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long the function may run without yielding before it is stopped, in milliseconds.
+    pub stall_timeout_ms: u64,
+    /// How long SIGTERM waits for what is in flight, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+    /// Where compiled code is kept between starts; the user's cache folder if absent.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            instances: 0,
+            concurrency: 100,
+            queue: 1_000,
+            max_body_bytes: 1024 * 1024,
+            memory_mib: 256,
+            request_timeout_ms: 60_000,
+            stall_timeout_ms: 5_000,
+            shutdown_timeout_ms: 30_000,
+            cache: None,
+        }
+    }
+}
+
+impl HostSettings {
+    /// Instances to run.
+    pub fn instance_count(&self) -> usize {
+        match self.instances {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        }
+    }
+
+    /// [`HostSettings::request_timeout_ms`] as a duration.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// [`HostSettings::stall_timeout_ms`] as a duration.
+    pub fn stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.stall_timeout_ms)
+    }
+
+    /// [`HostSettings::shutdown_timeout_ms`] as a duration.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields, tag = "kind")]
+pub enum StoreSettings {
+    /// One file, crash-safe.
+    File {
+        /// Relative to the configuration file.
+        path: PathBuf,
+    },
+    /// Forgets everything at exit.
+    Memory,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self::File {
+            path: "dunlin.redb".into(),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM files of trust roots by server name, relative to the configuration file. Other names
+    /// are checked against the public roots.
+    #[serde(default)]
+    pub trust: BTreeMap<String, PathBuf>,
+}
+
+/// `[apns.<environment>]`: the function's, of which the host needs the address.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    host: Option<String>,
+    port: Option<u16>,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug)]
+pub struct ConfigError(String);
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the file; paths in it become relative to its folder.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not TOML, or has a key or a value that does not belong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let failed =
+            |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| failed(&error))?;
+        // The function checks its own sections too, but in every instance and after start-up;
+        // the operator should hear of a mistake now.
+        dunlin::config::Settings::parse(&text).map_err(|error| failed(&error))?;
+        config.check().map_err(|error| failed(&error))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if let StoreSettings::File { path } = &mut config.store {
+            *path = folder.join(&*path);
+        }
+        for path in config.tls.trust.values_mut() {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let host = &self.host;
+        let positive = [
+            ("host.concurrency", host.concurrency),
+            ("host.queue", host.queue),
+            ("host.max_body_bytes", host.max_body_bytes),
+            ("host.memory_mib", host.memory_mib),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                return Err(ConfigError(format!("{name}: expected more than 0, got 0")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The hosts that the function may reach: APNs, as configured.
+    pub fn allowed_hosts(&self) -> Arc<[AllowedHost]> {
+        let defaults = [
+            ("development", dunlin::limits::DEVELOPMENT_HOST),
+            ("production", dunlin::limits::PRODUCTION_HOST),
+        ];
+        defaults
+            .into_iter()
+            .map(|(environment, default)| {
+                let endpoint = self.apns.get(environment).cloned().unwrap_or_default();
+                AllowedHost {
+                    name: endpoint
+                        .host
+                        .unwrap_or_else(|| default.to_owned())
+                        .to_ascii_lowercase(),
+                    port: endpoint.port.unwrap_or(dunlin::limits::PROVIDER_PORT),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,276 @@
+//! `dunlin dev`: everything at once, on this machine, with keys made on the spot.
+//!
+//! ```text
+//!   <folder>/config/dunlin.toml       what the function sees: its configuration …
+//!   <folder>/config/AuthKey_….p8      … and its signing key
+//!   <folder>/api-key                  what the curl lines show
+//!   <folder>/ca.pem, ca-key.pem       the simulator's certificate authority
+//!   <folder>/dunlin.redb              the registry
+//! ```
+//!
+//! What is there from an earlier run is used again, so that devices, keys and trust survive. The
+//! configuration is written anew each time, because the simulator's port changes.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use dunlin_simulator::{PublicKey, Simulator, TrustedKey};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use ring::digest;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::net::TcpListener;
+
+use crate::Error;
+use crate::config::Config;
+use crate::files::{read_or_make, write_private};
+use crate::http_in;
+use crate::server::{Server, stop_signal};
+use crate::simulate;
+
+/// Identifiers of the generated key; any ten characters do.
+const KEY_ID: &str = "DUNLINDEV0";
+const TEAM_ID: &str = "DUNLINTEAM";
+
+/// Where the page and the journal are unless that port is taken.
+const CONTROL: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
+
+/// Where the HTTP interface is unless that port is taken.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// What `dunlin dev` can be told.
+#[derive(Debug)]
+pub struct Options {
+    /// Where everything is kept.
+    pub folder: PathBuf,
+    /// Where to listen; port 8080, or a free one if it is taken, unless given.
+    pub listen: Option<SocketAddr>,
+    /// Where the simulator's page is; port 8081, or a free one if it is taken, unless given.
+    pub simulator: Option<SocketAddr>,
+    /// A component to run instead of the embedded one.
+    pub component: Option<PathBuf>,
+}
+
+/// A development setup that is up.
+pub struct Dev {
+    server: Server,
+    simulator: Simulator,
+    api_key: String,
+    folder: PathBuf,
+}
+
+impl std::fmt::Debug for Dev {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dev")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dev {
+    /// Makes what is missing in the folder and starts simulator and service.
+    ///
+    /// # Errors
+    /// If the folder cannot be written, a given address is taken, or the service does not start.
+    pub async fn start(options: &Options) -> Result<Self, Error> {
+        let folder = &options.folder;
+        let config_folder = folder.join("config");
+        std::fs::create_dir_all(&config_folder)
+            .map_err(|error| Error::new(format!("{}: {error}", config_folder.display())))?;
+        let key = signing_key(&config_folder)?;
+        let api_key = api_key(folder)?;
+        let simulator = start_simulator(folder, &key, options.simulator).await?;
+        let listener = match options.listen {
+            Some(address) => http_in::bind(address).await?,
+            None => bind_or_any(LISTEN).await?,
+        };
+        let config_file = config_folder.join("dunlin.toml");
+        let text = configuration(simulator.provider_addr(), &api_key);
+        write_private(&config_file, &text)?;
+        let config = Config::load(&config_file)?;
+        let server =
+            Server::start_on(listener, &config_file, config, options.component.as_deref())?;
+        Ok(Self {
+            server,
+            simulator,
+            api_key,
+            folder: folder.clone(),
+        })
+    }
+
+    /// Where the HTTP interface is.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The key that the HTTP interface takes.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The simulator, for tests that look at it.
+    pub fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    /// What to paste, for a person in front of a terminal.
+    pub fn greeting(&self) -> String {
+        let (http, page) = (self.address(), self.simulator.control_addr());
+        let (key, folder) = (&self.api_key, self.folder.display());
+        let token = "a1".repeat(32);
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "
+Dunlin is up. Ctrl-C stops it.
+
+  HTTP interface   http://{http}
+  API key          {key}
+  simulated APNs   http://{page}   (open it in a browser: every notification, as a phone shows it)
+  files            {folder}
+
+Register a device, push to it, see what arrived:
+
+  curl -X PUT http://{http}/v1/devices/{token} \\
+    -H 'Authorization: Bearer {key}' \\
+    -d '{{\"topic\":\"com.example.app\",\"alias\":\"me\"}}'
+
+  curl http://{http}/v1/push \\
+    -H 'Authorization: Bearer {key}' \\
+    -d '{{\"to\":{{\"alias\":\"me\"}},\"payload\":{{\"aps\":{{\"alert\":\"Hello from Dunlin\"}}}}}}'
+
+  curl http://{page}/notifications
+
+"
+        );
+        text
+    }
+
+    /// Serves until `stop` resolves.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        self.server.run(stop).await;
+        self.simulator.shutdown().await;
+    }
+}
+
+/// The command: starts, greets, and serves until a signal comes.
+///
+/// # Errors
+/// As [`Dev::start`].
+pub async fn run(options: &Options) -> Result<(), Error> {
+    let stop = stop_signal()?;
+    let dev = Dev::start(options).await?;
+    // Standard output may be closed; the service is up all the same.
+    let _ = std::io::stdout().write_all(dev.greeting().as_bytes());
+    dev.run(stop).await;
+    Ok(())
+}
+
+async fn bind_or_any(preferred: SocketAddr) -> Result<TcpListener, Error> {
+    match http_in::bind(preferred).await {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Ok(http_in::bind(SocketAddr::new(preferred.ip(), 0)).await?)
+        }
+        bound => Ok(bound?),
+    }
+}
+
+fn signing_key(folder: &Path) -> Result<KeyPair, Error> {
+    let path = folder.join(format!("AuthKey_{KEY_ID}.p8"));
+    let pem = read_or_make(&path, || {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256);
+        Ok(key
+            .map_err(|error| Error::new(error.to_string()))?
+            .serialize_pem())
+    })?;
+    KeyPair::from_pem(&pem).map_err(|error| Error::new(format!("{}: {error}", path.display())))
+}
+
+fn api_key(folder: &Path) -> Result<String, Error> {
+    let text = read_or_make(&folder.join("api-key"), || {
+        let mut bytes = [0; 24];
+        let filled = SystemRandom::new().fill(&mut bytes);
+        filled.map_err(|_| Error::new("the system has no randomness"))?;
+        Ok(format!("dev-{}\n", hex(&bytes)))
+    })?;
+    Ok(text.trim().to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+async fn start_simulator(
+    folder: &Path,
+    key: &KeyPair,
+    control: Option<SocketAddr>,
+) -> Result<Simulator, Error> {
+    let authority = simulate::authority(folder)?;
+    let public_key = PublicKey::from_sec1(key.public_key_raw())
+        .map_err(|error| Error::new(error.to_string()))?;
+    let trusted = TrustedKey {
+        key_id: KEY_ID.into(),
+        team_id: TEAM_ID.into(),
+        public_key,
+        topics: None,
+        environment: None,
+    };
+    let config = dunlin_simulator::Config {
+        control: control.unwrap_or(CONTROL),
+        keys: vec![trusted],
+        authority: Some(authority),
+        ..dunlin_simulator::Config::default()
+    };
+    match Simulator::start(config.clone()).await {
+        Err(error) if control.is_none() && error.kind() == std::io::ErrorKind::AddrInUse => {
+            let control = SocketAddr::new(CONTROL.ip(), 0);
+            Ok(Simulator::start(dunlin_simulator::Config { control, ..config }).await?)
+        }
+        started => Ok(started?),
+    }
+}
+
+fn configuration(provider: SocketAddr, api_key: &str) -> String {
+    let hash = hex(digest::digest(&digest::SHA256, api_key.as_bytes()).as_ref());
+    let port = provider.port();
+    format!(
+        "# Written by `dunlin dev` at every start; changes are lost.
+
+[apns.development]
+host = \"localhost\"
+port = {port}
+
+[apns.production]
+host = \"localhost\"
+port = {port}
+
+[[credentials]]
+key_id = \"{KEY_ID}\"
+team_id = \"{TEAM_ID}\"
+key_file = \"AuthKey_{KEY_ID}.p8\"
+
+[[api_keys]]
+name = \"dev\"
+sha256 = \"{hash}\"
+scopes = [\"send\", \"devices\", \"admin\"]
+
+[delivery]
+default_environment = \"development\"
+
+[store]
+kind = \"file\"
+path = \"../dunlin.redb\"
+
+[tls.trust]
+localhost = \"../ca.pem\"
+"
+    )
+}

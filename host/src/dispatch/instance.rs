@@ -1,0 +1,208 @@
+//! One instance and the loop that feeds it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tracing::{debug, error, warn};
+use wasmtime::AsContextMut as _;
+use wasmtime::component::Accessor;
+use wasmtime_wasi_http::WasiHttpView as _;
+use wasmtime_wasi_http::handler::{Prepared, Proxy};
+
+use super::{DispatchError, Job, Limits, Response, classify};
+use crate::function::{Function, Instance, Turns};
+
+/// How long to wait before an instance that could not be made is tried again.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+
+/// Keeps one instance running: makes it, feeds it, and makes it anew when it traps.
+pub(super) struct Worker {
+    number: usize,
+    function: Arc<Function>,
+    limits: Limits,
+}
+
+/// Why a feeding loop ended by itself.
+enum Ended {
+    /// No more requests will come, and all are answered.
+    Closed,
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, function: Arc<Function>, limits: Limits) -> Self {
+        Self {
+            number,
+            function,
+            limits,
+        }
+    }
+
+    pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+        loop {
+            let made = self.function.instance().await;
+            let (mut store, proxy) = match made {
+                Ok(instance) => instance,
+                Err(error) => {
+                    error!(instance = self.number, %error, "no instance could be made");
+                    if refuse_waiting(&mut jobs) {
+                        return;
+                    }
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                    continue;
+                }
+            };
+            debug!(instance = self.number, "instance ready");
+            let turns = Arc::clone(&store.data().turns);
+            let feed = Feed {
+                jobs: &mut jobs,
+                proxy: &proxy,
+                limits: self.limits,
+                turns,
+            };
+            let ended = store
+                .run_concurrent(async |accessor| feed.run(accessor).await)
+                .await
+                .and_then(|inner| inner);
+            match ended {
+                Ok(Ended::Closed) => return,
+                Err(error) => {
+                    warn!(instance = self.number, error = ?error, "the function was stopped");
+                }
+            }
+        }
+    }
+}
+
+/// Drops what is waiting, so that callers hear at once; true if no more can come.
+fn refuse_waiting(jobs: &mut mpsc::Receiver<Job>) -> bool {
+    loop {
+        match jobs.try_recv() {
+            Ok(job) => {
+                // The caller may have given up.
+                let _ = job.answer.send(Err(wasmtime::format_err!("no instance")));
+            }
+            Err(mpsc::error::TryRecvError::Empty) => return false,
+            Err(mpsc::error::TryRecvError::Disconnected) => return true,
+        }
+    }
+}
+
+struct Feed<'a> {
+    jobs: &'a mut mpsc::Receiver<Job>,
+    proxy: &'a Proxy,
+    limits: Limits,
+    turns: Arc<Turns>,
+}
+
+impl Feed<'_> {
+    /// Runs until the queue is closed and everything taken from it is answered. A trap ends the
+    /// whole store, and this with it.
+    async fn run(self, accessor: &Accessor<Instance>) -> wasmtime::Result<Ended> {
+        let Self {
+            jobs,
+            proxy,
+            limits,
+            turns,
+        } = self;
+        let mut calls = FuturesUnordered::new();
+        let mut open = true;
+        poll_fn(|cx| {
+            turns.turn();
+            loop {
+                while let Poll::Ready(Some(done)) = calls.poll_next_unpin(cx) {
+                    if let Err(error) = done {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                if !open || calls.len() >= limits.concurrency {
+                    break;
+                }
+                match jobs.poll_recv(cx) {
+                    Poll::Ready(Some(job)) => {
+                        calls.push(call(accessor, proxy, job, limits.timeout));
+                    }
+                    Poll::Ready(None) => open = false,
+                    Poll::Pending => break,
+                }
+            }
+            let idle = !open && calls.is_empty();
+            if idle {
+                Poll::Ready(Ok(Ended::Closed))
+            } else {
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+async fn call(
+    accessor: &Accessor<Instance>,
+    proxy: &Proxy,
+    job: Job,
+    timeout: Duration,
+) -> wasmtime::Result<()> {
+    let prepared = accessor.with(|mut store| {
+        Prepared::new(
+            store.as_context_mut(),
+            proxy,
+            job.request,
+            Instance::http,
+            job.answer,
+        )
+    })?;
+    prepared.run(accessor, tokio::time::sleep(timeout)).await?;
+    Ok(())
+}
+
+/// Runs one request in an instance of its own, which ends with it.
+pub(super) async fn run_alone(
+    function: &Function,
+    request: http::Request<wasmtime_wasi_http::WasiBody>,
+) -> Result<Response, DispatchError> {
+    let (mut store, proxy) = function.instance().await.map_err(|error| {
+        warn!(%error, "no instance could be made");
+        DispatchError::Failed
+    })?;
+    let (answer, mut answered) = oneshot::channel();
+    let job = Job { request, answer };
+    // The answer's body is produced by the instance, so it is collected before the instance goes.
+    let running = store.run_concurrent(async |accessor| {
+        call(accessor, &proxy, job, Duration::MAX).await?;
+        let response = classify(answered.try_recv().ok().flatten());
+        wasmtime::error::Ok(match response {
+            Ok(response) => Ok(collected(response).await),
+            Err(error) => Err(error),
+        })
+    });
+    match running.await.and_then(|inner| inner) {
+        Ok(response) => response,
+        Err(error) => {
+            warn!(error = ?error, "the function was stopped again by the same request");
+            Err(DispatchError::Failed)
+        }
+    }
+}
+
+/// The same answer with its body in memory.
+async fn collected(response: Response) -> Response {
+    use http_body_util::{BodyExt as _, Full};
+    let (head, body) = response.into_parts();
+    let bytes = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            warn!(%error, "the body of an answer broke off");
+            bytes::Bytes::new()
+        }
+    };
+    let body = Full::new(bytes)
+        .map_err(|never| match never {})
+        .boxed_unsync();
+    http::Response::from_parts(head, body)
+}

@@ -1,0 +1,223 @@
+//! HTTP requests in, answers of the function out, with every queue bounded.
+//!
+//! ```text
+//!                  ┌─► queue (bounded) ─► instance 0, up to `concurrency` requests at once
+//!   call ─ least ──┤
+//!         loaded   └─► queue (bounded) ─► instance 1 …
+//! ```
+//!
+//! The number of instances is fixed, so that a burst meets warm APNs connections instead of opening
+//! new ones. When an instance traps, everything it was working on ends with it; then
+//! - requests that may be repeated (GET, PUT, DELETE) run again, one at a time, in an instance of
+//!   their own, so that the one that trapped shows itself and takes no other with it a second time;
+//! - a POST is not repeated, because a push it carried may have been sent: the caller is told so.
+
+mod instance;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_channel::oneshot;
+use http_body_util::{BodyExt as _, Full};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tracing::warn;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::handler::ExpirationError;
+
+use crate::function::Function;
+use crate::store::Store;
+use instance::Worker;
+
+/// A request with its whole body.
+pub type Request = http::Request<Bytes>;
+
+/// An answer, its body still to come.
+pub type Response = http::Response<WasiBody>;
+
+/// Why there is no answer from the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DispatchError {
+    /// Every queue is full.
+    Overloaded,
+    /// The host is shutting down.
+    ShuttingDown,
+    /// The request took longer than it may.
+    TimedOut,
+    /// The function was stopped while it worked on the request; what it had done is not known.
+    Stopped,
+    /// The function failed without being stopped.
+    Failed,
+    /// The answer could not be made durable.
+    NotDurable,
+}
+
+/// Sizes and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Instances.
+    pub instances: usize,
+    /// Requests an instance works on at once.
+    pub concurrency: usize,
+    /// Requests that wait for each instance.
+    pub queue: usize,
+    /// Longest time for one request, waiting included.
+    pub timeout: Duration,
+}
+
+/// One request on its way.
+struct Job {
+    request: http::Request<WasiBody>,
+    answer: oneshot::Sender<Result<Response, wasmtime::Error>>,
+}
+
+struct Lane {
+    jobs: mpsc::Sender<Job>,
+    load: Arc<AtomicUsize>,
+}
+
+/// Hands requests to instances. Dropping it, or [`Dispatcher::shut_down`], ends them.
+pub struct Dispatcher {
+    lanes: Vec<Lane>,
+    function: Arc<Function>,
+    store: Store,
+    limits: Limits,
+    /// One repeated request at a time.
+    quarantine: Mutex<()>,
+    workers: std::sync::Mutex<Option<JoinSet<()>>>,
+}
+
+impl std::fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts a request against its lane for as long as it lives.
+struct Loaded(Arc<AtomicUsize>);
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Dispatcher {
+    /// Starts the instances; they come up beside each other.
+    pub fn start(function: Arc<Function>, store: Store, limits: Limits) -> Self {
+        let mut workers = JoinSet::new();
+        let lanes = (0..limits.instances)
+            .map(|number| {
+                let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
+                let worker = Worker::new(number, Arc::clone(&function), limits);
+                workers.spawn(worker.run(receiver));
+                Lane {
+                    jobs: sender,
+                    load: Arc::default(),
+                }
+            })
+            .collect();
+        Self {
+            lanes,
+            function,
+            store,
+            limits,
+            quarantine: Mutex::default(),
+            workers: std::sync::Mutex::new(Some(workers)),
+        }
+    }
+
+    /// Runs one request to its answer. The answer is not given before what it reports is durable.
+    ///
+    /// # Errors
+    /// See [`DispatchError`].
+    pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
+        let answer = tokio::time::timeout(self.limits.timeout, self.attempt(request)).await;
+        let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
+        let written = self.store.written();
+        match self.store.durable(written).await {
+            Ok(()) => Ok(response),
+            Err(error) => {
+                warn!(%error, "an answer is withheld because the store is not durable");
+                Err(DispatchError::NotDurable)
+            }
+        }
+    }
+
+    async fn attempt(&self, request: Request) -> Result<Response, DispatchError> {
+        let repeatable = is_repeatable(request.method()).then(|| request.clone());
+        match (self.enqueue(request).await, repeatable) {
+            (Err(DispatchError::Stopped), Some(request)) => {
+                warn!("the function was stopped; repeating a request on its own");
+                let _alone = self.quarantine.lock().await;
+                instance::run_alone(&self.function, into_wasi(request)).await
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    async fn enqueue(&self, request: Request) -> Result<Response, DispatchError> {
+        let lane = self
+            .lanes
+            .iter()
+            .min_by_key(|lane| lane.load.load(Ordering::Relaxed))
+            .ok_or(DispatchError::ShuttingDown)?;
+        let load = lane.load.fetch_add(1, Ordering::Relaxed);
+        let _loaded = Loaded(Arc::clone(&lane.load));
+        if load >= self.limits.queue + self.limits.concurrency {
+            return Err(DispatchError::Overloaded);
+        }
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            request: into_wasi(request),
+            answer,
+        };
+        lane.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DispatchError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
+        })?;
+        classify(answered.await.ok())
+    }
+
+    /// Waits until every instance has finished what it is doing, at most `patience`.
+    pub async fn shut_down(mut self, patience: Duration) {
+        self.lanes.clear();
+        let workers = self.workers.get_mut().ok().and_then(Option::take);
+        if let Some(mut workers) = workers {
+            let all = async { while workers.join_next().await.is_some() {} };
+            if tokio::time::timeout(patience, all).await.is_err() {
+                warn!("instances were still busy when the shutdown time ran out");
+            }
+        }
+    }
+}
+
+/// What an attempt's answer means; `None` is a sender that was dropped with its instance.
+fn classify(answer: Option<Result<Response, wasmtime::Error>>) -> Result<Response, DispatchError> {
+    match answer {
+        None => Err(DispatchError::Stopped),
+        Some(Ok(response)) => Ok(response),
+        Some(Err(error)) if error.is::<ExpirationError>() => Err(DispatchError::TimedOut),
+        Some(Err(error)) => {
+            warn!(%error, "the function failed");
+            Err(DispatchError::Failed)
+        }
+    }
+}
+
+/// Methods whose effect is the same when they run twice (RFC 9110, section 9.2.2).
+fn is_repeatable(method: &http::Method) -> bool {
+    method.is_idempotent()
+}
+
+fn into_wasi(request: Request) -> http::Request<WasiBody> {
+    request.map(|body| {
+        Full::new(body)
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    })
+}

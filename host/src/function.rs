@@ -1,0 +1,317 @@
+//! The compiled function and what one instance of it is given.
+//!
+//! A [`Function`] is compiled once (and found compiled at the next start); [`Function::instance`]
+//! makes a store with its own memory, sockets and clocks, bounded in memory and in how long it may
+//! run without yielding.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
+use wasmtime::{
+    Cache, CacheConfig, Config as EngineConfig, Engine, Store as WasmStore, StoreLimits,
+    StoreLimitsBuilder, UpdateDeadline,
+};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{
+    RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
+
+use crate::keyvalue::{self, KeyValueHost, KeyValueView};
+use crate::sockets::{self, AllowedHost, Network, NetworkHost, NetworkView};
+use crate::store::Store;
+use crate::tls::Provider;
+
+/// The component that this host was built with.
+static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm"));
+
+/// The bytes of the component that this host was built with.
+pub fn embedded() -> &'static [u8] {
+    EMBEDDED
+}
+
+/// How often a running function is asked whether it has run too long.
+const EPOCH: Duration = Duration::from_millis(50);
+
+/// Everything an instance is made with.
+#[derive(Clone, Debug)]
+pub struct Grants {
+    /// The configuration file; its folder is what the function can read.
+    pub config_file: PathBuf,
+    /// The registry.
+    pub store: Store,
+    /// Trust by server name.
+    pub tls: Provider,
+    /// Where it may connect.
+    pub allowed_hosts: Arc<[AllowedHost]>,
+    /// Linear memory, in bytes.
+    pub memory_bytes: usize,
+    /// Longest run without yielding.
+    pub stall_timeout: Duration,
+}
+
+/// The function, compiled and linked, ready to be instantiated.
+pub struct Function {
+    engine: Engine,
+    pre: InstancePre<Instance>,
+    service: ServicePre<Instance>,
+    grants: Grants,
+    ticking: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Function {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Function")
+            .field("grants", &self.grants)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Function {
+    /// Compiles `component` (the embedded one if `None`), or finds it in the cache folder, and
+    /// links it.
+    ///
+    /// # Errors
+    /// If it is not a component, imports something this host does not supply, or does not export
+    /// `wasi:http/handler@0.3.0`.
+    pub fn load(
+        component: Option<&Path>,
+        cache: Option<&Path>,
+        grants: Grants,
+    ) -> wasmtime::Result<Self> {
+        let engine = engine(cache)?;
+        let component = match component {
+            Some(path) => Component::from_file(&engine, path)?,
+            None => Component::from_binary(&engine, EMBEDDED)?,
+        };
+        let pre = linker(&engine)?.instantiate_pre(&component)?;
+        let service = ServicePre::new(pre.clone())?;
+        let ticking = Arc::new(AtomicBool::new(true));
+        tick(engine.clone(), Arc::clone(&ticking));
+        Ok(Self {
+            engine,
+            pre,
+            service,
+            grants,
+            ticking,
+        })
+    }
+
+    /// A fresh instance.
+    ///
+    /// # Errors
+    /// If there is no memory for it, or its start-up code traps.
+    pub async fn instance(&self) -> wasmtime::Result<(WasmStore<Instance>, Proxy)> {
+        let turns = Arc::new(Turns::default());
+        let mut store = WasmStore::new(&self.engine, Instance::new(&self.grants, &turns)?);
+        store.limiter(|instance| &mut instance.limits);
+        store.set_epoch_deadline(1);
+        let limit = self.grants.stall_timeout;
+        store.epoch_deadline_callback(move |context| {
+            if context.data().turns.stalled_for() > limit {
+                return Err(wasmtime::format_err!(
+                    "ran longer than {limit:?} without yielding"
+                ));
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        turns.turn();
+        let proxy = ProxyPre::P3(self.service.clone())
+            .instantiate_async(&mut store)
+            .await?;
+        Ok((store, proxy))
+    }
+
+    /// The linked component, for callers that want other exports.
+    pub fn pre(&self) -> &InstancePre<Instance> {
+        &self.pre
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.ticking.store(false, Ordering::Relaxed);
+    }
+}
+
+fn engine(cache: Option<&Path>) -> wasmtime::Result<Engine> {
+    let mut config = EngineConfig::new();
+    config.wasm_component_model_async(true);
+    config.epoch_interruption(true);
+    if let Some(folder) = cache {
+        let mut settings = CacheConfig::new();
+        settings.with_directory(folder);
+        config.cache(Some(Cache::new(settings)?));
+    }
+    Engine::new(&config)
+}
+
+/// A thread that moves the engine's epoch on, which is what makes a running function look at its
+/// deadline.
+fn tick(engine: Engine, ticking: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        while ticking.load(Ordering::Relaxed) {
+            std::thread::sleep(EPOCH);
+            engine.increment_epoch();
+        }
+    });
+}
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
+    let mut linker = Linker::new(engine);
+    // 0.2 is what the Rust standard library inside the component imports.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::cli::add_to_linker(&mut linker)?;
+    wasmtime_wasi::p3::clocks::add_to_linker(&mut linker)?;
+    wasmtime_wasi::p3::filesystem::add_to_linker(&mut linker)?;
+    wasmtime_wasi::p3::random::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_tls::p3::add_to_linker(&mut linker)?;
+    sockets::add_to_linker(&mut linker)?;
+    keyvalue::add_to_linker(&mut linker)?;
+    Ok(linker)
+}
+
+/// When the event loop of an instance last made a turn. A function that spins lets it make none.
+#[derive(Debug)]
+pub struct Turns {
+    started: Instant,
+    last_millis: AtomicU64,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            last_millis: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Turns {
+    /// The event loop is turning.
+    pub fn turn(&self) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    fn stalled_for(&self) -> Duration {
+        let last = Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(last)
+    }
+}
+
+/// The data of one instance.
+pub struct Instance {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoOutgoingHttp,
+    tls: WasiTlsCtx,
+    network: Network,
+    keyvalue: Store,
+    limits: StoreLimits,
+    /// Shared with whoever drives the instance.
+    pub turns: Arc<Turns>,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    fn new(grants: &Grants, turns: &Arc<Turns>) -> wasmtime::Result<Self> {
+        let mut wasi = WasiCtx::builder();
+        wasi.inherit_stderr();
+        let folder = grants.config_file.parent().unwrap_or(Path::new("."));
+        wasi.preopened_dir(folder, "/", FsPerms::ReadOnly)?;
+        if let Some(name) = grants.config_file.file_name() {
+            wasi.env("DUNLIN_CONFIG", format!("/{}", name.to_string_lossy()));
+        }
+        Ok(Self {
+            table: ResourceTable::new(),
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoOutgoingHttp,
+            tls: WasiTlsCtxBuilder::new()
+                .provider(Box::new(grants.tls.clone()))
+                .build(),
+            network: Network::new(Arc::clone(&grants.allowed_hosts)),
+            keyvalue: grants.store.clone(),
+            limits: StoreLimitsBuilder::new()
+                .memory_size(grants.memory_bytes)
+                .build(),
+            turns: Arc::clone(turns),
+        })
+    }
+}
+
+impl WasiView for Instance {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Instance {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
+
+/// Outgoing HTTP, which the function does not get: it reaches APNs over its own sockets.
+struct NoOutgoingHttp;
+
+type OutgoingBody = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
+type Sent = Result<(http::Response<WasiBody>, OutgoingBody), wasmtime_wasi_http::Error>;
+
+impl WasiHttpHooks for NoOutgoingHttp {
+    fn send_request(
+        &mut self,
+        _: http::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: OutgoingBody,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+    }
+}
+
+impl WasiTlsView for Instance {
+    fn tls(&mut self) -> WasiTlsCtxView<'_> {
+        WasiTlsCtxView {
+            ctx: &mut self.tls,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl NetworkHost for Instance {
+    fn network(&mut self) -> NetworkView<'_> {
+        NetworkView {
+            table: &mut self.table,
+            network: &mut self.network,
+        }
+    }
+}
+
+impl KeyValueHost for Instance {
+    fn keyvalue(&mut self) -> KeyValueView<'_> {
+        KeyValueView {
+            table: &mut self.table,
+            store: &self.keyvalue,
+        }
+    }
+}

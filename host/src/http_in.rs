@@ -1,0 +1,319 @@
+//! HTTP/1.1 and h2c in: connections become requests with a whole body, answers go back as they come.
+//!
+//! What the host itself has to say (too large, overloaded, stopped) is said as problem documents
+//! (RFC 9457) like everything else, so that a client needs one kind of error handling.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tracing::{debug, info, warn};
+use wasmtime_wasi_http::WasiBody;
+
+use crate::dispatch::{DispatchError, Dispatcher};
+
+/// How long a client may take over the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take over the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests a client may have open on one h2c connection.
+const MAX_STREAMS: u32 = 1_000;
+
+/// Connections held open at once; beyond it new ones wait in the kernel's backlog.
+const MAX_CONNECTIONS: usize = 4_096;
+
+/// How long to wait before accepting again after the system refused (no file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves `listener` until `stop` resolves, then lets open requests finish, at most `patience`.
+pub async fn serve(
+    listener: TcpListener,
+    dispatcher: Arc<Dispatcher>,
+    max_body: usize,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+) {
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    let builder = connection_builder();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            break;
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        prepare(&stream);
+        let dispatcher = Arc::clone(&dispatcher);
+        let service = service_fn(move |request| {
+            let dispatcher = Arc::clone(&dispatcher);
+            async move { Ok::<_, Infallible>(answer(&dispatcher, request, max_body).await) }
+        });
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%peer, %error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    info!("finishing open requests");
+    if tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        warn!("requests were still open when the shutdown time ran out");
+    }
+}
+
+fn connection_builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS);
+    builder
+}
+
+fn prepare(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "no TCP_NODELAY");
+    }
+}
+
+/// Binds, with an error that names the address.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}
+
+async fn answer(
+    dispatcher: &Dispatcher,
+    request: Request<Incoming>,
+    max_body: usize,
+) -> Response<WasiBody> {
+    let request = match whole(request, max_body).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
+    match dispatcher.call(request).await {
+        Ok(response) => response,
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// Collects the body, so that a slow client holds a buffer and not a place in an instance.
+async fn whole(request: Request<Incoming>, max_body: usize) -> Result<Request<Bytes>, Problem> {
+    let (mut head, body) = request.into_parts();
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max_body).collect());
+    let bytes = match collected.await {
+        Err(_) => return Err(Problem::body_timeout()),
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Problem::body_too_large(max_body));
+        }
+        Ok(Err(_)) => return Err(Problem::broken_body()),
+    };
+    // The body's length is known now, whatever framing it came with.
+    head.headers.remove(http::header::TRANSFER_ENCODING);
+    head.headers
+        .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    Ok(Request::from_parts(head, bytes))
+}
+
+/// A problem document of the host's own.
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    rule: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, rule: &'static str, title: &'static str, detail: String) -> Self {
+        Self {
+            status,
+            rule,
+            title,
+            detail,
+            retry_after: None,
+        }
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    fn body_too_large(limit: usize) -> Self {
+        let detail = format!("expected a body of at most {limit} bytes");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body-too-large",
+            "Body too large",
+            detail,
+        )
+    }
+
+    fn body_timeout() -> Self {
+        let detail = format!(
+            "the body did not arrive within {} s",
+            BODY_TIMEOUT.as_secs()
+        );
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-timeout",
+            "Body timed out",
+            detail,
+        )
+    }
+
+    fn broken_body() -> Self {
+        let detail = "the body ended before its announced length".to_owned();
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "broken-body",
+            "Broken body",
+            detail,
+        )
+    }
+
+    fn into_response(self) -> Response<WasiBody> {
+        let document = serde_json::json!({
+            "type": format!("urn:dunlin:{}", self.rule),
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        let body = Full::new(Bytes::from(document.to_string()));
+        let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<DispatchError> for Problem {
+    fn from(error: DispatchError) -> Self {
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        let (status, rule, title, detail, retry_after) = match error {
+            DispatchError::Overloaded => (
+                unavailable,
+                "overloaded",
+                "Overloaded",
+                "every queue is full",
+                Some(1),
+            ),
+            DispatchError::ShuttingDown => (
+                unavailable,
+                "shutting-down",
+                "Shutting down",
+                "the host is stopping",
+                Some(5),
+            ),
+            DispatchError::NotDurable => (
+                unavailable,
+                "store-unavailable",
+                "Store unavailable",
+                "what the request wrote is not known to be on disk; repeat it",
+                Some(5),
+            ),
+            DispatchError::TimedOut => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "timeout",
+                "Timed out",
+                "the function did not answer in time; what it had done is not known",
+                None,
+            ),
+            DispatchError::Stopped => (
+                unavailable,
+                "function-stopped",
+                "Function stopped",
+                "the function was stopped while it worked on this request; a push it carried may \
+                 have been sent",
+                None,
+            ),
+            DispatchError::Failed => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "function-failed",
+                "Function failed",
+                "the function could not answer this request",
+                None,
+            ),
+        };
+        let problem = Self::new(status, rule, title, detail.to_owned());
+        match retry_after {
+            Some(seconds) => problem.retry_after(seconds),
+            None => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn overload_says_when_to_come_back() {
+        let response = Problem::from(DispatchError::Overloaded).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(document["type"], "urn:dunlin:overloaded");
+    }
+
+    #[test]
+    fn a_stopped_push_is_not_said_to_be_repeatable() {
+        let response = Problem::from(DispatchError::Stopped).into_response();
+        assert_eq!(response.status(), 503);
+        assert!(!response.headers().contains_key(RETRY_AFTER));
+    }
+}

@@ -1,0 +1,67 @@
+//! The host of the Dunlin function: everything that touches the machine and nothing that is APNs.
+//!
+//! ```text
+//!   HTTP/1.1, h2c ─► http_in ─► dispatch ─► instances of the component
+//!                                             │ wasi:sockets ─► sockets (no-delay, allow-list)
+//!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
+//!                                             └ wasi:keyvalue ► store (in memory, or one file)
+//! ```
+//!
+//! The library exists for the binary `dunlin` and for the tests that drive the whole thing.
+
+pub mod config;
+pub mod dev;
+pub mod dispatch;
+pub mod files;
+pub mod function;
+pub mod http_in;
+pub mod keyvalue;
+pub mod logging;
+pub mod server;
+pub mod simulate;
+pub mod sockets;
+pub mod store;
+pub mod tls;
+
+/// Why a command failed, in words for the operator.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl Error {
+    /// An error that says this.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+macro_rules! from_display {
+    ($($source:ty),+ $(,)?) => {$(
+        impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self(error.to_string())
+            }
+        }
+    )+};
+}
+
+from_display!(
+    std::io::Error,
+    config::ConfigError,
+    store::StoreError,
+    tls::TrustError
+);
+
+impl From<wasmtime::Error> for Error {
+    /// With the chain of causes, which is where linking errors say what is missing.
+    fn from(error: wasmtime::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line: `dunlin serve`, `dunlin dev`, `dunlin simulate`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use dunlin_host::logging::{self, Format};
+use dunlin_host::server::{Server, stop_signal};
+use dunlin_host::{Error, dev, simulate};
+
+/// Apple Push Notification service as one function.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// How log lines look; DUNLIN_LOG filters them.
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service by a configuration file.
+    Serve(Serve),
+    /// Run everything on this machine: service, simulated APNs, keys made on the spot.
+    Dev(Dev),
+    /// Run a simulated APNs alone.
+    Simulate(Simulate),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// The configuration file. The function can read everything in its folder.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
+    /// Run this component instead of the embedded one.
+    #[arg(long)]
+    component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Dev {
+    /// Where keys and the registry are kept between runs.
+    #[arg(long, default_value = ".dunlin")]
+    folder: PathBuf,
+    /// Where to listen [default: 127.0.0.1:8080, or a free port if that is taken].
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Where the simulator's page is [default: 127.0.0.1:8081, or a free port if that is taken].
+    #[arg(long)]
+    simulator: Option<SocketAddr>,
+    /// Run this component instead of the embedded one.
+    #[arg(long)]
+    component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Simulate {
+    /// Where the provider API is, HTTP/2 over TLS.
+    #[arg(long, default_value = "127.0.0.1:2197")]
+    provider: SocketAddr,
+    /// Where the page, the journal and the faults are.
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    control: SocketAddr,
+    /// Where the certificate authority is kept, as ca.pem and ca-key.pem.
+    #[arg(long, default_value = ".dunlin")]
+    folder: PathBuf,
+    /// A public key in PEM whose provider tokens are valid, as KEYID:TEAMID:FILE; any key if none.
+    #[arg(long = "key", value_name = "KEYID:TEAMID:FILE")]
+    keys: Vec<String>,
+    /// Check nothing and answer 200, for benchmarks.
+    #[arg(long)]
+    accept_all: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.log_format);
+    match run(cli.command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dunlin: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Serve(Serve { config, component }) => {
+            let stop = stop_signal()?;
+            let server = Server::start(&config, component.as_deref()).await?;
+            server.run(stop).await;
+            Ok(())
+        }
+        Command::Dev(Dev {
+            folder,
+            listen,
+            simulator,
+            component,
+        }) => {
+            dev::run(&dev::Options {
+                folder,
+                listen,
+                simulator,
+                component,
+            })
+            .await
+        }
+        Command::Simulate(Simulate {
+            provider,
+            control,
+            folder,
+            keys,
+            accept_all,
+        }) => {
+            let options = simulate::Options {
+                provider,
+                control,
+                folder,
+                keys,
+                accept_all,
+            };
+            simulate::run(&options).await
+        }
+    }
+}

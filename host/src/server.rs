@@ -1,0 +1,155 @@
+//! `dunlin serve`: a configuration file becomes a running service.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::Error;
+use crate::config::{Config, HostSettings, StoreSettings};
+use crate::dispatch::{Dispatcher, Limits};
+use crate::function::{Function, Grants};
+use crate::http_in;
+use crate::store::Store;
+use crate::tls::Provider;
+
+/// A service that is listening but not yet answering; [`Server::run`] does that.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    dispatcher: Arc<Dispatcher>,
+    store: Store,
+    settings: HostSettings,
+}
+
+impl Server {
+    /// Binds the configured address, opens the store and compiles the function (or finds it
+    /// compiled).
+    ///
+    /// # Errors
+    /// If any of that fails; the error says which.
+    pub async fn start(config_file: &Path, component: Option<&Path>) -> Result<Self, Error> {
+        let config = Config::load(config_file)?;
+        let listener = http_in::bind(config.host.listen).await?;
+        Self::start_on(listener, config_file, config, component)
+    }
+
+    /// The same on a listener that is there already.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_on(
+        listener: TcpListener,
+        config_file: &Path,
+        config: Config,
+        component: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let address = listener.local_addr()?;
+        let store = open(&config.store)?;
+        let function = load(config_file, component, &config, &store)?;
+        let settings = config.host;
+        let limits = Limits {
+            instances: settings.instance_count(),
+            concurrency: settings.concurrency,
+            queue: settings.queue,
+            timeout: settings.request_timeout(),
+        };
+        let dispatcher = Dispatcher::start(Arc::new(function), store.clone(), limits);
+        Ok(Self {
+            listener,
+            address,
+            dispatcher: Arc::new(dispatcher),
+            store,
+            settings,
+        })
+    }
+
+    /// Where it listens; of interest when the port was 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, finishes what is in flight and closes the store.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let patience = self.settings.shutdown_timeout();
+        info!(address = %self.address, "listening");
+        let max_body = self.settings.max_body_bytes;
+        let dispatcher = Arc::clone(&self.dispatcher);
+        http_in::serve(self.listener, dispatcher, max_body, stop, patience).await;
+        // Requests are done; what instances still do after their answers gets a moment.
+        if let Some(dispatcher) = Arc::into_inner(self.dispatcher) {
+            dispatcher.shut_down(Duration::from_secs(1)).await;
+        }
+        let store = self.store;
+        if tokio::task::spawn_blocking(move || store.close())
+            .await
+            .is_err()
+        {
+            tracing::error!("closing the store panicked");
+        }
+        info!("stopped");
+    }
+}
+
+fn open(settings: &StoreSettings) -> Result<Store, Error> {
+    match settings {
+        StoreSettings::Memory => Ok(Store::memory()),
+        StoreSettings::File { path } => {
+            Store::open(path).map_err(|error| Error::new(format!("{}: {error}", path.display())))
+        }
+    }
+}
+
+fn load(
+    config_file: &Path,
+    component: Option<&Path>,
+    config: &Config,
+    store: &Store,
+) -> Result<Function, Error> {
+    let trust = config
+        .tls
+        .trust
+        .iter()
+        .map(|(name, path)| (name.as_str(), path.as_path()));
+    let grants = Grants {
+        config_file: config_file.to_owned(),
+        store: store.clone(),
+        tls: Provider::new(trust)?,
+        allowed_hosts: config.allowed_hosts(),
+        memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
+        stall_timeout: config.host.stall_timeout(),
+    };
+    let cache = config.host.cache.clone().or_else(default_cache);
+    Ok(Function::load(component, cache.as_deref(), grants)?)
+}
+
+/// The user's cache folder, as the XDG base directory specification has it.
+fn default_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("dunlin"))
+}
+
+/// Resolves at SIGINT or SIGTERM.
+///
+/// # Errors
+/// If the signals cannot be listened to.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

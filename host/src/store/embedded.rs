@@ -1,0 +1,86 @@
+//! The file behind the store: one redb table of strings to bytes.
+//!
+//! redb commits by copy-on-write and two `fsync`s, so a crash at any moment leaves the last commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::StoreError;
+use super::overlay::Value;
+
+const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("default");
+
+/// Memory for redb's page cache, in bytes. The registry is read by key; the operating system's
+/// cache does the rest.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Embedded {
+    database: Database,
+}
+
+fn disk(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Disk(error.to_string().into())
+}
+
+impl Embedded {
+    /// Opens or creates `path`, and the table in it.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(disk)?;
+        }
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)
+            .map_err(disk)?;
+        let transaction = database.begin_write().map_err(disk)?;
+        transaction.open_table(TABLE).map_err(disk)?;
+        transaction.commit().map_err(disk)?;
+        Ok(Self { database })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let transaction = self.database.begin_read().map_err(disk)?;
+        let table = transaction.open_table(TABLE).map_err(disk)?;
+        let found = table.get(key).map_err(disk)?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+
+    /// Up to `limit + 1` keys after `after`, so that the caller can tell whether there are more.
+    pub(super) fn keys_after(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let transaction = self.database.begin_read().map_err(disk)?;
+        let table = transaction.open_table(TABLE).map_err(disk)?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = table
+            .range::<&str>((from, Bound::Unbounded))
+            .map_err(disk)?;
+        range
+            .take(limit + 1)
+            .map(|entry| entry.map(|(key, _)| key.value().to_owned()).map_err(disk))
+            .collect()
+    }
+
+    /// Applies a batch as one transaction and waits for the disk.
+    pub(super) fn commit(&self, batch: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(disk)?;
+        {
+            let mut table = transaction.open_table(TABLE).map_err(disk)?;
+            for (key, value) in batch {
+                match value {
+                    Some(value) => table.insert(key.as_str(), value.as_slice()).map(drop),
+                    None => table.remove(key.as_str()).map(drop),
+                }
+                .map_err(disk)?;
+            }
+        }
+        transaction.commit().map_err(disk)
+    }
+}

@@ -1,0 +1,355 @@
+//! The key-value store behind `wasi:keyvalue`: reads see every write at once, writes become durable
+//! in groups.
+//!
+//! A sync-typed WIT function may not wait without stopping the whole instance, and an `fsync` takes
+//! milliseconds. So a write is done when it is in memory, a thread commits what has gathered, and
+//! whoever promises durability (the HTTP reply to a registration) waits for [`Store::durable`]:
+//!
+//! ```text
+//!   set / swap ──► pending ──(commit thread)──► committing ──fsync──► backend
+//!                     ▲                             │ failed: back into pending, waiters get the error
+//!                     └─────────────────────────────┘
+//!   get: pending, else committing, else backend
+//! ```
+//!
+//! Invariant: a reply that reports a write is sent only after that write is on disk, so a crash at
+//! any moment loses nothing that was confirmed.
+
+mod embedded;
+mod overlay;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use embedded::Embedded;
+use overlay::{Overlay, Value};
+
+/// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
+/// [`StoreError::Behind`].
+const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
+
+/// Keys in one page of a listing.
+const LIST_PAGE: usize = 1_000;
+
+/// How long to wait before a failed commit is tried again.
+const COMMIT_RETRY: Duration = Duration::from_millis(250);
+
+/// Why a store call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The disk is slower than the writers, or refuses: nothing was written.
+    Behind,
+    /// The disk failed; for a write that was made, it is not known to be durable.
+    Disk(Arc<str>),
+    /// A counter's value is not a decimal number, or would leave the range.
+    NotACounter,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Behind => f.write_str("the store is behind with its writes"),
+            Self::Disk(why) => write!(f, "the store's disk failed: {why}"),
+            Self::NotACounter => f.write_str("expected a counter, got another value"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// A page of [`Store::list`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyPage {
+    /// In byte order.
+    pub keys: Vec<String>,
+    /// The last key, if there may be more.
+    pub next: Option<String>,
+}
+
+/// The answer to a compare-and-swap.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The value was as expected and is now the new one.
+    Done,
+    /// It was not; this is what it is.
+    Changed(Option<Vec<u8>>),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Not yet handed to the backend.
+    pending: Overlay,
+    /// With the backend now.
+    committing: Arc<BTreeMap<String, Value>>,
+    /// Number of the newest write.
+    written: u64,
+    closing: bool,
+}
+
+/// How far the disk is.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// Every write up to this number is durable.
+    durable: u64,
+    /// The last commit failed with this, and every write up to that number was in it.
+    failed: Option<(u64, Arc<str>)>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    backend: Option<Embedded>,
+    progress: watch::Sender<Progress>,
+}
+
+/// A store, shared by all instances of the function.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    committer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+impl Store {
+    /// A store that forgets everything when it is dropped.
+    pub fn memory() -> Self {
+        Self::start(None)
+    }
+
+    /// Opens or creates the store in the file `path`. One process at a time.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, is not a store, or is in use.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let backend = Embedded::open(path)?;
+        info!(path = %path.display(), "store opened");
+        Ok(Self::start(Some(backend)))
+    }
+
+    fn start(backend: Option<Embedded>) -> Self {
+        let durable = backend.is_some();
+        let (progress, _) = watch::channel(Progress::default());
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            backend,
+            progress,
+        });
+        let committer = durable.then(|| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.commit_until_closed())
+        });
+        Self {
+            shared,
+            committer: Arc::new(Mutex::new(committer)),
+        }
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.read(&self.shared.lock(), key)
+    }
+
+    /// Writes `value`, or removes the key where it is `None`.
+    ///
+    /// # Errors
+    /// [`StoreError::Behind`] at the bound of what may wait for the disk.
+    pub fn put(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        self.shared.write(&mut self.shared.lock(), key, value)
+    }
+
+    /// Writes `value` if the present one is `expected`.
+    ///
+    /// # Errors
+    /// As [`Store::get`] and [`Store::put`].
+    pub fn compare_and_swap(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Vec<u8>,
+    ) -> Result<Swap, StoreError> {
+        let mut state = self.shared.lock();
+        let current = self.shared.read(&state, key)?;
+        if current.as_deref() != expected {
+            return Ok(Swap::Changed(current));
+        }
+        self.shared.write(&mut state, key, Some(value))?;
+        Ok(Swap::Done)
+    }
+
+    /// Adds `delta` to the decimal number under `key` (0 if absent) and returns the sum.
+    ///
+    /// # Errors
+    /// [`StoreError::NotACounter`], and as [`Store::get`] and [`Store::put`].
+    pub fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+        let mut state = self.shared.lock();
+        let current = match self.shared.read(&state, key)? {
+            None => 0,
+            Some(bytes) => std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| text.parse::<i64>().ok())
+                .ok_or(StoreError::NotACounter)?,
+        };
+        let sum = current.checked_add(delta).ok_or(StoreError::NotACounter)?;
+        self.shared
+            .write(&mut state, key, Some(sum.to_string().into_bytes()))?;
+        Ok(sum)
+    }
+
+    /// Keys after `after`, in byte order, at most a thousand.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn list(&self, after: Option<&str>) -> Result<KeyPage, StoreError> {
+        let state = self.shared.lock();
+        let mut keys = match &self.shared.backend {
+            Some(backend) => backend.keys_after(after, LIST_PAGE + state.pending.len())?,
+            None => std::collections::BTreeSet::new(),
+        };
+        overlay::merge_keys(&mut keys, &state.committing, after);
+        overlay::merge_keys(&mut keys, state.pending.entries(), after);
+        let more = keys.len() > LIST_PAGE;
+        let keys: Vec<String> = keys.into_iter().take(LIST_PAGE).collect();
+        let next = more.then(|| keys.last().cloned()).flatten();
+        Ok(KeyPage { keys, next })
+    }
+
+    /// The number of the newest write; [`Store::durable`] takes it.
+    pub fn written(&self) -> u64 {
+        self.shared.lock().written
+    }
+
+    /// Waits until every write up to `number` is on disk. At once for a store in memory.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] if the commit that carried it failed. The writes stay in memory and are
+    /// tried again, so they may become durable later.
+    pub async fn durable(&self, number: u64) -> Result<(), StoreError> {
+        if self.shared.backend.is_none() {
+            return Ok(());
+        }
+        let mut progress = self.shared.progress.subscribe();
+        loop {
+            let now = progress.borrow_and_update().clone();
+            if now.durable >= number {
+                return Ok(());
+            }
+            if let Some((upto, why)) = now.failed
+                && upto >= number
+            {
+                return Err(StoreError::Disk(why));
+            }
+            if progress.changed().await.is_err() {
+                return Err(StoreError::Disk("the store is closed".into()));
+            }
+        }
+    }
+
+    /// Commits what is left and stops. Later writes stay in memory only.
+    pub fn close(&self) {
+        self.shared.lock().closing = true;
+        self.shared.work.notify_all();
+        let thread = self
+            .committer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            error!("the store's commit thread panicked");
+        }
+    }
+}
+
+impl Shared {
+    /// A poisoned lock means a panic between two field writes of `State`, each of which leaves it
+    /// readable.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, state: &State, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let held = state.pending.get(key).or_else(|| state.committing.get(key));
+        match (held, &self.backend) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Some(backend)) => backend.get(key),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn write(&self, state: &mut State, key: &str, value: Value) -> Result<(), StoreError> {
+        let size = key.len() + value.as_ref().map_or(0, Vec::len);
+        if self.backend.is_some() && state.pending.bytes() + size > MAX_PENDING_BYTES {
+            return Err(StoreError::Behind);
+        }
+        state.written += 1;
+        if self.backend.is_none() && value.is_none() {
+            state.pending.forget(key);
+        } else {
+            state.pending.insert(key, value);
+        }
+        self.work.notify_one();
+        Ok(())
+    }
+
+    fn commit_until_closed(&self) {
+        while let Some((batch, upto)) = self.next_batch() {
+            let Some(backend) = &self.backend else { return };
+            let result = backend.commit(&batch);
+            let mut state = self.lock();
+            state.committing = Arc::default();
+            match result {
+                Ok(()) => {
+                    drop(state);
+                    self.progress.send_replace(Progress {
+                        durable: upto,
+                        failed: None,
+                    });
+                }
+                Err(failure) => {
+                    error!(error = %failure, "commit failed; the writes are kept and tried again");
+                    let closing = state.closing;
+                    state.pending.put_back(&batch);
+                    drop(state);
+                    let why: Arc<str> = failure.to_string().into();
+                    self.progress
+                        .send_modify(|now| now.failed = Some((upto, why)));
+                    if closing {
+                        return;
+                    }
+                    std::thread::sleep(COMMIT_RETRY);
+                }
+            }
+        }
+    }
+
+    /// Waits for writes and takes all there are; `None` when closed and empty.
+    fn next_batch(&self) -> Option<(Arc<BTreeMap<String, Value>>, u64)> {
+        let mut state = self.lock();
+        while state.pending.is_empty() {
+            if state.closing {
+                return None;
+            }
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let batch = Arc::new(state.pending.take());
+        state.committing = Arc::clone(&batch);
+        Some((batch, state.written))
+    }
+}
+
+#[cfg(test)]
+mod tests;

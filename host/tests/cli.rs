@@ -1,0 +1,254 @@
+//! The binary as a person meets it: `dunlin dev`, its curl lines, Ctrl-C, a crash, a wrong file;
+//! and that nothing personal is in its logs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
+
+/// Longest wait for anything; a cold start compiles the component first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `dunlin dev`, killed when dropped.
+struct Dev {
+    child: Child,
+    greeting: String,
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Dev {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(DUNLIN)
+            .args([
+                "dev",
+                "--listen",
+                "127.0.0.1:0",
+                "--simulator",
+                "127.0.0.1:0",
+                "--folder",
+            ])
+            .arg(folder)
+            .env(
+                "DUNLIN_LOG",
+                "trace,wasmtime=warn,cranelift=warn,regalloc2=warn",
+            )
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(folder.with_extension("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut greeting = String::new();
+        while !greeting.contains("/notifications\n") {
+            let line = lines.recv_timeout(PATIENCE).expect("a greeting in time");
+            greeting.push_str(&line);
+            greeting.push('\n');
+        }
+        Self { child, greeting }
+    }
+
+    /// The commands of the greeting, as pasted into a shell.
+    fn commands(&self) -> [String; 3] {
+        let mut commands: Vec<String> = Vec::new();
+        for line in self.greeting.lines().map(str::trim) {
+            if line.starts_with("curl") {
+                commands.push(line.to_owned());
+            } else if line.starts_with('-') {
+                let last = commands.last_mut().unwrap();
+                *last = format!("{} {line}", last.trim_end_matches('\\'));
+            }
+        }
+        commands.try_into().expect("three commands")
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself.
+    fn ended(&mut self) -> std::process::ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "it does not stop");
+            std::thread::yield_now();
+        }
+    }
+}
+
+fn shell(command: &str) -> serde_json::Value {
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{command} -sS -m 20"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+fn has_curl() -> bool {
+    let found = Command::new("curl").arg("--version").output().is_ok();
+    let required = std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(
+        found || !required,
+        "curl is missing and DUNLIN_REQUIRE_PEERS=1"
+    );
+    if !found {
+        println!("skipped: there is no curl");
+    }
+    found
+}
+
+#[test]
+fn the_greeting_works_when_pasted_and_the_device_survives_ctrl_c() {
+    if !has_curl() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("dev");
+    std::fs::create_dir(&folder).unwrap();
+    let mut dev = Dev::start(&folder);
+    let [register, push, look] = dev.commands();
+    let registered = shell(&register);
+    assert_eq!(registered["alias"], "me");
+    let pushed = shell(&push);
+    assert_eq!(pushed["accepted"], 1, "{pushed}");
+    let seen = shell(&look);
+    let received = &seen["notifications"][0];
+    assert_eq!(received["token"], registered["token"]);
+    assert_eq!(
+        received["payload"],
+        r#"{"aps":{"alert":"Hello from Dunlin"}}"#
+    );
+    assert_eq!(received["apns_id"], pushed["results"][0]["apns_id"]);
+    dev.signal("-INT");
+    assert!(dev.ended().success());
+
+    let again = Dev::start(&folder);
+    let [_, push, _] = again.commands();
+    assert_eq!(shell(&push)["accepted"], 1, "the device is still there");
+    again.signal("-KILL");
+    drop(again);
+
+    // What was confirmed before a crash is there after it.
+    let crashed = Dev::start(&folder);
+    let [register, ..] = crashed.commands();
+    let other = register
+        .replace("a1a1a1a1", "b2b2b2b2")
+        .replace("\"me\"", "\"secret-alias\"");
+    assert_eq!(shell(&other)["alias"], "secret-alias");
+    crashed.signal("-KILL");
+    drop(crashed);
+    let last = Dev::start(&folder);
+    let [_, push, _] = last.commands();
+    let push = push.replace("\"me\"", "\"secret-alias\"");
+    assert_eq!(
+        shell(&push)["accepted"],
+        1,
+        "what was confirmed before SIGKILL is on disk"
+    );
+    drop(last);
+    assert_log_is_clean(&folder);
+}
+
+/// Scans what the last run logged at TRACE.
+fn assert_log_is_clean(folder: &Path) {
+    let mut log = String::new();
+    let mut file = std::fs::File::open(folder.with_extension("log")).unwrap();
+    file.read_to_string(&mut log).unwrap();
+    assert!(log.lines().count() > 10, "trace logs something: {log}");
+    let api_key = std::fs::read_to_string(folder.join("api-key")).unwrap();
+    let token = "b2b2b2b2a1a1";
+    for (what, secret) in [
+        ("a device token", token),
+        ("an alias", "secret-alias"),
+        ("a payload", "Hello from Dunlin"),
+        ("an API key", api_key.trim()),
+        ("a provider token", "eyJhbGciOi"),
+        ("a private key", "PRIVATE KEY"),
+    ] {
+        let found = log.lines().find(|line| line.contains(secret));
+        assert!(found.is_none(), "{what} is in the log: {found:?}");
+    }
+}
+
+fn fails_with(arguments: &[&str], expected: &str) {
+    let output = Command::new(DUNLIN).args(arguments).output().unwrap();
+    assert!(!output.status.success());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        errors.contains(expected),
+        "expected {expected:?} in {errors}"
+    );
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn a_wrong_start_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dunlin.toml");
+    let path = file.to_str().unwrap();
+    fails_with(&["serve", "--config", path], "No such file");
+    std::fs::write(&file, "[hosts]\n").unwrap();
+    fails_with(&["serve", "--config", path], "hosts");
+    std::fs::write(&file, "[host]\nlisten = \"nowhere\"\n").unwrap();
+    fails_with(&["serve", "--config", path], "listen");
+    std::fs::write(&file, "[host]\nqueue = 0\n").unwrap();
+    fails_with(
+        &["serve", "--config", path],
+        "host.queue: expected more than 0",
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    std::fs::write(&file, format!("[host]\nlisten = \"{address}\"\n")).unwrap();
+    fails_with(&["serve", "--config", path], "cannot listen on");
+    std::fs::write(
+        &file,
+        "[host]\nlisten = \"127.0.0.1:0\"\n[store]\nkind = \"memory\"\n",
+    )
+    .unwrap();
+    let text = folder.path().join("not.wasm");
+    std::fs::write(&text, "hello").unwrap();
+    let arguments = [
+        "serve",
+        "--config",
+        path,
+        "--component",
+        text.to_str().unwrap(),
+    ];
+    fails_with(&arguments, "dunlin:");
+    fails_with(&["simulate", "--key", "x"], "expected KEYID:TEAMID:FILE");
+}
