@@ -2,7 +2,7 @@
 //!
 //! The core never reads a clock, a socket or randomness: inputs are `(now, bytes)`, outputs are
 //! bytes appended to a caller's buffer, events and deadlines. It builds for
-//! `wasm32-unknown-unknown` with no imports, and a test proves it. Only [`component`], which exists
+//! `wasm32-unknown-unknown` with no imports, and a test proves it. Only `component`, which exists
 //! on WASI alone, touches the world.
 //!
 //! ```text

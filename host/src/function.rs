@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
+use wasmtime::error::Context as _;
 use wasmtime::{
     Cache, CacheConfig, Config as EngineConfig, Engine, Store as WasmStore, StoreLimits,
     StoreLimitsBuilder, UpdateDeadline,
@@ -86,7 +87,8 @@ impl Function {
     ) -> wasmtime::Result<Self> {
         let engine = engine(cache)?;
         let component = match component {
-            Some(path) => Component::from_file(&engine, path)?,
+            Some(path) => Component::from_file(&engine, path)
+                .with_context(|| format!("the component {}", path.display()))?,
             None => Component::from_binary(&engine, EMBEDDED)?,
         };
         let pre = linker(&engine)?.instantiate_pre(&component)?;
@@ -230,7 +232,12 @@ impl Instance {
     fn new(grants: &Grants, turns: &Arc<Turns>) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
-        let folder = grants.config_file.parent().unwrap_or(Path::new("."));
+        // A bare file name has an empty parent, which is no folder to open.
+        let parent = grants
+            .config_file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new("."));
         wasi.preopened_dir(folder, "/", FsPerms::ReadOnly)?;
         if let Some(name) = grants.config_file.file_name() {
             wasi.env("DUNLIN_CONFIG", format!("/{}", name.to_string_lossy()));

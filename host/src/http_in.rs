@@ -6,18 +6,20 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 use wasmtime_wasi_http::WasiBody;
 
@@ -30,10 +32,17 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Requests a client may have open on one h2c connection.
-const MAX_STREAMS: u32 = 1_000;
+const MAX_STREAMS: u32 = 250;
 
 /// Connections held open at once; beyond it new ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 4_096;
+
+/// Bytes of request bodies held at once, in KiB; a request beyond it is answered 503. A body of
+/// unknown length counts as the largest allowed.
+const MAX_BODIES_KIB: usize = 256 * 1024;
+
+/// How often a quiet h2c client is asked whether it is there, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long to wait before accepting again after the system refused (no file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -47,15 +56,21 @@ pub async fn serve(
     patience: Duration,
 ) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let front = Arc::new(Front {
+        dispatcher,
+        max_body,
+        bodies: Semaphore::new(MAX_BODIES_KIB),
+    });
     let builder = connection_builder();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            break;
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
         };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             () = &mut stop => break,
         };
         let (stream, peer) = match accepted {
@@ -67,18 +82,24 @@ pub async fn serve(
             }
         };
         prepare(&stream);
-        let dispatcher = Arc::clone(&dispatcher);
+        let front = Arc::clone(&front);
+        let spoke = Arc::new(AtomicBool::new(false));
+        let speaks = Arc::clone(&spoke);
         let service = service_fn(move |request| {
-            let dispatcher = Arc::clone(&dispatcher);
-            async move { Ok::<_, Infallible>(answer(&dispatcher, request, max_body).await) }
+            speaks.store(true, Ordering::Relaxed);
+            let front = Arc::clone(&front);
+            async move { Ok::<_, Infallible>(front.answer(request).await) }
         });
         let connection = builder
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%peer, %error, "connection ended");
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    debug!(%peer, %error, "connection ended");
+                },
+                () = silence(&spoke) => debug!(%peer, "connection closed: no request came"),
             }
             drop(place);
         });
@@ -93,6 +114,15 @@ pub async fn serve(
     }
 }
 
+/// Resolves if no request has come in the time that its head may take. The runtime's own limit
+/// begins only when it knows the version of HTTP, which takes a client's first bytes.
+async fn silence(spoke: &AtomicBool) {
+    tokio::time::sleep(HEADER_TIMEOUT).await;
+    if spoke.load(Ordering::Relaxed) {
+        std::future::pending().await
+    }
+}
+
 fn connection_builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -102,7 +132,9 @@ fn connection_builder() -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS);
+        .max_concurrent_streams(MAX_STREAMS)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
     builder
 }
 
@@ -122,24 +154,45 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     })
 }
 
-async fn answer(
-    dispatcher: &Dispatcher,
-    request: Request<Incoming>,
+/// What every connection shares.
+struct Front {
+    dispatcher: Arc<Dispatcher>,
     max_body: usize,
-) -> Response<WasiBody> {
-    let request = match whole(request, max_body).await {
-        Ok(request) => request,
-        Err(problem) => return problem.into_response(),
-    };
-    match dispatcher.call(request).await {
-        Ok(response) => response,
-        Err(error) => Problem::from(error).into_response(),
+    /// In KiB.
+    bodies: Semaphore,
+}
+
+impl Front {
+    async fn answer(&self, request: Request<Incoming>) -> Response<WasiBody> {
+        let largest = u64::try_from(self.max_body).unwrap_or(u64::MAX);
+        let size = request
+            .body()
+            .size_hint()
+            .upper()
+            .unwrap_or(largest)
+            .min(largest);
+        let kib = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);
+        let Ok(_room) = self.bodies.try_acquire_many(kib) else {
+            return Problem::from(DispatchError::Overloaded).into_response();
+        };
+        let request = match whole(request, self.max_body).await {
+            Ok(request) => request,
+            Err(problem) => return problem.into_response(),
+        };
+        match self.dispatcher.call(request).await {
+            Ok(response) => response,
+            Err(error) => Problem::from(error).into_response(),
+        }
     }
 }
 
 /// Collects the body, so that a slow client holds a buffer and not a place in an instance.
 async fn whole(request: Request<Incoming>, max_body: usize) -> Result<Request<Bytes>, Problem> {
     let (mut head, body) = request.into_parts();
+    // A body that announces too much need not be sent.
+    if body.size_hint().lower() > max_body as u64 {
+        return Err(Problem::body_too_large(max_body));
+    }
     let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max_body).collect());
     let bytes = match collected.await {
         Err(_) => return Err(Problem::body_timeout()),

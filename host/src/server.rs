@@ -81,9 +81,7 @@ impl Server {
         let dispatcher = Arc::clone(&self.dispatcher);
         http_in::serve(self.listener, dispatcher, max_body, stop, patience).await;
         // Requests are done; what instances still do after their answers gets a moment.
-        if let Some(dispatcher) = Arc::into_inner(self.dispatcher) {
-            dispatcher.shut_down(Duration::from_secs(1)).await;
-        }
+        self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
         if tokio::task::spawn_blocking(move || store.close())
             .await

@@ -3,7 +3,7 @@
 use futures_channel::oneshot;
 
 use super::app::App;
-use super::driver::Driver;
+use super::driver::{Delivered, Driver};
 use super::platform;
 use super::store::{ChangeError, StoreError};
 use crate::api::{
@@ -11,14 +11,16 @@ use crate::api::{
     push_reply,
 };
 use crate::config::Scope;
+use crate::delivery::QueueFull;
 use crate::environment::Environment;
-use crate::notification::{ApnsId, DeviceToken, Topic};
-use crate::provider::Outcome;
+use crate::notification::{ApnsId, DeviceToken, Notification, Topic};
+use crate::provider::{Outcome, Why};
 use crate::registry::{
     ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, DeviceRecord, DeviceRef,
     alias_key, device_key,
 };
 use std::rc::Rc;
+use std::sync::Arc;
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
@@ -126,6 +128,12 @@ struct Sent {
     way: Option<(Rc<Driver>, oneshot::Receiver<Outcome>)>,
 }
 
+/// One notification and the way it takes.
+struct Prepared {
+    notification: Arc<Notification>,
+    lane: Rc<Driver>,
+}
+
 /// `POST /v1/push`.
 pub(super) async fn push(app: &App, caller: Caller<'_>, body: &[u8]) -> Result<Reply, Problem> {
     caller.require(Scope::Send)?;
@@ -133,41 +141,25 @@ pub(super) async fn push(app: &App, caller: Caller<'_>, body: &[u8]) -> Result<R
     if let Some(topic) = &request.topic {
         caller.require_topic(topic)?;
     }
-    let targets = targets(app, caller, &request)?;
     // Everything is checked before anything is sent: a request is carried out or refused whole.
-    let mut prepared = Vec::with_capacity(targets.len());
-    for target in &targets {
-        let environment = request
-            .environment
-            .or(target.environment)
-            .unwrap_or(app.settings.delivery().default_environment);
-        let topic = &target.device.topic;
-        let credential = app
-            .settings
-            .credential_for(topic, environment)
-            .ok_or_else(|| Problem::no_credential(topic.as_str(), environment.as_str()))?;
-        let notification = request.notification(&target.device, platform::new_apns_id())?;
-        prepared.push((credential, environment, notification));
-    }
+    let prepared = targets(app, caller, &request)?
+        .iter()
+        .map(|target| prepare(app, &request, target))
+        .collect::<Result<Vec<_>, _>>()?;
+    let timeout = app.settings.delivery().timeout;
     let mut sent = Vec::with_capacity(prepared.len());
-    for (credential, environment, notification) in prepared {
+    for Prepared { notification, lane } in prepared {
         let token = notification.token().clone();
-        // Named in `notification`, by the caller or by us.
+        // Named in `prepare`, by the caller or by us.
         let apns_id = notification.id().unwrap_or_else(platform::new_apns_id);
         let way = if request.dry_run {
             None
         } else {
-            let lane = app.lane(credential, environment)?;
-            let submitted = lane.submit(notification, app.settings.delivery().timeout);
-            match submitted {
+            match lane.submit(notification, timeout) {
                 Ok(receiver) => Some((lane, receiver)),
-                Err(_) if sent.is_empty() => return Err(Problem::queue_full()),
+                Err(QueueFull) if sent.is_empty() => return Err(Problem::queue_full()),
                 // Some are on their way: the rest is reported as not sent instead of refused.
-                Err(_) => {
-                    let (sender, receiver) = oneshot::channel();
-                    let _ = sender.send(Outcome::unanswered(crate::provider::Why::NotSent));
-                    Some((lane, receiver))
-                }
+                Err(QueueFull) => Some((lane, not_sent())),
             }
         };
         sent.push(Sent {
@@ -179,6 +171,29 @@ pub(super) async fn push(app: &App, caller: Caller<'_>, body: &[u8]) -> Result<R
     Ok(push_reply(&answers(sent).await))
 }
 
+fn prepare(app: &App, request: &PushRequest, target: &Target) -> Result<Prepared, Problem> {
+    let environment = request
+        .environment
+        .or(target.environment)
+        .unwrap_or(app.settings.delivery().default_environment);
+    let topic = &target.device.topic;
+    let credential = app
+        .settings
+        .credential_for(topic, environment)
+        .ok_or_else(|| Problem::no_credential(topic.as_str(), environment.as_str()))?;
+    let notification = request.notification(&target.device, platform::new_apns_id())?;
+    let lane = app.lane(credential, environment)?;
+    Ok(Prepared { notification, lane })
+}
+
+/// The outcome of what found no room in the queue.
+fn not_sent() -> oneshot::Receiver<Outcome> {
+    let (sender, receiver) = oneshot::channel();
+    // The receiver is right here.
+    let _ = sender.send(Outcome::unanswered(Why::NotSent));
+    receiver
+}
+
 async fn answers(sent: Vec<Sent>) -> Vec<PushResult> {
     let mut results = Vec::with_capacity(sent.len());
     for Sent {
@@ -187,12 +202,11 @@ async fn answers(sent: Vec<Sent>) -> Vec<PushResult> {
         way,
     } in sent
     {
-        let delivered = match way {
-            Some((lane, receiver)) => Some(lane.outcome(receiver).await),
-            None => None,
-        };
-        let (outcome, detail) = match delivered {
-            Some(delivered) => (Some(delivered.outcome), delivered.trouble),
+        let (outcome, detail) = match way {
+            Some((lane, receiver)) => {
+                let Delivered { outcome, trouble } = lane.outcome(receiver).await;
+                (Some(outcome), trouble)
+            }
             None => (None, None),
         };
         results.push(PushResult {

@@ -24,11 +24,24 @@ use crate::time::Now;
 /// Bytes read from a connection at a time.
 const READ_BYTES: usize = 64 * 1024;
 
-/// What wakes the two tasks of a connection.
+/// How long a connection that is to be closed may take over its last bytes: a peer that takes none
+/// must not keep it.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// What wakes the tasks of a connection.
 #[derive(Debug, Default)]
 struct LinkSignals {
     write: Signal,
+    close: Signal,
     closing: Cell<bool>,
+}
+
+impl LinkSignals {
+    /// Ends some time after the lane wanted the connection closed.
+    async fn overdue(&self) {
+        self.close.wait().await;
+        platform::sleep_until(platform::now() + LAST_WRITE).await;
+    }
 }
 
 /// A lane with its connections.
@@ -135,6 +148,7 @@ impl Driver {
     fn close(&self, link: LinkId) {
         if let Some(signals) = self.links.borrow().get(&link) {
             signals.closing.set(true);
+            signals.close.set();
             signals.write.set();
         }
     }
@@ -179,7 +193,8 @@ impl Driver {
                     .borrow_mut()
                     .handle_connected(platform::now(), link);
                 self.pump();
-                first(self.read(link, input), self.write(link, output, &signals)).await;
+                let working = first(self.read(link, input), self.write(link, output, &signals));
+                first(working, signals.overdue()).await;
                 self.links.borrow_mut().remove(&link);
                 let (now, entropy) = (platform::now(), platform::random_u64());
                 self.lane.borrow_mut().handle_closed(now, link, entropy);
@@ -235,8 +250,8 @@ impl Driver {
                     return;
                 }
             }
-            // Sending moves the lane's deadlines.
-            self.arm();
+            // Sending moves the lane's deadlines, and can end a notification.
+            self.pump();
             if signals.closing.get() {
                 return;
             }

@@ -8,6 +8,9 @@ use crate::http2::StreamId;
 use crate::notification::Notification;
 use crate::time::Now;
 
+/// Ended jobs that the queue may hold in any case.
+const QUEUE_SLACK: usize = 64;
+
 /// Names a notification from [`super::Lane::submit`] to its outcome. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(u64);
@@ -33,7 +36,8 @@ pub(super) struct Job {
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     all: BTreeMap<JobId, Job>,
-    /// May hold identifiers of jobs that ended while they waited; those are skipped.
+    /// May hold identifiers of jobs that ended while they waited; those are skipped, and cleared
+    /// out once they are the majority. Bound: twice `waiting`, and [`QUEUE_SLACK`].
     queue: VecDeque<JobId>,
     waiting: usize,
     deadlines: BTreeSet<(Now, JobId)>,
@@ -116,8 +120,10 @@ impl Jobs {
         if job.place == Place::Queued {
             self.waiting -= 1;
         }
-        if self.all.is_empty() {
-            self.queue.clear();
+        if self.queue.len() > 2 * self.waiting + QUEUE_SLACK {
+            let all = &self.all;
+            let waits = |id: &JobId| all.get(id).is_some_and(|job| job.place == Place::Queued);
+            self.queue.retain(waits);
         }
         Some(job)
     }
@@ -133,5 +139,32 @@ impl Jobs {
             .first()
             .filter(|(deadline, _)| *deadline <= now)
             .map(|(_, id)| *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notification::{DeviceToken, Draft, Payload, Topic};
+
+    #[test]
+    fn jobs_that_end_while_they_wait_leave_the_queue() {
+        let token = DeviceToken::from_bytes(&[7; 32]).unwrap();
+        let topic = Topic::parse("com.example.app").unwrap();
+        let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
+        let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
+        let mut jobs = Jobs::default();
+        let first = jobs.add(Arc::clone(&notification), Now::from_nanos(u64::MAX));
+        for _ in 0..10_000 {
+            let id = jobs.add(Arc::clone(&notification), Now::ZERO);
+            jobs.end(id);
+            assert!(jobs.queue.len() <= 2 * jobs.waiting + QUEUE_SLACK);
+        }
+        let last = jobs.add(notification, Now::ZERO);
+        assert_eq!(jobs.front().map(|(id, _)| id), Some(first));
+        jobs.end(first);
+        assert_eq!(jobs.front().map(|(id, _)| id), Some(last));
+        jobs.end(last);
+        assert!(jobs.front().is_none() && jobs.is_empty());
     }
 }

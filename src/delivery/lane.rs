@@ -9,7 +9,7 @@ use super::link::{InFlight, Link, LinkId};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, Event, Header, Indexing, Processed, StreamId};
 use crate::notification::Notification;
-use crate::provider::{HeaderIndexing, Outcome, RequestBuffer, ResponseReader, Why};
+use crate::provider::{HeaderIndexing, Outcome, RequestBuffer, Why};
 use crate::time::Now;
 
 /// How often a notification is put on a connection when the peer keeps saying it did not process
@@ -232,9 +232,7 @@ impl Lane {
             let Some(http2) = &mut link.http2 else { return };
             match send(http2, now, &request, out) {
                 Ok(stream) => {
-                    link.asked(now);
-                    let answer = ResponseReader::new();
-                    link.in_flight.insert(stream, InFlight { job, answer });
+                    link.carries(now, stream, job);
                     jobs.sent(job, id, stream);
                 }
                 // Room was there, so only the request itself can be at fault, and ours never is by
@@ -243,7 +241,6 @@ impl Lane {
                     jobs.end(job);
                     self.outcomes
                         .push_back((job, Outcome::unanswered(Why::NotSent)));
-                    return;
                 }
             }
         }
@@ -309,22 +306,19 @@ impl Lane {
             let Some(event) = link.http2.as_mut().and_then(http2::Connection::poll_event) else {
                 break;
             };
+            let is_answer = matches!(event, Event::Response { .. });
             if let Some((job, outcome)) = link.take(event) {
                 match outcome {
                     Ended::With(outcome) => self.end(job, outcome),
                     Ended::Unprocessed(why) => unprocessed.push((job, why)),
                 }
             }
-            self.note_proof(id);
+            if is_answer {
+                self.backoff.succeeded();
+                self.trouble = None;
+            }
         }
         self.send_again(&unprocessed);
-    }
-
-    fn note_proof(&mut self, id: LinkId) {
-        if self.link(id).is_some_and(|link| link.proven) {
-            self.backoff.succeeded();
-            self.trouble = None;
-        }
     }
 
     fn send_again(&mut self, unprocessed: &[(JobId, Why)]) {
@@ -360,7 +354,7 @@ impl Lane {
 
     fn forget(&mut self, link: LinkId, stream: StreamId) {
         if let Some(link) = self.link_mut(link) {
-            link.in_flight.remove(&stream);
+            link.give_up(stream);
             if let Some(http2) = &mut link.http2 {
                 http2.reset(stream, ErrorCode::CANCEL, &mut link.outbox);
             }
@@ -386,8 +380,9 @@ impl Link {
                 headers,
                 ..
             } => {
-                self.proven = true;
-                let answer = &mut self.in_flight.get_mut(&stream)?.answer;
+                self.answered();
+                let InFlight { answer, begun, .. } = self.in_flight.get_mut(&stream)?;
+                *begun = true;
                 answer.header(b":status", status.to_string().as_bytes());
                 headers
                     .iter()
@@ -410,8 +405,16 @@ impl Link {
             Event::Malformed { .. } => Some(Ended::With(Outcome::unanswered(Why::Unreadable))),
             _ => None,
         };
-        let InFlight { job, answer } = self.in_flight.remove(&last?)?;
-        Some((job, ended.unwrap_or_else(|| Ended::With(answer.finish()))))
+        let InFlight { job, answer, begun } = self.in_flight.remove(&last?)?;
+        let ended = match ended {
+            // An answer that has begun contradicts this.
+            Some(Ended::Unprocessed(_)) if begun => {
+                Ended::With(Outcome::unanswered(Why::ConnectionLost))
+            }
+            Some(ended) => ended,
+            None => Ended::With(answer.finish()),
+        };
+        Some((job, ended))
     }
 }
 

@@ -16,6 +16,10 @@ use crate::time::Now;
 /// Silence while something is in flight, after which the peer is asked whether it is there.
 const SUSPECT_AFTER: Duration = Duration::from_secs(4);
 
+/// Answers given up one after the other, none having come between them, after which the connection
+/// is replaced: a peer can answer PINGs and still be stuck.
+const RETIRE_AFTER: u32 = 3;
+
 /// Names a connection of a lane. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(super) u32);
@@ -25,6 +29,8 @@ pub struct LinkId(pub(super) u32);
 pub(super) struct InFlight {
     pub(super) job: JobId,
     pub(super) answer: ResponseReader,
+    /// The head of the answer is there.
+    pub(super) begun: bool,
 }
 
 /// One connection.
@@ -43,6 +49,12 @@ pub(super) struct Link {
     /// When the peer was last heard, or last given something to answer when it owed nothing.
     quiet_since: Now,
     pinged: bool,
+    /// An answer was given up, and the peer has not been heard since.
+    owes: bool,
+    /// Answers given up since one came.
+    given_up: u32,
+    /// It gets nothing new: its stream identifiers are used up, or it answers nothing.
+    retired: bool,
 }
 
 impl Link {
@@ -56,12 +68,16 @@ impl Link {
             closing: false,
             quiet_since: now,
             pinged: false,
+            owes: false,
+            given_up: 0,
+            retired: false,
         }
     }
 
     /// Whether new requests may go on it, now or once it is open.
     pub(super) fn is_usable(&self) -> bool {
         !self.closing
+            && !self.retired
             && self
                 .http2
                 .as_ref()
@@ -70,7 +86,7 @@ impl Link {
 
     /// Requests it would take right now.
     pub(super) fn room(&self) -> usize {
-        if self.closing {
+        if self.closing || self.retired {
             0
         } else {
             self.http2
@@ -84,19 +100,47 @@ impl Link {
         let Some(http2) = &self.http2 else {
             return false;
         };
-        http2.is_closed() || (http2.is_going_away() && self.in_flight.is_empty())
+        let is_ending = self.retired || http2.is_going_away();
+        http2.is_closed() || (is_ending && self.in_flight.is_empty())
     }
 
     pub(super) fn heard(&mut self, now: Now) {
         self.quiet_since = now;
         self.pinged = false;
+        self.owes = false;
     }
 
     /// A request was put on it.
-    pub(super) fn asked(&mut self, now: Now) {
-        if self.in_flight.is_empty() {
+    pub(super) fn carries(&mut self, now: Now, stream: StreamId, job: JobId) {
+        if self.in_flight.is_empty() && !self.owes {
             self.quiet_since = now;
         }
+        self.retired |= stream == StreamId::MAX;
+        let answer = ResponseReader::new();
+        self.in_flight.insert(
+            stream,
+            InFlight {
+                job,
+                answer,
+                begun: false,
+            },
+        );
+    }
+
+    /// The answer on `stream` has come to nothing in time. Silence goes on counting: otherwise a
+    /// peer that is gone would stay as long as deadlines are shorter than our patience.
+    pub(super) fn give_up(&mut self, stream: StreamId) {
+        if self.in_flight.remove(&stream).is_some() {
+            self.owes = true;
+            self.given_up += 1;
+            self.retired |= self.given_up >= RETIRE_AFTER;
+        }
+    }
+
+    /// The head of an answer has come.
+    pub(super) fn answered(&mut self) {
+        self.proven = true;
+        self.given_up = 0;
     }
 
     /// When to ask whether the peer is there: soon if it owes an answer, else after an idle hour.
@@ -104,7 +148,8 @@ impl Link {
         if self.pinged || self.closing {
             return None;
         }
-        let patience = if self.in_flight.is_empty() {
+        let is_idle = self.in_flight.is_empty() && !self.owes;
+        let patience = if is_idle {
             IDLE_BEFORE_PING
         } else {
             SUSPECT_AFTER
@@ -137,5 +182,31 @@ impl Link {
             let _ = http2.ping(now, now.as_nanos().to_be_bytes(), &mut self.outbox);
         }
         http2.handle_timeout(now, &mut self.outbox)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::jobs::Jobs;
+    use crate::notification::{DeviceToken, Draft, Payload, Topic};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_link_without_stream_numbers_left_is_replaced_once_it_is_empty() {
+        let token = DeviceToken::from_bytes(&[7; 32]).unwrap();
+        let topic = Topic::parse("com.example.app").unwrap();
+        let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
+        let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
+        let job = Jobs::default().add(notification, Now::ZERO);
+        let mut link = Link::opening(LinkId(0), Now::ZERO);
+        let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
+        link.http2 = Some(http2);
+        link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), job);
+        assert!(link.is_usable());
+        link.carries(Now::ZERO, StreamId::MAX, job);
+        assert!(!link.is_usable() && !link.is_spent());
+        link.in_flight.clear();
+        assert!(link.is_spent());
     }
 }

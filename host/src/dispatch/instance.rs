@@ -1,6 +1,7 @@
 //! One instance and the loop that feeds it.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -124,6 +125,8 @@ impl Feed<'_> {
                     break;
                 }
                 match jobs.poll_recv(cx) {
+                    // Whoever asked has given up.
+                    Poll::Ready(Some(job)) if job.answer.is_canceled() => {}
                     Poll::Ready(Some(job)) => {
                         calls.push(call(accessor, proxy, job, limits.timeout));
                     }
@@ -170,16 +173,19 @@ pub(super) async fn run_alone(
         warn!(%error, "no instance could be made");
         DispatchError::Failed
     })?;
+    let turns = Arc::clone(&store.data().turns);
     let (answer, mut answered) = oneshot::channel();
     let job = Job { request, answer };
     // The answer's body is produced by the instance, so it is collected before the instance goes.
     let running = store.run_concurrent(async |accessor| {
-        call(accessor, &proxy, job, Duration::MAX).await?;
-        let response = classify(answered.try_recv().ok().flatten());
-        wasmtime::error::Ok(match response {
-            Ok(response) => Ok(collected(response).await),
-            Err(error) => Err(error),
+        noting_turns(&turns, async {
+            call(accessor, &proxy, job, Duration::MAX).await?;
+            wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
+                Ok(response) => collected(response).await,
+                Err(error) => Err(error),
+            })
         })
+        .await
     });
     match running.await.and_then(|inner| inner) {
         Ok(response) => response,
@@ -190,19 +196,26 @@ pub(super) async fn run_alone(
     }
 }
 
+/// Runs `work` as part of an instance's event loop, taking note of every turn.
+async fn noting_turns<T>(turns: &Turns, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        turns.turn();
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
 /// The same answer with its body in memory.
-async fn collected(response: Response) -> Response {
+pub(super) async fn collected(response: Response) -> Result<Response, DispatchError> {
     use http_body_util::{BodyExt as _, Full};
     let (head, body) = response.into_parts();
-    let bytes = match body.collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            warn!(%error, "the body of an answer broke off");
-            bytes::Bytes::new()
-        }
-    };
-    let body = Full::new(bytes)
+    let body = body.collect().await.map_err(|error| {
+        warn!(%error, "the body of an answer broke off");
+        DispatchError::Failed
+    })?;
+    let body = Full::new(body.to_bytes())
         .map_err(|never| match never {})
         .boxed_unsync();
-    http::Response::from_parts(head, body)
+    Ok(http::Response::from_parts(head, body))
 }

@@ -14,8 +14,8 @@
 
 mod instance;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +30,10 @@ use wasmtime_wasi_http::handler::ExpirationError;
 use crate::function::Function;
 use crate::store::Store;
 use instance::Worker;
+
+/// Largest body of an answer that is complete before the answer begins, in bytes; larger ones are
+/// passed on as they come.
+const MAX_HELD: usize = 1024 * 1024;
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -73,6 +77,8 @@ struct Job {
     answer: oneshot::Sender<Result<Response, wasmtime::Error>>,
 }
 
+type Answered = oneshot::Receiver<Result<Response, wasmtime::Error>>;
+
 struct Lane {
     jobs: mpsc::Sender<Job>,
     load: Arc<AtomicUsize>,
@@ -80,7 +86,8 @@ struct Lane {
 
 /// Hands requests to instances. Dropping it, or [`Dispatcher::shut_down`], ends them.
 pub struct Dispatcher {
-    lanes: Vec<Lane>,
+    /// Empty once shutting down.
+    lanes: RwLock<Vec<Lane>>,
     function: Arc<Function>,
     store: Store,
     limits: Limits,
@@ -110,7 +117,7 @@ impl Dispatcher {
     /// Starts the instances; they come up beside each other.
     pub fn start(function: Arc<Function>, store: Store, limits: Limits) -> Self {
         let mut workers = JoinSet::new();
-        let lanes = (0..limits.instances)
+        let lanes: Vec<_> = (0..limits.instances)
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
                 let worker = Worker::new(number, Arc::clone(&function), limits);
@@ -122,7 +129,7 @@ impl Dispatcher {
             })
             .collect();
         Self {
-            lanes,
+            lanes: RwLock::new(lanes),
             function,
             store,
             limits,
@@ -161,13 +168,19 @@ impl Dispatcher {
     }
 
     async fn enqueue(&self, request: Request) -> Result<Response, DispatchError> {
-        let lane = self
-            .lanes
+        let (answered, _loaded) = self.hand_over(request)?;
+        held(classify(answered.await.ok())?).await
+    }
+
+    /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
+    fn hand_over(&self, request: Request) -> Result<(Answered, Loaded), DispatchError> {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let lane = lanes
             .iter()
             .min_by_key(|lane| lane.load.load(Ordering::Relaxed))
             .ok_or(DispatchError::ShuttingDown)?;
         let load = lane.load.fetch_add(1, Ordering::Relaxed);
-        let _loaded = Loaded(Arc::clone(&lane.load));
+        let loaded = Loaded(Arc::clone(&lane.load));
         if load >= self.limits.queue + self.limits.concurrency {
             return Err(DispatchError::Overloaded);
         }
@@ -180,13 +193,20 @@ impl Dispatcher {
             mpsc::error::TrySendError::Full(_) => DispatchError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
         })?;
-        classify(answered.await.ok())
+        Ok((answered, loaded))
     }
 
     /// Waits until every instance has finished what it is doing, at most `patience`.
-    pub async fn shut_down(mut self, patience: Duration) {
-        self.lanes.clear();
-        let workers = self.workers.get_mut().ok().and_then(Option::take);
+    pub async fn shut_down(&self, patience: Duration) {
+        self.lanes
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        let workers = self
+            .workers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(mut workers) = workers {
             let all = async { while workers.join_next().await.is_some() {} };
             if tokio::time::timeout(patience, all).await.is_err() {
@@ -207,6 +227,18 @@ fn classify(answer: Option<Result<Response, wasmtime::Error>>) -> Result<Respons
             Err(DispatchError::Failed)
         }
     }
+}
+
+/// Waits for the body of an answer that says it is small. An instance that is stopped meanwhile
+/// takes the body with it, and only an answer that has not begun can be replaced by another.
+async fn held(response: Response) -> Result<Response, DispatchError> {
+    let length = response.headers().get(http::header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_none_or(|length| length > MAX_HELD) {
+        return Ok(response);
+    }
+    let held = instance::collected(response).await;
+    held.map_err(|_| DispatchError::Stopped)
 }
 
 /// Methods whose effect is the same when they run twice (RFC 9110, section 9.2.2).

@@ -1,1 +1,0 @@
-//! The lane in virtual time.

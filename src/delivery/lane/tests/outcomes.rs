@@ -1,0 +1,202 @@
+//! What comes back: each outcome, once, by its deadline.
+
+use super::support::{LONG, Rig, secs};
+use super::wire;
+use crate::notification::ApnsId;
+use crate::provider::{Outcome, Reason, Why};
+use crate::time::UnixTime;
+use core::time::Duration;
+
+const ID: &str = "9f595474-356c-485e-b67f-9870bae68702";
+
+#[test]
+fn accepted_with_both_identifiers() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.send(
+        link,
+        &wire::answer(
+            1,
+            "200",
+            &[("apns-id", ID), ("apns-unique-id", "0f-1")],
+            b"",
+        ),
+    );
+    let apns_id = Some(ApnsId::parse(ID).unwrap());
+    let expected = Outcome::Accepted {
+        apns_id,
+        unique_id: Some("0f-1".into()),
+    };
+    assert_eq!(rig.outcome(rig.jobs[0]), Some(&expected));
+}
+
+#[test]
+fn rejected_with_everything_that_apns_says() {
+    let (mut rig, link) = Rig::flying(1_000, 2);
+    let body = br#"{"reason":"Unregistered","timestamp":1508249865488}"#;
+    let headers = [("apns-id", ID), ("retry-after", "30")];
+    let answer = wire::answer(1, "410", &headers, body);
+    answer.iter().for_each(|byte| rig.send(link, &[*byte]));
+    let expected = Outcome::Rejected {
+        status: 410,
+        reason: Reason::Unregistered,
+        invalid_since: Some(UnixTime::from_millis(1_508_249_865_488)),
+        retry_after: Some(secs(30)),
+        apns_id: Some(ApnsId::parse(ID).unwrap()),
+    };
+    assert_eq!(rig.outcome(rig.jobs[0]), Some(&expected));
+    assert_eq!(rig.outcome(rig.jobs[1]), None);
+}
+
+#[test]
+fn an_answer_may_overtake_another() {
+    let (mut rig, link) = Rig::flying(1_000, 3);
+    rig.send(
+        link,
+        &wire::answer(5, "400", &[], br#"{"reason":"BadDeviceToken"}"#),
+    );
+    rig.send(link, &[wire::ok(1), wire::ok(3)].concat());
+    assert!(rig.is_accepted(rig.jobs[0]) && rig.is_accepted(rig.jobs[1]));
+    let outcome = rig.outcome(rig.jobs[2]).unwrap();
+    assert!(matches!(
+        outcome,
+        Outcome::Rejected {
+            reason: Reason::BadDeviceToken,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_deadline_in_the_queue_is_not_sent() {
+    let mut rig = Rig::new();
+    let (short, long) = (rig.submit(secs(2)), rig.submit(secs(5)));
+    rig.advance(secs(10));
+    rig.assert_unanswered(short, Why::NotSent);
+    rig.assert_unanswered(long, Why::NotSent);
+    assert_eq!(rig.outcomes[&short].0.as_nanos(), secs(2).as_nanos() as u64);
+    let link = rig.open(1_000);
+    assert_eq!(rig.devices(link), [0; 0]);
+}
+
+#[test]
+fn a_deadline_in_flight_times_out_and_late_frames_do_no_harm() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    let job = rig.submit(secs(2));
+    rig.advance(secs(3));
+    rig.assert_unanswered(job, Why::TimedOut);
+    assert_eq!(rig.peer(link).resets, [(3, 8)]);
+    let body = br#"{"reason":"Unregistered"}"#;
+    let late = [
+        wire::answer(3, "410", &[("apns-id", ID)], body),
+        wire::reset(3, 7),
+    ]
+    .concat();
+    rig.send(link, &[late, wire::window_update(3, 9)].concat());
+    assert_eq!(rig.outcomes.len(), 1);
+    rig.accept(link, 1);
+    let next = rig.submit(LONG);
+    rig.accept(link, 5);
+    assert!(rig.is_accepted(next) && rig.connects.len() == 1 && rig.closed.is_empty());
+}
+
+#[test]
+fn a_deadline_after_it_came_back_was_not_processed() {
+    let mut rig = Rig::new();
+    let job = rig.submit(secs(2));
+    let link = rig.open(1_000);
+    rig.send(link, &wire::go_away(0, 0, b""));
+    rig.advance(secs(3));
+    rig.assert_unanswered(job, Why::NotProcessed);
+}
+
+#[test]
+fn a_stream_given_up_makes_room_for_the_next() {
+    let mut rig = Rig::new();
+    rig.submit(secs(2));
+    let next = rig.submit(LONG);
+    let link = rig.open(1);
+    rig.advance(secs(2));
+    assert_eq!(rig.open_streams(link), [3]);
+    rig.accept(link, 3);
+    assert!(rig.is_accepted(next));
+}
+
+#[test]
+fn a_refused_stream_is_sent_again_and_not_for_ever() {
+    let (mut rig, link) = Rig::flying(1_000, 2);
+    let (job, other) = (rig.jobs[0], rig.jobs[1]);
+    for stream in [1, 5, 7] {
+        rig.peers
+            .get_mut(&link)
+            .unwrap()
+            .open
+            .remove(&stream)
+            .unwrap();
+        rig.send(link, &wire::reset(stream, 7));
+        assert_eq!(rig.outcome(job), None);
+    }
+    assert_eq!(rig.open_streams(link), [3, 9]);
+    assert_eq!(rig.devices(link), [1, 0]);
+    rig.send(link, &wire::reset(9, 7));
+    rig.assert_unanswered(job, Why::StreamReset(7));
+    assert!(matches!(
+        rig.outcome(job),
+        Some(Outcome::Unanswered {
+            may_resend: true,
+            ..
+        })
+    ));
+    rig.accept(link, 3);
+    assert!(rig.is_accepted(other));
+    assert_eq!(rig.peer(link).order, [1, 3, 5, 7, 9]);
+}
+
+#[test]
+fn a_reset_with_another_code_is_not_sent_again() {
+    for code in [0, 1, 2, 8, 11, 0xdead_beef] {
+        let (mut rig, link) = Rig::flying(1_000, 1);
+        rig.send(link, &wire::reset(1, code));
+        rig.assert_unanswered(rig.jobs[0], Why::StreamReset(code));
+        rig.advance(secs(1));
+        assert_eq!(rig.peer(link).order, [1]);
+    }
+}
+
+#[test]
+fn an_answer_that_has_begun_forbids_sending_again() {
+    let head = wire::head(1, "200", &[], false);
+    let ends = [wire::reset(1, 7), wire::go_away(0, 0, b"")];
+    let whys = [Why::StreamReset(7), Why::ConnectionLost];
+    for (end, why) in ends.into_iter().zip(whys) {
+        let (mut rig, link) = Rig::flying(1_000, 1);
+        rig.send(link, &[head.clone(), end].concat());
+        rig.assert_unanswered(rig.jobs[0], why);
+        assert_eq!(rig.connects.len(), 1);
+    }
+}
+
+#[test]
+fn an_unreadable_answer_is_no_answer() {
+    let (mut rig, link) = Rig::flying(1_000, 2);
+    rig.send(link, &wire::answer(1, "2x0", &[], b""));
+    rig.assert_unanswered(rig.jobs[0], Why::Unreadable);
+    rig.accept(link, 3);
+    assert!(rig.is_accepted(rig.jobs[1]));
+}
+
+#[test]
+fn an_interim_answer_is_passed_over() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.send(link, &wire::head(1, "103", &[], false));
+    assert_eq!(rig.outcomes.len(), 0);
+    rig.accept(link, 1);
+    assert!(rig.is_accepted(rig.jobs[0]));
+}
+
+#[test]
+fn a_deadline_that_has_passed_already_ends_at_once() {
+    let mut rig = Rig::new();
+    let job = rig.submit(Duration::ZERO);
+    rig.advance(Duration::ZERO);
+    rig.assert_unanswered(job, Why::NotSent);
+}

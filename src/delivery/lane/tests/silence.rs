@@ -1,0 +1,151 @@
+//! Peers that say nothing, and connections that have nothing to say.
+
+use core::time::Duration;
+
+use super::support::{LONG, Rig, secs};
+use super::wire;
+use crate::provider::Why;
+
+#[test]
+fn a_silent_peer_is_asked_after_four_seconds_and_then_replaced() {
+    let (mut rig, old) = Rig::flying(2, 4);
+    rig.accept(old, 1);
+    let waiting = rig.jobs[3];
+    rig.advance(Duration::from_millis(3_999));
+    assert!(rig.peer(old).pings.is_empty());
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.peer(old).pings.len(), 1);
+    rig.advance(Duration::from_millis(19_999));
+    assert_eq!((rig.closed.len(), rig.peer(old).pings.len()), (0, 1));
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.closed, [old]);
+    assert!(
+        rig.lane.trouble().is_some_and(|text| text.contains("PING")),
+        "{:?}",
+        rig.lane.trouble()
+    );
+    rig.assert_unanswered(rig.jobs[1], Why::ConnectionLost);
+    rig.assert_unanswered(rig.jobs[2], Why::ConnectionLost);
+    let new = rig.open(1_000);
+    assert_eq!(rig.devices(new), [3]);
+    rig.accept(new, 1);
+    assert!(rig.is_accepted(waiting));
+}
+
+#[test]
+fn a_slow_peer_that_answers_pings_stays() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    for _ in 0..100 {
+        rig.advance(secs(4));
+        let pings = std::mem::take(&mut rig.peers.get_mut(&link).unwrap().pings);
+        assert_eq!(pings.len(), 1);
+        rig.advance(secs(1));
+        rig.send(link, &wire::pong(&pings[0]));
+    }
+    rig.accept(link, 1);
+    assert!(rig.is_accepted(rig.jobs[0]) && rig.closed.is_empty());
+}
+
+#[test]
+fn a_peer_that_answers_pings_but_no_requests_is_replaced() {
+    let (mut rig, stuck) = Rig::flying(1_000, 1);
+    rig.accept(stuck, 1);
+    for n in 0..3 {
+        assert!(rig.closed.is_empty(), "after {n}");
+        let job = rig.submit(secs(2));
+        rig.send(stuck, &wire::window_update(0, 1));
+        rig.advance(secs(2));
+        rig.assert_unanswered(job, Why::TimedOut);
+    }
+    assert_eq!(rig.closed, [stuck]);
+    let job = rig.submit(secs(2));
+    let fresh = rig.open(1_000);
+    rig.accept(fresh, 1);
+    assert!(rig.is_accepted(job));
+}
+
+#[test]
+fn one_answer_in_between_keeps_a_peer() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
+    for n in 0..20 {
+        rig.submit(secs(2));
+        rig.advance(secs(1));
+        if n % 2 == 0 {
+            rig.accept(link, 3 + 2 * n);
+        }
+        rig.advance(secs(1));
+    }
+    assert!(rig.closed.is_empty() && rig.connects.len() == 1);
+}
+
+#[test]
+fn a_silent_peer_is_found_out_with_deadlines_shorter_than_patience() {
+    let (mut rig, old) = Rig::flying(1_000, 1);
+    rig.accept(old, 1);
+    for _ in 0..60 {
+        rig.submit(secs(1));
+        rig.advance(secs(1));
+        if !rig.closed.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(rig.closed, [old]);
+    assert!(rig.now.since(crate::time::Now::ZERO) <= secs(25));
+}
+
+#[test]
+fn an_hour_of_nothing_is_ended_by_a_ping() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
+    for hour in 1..=48 {
+        rig.advance(secs(3_600));
+        let pings = std::mem::take(&mut rig.peers.get_mut(&link).unwrap().pings);
+        assert_eq!(pings.len(), 1, "hour {hour}");
+        rig.send(link, &wire::pong(&pings[0]));
+    }
+    assert!(rig.closed.is_empty() && rig.connects.len() == 1);
+    let job = rig.submit(LONG);
+    rig.accept(link, 3);
+    assert!(rig.is_accepted(job));
+}
+
+#[test]
+fn an_idle_connection_that_is_dead_is_closed_and_not_reopened() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
+    rig.advance(secs(3_619));
+    assert!(rig.closed.is_empty());
+    rig.advance(secs(1));
+    assert_eq!(
+        (rig.closed.as_slice(), rig.connects.len()),
+        ([link].as_slice(), 1)
+    );
+    assert_eq!(rig.lane.poll_timeout(), None);
+}
+
+#[test]
+fn a_request_after_a_long_silence_starts_the_clock_anew() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
+    rig.advance(secs(3_000));
+    rig.submit(LONG);
+    rig.advance(Duration::from_millis(3_999));
+    assert!(rig.peer(link).pings.is_empty());
+    rig.accept(link, 3);
+    rig.advance(secs(3_599));
+    assert!(rig.peer(link).pings.is_empty());
+}
+
+#[test]
+fn a_peer_that_never_says_hello_is_replaced() {
+    let mut rig = Rig::new();
+    rig.submit_all(2, LONG);
+    let old = rig.open_silently();
+    assert_eq!(rig.open_streams(old), [1]);
+    rig.advance(secs(30));
+    assert_eq!(rig.closed, [old]);
+    rig.assert_unanswered(rig.jobs[0], Why::ConnectionLost);
+    let new = rig.open(1_000);
+    assert_eq!(rig.devices(new), [1]);
+}

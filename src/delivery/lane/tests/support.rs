@@ -1,0 +1,284 @@
+//! A lane, its virtual clock, and the far end of every connection it asks for.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::super::{Action, Lane, LaneConfig, MAX_LINKS, QueueFull};
+use super::wire::{self, Reader};
+use crate::delivery::{JobId, LinkId};
+use crate::http2;
+use crate::notification::{DeviceToken, Draft, Notification, Payload, Topic};
+use crate::provider::{Outcome, Why};
+use crate::time::Now;
+
+pub const QUEUE: usize = 2_000;
+pub const LONG: Duration = Duration::from_secs(1_000_000);
+
+pub fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// A notification to a device of this number.
+pub fn notification(device: u64, payload: &[u8]) -> Arc<Notification> {
+    let token = DeviceToken::from_bytes(&device.to_be_bytes()).unwrap();
+    let topic = Topic::parse("com.example.app").unwrap();
+    let payload = Payload::parse(payload).unwrap();
+    Arc::new(Draft::new(token, topic, payload).build().unwrap())
+}
+
+/// What connecting comes to while time passes in [`Rig::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    /// It stays open until the test says something.
+    Undecided,
+    Refuses,
+    /// Takes the connection and closes it at once.
+    HangsUp,
+    /// Takes it, sends SETTINGS, and closes it once a request has come.
+    Drops,
+    /// Takes it, sends SETTINGS, then nothing.
+    Accepts,
+}
+
+pub struct Rig {
+    pub lane: Lane,
+    pub now: Now,
+    pub world: World,
+    /// Connects asked for and not yet decided.
+    pub pending: VecDeque<LinkId>,
+    /// When each was asked for.
+    pub connects: Vec<Now>,
+    pub peers: BTreeMap<LinkId, Reader>,
+    /// Connections that the lane wanted closed.
+    pub closed: Vec<LinkId>,
+    /// What had been written on connections that are gone.
+    pub gone: BTreeMap<LinkId, Reader>,
+    pub outcomes: BTreeMap<JobId, (Now, Outcome)>,
+    pub jobs: Vec<JobId>,
+    entropy: u64,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self::with(QUEUE, http2::Config::default())
+    }
+
+    pub fn with(queue: usize, http2: http2::Config) -> Self {
+        let authority = "api.push.apple.com".to_owned();
+        Self {
+            lane: Lane::new(LaneConfig {
+                authority,
+                queue,
+                http2,
+            }),
+            now: Now::ZERO,
+            world: World::Undecided,
+            pending: VecDeque::new(),
+            connects: Vec::new(),
+            peers: BTreeMap::new(),
+            closed: Vec::new(),
+            gone: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            jobs: Vec::new(),
+            entropy: 0x9e37_79b9_7f4a_7c15,
+        }
+    }
+
+    /// With a connection that takes `limit` streams, and `count` jobs on it.
+    pub fn flying(limit: u32, count: usize) -> (Self, LinkId) {
+        let mut rig = Self::new();
+        rig.submit_all(count, LONG);
+        let link = rig.open(limit);
+        (rig, link)
+    }
+
+    pub fn random(&mut self) -> u64 {
+        self.entropy ^= self.entropy << 13;
+        self.entropy ^= self.entropy >> 7;
+        self.entropy ^= self.entropy << 17;
+        self.entropy
+    }
+
+    pub fn try_submit(&mut self, timeout: Duration, payload: &[u8]) -> Result<JobId, QueueFull> {
+        let notification = notification(self.jobs.len() as u64, payload);
+        let job = self
+            .lane
+            .submit(self.now, notification, self.now + timeout)?;
+        self.jobs.push(job);
+        self.drive();
+        Ok(job)
+    }
+
+    pub fn submit(&mut self, timeout: Duration) -> JobId {
+        self.try_submit(timeout, br#"{"aps":{}}"#).unwrap()
+    }
+
+    pub fn submit_all(&mut self, count: usize, timeout: Duration) -> Vec<JobId> {
+        (0..count).map(|_| self.submit(timeout)).collect()
+    }
+
+    /// Opens the oldest connection that was asked for; the peer has said nothing.
+    pub fn open_silently(&mut self) -> LinkId {
+        let link = self
+            .pending
+            .pop_front()
+            .expect("no connection was asked for");
+        self.lane.handle_connected(self.now, link);
+        self.peers.insert(link, Reader::default());
+        self.drive();
+        link
+    }
+
+    /// The same, with SETTINGS of the peer and its acknowledgement of ours.
+    pub fn open(&mut self, limit: u32) -> LinkId {
+        let link = self.open_silently();
+        self.send(link, &[wire::streams(limit), wire::settings_ack()].concat());
+        link
+    }
+
+    pub fn refuse(&mut self) {
+        let link = self
+            .pending
+            .pop_front()
+            .expect("no connection was asked for");
+        let entropy = self.random();
+        self.lane
+            .handle_connect_failed(self.now, link, "refused".to_owned(), entropy);
+        self.drive();
+    }
+
+    /// The peer sends octets.
+    pub fn send(&mut self, link: LinkId, bytes: &[u8]) {
+        self.lane.handle_input(self.now, link, bytes);
+        self.drive();
+    }
+
+    /// The transport closes.
+    pub fn cut(&mut self, link: LinkId) {
+        let entropy = self.random();
+        self.lane.handle_closed(self.now, link, entropy);
+        if let Some(reader) = self.peers.remove(&link) {
+            self.gone.insert(link, reader);
+        }
+        self.drive();
+    }
+
+    /// Answers the stream with 200 and forgets it.
+    pub fn accept(&mut self, link: LinkId, stream: u32) {
+        self.peers
+            .get_mut(&link)
+            .unwrap()
+            .open
+            .remove(&stream)
+            .expect("not open");
+        self.send(link, &wire::ok(stream));
+    }
+
+    /// What a driver does after every call.
+    pub fn drive(&mut self) {
+        loop {
+            while let Some((job, outcome)) = self.lane.poll_outcome() {
+                let before = self.outcomes.insert(job, (self.now, outcome));
+                assert_eq!(before, None, "two outcomes for one job");
+            }
+            let Some(action) = self.lane.poll_action() else {
+                break;
+            };
+            match action {
+                Action::Connect(link) => {
+                    self.pending.push_back(link);
+                    self.connects.push(self.now);
+                    assert!(self.pending.len() + self.peers.len() <= MAX_LINKS);
+                }
+                Action::Close(link) => {
+                    self.transmit(link);
+                    self.closed.push(link);
+                    self.cut(link);
+                }
+            }
+        }
+        let links: Vec<LinkId> = self.peers.keys().copied().collect();
+        links.into_iter().for_each(|link| self.transmit(link));
+        assert!(self.lane.is_idle() == (self.outcomes.len() == self.jobs.len()));
+    }
+
+    fn transmit(&mut self, link: LinkId) {
+        while self.peers.contains_key(&link) && self.lane.wants_transmit(link) {
+            let mut bytes = Vec::new();
+            self.lane.poll_transmit(self.now, link, &mut bytes);
+            if let Some(peer) = self.peers.get_mut(&link) {
+                peer.read(&bytes);
+            }
+            while let Some((job, outcome)) = self.lane.poll_outcome() {
+                assert_eq!(self.outcomes.insert(job, (self.now, outcome)), None);
+            }
+        }
+    }
+
+    /// Lets time pass, and the world do to connections what it does.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        let mut calls = 0;
+        self.decide();
+        while let Some(at) = self.lane.poll_timeout().filter(|at| *at <= end) {
+            calls = if at > self.now { 0 } else { calls + 1 };
+            assert!(calls < 10, "a timer that does not move");
+            self.now = self.now.max(at);
+            self.lane.handle_timeout(self.now);
+            self.drive();
+            self.decide();
+        }
+        self.now = end;
+    }
+
+    fn decide(&mut self) {
+        while !self.pending.is_empty() && self.world != World::Undecided {
+            match self.world {
+                World::Undecided => {}
+                World::Refuses => self.refuse(),
+                World::HangsUp => {
+                    let link = self.open_silently();
+                    self.cut(link);
+                }
+                World::Drops => {
+                    let link = self.open(1);
+                    self.cut(link);
+                }
+                World::Accepts => {
+                    self.open(1_000);
+                }
+            }
+        }
+    }
+
+    pub fn peer(&self, link: LinkId) -> &Reader {
+        &self.peers[&link]
+    }
+
+    /// Streams that wait for an answer.
+    pub fn open_streams(&self, link: LinkId) -> Vec<u32> {
+        self.peers[&link].open.keys().copied().collect()
+    }
+
+    /// Devices of the streams that wait for an answer, in the order they were asked.
+    pub fn devices(&self, link: LinkId) -> Vec<u64> {
+        self.peers[&link]
+            .open
+            .values()
+            .map(wire::Asked::device)
+            .collect()
+    }
+
+    pub fn outcome(&self, job: JobId) -> Option<&Outcome> {
+        self.outcomes.get(&job).map(|(_, outcome)| outcome)
+    }
+
+    pub fn assert_unanswered(&self, job: JobId, expected: Why) {
+        assert_eq!(self.outcome(job), Some(&Outcome::unanswered(expected)));
+    }
+
+    pub fn is_accepted(&self, job: JobId) -> bool {
+        matches!(self.outcome(job), Some(Outcome::Accepted { .. }))
+    }
+}
