@@ -1,0 +1,73 @@
+//! Builds every crate in `guests/` for `wasm32-wasip2` and hands tests the path of each as
+//! `env!("GUEST_<NAME>")`.
+//!
+//! A guest that no test drives is refused: `guests/<name>` needs a `[[test]]` called
+//! `<name>_guest`.
+
+use std::env;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let manifest = std::fs::read_to_string(here.join("Cargo.toml"))?;
+    let target = target_folder()?;
+    let guests = here.join("guests");
+    for watched in ["Cargo.toml", "guests", "../wit"] {
+        println!("cargo::rerun-if-changed={}", here.join(watched).display());
+    }
+    for guest in std::fs::read_dir(guests)? {
+        let guest = guest?.path();
+        let name = guest
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or("a guest's name is not UTF-8")?
+            .to_owned();
+        if !manifest.contains(&format!("\"{name}_guest\"")) {
+            return Err(format!("guests/{name} has no [[test]] \"{name}_guest\"").into());
+        }
+        let built = build(&guest, &name, &target)?;
+        let variable = name.to_ascii_uppercase().replace('-', "_");
+        println!("cargo::rustc-env=GUEST_{variable}={}", built.display());
+    }
+    Ok(())
+}
+
+/// `<target>/guests`, next to the profile folder this script was built into: cargo holds a lock on
+/// that one.
+fn target_folder() -> Result<PathBuf, Box<dyn Error>> {
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // OUT_DIR is <target>/[<triple>/]<profile>/build/<package>/out.
+    let target = out
+        .ancestors()
+        .nth(4)
+        .ok_or("OUT_DIR is not where cargo puts it")?;
+    Ok(target.join("guests"))
+}
+
+fn build(guest: &Path, name: &str, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(guest)
+        .args(["build", "--release", "--locked", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(target);
+    // What cargo sets for this script and for the tests' own build is not meant for a guest.
+    for variable in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+    ] {
+        command.env_remove(variable);
+    }
+    if !command.status()?.success() {
+        return Err(format!("guests/{name} did not build; its errors are above").into());
+    }
+    let file = format!("{}.wasm", name.replace('-', "_"));
+    Ok(target.join(TARGET).join("release").join(file))
+}

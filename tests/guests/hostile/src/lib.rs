@@ -1,0 +1,164 @@
+//! A function that misbehaves on request: what a path does is said next to it in [`route`].
+//!
+//! It knows nothing of Dunlin. It imports less than the world allows, and what it keeps between
+//! requests shows which of them one instance answered.
+
+use core::cell::{Cell, RefCell};
+use core::hint::black_box;
+
+use bindings::exports::wasi::http::handler::Guest;
+use bindings::wasi::clocks::monotonic_clock::{now, wait_for};
+use bindings::wasi::http::types::{ErrorCode, Fields, Request, Response};
+use bindings::{wit_future, wit_stream};
+use wit_bindgen::{StreamReader, spawn_local};
+
+#[allow(missing_docs, unsafe_code, clippy::all, reason = "generated code")]
+mod bindings {
+    use super::Hostile;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "dunlin:push/function", generate_all });
+
+    export!(Hostile with_types_in self);
+}
+
+const MIB: usize = 1024 * 1024;
+const MILLISECOND: u64 = 1_000_000;
+const HOUR: u64 = 3_600_000 * MILLISECOND;
+const BIG: usize = 10 * MIB;
+
+thread_local! {
+    /// Requests this instance has seen.
+    static SEEN: Cell<u64> = const { Cell::new(0) };
+    /// Of those, the ones that are waiting.
+    static WAITING: Cell<u64> = const { Cell::new(0) };
+    static HOARD: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Hostile;
+
+impl Guest for Hostile {
+    async fn handle(request: Request) -> Result<Response, ErrorCode> {
+        SEEN.set(SEEN.get() + 1);
+        let target = request.get_path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let ms = query
+            .strip_prefix("ms=")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        route(path, ms, request).await
+    }
+}
+
+async fn route(path: &str, ms: u64, request: Request) -> Result<Response, ErrorCode> {
+    match path {
+        "/ok" => text("ok"),
+        // How many requests this instance has seen, this one included.
+        "/count" => text(&SEEN.get().to_string()),
+        // How many of its requests are waiting.
+        "/waiting" => text(&WAITING.get().to_string()),
+        "/echo" => {
+            let (_, done) = wit_future::new(|| Ok(()));
+            let (body, _) = Request::consume_body(request, done);
+            respond(None, body)
+        }
+        "/error" => Err(ErrorCode::InternalError(Some("asked for".to_owned()))),
+        "/trap" => core::arch::wasm32::unreachable(),
+        "/panic" => panic!("asked for"),
+        // Traps, except in an instance that has seen nothing else.
+        "/flaky" if SEEN.get() > 1 => core::arch::wasm32::unreachable(),
+        "/flaky" => text("fresh"),
+        "/spin" => loop {
+            black_box(());
+        },
+        // Takes memory until there is none, says how many MiB it got, and gives them back.
+        "/reserve" => text(&reserve().to_string()),
+        // Takes memory until there is none and keeps it.
+        "/alloc" => loop {
+            HOARD.with_borrow_mut(|hoard| hoard.push(vec![1; MIB]));
+        },
+        "/slow" => {
+            waiting(ms * MILLISECOND).await;
+            text("slow")
+        }
+        // Is busy for a while after a wait.
+        "/work" => {
+            waiting(ms * MILLISECOND).await;
+            let end = now() + 120 * MILLISECOND;
+            while now() < end {
+                (0..10_000).for_each(|number: u32| _ = black_box(number));
+            }
+            text("work")
+        }
+        "/never" => {
+            waiting(HOUR).await;
+            text("never")
+        }
+        "/big" => big(),
+        // Answers at once; the body follows later.
+        "/late" => late(ms * MILLISECOND),
+        _ => text("nothing here").map(|response| {
+            let _ = response.set_status_code(404);
+            response
+        }),
+    }
+}
+
+async fn waiting(nanoseconds: u64) {
+    WAITING.set(WAITING.get() + 1);
+    wait_for(nanoseconds).await;
+    WAITING.set(WAITING.get() - 1);
+}
+
+fn reserve() -> usize {
+    let mut taken = Vec::new();
+    loop {
+        let mut more: Vec<u8> = Vec::new();
+        if more.try_reserve_exact(MIB).is_err() {
+            return taken.len();
+        }
+        taken.push(black_box(more));
+    }
+}
+
+fn big() -> Result<Response, ErrorCode> {
+    let (mut writer, body) = wit_stream::new();
+    spawn_local(async move {
+        for piece in 0..BIG / 65_536 {
+            if !writer.write_all(vec![piece as u8; 65_536]).await.is_empty() {
+                return;
+            }
+        }
+    });
+    respond(None, body)
+}
+
+fn late(nanoseconds: u64) -> Result<Response, ErrorCode> {
+    let (mut writer, body) = wit_stream::new();
+    spawn_local(async move {
+        waiting(nanoseconds).await;
+        let _ = writer.write_all(b"late".to_vec()).await;
+    });
+    respond(Some(4), body)
+}
+
+fn text(body: &str) -> Result<Response, ErrorCode> {
+    let body = body.as_bytes().to_vec();
+    let length = body.len();
+    let (mut writer, reader) = wit_stream::new();
+    spawn_local(async move {
+        let _ = writer.write_all(body).await;
+    });
+    respond(Some(length), reader)
+}
+
+fn respond(length: Option<usize>, body: StreamReader<u8>) -> Result<Response, ErrorCode> {
+    let headers = Fields::new();
+    if let Some(length) = length {
+        headers
+            .append("content-length", length.to_string().as_bytes())
+            .map_err(|error| ErrorCode::InternalError(Some(format!("{error:?}"))))?;
+    }
+    let (_, trailers) = wit_future::new(|| Ok(None));
+    let (response, _) = Response::new(headers, Some(body), trailers);
+    Ok(response)
+}

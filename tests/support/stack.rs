@@ -1,0 +1,186 @@
+//! The whole thing in one process: a simulator, a configuration, and the service in front of it.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dunlin_host::server::Server;
+use dunlin_simulator::{Config, PublicKey, Simulator, TrustedKey};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::{Client, Reply};
+
+const KEY_ID: &str = "TESTKEY001";
+const TEAM_ID: &str = "TESTTEAM01";
+
+/// The API key that the configuration knows, with every scope.
+pub const API_KEY: &str = "an-api-key-of-the-tests";
+
+/// An app.
+pub const TOPIC: &str = "com.example.app";
+
+/// How the stack differs from the usual.
+pub struct Options {
+    /// Of a push, from being handed in to its outcome.
+    pub timeout: Duration,
+    /// Further lines of configuration.
+    pub extra: String,
+    /// Of the simulator.
+    pub simulator: Config,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            extra: String::new(),
+            simulator: Config::default(),
+        }
+    }
+}
+
+/// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].
+pub struct Stack {
+    pub simulator: Simulator,
+    pub address: SocketAddr,
+    folder: PathBuf,
+    stop: oneshot::Sender<()>,
+    service: JoinHandle<()>,
+}
+
+impl Stack {
+    /// Starts everything in `folder`.
+    pub async fn start(folder: &Path, options: Options) -> Self {
+        let config_folder = folder.join("config");
+        std::fs::create_dir_all(&config_folder).unwrap();
+        let key = signing_key(&config_folder.join("key.p8"));
+        let mut config = options.simulator;
+        config.keys = vec![TrustedKey {
+            key_id: KEY_ID.into(),
+            team_id: TEAM_ID.into(),
+            public_key: PublicKey::from_sec1(key.public_key_raw()).unwrap(),
+            topics: None,
+            environment: None,
+        }];
+        let simulator = Simulator::start(config).await.unwrap();
+        std::fs::write(folder.join("ca.pem"), simulator.ca_pem()).unwrap();
+        let file = config_folder.join("dunlin.toml");
+        let port = simulator.provider_addr().port();
+        std::fs::write(&file, configuration(port, options.timeout, &options.extra)).unwrap();
+        let server = Server::start(&file, None).await.unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel();
+        let service = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            simulator,
+            address,
+            folder: folder.to_owned(),
+            stop,
+            service,
+        }
+    }
+
+    /// Stops the service as SIGTERM does, and the simulator.
+    pub async fn stop(self) -> PathBuf {
+        let _ = self.stop.send(());
+        self.service.await.unwrap();
+        self.simulator.shutdown().await;
+        self.folder
+    }
+
+    /// Sends a request with the API key.
+    pub async fn call(&self, method: &str, path: &str, body: &str) -> Reply {
+        Client::new(self.address)
+            .key(API_KEY)
+            .call(method, path, body)
+            .await
+    }
+
+    /// Pushes `payload` to a token and gives the one result.
+    pub async fn push(&self, token: &str, payload: &str) -> serde_json::Value {
+        let body = push_body(token, payload);
+        let reply = self.call("POST", "/v1/push", &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()["results"][0].clone()
+    }
+}
+
+/// The body of a push to one token.
+pub fn push_body(token: &str, payload: &str) -> String {
+    format!(r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{payload}}}"#)
+}
+
+/// A device token that differs with `n`.
+pub fn token(n: u32) -> String {
+    format!("{n:064x}")
+}
+
+fn signing_key(path: &Path) -> KeyPair {
+    if let Ok(pem) = std::fs::read_to_string(path) {
+        return KeyPair::from_pem(&pem).unwrap();
+    }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    std::fs::write(path, key.serialize_pem()).unwrap();
+    key
+}
+
+fn configuration(port: u16, timeout: Duration, extra: &str) -> String {
+    let mut hash = String::new();
+    for byte in Sha256::digest(API_KEY) {
+        write!(hash, "{byte:02x}").unwrap();
+    }
+    let timeout = timeout.as_millis();
+    format!(
+        r#"
+[apns.development]
+host = "localhost"
+port = {port}
+
+[apns.production]
+host = "localhost"
+port = {port}
+
+[[credentials]]
+key_id = "{KEY_ID}"
+team_id = "{TEAM_ID}"
+key_file = "key.p8"
+
+[[api_keys]]
+name = "tests"
+sha256 = "{hash}"
+scopes = ["admin"]
+
+[[api_keys]]
+name = "send only, one topic"
+sha256 = "{send_only}"
+scopes = ["send"]
+topics = ["com.example.other"]
+
+[delivery]
+timeout_ms = {timeout}
+default_environment = "development"
+
+[store]
+kind = "file"
+path = "../store.redb"
+
+[tls.trust]
+localhost = "../ca.pem"
+
+[host]
+listen = "127.0.0.1:0"
+instances = 2
+{extra}
+"#,
+        send_only = SEND_ONLY_HASH,
+    )
+}
+
+/// SHA-256 of `send-only`.
+const SEND_ONLY_HASH: &str = "e3175375aca59a85de2ecdbc356e1b89d751e70162fadaec9952819e33874ddf";
