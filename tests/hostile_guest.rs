@@ -49,7 +49,7 @@ fn configured() -> TempDir {
     // The guest is compiled once for all tests.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let text = format!(
-        "[store]\nkind = 'memory'\n[host]\ncache = '{}'\n{SETTINGS}",
+        "[delivery]\ntimeout_ms = 1000\n[store]\nkind = 'memory'\n[host]\ncache = '{}'\n{SETTINGS}",
         cache.display()
     );
     std::fs::write(folder.path().join("dunlin.toml"), text).unwrap();

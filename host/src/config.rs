@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dunlin::auth::SigningKey;
+use dunlin::config::Settings;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -160,6 +162,18 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Reads every signing key, so that a wrong one is heard of now and not at the first push.
+fn check_keys(folder: &Path, settings: &Settings) -> Result<(), ConfigError> {
+    for credential in settings.credentials() {
+        let path = folder.join(&credential.key_file);
+        let failed =
+            |why: &dyn std::fmt::Display| ConfigError(format!("key {}: {why}", path.display()));
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
 impl Config {
     /// Reads the file; paths in it become relative to its folder.
     ///
@@ -172,9 +186,10 @@ impl Config {
         let mut config: Self = toml::from_str(&text).map_err(|error| failed(&error))?;
         // The function checks its own sections too, but in every instance and after start-up;
         // the operator should hear of a mistake now.
-        dunlin::config::Settings::parse(&text).map_err(|error| failed(&error))?;
-        config.check().map_err(|error| failed(&error))?;
+        let settings = Settings::parse(&text).map_err(|error| failed(&error))?;
+        config.check(&settings).map_err(|error| failed(&error))?;
         let folder = path.parent().unwrap_or(Path::new(""));
+        check_keys(folder, &settings)?;
         if let StoreSettings::File { path } = &mut config.store {
             *path = folder.join(&*path);
         }
@@ -184,17 +199,46 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
         let host = &self.host;
-        let positive = [
-            ("host.concurrency", host.concurrency),
-            ("host.queue", host.queue),
-            ("host.max_body_bytes", host.max_body_bytes),
-            ("host.memory_mib", host.memory_mib),
+        let largest_timeout = 24 * 60 * 60 * 1000;
+        let delivery = settings.delivery().timeout.as_millis();
+        let delivery = u64::try_from(delivery).unwrap_or(u64::MAX);
+        let ranges = [
+            ("host.instances", host.instances as u64, 0, 1_000),
+            ("host.concurrency", host.concurrency as u64, 1, 10_000),
+            ("host.queue", host.queue as u64, 1, 1_000_000),
+            (
+                "host.max_body_bytes",
+                host.max_body_bytes as u64,
+                1,
+                64 << 20,
+            ),
+            ("host.memory_mib", host.memory_mib as u64, 1, 4_096),
+            (
+                "host.stall_timeout_ms",
+                host.stall_timeout_ms,
+                100,
+                largest_timeout,
+            ),
+            // A push must have its outcome before its request is given up.
+            (
+                "host.request_timeout_ms",
+                host.request_timeout_ms,
+                delivery + 1,
+                largest_timeout,
+            ),
+            (
+                "host.shutdown_timeout_ms",
+                host.shutdown_timeout_ms,
+                0,
+                largest_timeout,
+            ),
         ];
-        for (name, value) in positive {
-            if value == 0 {
-                return Err(ConfigError(format!("{name}: expected more than 0, got 0")));
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let why = format!("{name}: expected {least} to {most}, got {value}");
+                return Err(ConfigError(why));
             }
         }
         Ok(())

@@ -24,14 +24,17 @@ use tokio::net::TcpListener;
 
 use crate::Error;
 use crate::config::Config;
-use crate::files::{read_or_make, write_private};
+use crate::files::{make_private_folder, read_or_make, write_private};
 use crate::http_in;
-use crate::server::{Server, stop_signal};
+use crate::server::{Server, open_store, stop_signal};
 use crate::simulate;
 
 /// Identifiers of the generated key; any ten characters do.
 const KEY_ID: &str = "DUNLINDEV0";
 const TEAM_ID: &str = "DUNLINTEAM";
+
+/// The registry's file.
+const STORE: &str = "dunlin.redb";
 
 /// Where the page and the journal are unless that port is taken.
 const CONTROL: SocketAddr =
@@ -78,21 +81,27 @@ impl Dev {
     pub async fn start(options: &Options) -> Result<Self, Error> {
         let folder = &options.folder;
         let config_folder = folder.join("config");
-        std::fs::create_dir_all(&config_folder)
-            .map_err(|error| Error::new(format!("{}: {error}", config_folder.display())))?;
+        make_private_folder(&config_folder)?;
+        // Also what keeps a second run out of this folder before it changes anything there.
+        let store = open_store(&folder.join(STORE))?;
         let key = signing_key(&config_folder)?;
         let api_key = api_key(folder)?;
         let simulator = start_simulator(folder, &key, options.simulator).await?;
         let listener = match options.listen {
-            Some(address) => http_in::bind(address).await?,
-            None => bind_or_any(LISTEN).await?,
+            Some(address) => http_in::bind(address)?,
+            None => bind_or_any(LISTEN)?,
         };
         let config_file = config_folder.join("dunlin.toml");
         let text = configuration(simulator.provider_addr(), &api_key);
         write_private(&config_file, &text)?;
         let config = Config::load(&config_file)?;
-        let server =
-            Server::start_on(listener, &config_file, config, options.component.as_deref())?;
+        let server = Server::start_on(
+            listener,
+            &config_file,
+            config,
+            store,
+            options.component.as_deref(),
+        )?;
         Ok(Self {
             server,
             simulator,
@@ -170,10 +179,10 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-async fn bind_or_any(preferred: SocketAddr) -> Result<TcpListener, Error> {
-    match http_in::bind(preferred).await {
+fn bind_or_any(preferred: SocketAddr) -> Result<TcpListener, Error> {
+    match http_in::bind(preferred) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Ok(http_in::bind(SocketAddr::new(preferred.ip(), 0)).await?)
+            Ok(http_in::bind(SocketAddr::new(preferred.ip(), 0))?)
         }
         bound => Ok(bound?),
     }
@@ -195,17 +204,9 @@ fn api_key(folder: &Path) -> Result<String, Error> {
         let mut bytes = [0; 24];
         let filled = SystemRandom::new().fill(&mut bytes);
         filled.map_err(|_| Error::new("the system has no randomness"))?;
-        Ok(format!("dev-{}\n", hex(&bytes)))
+        Ok(format!("dev-{}\n", hex::encode(bytes)))
     })?;
     Ok(text.trim().to_owned())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 async fn start_simulator(
@@ -239,7 +240,7 @@ async fn start_simulator(
 }
 
 fn configuration(provider: SocketAddr, api_key: &str) -> String {
-    let hash = hex(digest::digest(&digest::SHA256, api_key.as_bytes()).as_ref());
+    let hash = hex::encode(digest::digest(&digest::SHA256, api_key.as_bytes()));
     let port = provider.port();
     format!(
         "# Written by `dunlin dev` at every start; changes are lost.
@@ -267,7 +268,7 @@ default_environment = \"development\"
 
 [store]
 kind = \"file\"
-path = \"../dunlin.redb\"
+path = \"../{STORE}\"
 
 [tls.trust]
 localhost = \"../ca.pem\"

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{
     Cache, CacheConfig, Config as EngineConfig, Engine, Store as WasmStore, StoreLimits,
@@ -59,7 +59,6 @@ pub struct Grants {
 /// The function, compiled and linked, ready to be instantiated.
 pub struct Function {
     engine: Engine,
-    pre: InstancePre<Instance>,
     service: ServicePre<Instance>,
     grants: Grants,
     ticking: Arc<AtomicBool>,
@@ -92,12 +91,11 @@ impl Function {
             None => Component::from_binary(&engine, EMBEDDED)?,
         };
         let pre = linker(&engine)?.instantiate_pre(&component)?;
-        let service = ServicePre::new(pre.clone())?;
+        let service = ServicePre::new(pre)?;
         let ticking = Arc::new(AtomicBool::new(true));
         tick(engine.clone(), Arc::clone(&ticking));
         Ok(Self {
             engine,
-            pre,
             service,
             grants,
             ticking,
@@ -127,11 +125,6 @@ impl Function {
             .instantiate_async(&mut store)
             .await?;
         Ok((store, proxy))
-    }
-
-    /// The linked component, for callers that want other exports.
-    pub fn pre(&self) -> &InstancePre<Instance> {
-        &self.pre
     }
 }
 

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 use wasmtime_wasi_http::WasiBody;
@@ -144,12 +144,26 @@ fn prepare(stream: &TcpStream) {
     }
 }
 
+/// Connections that the kernel holds for us until they are accepted. With the usual 128 a burst of
+/// clients waits a second for their retransmitted SYN.
+const BACKLOG: u32 = 4_096;
+
 /// Binds, with an error that names the address.
 ///
 /// # Errors
 /// If the address cannot be bound.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for the connections of the last run to time out.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
         std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
     })
 }
@@ -172,13 +186,17 @@ impl Front {
             .unwrap_or(largest)
             .min(largest);
         let kib = u32::try_from(size / 1024 + 1).unwrap_or(u32::MAX);
-        let Ok(_room) = self.bodies.try_acquire_many(kib) else {
+        // A request without a body takes no room: it can always be asked whether all is well.
+        let wanted = if size == 0 { 0 } else { kib };
+        let Ok(mut room) = self.bodies.try_acquire_many(wanted) else {
             return Problem::from(DispatchError::Overloaded).into_response();
         };
         let request = match whole(request, self.max_body).await {
             Ok(request) => request,
             Err(problem) => return problem.into_response(),
         };
+        let used = request.body().len().div_ceil(1024);
+        drop(room.split(room.num_permits().saturating_sub(used)));
         match self.dispatcher.call(request).await {
             Ok(response) => response,
             Err(error) => Problem::from(error).into_response(),

@@ -42,10 +42,16 @@ const MAX_VALUE: usize = 1024 * 1024;
 pub struct Bucket(());
 
 /// A compare-and-swap under way: the key and what it held.
-#[derive(Debug)]
 pub struct Cas {
     key: String,
     expected: Option<Vec<u8>>,
+}
+
+/// Without the value, which is personal.
+impl std::fmt::Debug for Cas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cas").finish_non_exhaustive()
+    }
 }
 
 /// A borrow of what the key-value functions need from a store's data.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Error;
 use crate::config::{Config, HostSettings, StoreSettings};
@@ -34,11 +34,12 @@ impl Server {
     /// If any of that fails; the error says which.
     pub async fn start(config_file: &Path, component: Option<&Path>) -> Result<Self, Error> {
         let config = Config::load(config_file)?;
-        let listener = http_in::bind(config.host.listen).await?;
-        Self::start_on(listener, config_file, config, component)
+        let listener = http_in::bind(config.host.listen)?;
+        let store = open(&config.store)?;
+        Self::start_on(listener, config_file, config, store, component)
     }
 
-    /// The same on a listener that is there already.
+    /// The same on a listener and a store that are there already.
     ///
     /// # Errors
     /// As [`Server::start`].
@@ -46,10 +47,10 @@ impl Server {
         listener: TcpListener,
         config_file: &Path,
         config: Config,
+        store: Store,
         component: Option<&Path>,
     ) -> Result<Self, Error> {
         let address = listener.local_addr()?;
-        let store = open(&config.store)?;
         let function = load(config_file, component, &config, &store)?;
         let settings = config.host;
         let limits = Limits {
@@ -83,11 +84,9 @@ impl Server {
         // Requests are done; what instances still do after their answers gets a moment.
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
-        if tokio::task::spawn_blocking(move || store.close())
-            .await
-            .is_err()
-        {
-            tracing::error!("closing the store panicked");
+        let closing = tokio::task::spawn_blocking(move || store.close());
+        if !matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
+            tracing::error!("the store could not be closed; its last writes may be lost");
         }
         info!("stopped");
     }
@@ -96,10 +95,16 @@ impl Server {
 fn open(settings: &StoreSettings) -> Result<Store, Error> {
     match settings {
         StoreSettings::Memory => Ok(Store::memory()),
-        StoreSettings::File { path } => {
-            Store::open(path).map_err(|error| Error::new(format!("{}: {error}", path.display())))
-        }
+        StoreSettings::File { path } => open_store(path),
     }
+}
+
+/// Opens the registry's file, with an error that names it.
+///
+/// # Errors
+/// If it cannot be opened, is no store, or another process has it.
+pub fn open_store(path: &Path) -> Result<Store, Error> {
+    Store::open(path).map_err(|error| Error::new(format!("{}: {error}", path.display())))
 }
 
 fn load(
@@ -121,8 +126,20 @@ fn load(
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),
     };
-    let cache = config.host.cache.clone().or_else(default_cache);
+    let cache = config.host.cache.clone().or_else(usable_default_cache);
     Ok(Function::load(component, cache.as_deref(), grants)?)
+}
+
+/// The default cache folder if it can be written; a service without one starts more slowly.
+fn usable_default_cache() -> Option<PathBuf> {
+    let folder = default_cache()?;
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            warn!(folder = %folder.display(), %error, "compiled code is not kept between starts");
+            None
+        }
+    }
 }
 
 /// The user's cache folder, as the XDG base directory specification has it.

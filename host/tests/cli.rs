@@ -154,6 +154,22 @@ fn the_greeting_works_when_pasted_and_the_device_survives_ctrl_c() {
         r#"{"aps":{"alert":"Hello from Dunlin"}}"#
     );
     assert_eq!(received["apns_id"], pushed["results"][0]["apns_id"]);
+    let same = folder.to_str().unwrap();
+    let second = [
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--simulator",
+        "127.0.0.1:0",
+        "--folder",
+        same,
+    ];
+    fails_with(&second, "dunlin.redb");
+    assert_eq!(
+        shell(&push)["accepted"],
+        1,
+        "the first run is not disturbed"
+    );
     dev.signal("-INT");
     assert!(dev.ended().success());
 
@@ -226,10 +242,13 @@ fn a_wrong_start_says_what_is_wrong() {
     fails_with(&["serve", "--config", path], "hosts");
     std::fs::write(&file, "[host]\nlisten = \"nowhere\"\n").unwrap();
     fails_with(&["serve", "--config", path], "listen");
+    let key = "[[credentials]]\nkey_id = \"AAAAAAAAAA\"\nteam_id = \"AAAAAAAAAA\"\n";
+    std::fs::write(&file, format!("{key}key_file = \"none.p8\"\n")).unwrap();
+    fails_with(&["serve", "--config", path], "none.p8");
     std::fs::write(&file, "[host]\nqueue = 0\n").unwrap();
     fails_with(
         &["serve", "--config", path],
-        "host.queue: expected more than 0",
+        "host.queue: expected 1 to 1000000, got 0",
     );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -23,7 +23,7 @@ pub use push::{PushRequest, PushResult, Recipients, push_reply};
 pub use route::Route;
 
 /// A reply: a status, what the body is, and the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -33,6 +33,13 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Bytes.
     pub body: Vec<u8>,
+}
+
+/// Without the body, which names devices and aliases.
+impl core::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Reply({}, {} bytes)", self.status, self.body.len())
+    }
 }
 
 impl Reply {

@@ -152,6 +152,12 @@ impl Problem {
         )
     }
 
+    /// 422: one push would go to more devices than one push may.
+    pub fn too_many_devices(limit: usize) -> Self {
+        let detail = format!("expected at most {limit} devices of one push; nothing was sent");
+        Self::new(422, "too-many-devices", "Too many devices", detail)
+    }
+
     /// 409: the alias has all the devices it may have.
     pub fn alias_full(limit: usize) -> Self {
         let detail = format!("expected at most {limit} devices of one alias");
@@ -180,9 +186,10 @@ impl Problem {
         Self::new(503, "store-unavailable", "Store unavailable", why).header("retry-after", "5")
     }
 
-    /// 500: the function cannot work as it is configured.
-    pub fn misconfigured(why: impl Into<String>) -> Self {
-        Self::new(500, "misconfigured", "Misconfigured", why)
+    /// 500: the function cannot work as it is configured. Why is for the operator, in the log.
+    pub fn misconfigured() -> Self {
+        let detail = "the function cannot work as it is configured; its log says why";
+        Self::new(500, "misconfigured", "Misconfigured", detail)
     }
 
     /// The HTTP status.

@@ -48,7 +48,10 @@ impl App {
         APP.with_borrow_mut(|app| match app {
             Some(app) => Ok(Rc::clone(app)),
             None => {
-                let made = Rc::new(Self::load().map_err(Problem::misconfigured)?);
+                let made = Rc::new(Self::load().map_err(|why| {
+                    eprintln!("dunlin: {why}");
+                    Problem::misconfigured()
+                })?);
                 *app = Some(Rc::clone(&made));
                 Ok(made)
             }
@@ -86,7 +89,7 @@ impl App {
         let signer = self
             .signers
             .get(credential)
-            .ok_or_else(|| Problem::misconfigured("there is no such credential"))?;
+            .ok_or_else(Problem::misconfigured)?;
         let lane = Rc::clone(
             self.lanes
                 .borrow_mut()
@@ -134,13 +137,10 @@ impl Signer {
         }
         let may_sign = may_sign_again(self.last_signed.get(), now);
         let shared = store.change(&self.store_key(), |stored| {
-            Ok::<_, Problem>(match usable(stored, time, may_sign) {
+            Ok::<_, Problem>(match self.usable(stored, time, may_sign) {
                 Some(token) => (None, (token, false)),
                 None => {
-                    let Credential {
-                        key_id, team_id, ..
-                    } = &self.credential;
-                    let token = ProviderToken::sign(&self.key, *key_id, *team_id, time);
+                    let token = self.sign(time);
                     (Some(token.as_jwt().as_bytes().to_vec()), (token, true))
                 }
             })
@@ -156,6 +156,33 @@ impl Signer {
         Ok(token)
     }
 
+    /// The stored token, if it is to be used rather than replaced.
+    fn usable(
+        &self,
+        stored: Option<&[u8]>,
+        time: UnixTime,
+        may_sign: bool,
+    ) -> Option<ProviderToken> {
+        let token = ProviderToken::parse(core::str::from_utf8(stored?).ok()?).ok()?;
+        // Signatures need no randomness, so ours of that moment is this one, unless the key file
+        // was another then.
+        let ours = self.sign(token.issued_at()) == token;
+        let keep = match freshness(token.issued_at(), time) {
+            Freshness::Fresh => true,
+            Freshness::Due => !(may_sign && may_renew(token.issued_at(), time)),
+            // The monotonic clock may have slept with the machine; this one is of no use.
+            Freshness::Expired => false,
+        };
+        (ours && keep).then_some(token)
+    }
+
+    fn sign(&self, time: UnixTime) -> ProviderToken {
+        let Credential {
+            key_id, team_id, ..
+        } = &self.credential;
+        ProviderToken::sign(&self.key, *key_id, *team_id, time)
+    }
+
     /// Team and key, because a key belongs to one team but two configurations may disagree on which.
     fn store_key(&self) -> String {
         let Credential {
@@ -163,13 +190,4 @@ impl Signer {
         } = &self.credential;
         format!("t/{}/{}", team_id.as_str(), key_id.as_str())
     }
-}
-
-/// The stored token, if it is to be used rather than replaced.
-fn usable(stored: Option<&[u8]>, time: UnixTime, may_sign: bool) -> Option<ProviderToken> {
-    let text = core::str::from_utf8(stored?).ok()?;
-    let token = ProviderToken::parse(text).ok()?;
-    let fresh = freshness(token.issued_at(), time) == Freshness::Fresh;
-    let replaceable = may_sign && may_renew(token.issued_at(), time);
-    (fresh || !replaceable).then_some(token)
 }

@@ -17,8 +17,9 @@ use crate::notification::{ApnsId, DeviceToken, Notification, Topic};
 use crate::provider::{Outcome, Why};
 use crate::registry::{
     ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, DeviceRecord, DeviceRef,
-    alias_key, device_key,
+    Registered, alias_key, device_key,
 };
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -73,10 +74,22 @@ pub(super) fn register(
         let registered = DeviceRecord::register(before, &registration, now);
         Ok::<_, Problem>((Some(registered.record.write()), registered))
     })?;
-    if let Some(left) = &registered.left {
-        change_index(app, left, |index| Ok(index.remove(&device)))?;
-    }
+    settle_indexes(app, &device, &registered)?;
     Ok(registered.reply())
+}
+
+/// Brings the indexes in line with a record that has been written. Others may be registering the
+/// same device under other aliases at this moment, and whoever leaves an alias takes its entry with
+/// it; so each looks at the record again afterwards and puts back what the record says.
+fn settle_indexes(app: &App, device: &DeviceRef, done: &Registered) -> Result<(), Problem> {
+    if let Some(left) = &done.left {
+        change_index(app, left, |index| Ok(index.remove(device)))?;
+    }
+    let now = record_of(app, &device.topic, &device.token)?;
+    if let Some(alias) = now.and_then(|record| record.alias) {
+        change_index(app, &alias, |index| Ok(index.add(device.clone())?))?;
+    }
+    Ok(())
 }
 
 /// Changes an alias's index; `change` says whether it did anything.
@@ -114,6 +127,10 @@ fn record_of(
     let stored = app.store.get(&device_key(topic, token))?;
     Ok(stored.as_deref().map(DeviceRecord::read).transpose()?)
 }
+
+/// Most devices of one push. Beyond it nothing is sent: the function would work through them without
+/// a pause, and hold them all.
+const MAX_TARGETS: usize = 10_000;
 
 /// A device that a push goes to, and where it is good as far as is known.
 struct Target {
@@ -219,69 +236,76 @@ async fn answers(sent: Vec<Sent>) -> Vec<PushResult> {
     results
 }
 
-/// The devices that a request means.
+/// The devices that a request means, each once.
 fn targets(app: &App, caller: Caller<'_>, request: &PushRequest) -> Result<Vec<Target>, Problem> {
+    let mut seen = BTreeSet::new();
+    let mut targets = Vec::new();
+    let mut add = |device: DeviceRef, environment: Option<Environment>| {
+        if targets.len() >= MAX_TARGETS {
+            return Err(Problem::too_many_devices(MAX_TARGETS));
+        }
+        if seen.insert(device_key(&device.topic, &device.token)) {
+            targets.push(Target {
+                device,
+                environment,
+            });
+        }
+        Ok(())
+    };
     match (&request.to, &request.topic) {
-        (Recipients::Tokens(tokens), Some(topic)) => tokens
-            .iter()
-            .map(|token| {
-                let device = DeviceRef {
-                    topic: topic.clone(),
-                    token: token.clone(),
-                };
-                let environment = match request.environment {
+        (Recipients::Tokens(tokens), Some(topic)) => {
+            for token in tokens {
+                let known = match request.environment {
                     Some(environment) => Some(environment),
                     None => record_of(app, topic, token)?.and_then(|record| record.environment),
                 };
-                Ok(Target {
-                    device,
-                    environment,
-                })
-            })
-            .collect(),
+                let (topic, token) = (topic.clone(), token.clone());
+                add(DeviceRef { topic, token }, known)?;
+            }
+        }
         (Recipients::Tokens(_), None) => {
-            Err(Problem::field("missing-field", "topic", "a topic", "none"))
+            return Err(Problem::field("missing-field", "topic", "a topic", "none"));
         }
         (Recipients::Aliases(aliases), topic) => {
-            let mut targets = Vec::new();
             for alias in aliases {
-                targets_of_alias(app, caller, alias, topic.as_ref(), &mut targets)?;
+                for record in devices_of(app, caller, alias, topic.as_ref())? {
+                    let DeviceRecord {
+                        topic,
+                        token,
+                        environment,
+                        ..
+                    } = record;
+                    add(DeviceRef { topic, token }, environment)?;
+                }
             }
             if targets.is_empty() {
-                Err(Problem::unknown_alias())
-            } else {
-                Ok(targets)
+                return Err(Problem::unknown_alias());
             }
         }
     }
+    Ok(targets)
 }
 
 /// The devices of an alias, for one topic or for all that the caller may use. The index says where
 /// to look, each record whether it is so.
-fn targets_of_alias(
+fn devices_of(
     app: &App,
     caller: Caller<'_>,
     alias: &Alias,
     topic: Option<&Topic>,
-    targets: &mut Vec<Target>,
-) -> Result<(), Problem> {
+) -> Result<Vec<DeviceRecord>, Problem> {
     let index = AliasIndex::read(app.store.get(&alias_key(alias))?.as_deref())?;
-    for device in index.devices() {
-        let wanted = topic.map_or_else(
-            || caller.covers(&device.topic),
-            |topic| *topic == device.topic,
-        );
-        if !wanted {
-            continue;
-        }
-        if let Some(record) = record_of(app, &device.topic, &device.token)?
-            && record.alias.as_ref() == Some(alias)
-        {
-            targets.push(Target {
-                device: device.clone(),
-                environment: record.environment,
-            });
+    let mut records = Vec::new();
+    for DeviceRef {
+        topic: app_of,
+        token,
+    } in index.devices()
+    {
+        let wanted = topic.map_or_else(|| caller.covers(app_of), |topic| topic == app_of);
+        if wanted && let Some(record) = record_of(app, app_of, token)? {
+            records.push(record);
         }
     }
-    Ok(())
+    records.retain(|record| record.alias.as_ref() == Some(alias));
+    Ok(records)
 }

@@ -64,9 +64,14 @@ pub(super) struct Delivered {
 
 impl Driver {
     pub(super) fn new(endpoint: Endpoint, queue: usize) -> Rc<Self> {
+        // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+        let host = match endpoint.host.contains(':') {
+            true => format!("[{}]", endpoint.host),
+            false => endpoint.host.clone(),
+        };
         let authority = match endpoint.port {
-            PROVIDER_PORT => endpoint.host.clone(),
-            port => format!("{}:{port}", endpoint.host),
+            PROVIDER_PORT => host,
+            port => format!("{host}:{port}"),
         };
         let config = LaneConfig {
             authority,
@@ -247,6 +252,8 @@ impl Driver {
                 }
                 buffer = output.write_all(buffer).await;
                 if !buffer.is_empty() {
+                    // What the peer said before it stopped listening is still to be read.
+                    platform::sleep_until(platform::now() + LAST_WRITE).await;
                     return;
                 }
             }

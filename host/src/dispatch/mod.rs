@@ -138,18 +138,27 @@ impl Dispatcher {
         }
     }
 
-    /// Runs one request to its answer. The answer is not given before what it reports is durable.
+    /// Runs one request to its answer. The answer to a request that writes (PUT, PATCH, DELETE) is
+    /// not given before what it reports is durable; a push that was sent is reported in any case.
     ///
     /// # Errors
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
-        let answer = tokio::time::timeout(self.limits.timeout, self.attempt(request)).await;
+        let writes = is_repeatable(request.method()) && !request.method().is_safe();
+        let until = tokio::time::Instant::now() + self.limits.timeout;
+        let answer = tokio::time::timeout_at(until, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
-        let written = self.store.written();
-        match self.store.durable(written).await {
-            Ok(()) => Ok(response),
-            Err(error) => {
-                warn!(%error, "an answer is withheld because the store is not durable");
+        if !writes {
+            return Ok(response);
+        }
+        let durable = self.store.durable(self.store.written());
+        match tokio::time::timeout_at(until, durable).await {
+            Ok(Ok(())) => Ok(response),
+            failed => {
+                warn!(
+                    ?failed,
+                    "an answer is withheld because the store is not durable"
+                );
                 Err(DispatchError::NotDurable)
             }
         }

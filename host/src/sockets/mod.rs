@@ -13,7 +13,7 @@ mod streams;
 mod tcp;
 mod udp;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ pub struct AllowedHost {
 #[derive(Debug, Default)]
 pub struct Network {
     allowed: Arc<[AllowedHost]>,
-    resolved: HashMap<IpAddr, String>,
+    resolved: HashSet<(IpAddr, String)>,
 }
 
 impl Network {
@@ -70,7 +70,7 @@ impl Network {
     pub fn new(allowed: Arc<[AllowedHost]>) -> Self {
         Self {
             allowed,
-            resolved: HashMap::new(),
+            resolved: HashSet::new(),
         }
     }
 
@@ -85,17 +85,16 @@ impl Network {
             self.resolved.clear();
         }
         for address in addresses {
-            self.resolved.insert(*address, name.to_ascii_lowercase());
+            self.resolved.insert((*address, name.to_ascii_lowercase()));
         }
     }
 
     fn allows_address(&self, address: SocketAddr) -> bool {
         let literal = address.ip().to_string();
-        let resolved = self.resolved.get(&address.ip());
         self.allowed.iter().any(|host| {
+            let name = host.name.to_ascii_lowercase();
             host.port == address.port()
-                && (host.name == literal
-                    || resolved.is_some_and(|name| host.name.eq_ignore_ascii_case(name)))
+                && (name == literal || self.resolved.contains(&(address.ip(), name)))
         })
     }
 }
@@ -153,6 +152,26 @@ mod tests {
         network.remember("API.push.apple.com", &[apple.ip()]);
         assert!(network.allows_address(apple));
         assert!(!network.allows_address("192.0.2.7:22".parse().unwrap()));
+    }
+
+    #[test]
+    fn two_names_may_have_one_address() {
+        let mut network = Network::new(Arc::new([
+            AllowedHost {
+                name: "a.test".into(),
+                port: 1,
+            },
+            AllowedHost {
+                name: "b.test".into(),
+                port: 2,
+            },
+        ]));
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        network.remember("a.test", &[address]);
+        network.remember("b.test", &[address]);
+        assert!(network.allows_address(SocketAddr::new(address, 1)));
+        assert!(network.allows_address(SocketAddr::new(address, 2)));
+        assert!(!network.allows_address(SocketAddr::new(address, 3)));
     }
 
     #[test]

@@ -40,11 +40,18 @@ pub(super) fn error_code(error: &std::io::Error) -> ErrorCode {
     }
 }
 
-/// The receiving half: socket to function.
-pub(super) struct Receive(Option<(OwnedReadHalf, EndSender)>);
+/// One direction of a connection, and whom to tell how it ended. Dropping it ends it well; of the
+/// sending half, it also shuts the direction down.
+pub(super) struct Half<H>(Option<(H, EndSender)>);
 
-impl Receive {
-    pub(super) fn new(half: OwnedReadHalf, end: EndSender) -> Self {
+/// The receiving half: socket to function.
+pub(super) type Receive = Half<OwnedReadHalf>;
+
+/// The sending half: function to socket.
+pub(super) type Send = Half<OwnedWriteHalf>;
+
+impl<H> Half<H> {
+    pub(super) fn new(half: H, end: EndSender) -> Self {
         Self(Some((half, end)))
     }
 
@@ -56,7 +63,7 @@ impl Receive {
     }
 }
 
-impl Drop for Receive {
+impl<H> Drop for Half<H> {
     fn drop(&mut self) {
         self.close(Ok(()));
     }
@@ -98,27 +105,6 @@ impl<D> StreamProducer<D> for Receive {
             Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
             Poll::Pending => Poll::Pending,
         }
-    }
-}
-
-/// The sending half: function to socket. Dropping it shuts the direction down.
-pub(super) struct Send(Option<(OwnedWriteHalf, EndSender)>);
-
-impl Send {
-    pub(super) fn new(half: OwnedWriteHalf, end: EndSender) -> Self {
-        Self(Some((half, end)))
-    }
-
-    fn close(&mut self, result: Result<(), ErrorCode>) {
-        if let Some((_, end)) = self.0.take() {
-            let _ = end.send(result);
-        }
-    }
-}
-
-impl Drop for Send {
-    fn drop(&mut self) {
-        self.close(Ok(()));
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use redb::{Database, ReadableDatabase, TableDefinition};
@@ -33,6 +34,15 @@ impl Embedded {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(disk)?;
         }
+        // redb would make the file readable for everybody; it holds tokens and aliases.
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600);
+        options.open(path).map_err(disk)?;
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)

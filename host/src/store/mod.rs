@@ -81,7 +81,7 @@ pub enum Swap {
     Changed(Option<Vec<u8>>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// Not yet handed to the backend.
     pending: Overlay,
@@ -90,6 +90,23 @@ struct State {
     /// Number of the newest write.
     written: u64,
     closing: bool,
+}
+
+impl State {
+    fn held(&self, key: &str) -> Option<&Value> {
+        self.pending.get(key).or_else(|| self.committing.get(key))
+    }
+}
+
+/// Without keys and values: they are devices, aliases and a provider token.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("pending", &self.pending.len())
+            .field("committing", &self.committing.len())
+            .field("written", &self.written)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far the disk is.
@@ -143,7 +160,11 @@ impl Store {
         });
         let committer = durable.then(|| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.commit_until_closed())
+            std::thread::spawn(move || {
+                // Whoever waits for the disk must hear when nobody writes to it any more.
+                let _gone = Gone(&shared);
+                shared.commit_until_closed();
+            })
         });
         Self {
             shared,
@@ -156,7 +177,13 @@ impl Store {
     /// # Errors
     /// If the disk fails.
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.read(&self.shared.lock(), key)
+        // The disk is read without the lock, which everybody else needs. What is in neither
+        // overlay at this moment is on disk, as it is or newer.
+        let held = self.shared.lock().held(key).cloned();
+        match held {
+            Some(value) => Ok(value),
+            None => self.shared.read_backend(key),
+        }
     }
 
     /// Writes `value`, or removes the key where it is `None`.
@@ -212,7 +239,10 @@ impl Store {
     pub fn list(&self, after: Option<&str>) -> Result<KeyPage, StoreError> {
         let state = self.shared.lock();
         let mut keys = match &self.shared.backend {
-            Some(backend) => backend.keys_after(after, LIST_PAGE + state.pending.len())?,
+            Some(backend) => backend.keys_after(
+                after,
+                LIST_PAGE + state.pending.len() + state.committing.len(),
+            )?,
             None => std::collections::BTreeSet::new(),
         };
         overlay::merge_keys(&mut keys, &state.committing, after);
@@ -271,6 +301,18 @@ impl Store {
     }
 }
 
+/// Tells those who wait for the disk that the commit thread has ended.
+struct Gone<'a>(&'a Shared);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let why: Arc<str> = "the store is closed".into();
+        self.0
+            .progress
+            .send_modify(|now| now.failed = Some((u64::MAX, why)));
+    }
+}
+
 impl Shared {
     /// A poisoned lock means a panic between two field writes of `State`, each of which leaves it
     /// readable.
@@ -279,12 +321,16 @@ impl Shared {
     }
 
     fn read(&self, state: &State, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let held = state.pending.get(key).or_else(|| state.committing.get(key));
-        match (held, &self.backend) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Some(backend)) => backend.get(key),
-            (None, None) => Ok(None),
+        match state.held(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.read_backend(key),
         }
+    }
+
+    fn read_backend(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend
+            .as_ref()
+            .map_or(Ok(None), |backend| backend.get(key))
     }
 
     fn write(&self, state: &mut State, key: &str, value: Value) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use std::ops::Bound;
 pub(super) type Value = Option<Vec<u8>>;
 
 /// The pending writes and their size. Bounded by its owner, through [`Overlay::bytes`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Overlay {
     entries: BTreeMap<String, Value>,
     bytes: usize,

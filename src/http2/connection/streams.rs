@@ -46,10 +46,16 @@ pub enum Response {
 }
 
 /// The part of a request body that flow control holds back.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct PendingBody {
     bytes: Vec<u8>,
     sent: usize,
+}
+
+impl core::fmt::Debug for PendingBody {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "PendingBody({} octets)", self.len())
+    }
 }
 
 impl PendingBody {
