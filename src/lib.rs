@@ -11,11 +11,12 @@
 //!                          registry: what is known of each device
 //! ```
 //!
-//! Dependencies go one way: `component` → `api`, `delivery` → `provider`, `registry` → `http2`,
+//! Dependencies go one way: `component` → `api`, `delivery` → `provider`, `binary`, `registry` → `http2`,
 //! `auth` → `notification`.
 
 pub mod api;
 pub mod auth;
+pub mod binary;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 pub mod component;
 pub mod config;

@@ -1,0 +1,415 @@
+//! An error response turned into what became of every notification sent on the connection.
+//!
+//! Source: Apple, *Binary Provider API*: "Any notifications that you sent after the malformed
+//! notification using the same connection are discarded, and must be resent"; with status 10 the
+//! identifier is that of "the last notification that was successfully sent".
+//!
+//! ```text
+//!   sent, in order     1   2   3   4   5   6   probe
+//!   status 8 names 3   accepted│ ▲ │    resend           ▲ = rejected
+//!   status 10 names 3  accepted    │    resend
+//!   status 0 names 3   accepted    │  unanswered
+//!   the probe named    accepted
+//!   0 or unknown, or no word       unanswered
+//! ```
+//!
+//! A gateway never says that it accepted something, so a window only empties when the connection
+//! ends, or when a probe ([`encode_probe`](super::encode_probe)) is refused: that names a last
+//! place, and everything before it was accepted.
+//!
+//! One window serves one connection after the other; identifiers go on counting across them, from
+//! 1, and 0 is skipped when they wrap. Limits: as many jobs as asked for, at most 65,536.
+
+use super::error_response::Status;
+use super::limits::WINDOW_MAX;
+use crate::provider::{Outcome, Why};
+use core::fmt;
+use core::num::NonZeroU32;
+use std::collections::VecDeque;
+
+/// Names a notification on the wire. Never 0, which gateways send when they mean none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identifier(NonZeroU32);
+
+impl Identifier {
+    /// 1, where counting starts.
+    pub const FIRST: Self = Self(NonZeroU32::MIN);
+
+    /// From the four bytes of the wire; `None` for 0.
+    pub fn new(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    /// The number on the wire.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The one `steps` later; after 2^32 - 1 comes 1.
+    fn plus(self, steps: usize) -> Self {
+        // Counted from 0 the range is 2^32 - 1 numbers. The remainder is below that, so that one
+        // more fits and is not 0; a window is far shorter, so that the sum does not overflow.
+        let zero_based = u64::from(self.get() - 1) + steps as u64;
+        let number = u32::try_from(zero_based % u64::from(u32::MAX)).unwrap_or_default();
+        Self(NonZeroU32::MIN.saturating_add(number))
+    }
+
+    /// How many steps from `earlier` to this.
+    fn steps_from(self, earlier: Self) -> usize {
+        let range = u64::from(u32::MAX);
+        let steps = (u64::from(self.get()) + range - u64::from(earlier.get())) % range;
+        usize::try_from(steps).unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The notifications sent on a connection whose end is not known, oldest first.
+#[derive(Debug)]
+pub struct Window<J> {
+    jobs: VecDeque<J>,
+    /// Identifier of the first of `jobs`, or of the next one pushed.
+    oldest: Identifier,
+    /// Whether a probe follows the last of `jobs`.
+    probed: bool,
+    capacity: usize,
+}
+
+impl<J> Window<J> {
+    /// With place for `capacity` jobs (cut to 1 to 65,536) and one probe.
+    pub fn new(capacity: usize) -> Self {
+        Self::starting_at(Identifier::FIRST, capacity)
+    }
+
+    /// As [`Self::new`], counting on from an identifier.
+    pub fn starting_at(oldest: Identifier, capacity: usize) -> Self {
+        Self {
+            jobs: VecDeque::new(),
+            oldest,
+            probed: false,
+            capacity: capacity.clamp(1, WINDOW_MAX),
+        }
+    }
+
+    /// How many jobs have no end yet.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether every job has an end.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Most jobs without an end.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether a probe was sent on this connection; nothing may follow it.
+    pub const fn is_probed(&self) -> bool {
+        self.probed
+    }
+
+    /// Takes in a job that is about to be sent, and gives it the identifier to send it under.
+    ///
+    /// # Errors
+    /// [`Full`] with the job, at capacity and after a probe.
+    pub fn push(&mut self, job: J) -> Result<Identifier, Full<J>> {
+        if self.probed || self.jobs.len() >= self.capacity {
+            return Err(Full(job));
+        }
+        let identifier = self.oldest.plus(self.jobs.len());
+        self.jobs.push_back(job);
+        Ok(identifier)
+    }
+
+    /// The identifier to send a probe under; `None` if there is one already. Full or not, there is
+    /// place for it. The gateway closes the connection with its answer.
+    pub fn push_probe(&mut self) -> Option<Identifier> {
+        if self.probed {
+            return None;
+        }
+        self.probed = true;
+        Some(self.oldest.plus(self.jobs.len()))
+    }
+
+    /// Ends the jobs up to `up_to` and that one itself as accepted; if it names the probe, all of
+    /// them. Only on proof: silence is none. `None`, and nothing is ended, if the identifier is
+    /// unknown.
+    pub fn confirm(&mut self, up_to: Identifier) -> Option<Vec<J>> {
+        let index = self.position(up_to.get())?;
+        let count = index.saturating_add(1).min(self.jobs.len());
+        self.oldest = self.oldest.plus(count);
+        if index >= count {
+            self.oldest = self.oldest.plus(1);
+            self.probed = false;
+        }
+        Some(self.jobs.drain(..count).collect())
+    }
+
+    /// The connection ended with an error response: every job ends.
+    pub fn handle_error(&mut self, status: Status, identifier: u32) -> Verdict<J> {
+        let position = self.position(identifier);
+        let jobs = self.drain();
+        let Some(index) = position else {
+            return Verdict::unanswered(Cause::Unlocated { status, identifier }, jobs);
+        };
+        let mut verdict = Verdict::new(Cause::Named { status, identifier });
+        let mut jobs = jobs.into_iter();
+        verdict.accepted.extend(jobs.by_ref().take(index));
+        // Nothing is left if the probe was named.
+        match (status, jobs.next()) {
+            (Status::SHUTDOWN | Status::NO_ERROR, named) => verdict.accepted.extend(named),
+            (status, named) => verdict.rejected = named.map(|job| (job, status)),
+        }
+        if status == Status::NO_ERROR {
+            verdict.unanswered.extend(jobs);
+        } else {
+            verdict.resend.extend(jobs);
+        }
+        verdict
+    }
+
+    /// The connection ended without a word that can be read: every job ends unanswered.
+    pub fn close(&mut self) -> Verdict<J> {
+        Verdict::unanswered(Cause::Closed, self.drain())
+    }
+
+    /// How many were sent before the one named; the number of jobs stands for the probe.
+    fn position(&self, identifier: u32) -> Option<usize> {
+        let index = Identifier::new(identifier)?.steps_from(self.oldest);
+        (index < self.jobs.len() + usize::from(self.probed)).then_some(index)
+    }
+
+    fn drain(&mut self) -> Vec<J> {
+        let sent = self.jobs.len() + usize::from(self.probed);
+        self.oldest = self.oldest.plus(sent);
+        self.probed = false;
+        self.jobs.drain(..).collect()
+    }
+}
+
+/// There is no place for this job on the connection, which the caller gets back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full<J>(pub J);
+
+impl<J> fmt::Display for Full<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the window of sent notifications is full, or ends with a probe")
+    }
+}
+
+impl<J: fmt::Debug> core::error::Error for Full<J> {}
+
+/// What a verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// An error response named a notification, or the probe, of this window.
+    Named {
+        /// Why the gateway closed.
+        status: Status,
+        /// What it named.
+        identifier: u32,
+    },
+    /// An error response named 0 or what is not in the window: what was lost cannot be told.
+    Unlocated {
+        /// Why the gateway closed.
+        status: Status,
+        /// What it named.
+        identifier: u32,
+    },
+    /// The connection ended without a word.
+    Closed,
+}
+
+/// The end of every job of a connection, each list in the order of sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "these jobs are no longer in the window"]
+pub struct Verdict<J> {
+    /// What it rests on.
+    pub cause: Cause,
+    /// The gateway took them.
+    pub accepted: Vec<J>,
+    /// The one it refused, and why.
+    pub rejected: Option<(J, Status)>,
+    /// The gateway dropped them unread; sending them again cannot make them arrive twice.
+    pub resend: Vec<J>,
+    /// They may have been accepted or not; sending them again may make them arrive twice.
+    pub unanswered: Vec<J>,
+}
+
+impl<J> Verdict<J> {
+    const fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            accepted: Vec::new(),
+            rejected: None,
+            resend: Vec::new(),
+            unanswered: Vec::new(),
+        }
+    }
+
+    fn unanswered(cause: Cause, jobs: Vec<J>) -> Self {
+        let mut verdict = Self::new(cause);
+        verdict.unanswered = jobs;
+        verdict
+    }
+
+    /// Every job with its outcome, in the order of sending.
+    pub fn into_outcomes(self) -> impl Iterator<Item = (J, Outcome)> {
+        let why = match self.cause {
+            Cause::Closed => Why::ConnectionLost,
+            Cause::Named { .. } | Cause::Unlocated { .. } => Why::Unreadable,
+        };
+        let accepted = self.accepted.into_iter().map(|job| {
+            let (apns_id, unique_id) = (None, None);
+            (job, Outcome::Accepted { apns_id, unique_id })
+        });
+        let rejected = self.rejected.into_iter().map(|(job, status)| {
+            let (status, reason) = status.as_http();
+            let outcome = Outcome::Rejected {
+                status,
+                reason,
+                invalid_since: None,
+                retry_after: None,
+                apns_id: None,
+            };
+            (job, outcome)
+        });
+        let lost = |jobs: Vec<J>, why| {
+            jobs.into_iter()
+                .map(move |job| (job, Outcome::unanswered(why)))
+        };
+        accepted
+            .chain(rejected)
+            .chain(lost(self.resend, Why::NotProcessed))
+            .chain(lost(self.unanswered, why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A window with the jobs 0 to 4, sent from an identifier on.
+    fn five(first: u32) -> Window<u32> {
+        let mut window = Window::starting_at(Identifier::new(first).unwrap(), 5);
+        for job in 0..5 {
+            window.push(job).unwrap();
+        }
+        window
+    }
+
+    #[test]
+    fn identifiers_start_at_1_and_skip_0() {
+        assert_eq!(Window::new(3).push(()).unwrap().get(), 1);
+        let mut window = Window::starting_at(Identifier::new(u32::MAX - 1).unwrap(), 9);
+        let got: Vec<_> = (0..4).map(|_| window.push(()).unwrap().get()).collect();
+        assert_eq!(got, [u32::MAX - 1, u32::MAX, 1, 2]);
+    }
+
+    #[test]
+    fn a_refusal_splits_the_window_wherever_it_lies() {
+        for first in [1, 1_000, u32::MAX - 4, u32::MAX - 2, u32::MAX] {
+            for named in 0..5_u32 {
+                let mut window = five(first);
+                let identifier = Identifier::new(first).unwrap().plus(named as usize).get();
+                let verdict = window.handle_error(Status::INVALID_TOKEN, identifier);
+                assert_eq!(verdict.accepted, (0..named).collect::<Vec<_>>());
+                assert_eq!(verdict.rejected, Some((named, Status::INVALID_TOKEN)));
+                assert_eq!(verdict.resend, (named + 1..5).collect::<Vec<_>>());
+                assert!(verdict.unanswered.is_empty() && window.is_empty());
+                // The next connection's identifiers do not repeat this one's.
+                let next = window.push(9).unwrap();
+                assert_eq!(next, Identifier::new(first).unwrap().plus(5));
+            }
+        }
+    }
+
+    #[test]
+    fn a_shutdown_names_the_last_one_accepted() {
+        let verdict = five(1).handle_error(Status::SHUTDOWN, 3);
+        assert_eq!((verdict.accepted, verdict.rejected), (vec![0, 1, 2], None));
+        assert_eq!(verdict.resend, [3, 4]);
+    }
+
+    #[test]
+    fn no_error_proves_nothing_of_what_follows() {
+        let verdict = five(1).handle_error(Status::NO_ERROR, 3);
+        assert_eq!((verdict.accepted, verdict.rejected), (vec![0, 1, 2], None));
+        assert_eq!((verdict.resend, verdict.unanswered), (vec![], vec![3, 4]));
+    }
+
+    #[test]
+    fn what_cannot_be_located_is_not_sent_again() {
+        for identifier in [0, 6, 7, u32::MAX] {
+            for status in [Status::MISSING_TOKEN, Status::SHUTDOWN, Status(77)] {
+                let mut window = five(1);
+                let verdict = window.handle_error(status, identifier);
+                assert_eq!(verdict.cause, Cause::Unlocated { status, identifier });
+                assert_eq!(verdict.unanswered, [0, 1, 2, 3, 4]);
+                assert!(window.is_empty());
+                for (_, outcome) in verdict.into_outcomes() {
+                    assert_eq!(outcome, Outcome::unanswered(Why::Unreadable));
+                    assert!(!Why::Unreadable.may_resend());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_probe_proves_all_before_it() {
+        for first in [1, u32::MAX - 4] {
+            let mut window = five(first);
+            assert_eq!(window.push(5), Err(Full(5)));
+            let probe = window.push_probe().unwrap();
+            assert_eq!((window.push_probe(), window.is_probed()), (None, true));
+            let verdict = window.handle_error(Status::INVALID_TOKEN_SIZE, probe.get());
+            assert_eq!(verdict.accepted, [0, 1, 2, 3, 4]);
+            assert!(verdict.rejected.is_none() && verdict.resend.is_empty());
+            assert!(!window.is_probed());
+            assert_eq!(window.push(6).unwrap(), probe.plus(1));
+        }
+    }
+
+    #[test]
+    fn confirming_ends_from_the_front() {
+        let mut window = five(u32::MAX);
+        assert_eq!(window.confirm(Identifier::new(5).unwrap()), None);
+        assert_eq!(
+            window.confirm(Identifier::new(1).unwrap()),
+            Some(vec![0, 1])
+        );
+        assert_eq!(window.confirm(Identifier::new(1).unwrap()), None);
+        let probe = window.push_probe().unwrap();
+        assert_eq!(window.confirm(probe), Some(vec![2, 3, 4]));
+        assert_eq!(window.push(7).unwrap(), probe.plus(1));
+        assert_eq!(window.close().unanswered, [7]);
+    }
+
+    #[test]
+    fn outcomes_come_in_the_order_of_sending() {
+        let verdict = five(1).handle_error(Status::INVALID_TOKEN, 3);
+        let got: Vec<_> = verdict.into_outcomes().collect();
+        assert_eq!(
+            got.iter().map(|(job, _)| *job).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4]
+        );
+        assert!(matches!(got[1].1, Outcome::Accepted { .. }));
+        assert!(matches!(got[2].1, Outcome::Rejected { status: 400, .. }));
+        assert_eq!(got[3].1, Outcome::unanswered(Why::NotProcessed));
+        let closed = five(1).close().into_outcomes().next().unwrap().1;
+        assert_eq!(closed, Outcome::unanswered(Why::ConnectionLost));
+    }
+
+    #[test]
+    fn capacity_is_bounded() {
+        assert_eq!(Window::<()>::new(0).capacity(), 1);
+        assert_eq!(Window::<()>::new(usize::MAX).capacity(), WINDOW_MAX);
+    }
+}
