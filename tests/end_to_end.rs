@@ -177,7 +177,7 @@ async fn what_is_not_there_yet_is_a_problem_document() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_apns_says_is_what_the_caller_hears() {
     let (_folder, stack) = stack().await;
-    let gone = Device::new(&token(2)).with_state(DeviceState::Unregistered, Some(1_234_567));
+    let gone = Device::new(token(2)).with_state(DeviceState::Unregistered, Some(1_234_567));
     stack.simulator.add_device(gone).unwrap();
     let rejected = stack.push(&token(2), ALERT).await;
     assert_eq!(rejected["outcome"], "rejected");
@@ -385,7 +385,7 @@ async fn whoever_registers_last_owns_the_device_and_its_index_says_so() {
     let path = format!("/v1/devices/{}", token(1));
     for _ in 0..10 {
         let register = |n: u32| {
-            let alias = if n % 2 == 0 { "anna" } else { "ben" };
+            let alias = if n.is_multiple_of(2) { "anna" } else { "ben" };
             let body = format!(r#"{{"topic":"{TOPIC}","alias":"{alias}"}}"#);
             let (stack, path) = (&stack, &path);
             async move { stack.call("PUT", path, &body).await.status }

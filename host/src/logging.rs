@@ -4,7 +4,10 @@
 //! a day; DEBUG follows connections and requests; TRACE follows frames. Nothing personal is logged
 //! at any level: no device token, alias, payload or key.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,17 +18,33 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging; `DUNLIN_LOG` holds the filter, in the syntax of `tracing-subscriber`'s
-/// `EnvFilter`, `info` by default.
+/// Starts logging; `DUNLIN_LOG` holds the filter: levels by target, such as
+/// `warn,dunlin_host=debug`.
 pub fn start(format: Format) {
-    let filter = EnvFilter::try_from_env("DUNLIN_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,dunlin_host=info,dunlin_simulator=info"));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = match std::env::var("DUNLIN_LOG") {
+        Ok(text) => text.parse().unwrap_or_else(|error| {
+            eprintln!("dunlin: DUNLIN_LOG: {error}");
+            defaults()
+        }),
+        Err(_) => defaults(),
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
     let _ = match format {
-        Format::Text => lines.compact().try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+        Format::Text => registry
+            .with(lines.compact().with_filter(filter))
+            .try_init(),
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            registry.with(lines.with_filter(filter)).try_init()
+        }
     };
+}
+
+fn defaults() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("dunlin_host", LevelFilter::INFO)
+        .with_target("dunlin_simulator", LevelFilter::INFO)
 }
