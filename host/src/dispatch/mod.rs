@@ -138,7 +138,7 @@ impl Dispatcher {
         }
     }
 
-    /// Runs one request to its answer. The answer to a request that writes (PUT, PATCH, DELETE) is
+    /// Runs one request to its answer. The answer to a request that writes (PUT, DELETE) is
     /// not given before what it reports is durable; a push that was sent is reported in any case.
     ///
     /// # Errors
