@@ -62,6 +62,11 @@ impl Dialect {
         self.command
     }
 
+    /// Whether its messages carry an identifier, so that the gateway can say what it refused.
+    pub const fn has_identifiers(self) -> bool {
+        !matches!(self.command, Command::Simple)
+    }
+
     /// Largest payload, in bytes.
     pub const fn payload_max(self) -> usize {
         self.payload_max
@@ -105,30 +110,29 @@ impl<'a> Frame<'a> {
         self
     }
 
-    /// Appends the message to `out`; on an error nothing is appended.
+    /// Whether [`Self::encode`] would write it.
     ///
     /// # Errors
     /// [`Unsendable`], when the dialect cannot say what the notification asks for.
+    pub fn check(self, dialect: Dialect) -> Result<(), Unsendable> {
+        self.checked(dialect).map(|_| ())
+    }
+
+    /// Appends the message to `out`; on an error nothing is appended.
+    ///
+    /// # Errors
+    /// As of [`Self::check`].
     pub fn encode(self, dialect: Dialect, out: &mut Vec<u8>) -> Result<(), Unsendable> {
+        let priority = self.checked(dialect)?;
         let payload = self.notification.payload().as_bytes();
-        if payload.len() > dialect.payload_max {
-            return Err(Unsendable::PayloadTooLarge {
-                limit: dialect.payload_max,
-                got: payload.len(),
-            });
-        }
-        let priority = self.checked_priority(dialect)?;
         let expires = self.notification.expiration().header_secs();
         let identifier = self.identifier.map(Identifier::get);
         let token = self.notification.token().as_bytes();
         match dialect.command {
             Command::Items => write_items(token, payload, identifier, expires, priority, out),
             Command::Enhanced => {
-                out.push(1);
-                out.extend_from_slice(&identifier.unwrap_or_default().to_be_bytes());
-                out.extend_from_slice(&expires.unwrap_or(LEGACY_EXPIRY_UNSET).to_be_bytes());
-                write_sized(token, out);
-                write_sized(payload, out);
+                let expires = expires.unwrap_or(LEGACY_EXPIRY_UNSET);
+                write_enhanced(token, payload, identifier.unwrap_or_default(), expires, out);
             }
             Command::Simple => {
                 out.push(0);
@@ -137,6 +141,18 @@ impl<'a> Frame<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The priority to write, if any, once everything has been checked.
+    fn checked(self, dialect: Dialect) -> Result<Option<u8>, Unsendable> {
+        let (got, limit) = (
+            self.notification.payload().as_bytes().len(),
+            dialect.payload_max,
+        );
+        if got > limit {
+            return Err(Unsendable::PayloadTooLarge { limit, got });
+        }
+        self.checked_priority(dialect)
     }
 
     /// The priority to write, if any, after the rule that a push with nothing to show never has 10.
@@ -159,20 +175,32 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Appends a flush probe: a message of command 2 that no gateway accepts, so that its error
-/// response proves everything before it accepted.
+/// Appends a flush probe: a message that no gateway accepts, so that its error response proves
+/// everything before it accepted. In command 0, which no error response answers, nothing is
+/// appended.
 ///
 /// Its token is one zero byte, which is refused for its size (5) or as unknown (8). An empty token
 /// would not do: APNs was seen to answer that with identifier 0.
-pub fn encode_probe(identifier: Identifier, out: &mut Vec<u8>) {
-    write_items(
-        &[0],
-        br#"{"aps":{}}"#,
-        Some(identifier.get()),
-        Some(0),
-        Some(Priority::Immediate.as_number()),
-        out,
-    );
+pub fn encode_probe(dialect: Dialect, identifier: Identifier, out: &mut Vec<u8>) {
+    let (token, payload, identifier) = (&[0], br#"{"aps":{}}"#, identifier.get());
+    let (expires, priority) = (0, Priority::Immediate.as_number());
+    match dialect.command {
+        Command::Items => {
+            let (identifier, expires) = (Some(identifier), Some(expires));
+            write_items(token, payload, identifier, expires, Some(priority), out);
+        }
+        Command::Enhanced => write_enhanced(token, payload, identifier, expires, out),
+        Command::Simple => {}
+    }
+}
+
+/// Writes command 1.
+fn write_enhanced(token: &[u8], payload: &[u8], identifier: u32, expires: u32, out: &mut Vec<u8>) {
+    out.push(1);
+    out.extend_from_slice(&identifier.to_be_bytes());
+    out.extend_from_slice(&expires.to_be_bytes());
+    write_sized(token, out);
+    write_sized(payload, out);
 }
 
 /// Writes command 2, items in the order of their numbers.
@@ -278,6 +306,8 @@ mod tests {
                 })
             );
             assert_eq!(out, [0xee]);
+            assert_eq!(Frame::new(&of_size(limit)).check(dialect), Ok(()));
+            assert_eq!(Frame::new(&of_size(limit + 1)).check(dialect), got);
             Frame::new(&of_size(limit))
                 .encode(dialect, &mut out)
                 .unwrap();
@@ -370,10 +400,16 @@ mod tests {
 
     #[test]
     fn a_probe_is_a_whole_message_with_a_token_no_device_has() {
+        for command in [Command::Items, Command::Enhanced] {
+            let mut out = Vec::new();
+            encode_probe(Dialect::new(command), Identifier::FIRST, &mut out);
+            let (probe, used) = read_message(&out).unwrap();
+            assert_eq!((probe.token.as_slice(), used), ([0].as_slice(), out.len()));
+            assert_eq!(probe.identifier, Some(1));
+            assert_eq!(out[0] == 2, command == Command::Items);
+        }
         let mut out = Vec::new();
-        encode_probe(Identifier::FIRST, &mut out);
-        let (probe, used) = read_message(&out).unwrap();
-        assert_eq!((probe.token.as_slice(), used), ([0].as_slice(), out.len()));
-        assert_eq!(probe.identifier, Some(1));
+        encode_probe(Dialect::new(Command::Simple), Identifier::FIRST, &mut out);
+        assert!(out.is_empty(), "no answer would come");
     }
 }

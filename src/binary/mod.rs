@@ -61,7 +61,7 @@ mod feedback;
 mod frame;
 pub mod limits;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 #[cfg(test)]
 mod vectors;
 mod window;

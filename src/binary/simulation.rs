@@ -9,7 +9,7 @@ use crate::provider::Outcome;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A notification with a payload of the caller's.
-pub(super) fn notification(token: &[u8], json: &[u8]) -> Notification {
+pub(crate) fn notification(token: &[u8], json: &[u8]) -> Notification {
     Draft::new(
         DeviceToken::from_bytes(token).unwrap(),
         Topic::parse("com.example.app").unwrap(),
@@ -21,12 +21,12 @@ pub(super) fn notification(token: &[u8], json: &[u8]) -> Notification {
 
 /// A message as a gateway reads it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) token: Vec<u8>,
-    pub(super) payload: Vec<u8>,
-    pub(super) identifier: Option<u32>,
-    pub(super) expires: Option<u32>,
-    pub(super) priority: Option<u8>,
+pub(crate) struct Message {
+    pub(crate) token: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) identifier: Option<u32>,
+    pub(crate) expires: Option<u32>,
+    pub(crate) priority: Option<u8>,
 }
 
 /// Cuts `count` bytes off the front.
@@ -49,7 +49,7 @@ fn sized<'a>(input: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// The first message and its length; `None` if it is not whole, or none.
-pub(super) fn read_message(bytes: &[u8]) -> Option<(Message, usize)> {
+pub(crate) fn read_message(bytes: &[u8]) -> Option<(Message, usize)> {
     let mut input = bytes;
     let mut message = Message::default();
     let command = number(cut(&mut input, 1)?);
@@ -154,7 +154,7 @@ fn connect(
         sent += 1;
     }
     if random.below(4) > 0 {
-        encode_probe(window.push_probe().unwrap(), &mut bytes);
+        encode_probe(Dialect::ITEMS, window.push_probe().unwrap(), &mut bytes);
     }
     let fault = match random.below(6) {
         0 => Fault::Cut(random.below(bytes.len() + 1)),

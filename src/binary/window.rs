@@ -115,6 +115,24 @@ impl<J> Window<J> {
         self.probed
     }
 
+    /// The identifier that the next job or probe gets.
+    pub fn next_identifier(&self) -> Identifier {
+        self.oldest.plus(self.jobs.len() + usize::from(self.probed))
+    }
+
+    /// The job that has been in it longest.
+    pub fn oldest(&self) -> Option<&J> {
+        self.jobs.front()
+    }
+
+    /// Takes the oldest job out, for one whose end nobody waits for: it makes place for another. An
+    /// error response that names it is then one that names what is unknown.
+    pub fn forget_oldest(&mut self) -> Option<J> {
+        let job = self.jobs.pop_front()?;
+        self.oldest = self.oldest.plus(1);
+        Some(job)
+    }
+
     /// Takes in a job that is about to be sent, and gives it the identifier to send it under.
     ///
     /// # Errors
@@ -123,7 +141,7 @@ impl<J> Window<J> {
         if self.probed || self.jobs.len() >= self.capacity {
             return Err(Full(job));
         }
-        let identifier = self.oldest.plus(self.jobs.len());
+        let identifier = self.next_identifier();
         self.jobs.push_back(job);
         Ok(identifier)
     }
@@ -134,8 +152,9 @@ impl<J> Window<J> {
         if self.probed {
             return None;
         }
+        let identifier = self.next_identifier();
         self.probed = true;
-        Some(self.oldest.plus(self.jobs.len()))
+        Some(identifier)
     }
 
     /// Ends the jobs up to `up_to` and that one itself as accepted; if it names the probe, all of
@@ -390,6 +409,25 @@ mod tests {
         assert_eq!(window.confirm(probe), Some(vec![2, 3, 4]));
         assert_eq!(window.push(7).unwrap(), probe.plus(1));
         assert_eq!(window.close().unanswered, [7]);
+    }
+
+    #[test]
+    fn what_is_forgotten_makes_place_and_is_unknown() {
+        let mut window = five(u32::MAX - 1);
+        assert_eq!(window.oldest(), Some(&0));
+        assert_eq!(
+            (window.forget_oldest(), window.forget_oldest()),
+            (Some(0), Some(1))
+        );
+        assert_eq!((window.len(), window.next_identifier().get()), (3, 4));
+        assert_eq!(window.push(5).unwrap().get(), 4);
+        let verdict = window.handle_error(Status::INVALID_TOKEN, 2);
+        assert_eq!((verdict.accepted, verdict.resend), (vec![2], vec![4, 5]));
+        let mut window = five(1);
+        window.forget_oldest();
+        let verdict = window.handle_error(Status::INVALID_TOKEN, 1);
+        assert_eq!(verdict.unanswered, [1, 2, 3, 4]);
+        assert_eq!(Window::<()>::new(1).forget_oldest(), None);
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub enum Why {
     ConnectionLost,
     /// The deadline passed.
     TimedOut,
+    /// It was sent to the binary gateway, which never says that it took something, and it did not
+    /// object in time. Nobody asked it to.
+    Unconfirmed,
     /// The connection broke the rules of the protocol, or the answer had no usable status.
     Unreadable,
 }
@@ -106,9 +109,11 @@ impl Why {
     pub const fn may_resend(self) -> bool {
         match self {
             Self::NotSent | Self::NotProcessed | Self::StreamReset(REFUSED_STREAM) => true,
-            Self::StreamReset(_) | Self::ConnectionLost | Self::TimedOut | Self::Unreadable => {
-                false
-            }
+            Self::StreamReset(_)
+            | Self::ConnectionLost
+            | Self::TimedOut
+            | Self::Unconfirmed
+            | Self::Unreadable => false,
         }
     }
 }
@@ -121,6 +126,7 @@ impl fmt::Display for Why {
             Self::StreamReset(code) => write!(f, "stream reset by the peer with code {code:#x}"),
             Self::ConnectionLost => f.write_str("connection lost"),
             Self::TimedOut => f.write_str("no answer in time"),
+            Self::Unconfirmed => f.write_str("the gateway never says that it took something"),
             Self::Unreadable => f.write_str("answer not readable"),
         }
     }
@@ -138,6 +144,7 @@ mod tests {
             Why::StreamReset(8),
             Why::ConnectionLost,
             Why::TimedOut,
+            Why::Unconfirmed,
             Why::Unreadable,
         ];
         for (whys, expected) in [(safe.as_slice(), true), (unsafe_.as_slice(), false)] {
