@@ -4,38 +4,54 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::link::LinkId;
-use crate::http2::StreamId;
+use super::way::Order;
 use crate::notification::Notification;
+use crate::provider::Why;
 use crate::time::Now;
 
 /// Ended jobs that the queue may hold in any case.
 const QUEUE_SLACK: usize = 64;
 
-/// Names a notification from [`super::Lane::submit`] to its outcome. Never reused.
+/// Names a notification from [`super::Way::submit`] to its outcome. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(u64);
 
-/// Where a notification is.
+/// Where a notification is. On a connection the protocol tells them apart by an `S`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Place<S> {
     Queued,
-    InFlight { link: LinkId, stream: StreamId },
+    InFlight { link: LinkId, slot: S },
 }
 
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct Job<S> {
     pub(super) notification: Arc<Notification>,
     pub(super) deadline: Now,
     /// How often it was put on a connection.
     pub(super) attempts: u8,
-    pub(super) place: Place,
+    pub(super) place: Place<S>,
+}
+
+impl<S> Job<S> {
+    fn is_queued(&self) -> bool {
+        matches!(self.place, Place::Queued)
+    }
+
+    /// How the answer was lost of one whose time is over.
+    pub(super) fn why_overdue(&self) -> Why {
+        match self.place {
+            Place::Queued if self.attempts == 0 => Why::NotSent,
+            Place::Queued => Why::NotProcessed,
+            Place::InFlight { .. } => Why::TimedOut,
+        }
+    }
 }
 
 /// All notifications without an outcome. Bounded by its owner through [`Jobs::waiting`]; those in
-/// flight are bounded by the peer's stream limit.
-#[derive(Debug, Default)]
-pub(super) struct Jobs {
-    all: BTreeMap<JobId, Job>,
+/// flight are bounded by the peer's stream limit, or by the windows of the gateway's connections.
+#[derive(Debug)]
+pub(super) struct Jobs<S> {
+    all: BTreeMap<JobId, Job<S>>,
     /// May hold identifiers of jobs that ended while they waited; those are skipped, and cleared
     /// out once they are the majority. Bound: twice `waiting`, and [`QUEUE_SLACK`].
     queue: VecDeque<JobId>,
@@ -44,10 +60,27 @@ pub(super) struct Jobs {
     next: u64,
 }
 
-impl Jobs {
-    pub(super) fn add(&mut self, notification: Arc<Notification>, deadline: Now) -> JobId {
+impl<S> Default for Jobs<S> {
+    fn default() -> Self {
+        Self {
+            all: BTreeMap::new(),
+            queue: VecDeque::new(),
+            waiting: 0,
+            deadlines: BTreeSet::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<S> Jobs<S> {
+    pub(super) fn add(&mut self, order: Order) -> JobId {
         let id = JobId(self.next);
         self.next += 1;
+        let Order {
+            notification,
+            deadline,
+            confirm: _,
+        } = order;
         self.all.insert(
             id,
             Job {
@@ -63,7 +96,7 @@ impl Jobs {
         id
     }
 
-    pub(super) fn get(&self, id: JobId) -> Option<&Job> {
+    pub(super) fn get(&self, id: JobId) -> Option<&Job<S>> {
         self.all.get(&id)
     }
 
@@ -77,13 +110,9 @@ impl Jobs {
     }
 
     /// The one to send next; it stays where it is until [`Jobs::sent`].
-    pub(super) fn front(&mut self) -> Option<(JobId, &Job)> {
+    pub(super) fn front(&mut self) -> Option<(JobId, &Job<S>)> {
         while let Some(id) = self.queue.front().copied() {
-            if self
-                .all
-                .get(&id)
-                .is_some_and(|job| job.place == Place::Queued)
-            {
+            if self.all.get(&id).is_some_and(Job::is_queued) {
                 // Looked up again because of the borrow; it was there a line above.
                 return self.all.get(&id).map(|job| (id, job));
             }
@@ -92,11 +121,11 @@ impl Jobs {
         None
     }
 
-    /// The front one is on a stream now.
-    pub(super) fn sent(&mut self, id: JobId, link: LinkId, stream: StreamId) {
+    /// The front one is on a connection now.
+    pub(super) fn sent(&mut self, id: JobId, link: LinkId, slot: S) {
         self.queue.pop_front();
         if let Some(job) = self.all.get_mut(&id) {
-            job.place = Place::InFlight { link, stream };
+            job.place = Place::InFlight { link, slot };
             job.attempts = job.attempts.saturating_add(1);
             self.waiting -= 1;
         }
@@ -114,15 +143,15 @@ impl Jobs {
     }
 
     /// It has its outcome.
-    pub(super) fn end(&mut self, id: JobId) -> Option<Job> {
+    pub(super) fn end(&mut self, id: JobId) -> Option<Job<S>> {
         let job = self.all.remove(&id)?;
         self.deadlines.remove(&(job.deadline, id));
-        if job.place == Place::Queued {
+        if job.is_queued() {
             self.waiting -= 1;
         }
         if self.queue.len() > 2 * self.waiting + QUEUE_SLACK {
             let all = &self.all;
-            let waits = |id: &JobId| all.get(id).is_some_and(|job| job.place == Place::Queued);
+            let waits = |id: &JobId| all.get(id).is_some_and(Job::is_queued);
             self.queue.retain(waits);
         }
         Some(job)
@@ -153,14 +182,19 @@ mod tests {
         let topic = Topic::parse("com.example.app").unwrap();
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
-        let mut jobs = Jobs::default();
-        let first = jobs.add(Arc::clone(&notification), Now::from_nanos(u64::MAX));
+        let order = |deadline| Order {
+            notification: Arc::clone(&notification),
+            deadline,
+            confirm: false,
+        };
+        let mut jobs = Jobs::<()>::default();
+        let first = jobs.add(order(Now::from_nanos(u64::MAX)));
         for _ in 0..10_000 {
-            let id = jobs.add(Arc::clone(&notification), Now::ZERO);
+            let id = jobs.add(order(Now::ZERO));
             jobs.end(id);
             assert!(jobs.queue.len() <= 2 * jobs.waiting + QUEUE_SLACK);
         }
-        let last = jobs.add(notification, Now::ZERO);
+        let last = jobs.add(order(Now::ZERO));
         assert_eq!(jobs.front().map(|(id, _)| id), Some(first));
         jobs.end(first);
         assert_eq!(jobs.front().map(|(id, _)| id), Some(last));

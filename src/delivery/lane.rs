@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::backoff::Backoff;
 use super::jobs::{JobId, Jobs, Place};
 use super::link::{InFlight, Link, LinkId};
+use super::way::{Action, Order, QueueFull};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, Event, Header, Indexing, Processed, StreamId};
 use crate::notification::Notification;
@@ -35,25 +36,12 @@ pub struct LaneConfig {
     pub http2: http2::Config,
 }
 
-/// What the driver is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Open a transport, then report [`Lane::handle_connected`] or [`Lane::handle_connect_failed`].
-    Connect(LinkId),
-    /// Write what [`Lane::poll_transmit`] still has for it, then close its transport.
-    Close(LinkId),
-}
-
-/// The queue is full. Nothing was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueFull;
-
-/// A queue and its connections. See the module's page for the contract.
+/// A queue and its connections. [`Way`](super::Way) has the contract.
 #[derive(Debug)]
 pub struct Lane {
     config: LaneConfig,
     token: Option<ProviderToken>,
-    jobs: Jobs,
+    jobs: Jobs<StreamId>,
     links: Vec<Link>,
     next_link: u32,
     backoff: Backoff,
@@ -121,7 +109,11 @@ impl Lane {
         if self.jobs.waiting() >= self.config.queue {
             return Err(QueueFull);
         }
-        let id = self.jobs.add(notification, deadline);
+        let id = self.jobs.add(Order {
+            notification,
+            deadline,
+            confirm: true,
+        });
         self.connect_if_needed(now);
         Ok(id)
     }
@@ -341,15 +333,11 @@ impl Lane {
     /// The deadline of a notification has passed.
     fn give_up(&mut self, id: JobId) {
         let Some(job) = self.jobs.end(id) else { return };
-        let why = match job.place {
-            Place::Queued if job.attempts == 0 => Why::NotSent,
-            Place::Queued => Why::NotProcessed,
-            Place::InFlight { link, stream } => {
-                self.forget(link, stream);
-                Why::TimedOut
-            }
-        };
-        self.outcomes.push_back((id, Outcome::unanswered(why)));
+        if let Place::InFlight { link, slot } = job.place {
+            self.forget(link, slot);
+        }
+        let outcome = Outcome::unanswered(job.why_overdue());
+        self.outcomes.push_back((id, outcome));
     }
 
     fn forget(&mut self, link: LinkId, stream: StreamId) {

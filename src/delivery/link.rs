@@ -188,6 +188,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Order;
     use crate::delivery::jobs::Jobs;
     use crate::notification::{DeviceToken, Draft, Payload, Topic};
     use std::sync::Arc;
@@ -198,7 +199,11 @@ mod tests {
         let topic = Topic::parse("com.example.app").unwrap();
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
-        let job = Jobs::default().add(notification, Now::ZERO);
+        let job = Jobs::<StreamId>::default().add(Order {
+            notification,
+            deadline: Now::ZERO,
+            confirm: false,
+        });
         let mut link = Link::opening(LinkId(0), Now::ZERO);
         let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
         link.http2 = Some(http2);

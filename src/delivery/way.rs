@@ -1,0 +1,151 @@
+//! What every way to APNs offers to the driver: [`Way`], whatever protocol is spoken on it.
+//!
+//! ```text
+//!            submit, handle_* ─►┌─────┐─► poll_outcome     what became of a notification
+//!   driver                      │ Way │─► poll_action      open or close a transport
+//!            poll_transmit ────►└─────┘─► poll_timeout     when to call handle_timeout
+//!                  └─ bytes, up to 64 KiB, to be written completely and in order
+//! ```
+//!
+//! After every call that takes `now` the driver drains [`Way::poll_outcome`] and
+//! [`Way::poll_action`], writes what [`Way::poll_transmit`] appends on links that
+//! [`Way::wants_transmit`], and sets one timer to [`Way::poll_timeout`]. Calls about a link that is
+//! gone do nothing.
+
+use core::fmt::Debug;
+use std::sync::Arc;
+
+use super::jobs::JobId;
+use super::lane::Lane;
+use super::link::LinkId;
+use crate::auth::ProviderToken;
+use crate::notification::Notification;
+use crate::provider::Outcome;
+use crate::time::Now;
+
+/// A notification, and how its outcome is wanted.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What to send.
+    pub notification: Arc<Notification>,
+    /// When its outcome must be there.
+    pub deadline: Now,
+    /// Whether to make sure that the binary gateway took it, which costs a connection for each
+    /// batch. HTTP/2 answers everything and ignores it.
+    pub confirm: bool,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Open a transport, then report [`Way::handle_connected`] or [`Way::handle_connect_failed`].
+    Connect(LinkId),
+    /// Write what [`Way::poll_transmit`] still has for it, then close its transport and report
+    /// [`Way::handle_closed`].
+    Close(LinkId),
+}
+
+/// The queue is full. Nothing was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// A way from one credential to one environment.
+pub trait Way: Debug {
+    /// Takes a notification in.
+    ///
+    /// # Errors
+    /// [`QueueFull`].
+    fn submit(&mut self, now: Now, order: Order) -> Result<JobId, QueueFull>;
+
+    /// The transport of a link is open.
+    fn handle_connected(&mut self, now: Now, id: LinkId);
+
+    /// The transport of a link could not be opened; `why` is for people, `entropy` is random.
+    fn handle_connect_failed(&mut self, now: Now, id: LinkId, why: String, entropy: u64);
+
+    /// Bytes arrived on a link.
+    fn handle_input(&mut self, now: Now, id: LinkId, bytes: &[u8]);
+
+    /// The transport of a link is closed, in whichever way. `entropy` is random.
+    fn handle_closed(&mut self, now: Now, id: LinkId, entropy: u64);
+
+    /// A moment given by [`Self::poll_timeout`] has come.
+    fn handle_timeout(&mut self, now: Now);
+
+    /// A notification that has come to its end.
+    fn poll_outcome(&mut self) -> Option<(JobId, Outcome)>;
+
+    /// What the driver is to do next.
+    fn poll_action(&mut self) -> Option<Action>;
+
+    /// Appends what is to be written on a link, about 64 KiB at a time.
+    fn poll_transmit(&mut self, now: Now, id: LinkId, out: &mut Vec<u8>);
+
+    /// Whether [`Self::poll_transmit`] has anything to do for a link.
+    fn wants_transmit(&self, id: LinkId) -> bool;
+
+    /// When [`Self::handle_timeout`] is to be called next.
+    fn poll_timeout(&self) -> Option<Now>;
+
+    /// What last went wrong on the way to the peer, while nothing has gone right since; for people.
+    fn trouble(&self) -> Option<&str>;
+
+    /// The provider token from now on. Only HTTP/2 has one; elsewhere it is dropped.
+    fn set_token(&mut self, token: ProviderToken) {
+        drop(token);
+    }
+}
+
+impl Way for Lane {
+    fn submit(&mut self, now: Now, order: Order) -> Result<JobId, QueueFull> {
+        Self::submit(self, now, order.notification, order.deadline)
+    }
+
+    fn handle_connected(&mut self, now: Now, id: LinkId) {
+        Self::handle_connected(self, now, id);
+    }
+
+    fn handle_connect_failed(&mut self, now: Now, id: LinkId, why: String, entropy: u64) {
+        Self::handle_connect_failed(self, now, id, why, entropy);
+    }
+
+    fn handle_input(&mut self, now: Now, id: LinkId, bytes: &[u8]) {
+        Self::handle_input(self, now, id, bytes);
+    }
+
+    fn handle_closed(&mut self, now: Now, id: LinkId, entropy: u64) {
+        Self::handle_closed(self, now, id, entropy);
+    }
+
+    fn handle_timeout(&mut self, now: Now) {
+        Self::handle_timeout(self, now);
+    }
+
+    fn poll_outcome(&mut self) -> Option<(JobId, Outcome)> {
+        Self::poll_outcome(self)
+    }
+
+    fn poll_action(&mut self) -> Option<Action> {
+        Self::poll_action(self)
+    }
+
+    fn poll_transmit(&mut self, now: Now, id: LinkId, out: &mut Vec<u8>) {
+        Self::poll_transmit(self, now, id, out);
+    }
+
+    fn wants_transmit(&self, id: LinkId) -> bool {
+        Self::wants_transmit(self, id)
+    }
+
+    fn poll_timeout(&self) -> Option<Now> {
+        Self::poll_timeout(self)
+    }
+
+    fn trouble(&self) -> Option<&str> {
+        Self::trouble(self)
+    }
+
+    fn set_token(&mut self, token: ProviderToken) {
+        Self::set_token(self, token);
+    }
+}
