@@ -27,6 +27,7 @@ pub(super) enum Place<S> {
 pub(super) struct Job<S> {
     pub(super) notification: Arc<Notification>,
     pub(super) deadline: Now,
+    pub(super) confirm: bool,
     /// How often it was put on a connection.
     pub(super) attempts: u8,
     pub(super) place: Place<S>,
@@ -79,13 +80,14 @@ impl<S> Jobs<S> {
         let Order {
             notification,
             deadline,
-            confirm: _,
+            confirm,
         } = order;
         self.all.insert(
             id,
             Job {
                 notification,
                 deadline,
+                confirm,
                 attempts: 0,
                 place: Place::Queued,
             },

@@ -1,13 +1,13 @@
 //! Notifications in, outcomes out: which connection carries what, what is sent again, what is lost.
 //!
 //! Sans-IO like the rest of the core. A [`Way`] leads from one credential to one environment: a
-//! bounded queue in front of the connections that the caller opens when asked to. [`Lane`] is the one
-//! over HTTP/2.
+//! bounded queue in front of the connections that the caller opens when asked to. There are two,
+//! [`Lane`] over HTTP/2 and [`GatewayLane`] to the legacy binary gateway.
 //!
 //! ```text
 //!   submit ─► queue ─► link (one connection) ─► outcome
 //!               ▲          │ certainly not processed: GOAWAY below it, REFUSED_STREAM, request
-//!               └──────────┘ cut short
+//!               └──────────┘ cut short; on the gateway, whatever followed the one it refused
 //! ```
 //!
 //! Invariants:
@@ -16,11 +16,13 @@
 //! - a link that was told to go away, or that stopped answering, gets nothing new.
 
 mod backoff;
+mod gateway;
 mod jobs;
 mod lane;
 mod link;
 mod way;
 
+pub use gateway::{GatewayConfig, GatewayLane};
 pub use jobs::JobId;
 pub use lane::{Lane, LaneConfig};
 pub use link::LinkId;

@@ -1,0 +1,9 @@
+//! A gateway lane against a scripted gateway, in virtual time.
+
+mod answers;
+mod confirming;
+mod endings;
+mod peer;
+mod random;
+mod support;
+mod vectors;
