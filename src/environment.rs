@@ -22,6 +22,14 @@ impl Environment {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Development, Self::Production];
 
+    /// The one that this is not.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Development => Self::Production,
+            Self::Production => Self::Development,
+        }
+    }
+
     /// As the configuration and the HTTP interface write it.
     pub const fn as_str(self) -> &'static str {
         match self {

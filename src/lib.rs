@@ -11,8 +11,8 @@
 //!                          registry: what is known of each device
 //! ```
 //!
-//! Dependencies go one way: `component` → `api`, `delivery` → `provider`, `binary`, `registry` → `http2`,
-//! `auth` → `notification`.
+//! Dependencies go one way: `component` → `api`, `delivery`, `feedback` → `provider`, `binary`, `registry`
+//! → `http2`, `auth` → `notification`.
 
 pub mod api;
 pub mod auth;
@@ -22,9 +22,11 @@ pub mod component;
 pub mod config;
 pub mod delivery;
 pub mod environment;
+pub mod feedback;
 pub mod http2;
 pub mod limits;
 pub mod notification;
 pub mod provider;
 pub mod registry;
 pub mod time;
+pub mod tls_name;

@@ -8,8 +8,12 @@
     reason = "test code"
 )]
 
+#[path = "end_to_end/binary.rs"]
+mod binary;
 #[path = "support/client.rs"]
 mod client;
+#[path = "end_to_end/life.rs"]
+mod life;
 #[path = "support/stack.rs"]
 mod stack;
 
@@ -150,8 +154,8 @@ async fn callers_are_known_by_key_scope_and_topic() {
 async fn what_is_not_there_yet_is_a_problem_document() {
     let (_folder, stack) = stack().await;
     for (method, path, status) in [
-        ("GET", "/metrics", 404),
-        ("POST", "/v1/tasks/feedback", 404),
+        ("POST", "/v1/tasks/receipts", 404),
+        ("GET", "/v1/tasks/feedback", 405),
         ("GET", "/v1/receipts/x", 404),
         ("DELETE", "/v1/push", 405),
         ("GET", "/", 404),

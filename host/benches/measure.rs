@@ -156,8 +156,9 @@ fn instantiation(config_file: &Path) -> String {
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: Store::memory(),
-        tls: Provider::new([]).unwrap(),
+        tls: Provider::new([], []).unwrap(),
         allowed_hosts: config.allowed_hosts(),
+        instances: 1,
         memory_bytes: 64 << 20,
         stall_timeout: Duration::from_secs(5),
     };

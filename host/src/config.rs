@@ -2,7 +2,7 @@
 //! the machine the function gets.
 //!
 //! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]` and
-//! `[delivery]`; the host reads what is below and, of `[apns.*]`, the addresses, because they are
+//! `[delivery]`, `[[binary]]` and `[registry]`; the host reads what is below and, of `[apns.*]`, the addresses, because they are
 //! what the function may reach. Unknown keys are errors on either side.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use serde::de::IgnoredAny;
 use crate::sockets::AllowedHost;
 
 /// The whole file, as the host sees it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `[host]`
@@ -31,6 +31,9 @@ pub struct Config {
     /// `[tls]`
     #[serde(default)]
     pub tls: TlsSettings,
+    /// `[[tasks]]`, those left out with their own intervals.
+    #[serde(default = "default_tasks", deserialize_with = "tasks")]
+    pub tasks: Vec<TaskSettings>,
     /// `[apns.development]`, `[apns.production]`
     #[serde(default)]
     pub apns: BTreeMap<String, Endpoint>,
@@ -39,8 +42,15 @@ pub struct Config {
     _credentials: IgnoredAny,
     #[serde(default, rename = "api_keys")]
     _api_keys: IgnoredAny,
+    #[serde(default, rename = "binary")]
+    _binary: IgnoredAny,
     #[serde(default, rename = "delivery")]
     _delivery: IgnoredAny,
+    #[serde(default, rename = "registry")]
+    _registry: IgnoredAny,
+    /// Addresses of `[[binary]]`, filled in by [`Config::load`].
+    #[serde(skip)]
+    binary_hosts: Vec<AllowedHost>,
 }
 
 /// `[host]`: HTTP in, and what the function gets.
@@ -140,6 +150,84 @@ pub struct TlsSettings {
     /// are checked against the public roots.
     #[serde(default)]
     pub trust: BTreeMap<String, PathBuf>,
+    /// Client certificates by the names that `identity` in `[[binary]]` refers to.
+    #[serde(default)]
+    pub identities: BTreeMap<String, IdentityFiles>,
+}
+
+/// `[tls.identities.<name>]`: PEM files, relative to the configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityFiles {
+    /// The certificate and the chain above it.
+    pub certificate: PathBuf,
+    /// Its private key; in the same file if absent.
+    pub key: Option<PathBuf>,
+}
+
+/// `[[tasks]]`: how often the schedule calls the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSettings {
+    /// `feedback` or `sweep`.
+    pub name: String,
+    /// `None` for never.
+    pub every: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTask {
+    name: TaskName,
+    every: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TaskName {
+    Feedback,
+    Sweep,
+}
+
+/// Shortest interval; a feedback service takes quick reconnects for an attack.
+const SHORTEST_EVERY: Duration = Duration::from_secs(1);
+
+/// Apple asks for the feedback to be polled daily.
+const DEFAULT_TASKS: [(&str, Duration); 2] = [
+    ("feedback", Duration::from_secs(12 * 60 * 60)),
+    ("sweep", Duration::from_secs(24 * 60 * 60)),
+];
+
+fn default_tasks() -> Vec<TaskSettings> {
+    let task = |(name, every): (&str, Duration)| TaskSettings {
+        name: name.to_owned(),
+        every: Some(every),
+    };
+    DEFAULT_TASKS.into_iter().map(task).collect()
+}
+
+fn tasks<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<TaskSettings>, D::Error> {
+    use serde::de::Error as _;
+    let mut tasks = default_tasks();
+    for RawTask { name, every } in Vec::<RawTask>::deserialize(input)? {
+        let name = match name {
+            TaskName::Feedback => "feedback",
+            TaskName::Sweep => "sweep",
+        };
+        let expected = "an interval like \"12h\" of a second or more, or \"never\"";
+        let wrong =
+            || D::Error::custom(format!("tasks: every: expected {expected}, got {every:?}"));
+        let every = match every.as_str() {
+            "never" => None,
+            text => Some(humantime::parse_duration(text).map_err(|_| wrong())?),
+        };
+        if every.is_some_and(|every| every < SHORTEST_EVERY) {
+            return Err(wrong());
+        }
+        for task in tasks.iter_mut().filter(|task| task.name == name) {
+            task.every = every;
+        }
+    }
+    Ok(tasks)
 }
 
 /// `[apns.<environment>]`: the function's, of which the host needs the address.
@@ -174,6 +262,48 @@ fn check_keys(folder: &Path, settings: &Settings) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The function can read everything in the folder of the configuration file, and is not to read the
+/// keys of certificates.
+fn check_secrets(
+    folder: &Path,
+    identities: &BTreeMap<String, IdentityFiles>,
+) -> Result<(), ConfigError> {
+    // A bare file name has an empty parent.
+    let folder = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    let Ok(folder) = folder.canonicalize() else {
+        return Ok(());
+    };
+    for (name, files) in identities {
+        let key = files.key.as_ref().unwrap_or(&files.certificate);
+        // One that cannot be read is told of later, by its own error.
+        let Ok(key) = key.canonicalize() else {
+            continue;
+        };
+        if key.starts_with(&folder) {
+            return Err(ConfigError(format!(
+                "tls.identities.{name}: the function can read everything in {}; expected the key \
+                 elsewhere",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Where the apps' gateways and feedback services are.
+fn binary_hosts(settings: &Settings) -> Vec<AllowedHost> {
+    let addresses = |app: &dunlin::config::BinaryApp| [app.gateway.clone(), app.feedback.clone()];
+    let apps = settings.binary_apps().iter().flat_map(addresses).flatten();
+    apps.map(|endpoint| AllowedHost {
+        name: endpoint.host.to_ascii_lowercase(),
+        port: endpoint.port,
+    })
+    .collect()
+}
+
 impl Config {
     /// Reads the file; paths in it become relative to its folder.
     ///
@@ -196,6 +326,12 @@ impl Config {
         for path in config.tls.trust.values_mut() {
             *path = folder.join(&*path);
         }
+        for identity in config.tls.identities.values_mut() {
+            identity.certificate = folder.join(&identity.certificate);
+            identity.key = identity.key.as_ref().map(|path| folder.join(path));
+        }
+        check_secrets(folder, &config.tls.identities)?;
+        config.binary_hosts = binary_hosts(&settings);
         Ok(config)
     }
 
@@ -235,6 +371,14 @@ impl Config {
                 largest_timeout,
             ),
         ];
+        for app in settings.binary_apps() {
+            let known = |name: &str| self.tls.identities.contains_key(name);
+            if let Some(identity) = app.identity().filter(|name| !known(name)) {
+                let topic = &app.topic;
+                let why = format!("binary: {topic}: there is no [tls.identities.{identity}]");
+                return Err(ConfigError(why));
+            }
+        }
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 let why = format!("{name}: expected {least} to {most}, got {value}");
@@ -244,24 +388,22 @@ impl Config {
         Ok(())
     }
 
-    /// The hosts that the function may reach: APNs, as configured.
+    /// The hosts that the function may reach: APNs, gateways and feedback services, as configured.
     pub fn allowed_hosts(&self) -> Arc<[AllowedHost]> {
         let defaults = [
             ("development", dunlin::limits::DEVELOPMENT_HOST),
             ("production", dunlin::limits::PRODUCTION_HOST),
         ];
-        defaults
-            .into_iter()
-            .map(|(environment, default)| {
-                let endpoint = self.apns.get(environment).cloned().unwrap_or_default();
-                AllowedHost {
-                    name: endpoint
-                        .host
-                        .unwrap_or_else(|| default.to_owned())
-                        .to_ascii_lowercase(),
-                    port: endpoint.port.unwrap_or(dunlin::limits::PROVIDER_PORT),
-                }
-            })
-            .collect()
+        let provider = defaults.into_iter().map(|(environment, default)| {
+            let endpoint = self.apns.get(environment).cloned().unwrap_or_default();
+            AllowedHost {
+                name: endpoint
+                    .host
+                    .unwrap_or_else(|| default.to_owned())
+                    .to_ascii_lowercase(),
+                port: endpoint.port.unwrap_or(dunlin::limits::PROVIDER_PORT),
+            }
+        });
+        provider.chain(self.binary_hosts.iter().cloned()).collect()
     }
 }

@@ -5,6 +5,7 @@
 //!   <folder>/config/AuthKey_….p8      … and its signing key
 //!   <folder>/api-key                  what the curl lines show
 //!   <folder>/ca.pem, ca-key.pem       the simulator's certificate authority
+//!   <folder>/client.pem               a client certificate for the binary protocols
 //!   <folder>/dunlin.redb              the registry
 //! ```
 //!
@@ -32,6 +33,9 @@ use crate::simulate;
 /// Identifiers of the generated key; any ten characters do.
 const KEY_ID: &str = "DUNLINDEV0";
 const TEAM_ID: &str = "DUNLINTEAM";
+
+/// The app that the curl lines and the client certificate are for.
+const TOPIC: &str = "com.example.app";
 
 /// The registry's file.
 const STORE: &str = "dunlin.redb";
@@ -92,8 +96,10 @@ impl Dev {
             None => bind_or_any(LISTEN)?,
         };
         let config_file = config_folder.join("dunlin.toml");
-        let text = configuration(simulator.provider_addr(), &api_key);
-        write_private(&config_file, &text)?;
+        let client = simulator.authority().issue_client(TOPIC)?;
+        let identity = format!("{}{}", client.certificate_pem, client.key_pem);
+        write_private(&folder.join("client.pem"), &identity)?;
+        write_private(&config_file, &configuration(&simulator, &api_key))?;
         let config = Config::load(&config_file)?;
         let server = Server::start_on(
             listener,
@@ -146,7 +152,7 @@ Register a device, push to it, see what arrived:
 
   curl -X PUT http://{http}/v1/devices/{token} \\
     -H 'Authorization: Bearer {key}' \\
-    -d '{{\"topic\":\"com.example.app\",\"alias\":\"me\"}}'
+    -d '{{\"topic\":\"{TOPIC}\",\"alias\":\"me\"}}'
 
   curl http://{http}/v1/push \\
     -H 'Authorization: Bearer {key}' \\
@@ -239,9 +245,11 @@ async fn start_simulator(
     }
 }
 
-fn configuration(provider: SocketAddr, api_key: &str) -> String {
+fn configuration(simulator: &Simulator, api_key: &str) -> String {
     let hash = hex::encode(digest::digest(&digest::SHA256, api_key.as_bytes()));
-    let port = provider.port();
+    let port = simulator.provider_addr().port();
+    let gateway = simulator.gateway_addr().port();
+    let feedback = simulator.feedback_addr().port();
     format!(
         "# Written by `dunlin dev` at every start; changes are lost.
 
@@ -258,6 +266,14 @@ key_id = \"{KEY_ID}\"
 team_id = \"{TEAM_ID}\"
 key_file = \"AuthKey_{KEY_ID}.p8\"
 
+# The binary protocols, which Apple retired in 2021: pushes go this way with \"via\":\"binary\".
+[[binary]]
+topic = \"{TOPIC}\"
+environment = \"development\"
+identity = \"dev\"
+gateway = {{ host = \"localhost\", port = {gateway} }}
+feedback = {{ host = \"localhost\", port = {feedback} }}
+
 [[api_keys]]
 name = \"dev\"
 sha256 = \"{hash}\"
@@ -272,6 +288,9 @@ path = \"../{STORE}\"
 
 [tls.trust]
 localhost = \"../ca.pem\"
+
+[tls.identities.dev]
+certificate = \"../client.pem\"
 "
     )
 }

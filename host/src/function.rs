@@ -4,16 +4,19 @@
 //! makes a store with its own memory, sockets and clocks, bounded in memory and in how long it may
 //! run without yielding.
 
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ring::rand::{SecureRandom as _, SystemRandom};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{
-    Cache, CacheConfig, Config as EngineConfig, Engine, Store as WasmStore, StoreLimits,
-    StoreLimitsBuilder, UpdateDeadline,
+    Cache, CacheConfig, Config as EngineConfig, Engine, InstanceAllocationStrategy,
+    PoolingAllocationConfig, Store as WasmStore, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
@@ -27,6 +30,7 @@ use crate::keyvalue::{self, KeyValueHost, KeyValueView};
 use crate::sockets::{self, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::store::Store;
 use crate::tls::Provider;
+use bindings::TasksPre;
 
 /// The component that this host was built with.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm"));
@@ -39,6 +43,19 @@ pub fn embedded() -> &'static [u8] {
 /// How often a running function is asked whether it has run too long.
 const EPOCH: Duration = Duration::from_millis(50);
 
+/// Bindings of what the schedule calls.
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package dunlin:host-scheduled;
+            world tasks {
+                export dunlin:push/scheduled@0.1.0;
+            }
+        ",
+    });
+}
+
 /// Everything an instance is made with.
 #[derive(Clone, Debug)]
 pub struct Grants {
@@ -50,6 +67,8 @@ pub struct Grants {
     pub tls: Provider,
     /// Where it may connect.
     pub allowed_hosts: Arc<[AllowedHost]>,
+    /// Instances that serve at once; those of tasks and of repeated requests come on top.
+    pub instances: usize,
     /// Linear memory, in bytes.
     pub memory_bytes: usize,
     /// Longest run without yielding.
@@ -60,7 +79,11 @@ pub struct Grants {
 pub struct Function {
     engine: Engine,
     service: ServicePre<Instance>,
+    /// Absent from a component that has no tasks.
+    tasks: Option<TasksPre<Instance>>,
     grants: Grants,
+    /// Tells this process from others that have had the store.
+    boot: String,
     ticking: Arc<AtomicBool>,
 }
 
@@ -84,31 +107,62 @@ impl Function {
         cache: Option<&Path>,
         grants: Grants,
     ) -> wasmtime::Result<Self> {
-        let engine = engine(cache)?;
+        let engine = engine(cache, &grants)?;
         let component = match component {
             Some(path) => Component::from_file(&engine, path)
                 .with_context(|| format!("the component {}", path.display()))?,
             None => Component::from_binary(&engine, EMBEDDED)?,
         };
         let pre = linker(&engine)?.instantiate_pre(&component)?;
+        let tasks = TasksPre::new(pre.clone()).ok();
         let service = ServicePre::new(pre)?;
         let ticking = Arc::new(AtomicBool::new(true));
         tick(engine.clone(), Arc::clone(&ticking));
         Ok(Self {
             engine,
             service,
+            tasks,
             grants,
+            boot: boot()?,
             ticking,
         })
     }
 
-    /// A fresh instance.
+    /// A fresh instance that answers requests.
     ///
     /// # Errors
     /// If there is no memory for it, or its start-up code traps.
     pub async fn instance(&self) -> wasmtime::Result<(WasmStore<Instance>, Proxy)> {
+        let mut store = self.store()?;
+        let proxy = ProxyPre::P3(self.service.clone())
+            .instantiate_async(&mut store)
+            .await?;
+        Ok((store, proxy))
+    }
+
+    /// Runs a task in an instance of its own, which ends with it. The inner error is the function's
+    /// own word.
+    ///
+    /// # Errors
+    /// If there is no instance, the function traps, or it has no tasks.
+    pub async fn run_task(&self, name: &str) -> wasmtime::Result<Result<String, String>> {
+        let tasks = self.tasks.as_ref();
+        let tasks = tasks.ok_or_else(|| wasmtime::format_err!("the component has no tasks"))?;
+        let mut store = self.store()?;
+        let turns = Arc::clone(&store.data().turns);
+        let instance = tasks.instantiate_async(&mut store).await?;
+        let run = store.run_concurrent(async |accessor| {
+            let scheduled = instance.dunlin_push_scheduled();
+            let run = scheduled.call_run(accessor, name.to_owned());
+            noting_turns(&turns, run).await
+        });
+        run.await?
+    }
+
+    fn store(&self) -> wasmtime::Result<WasmStore<Instance>> {
         let turns = Arc::new(Turns::default());
-        let mut store = WasmStore::new(&self.engine, Instance::new(&self.grants, &turns)?);
+        let instance = Instance::new(&self.grants, &self.boot, &turns)?;
+        let mut store = WasmStore::new(&self.engine, instance);
         store.limiter(|instance| &mut instance.limits);
         store.set_epoch_deadline(1);
         let limit = self.grants.stall_timeout;
@@ -121,11 +175,26 @@ impl Function {
             Ok(UpdateDeadline::Continue(1))
         });
         turns.turn();
-        let proxy = ProxyPre::P3(self.service.clone())
-            .instantiate_async(&mut store)
-            .await?;
-        Ok((store, proxy))
+        Ok(store)
     }
+}
+
+/// Differs with every start.
+fn boot() -> wasmtime::Result<String> {
+    let mut bytes = [0; 8];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| wasmtime::format_err!("the system has no randomness"))?;
+    Ok(hex::encode(bytes))
+}
+
+/// Runs `work` as part of an instance's event loop, taking note of every turn.
+pub(crate) async fn noting_turns<T>(turns: &Turns, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        turns.turn();
+        work.as_mut().poll(cx)
+    })
+    .await
 }
 
 impl Drop for Function {
@@ -134,8 +203,32 @@ impl Drop for Function {
     }
 }
 
-fn engine(cache: Option<&Path>) -> wasmtime::Result<Engine> {
+/// Instances of tasks, of repeated requests, and those that are made while their predecessors are
+/// still being taken down.
+const SPARE_INSTANCES: usize = 32;
+
+/// Core modules of a component: its own, and those that tie it to its imports.
+const MODULES: usize = 8;
+
+/// Places for instances are made once and used again, which halves the time to make one.
+fn pool(grants: &Grants) -> PoolingAllocationConfig {
+    let count = |each: usize| {
+        let count = (grants.instances + SPARE_INSTANCES).saturating_mul(each);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    };
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count(1))
+        .total_core_instances(count(MODULES))
+        .total_memories(count(1))
+        .total_tables(count(MODULES))
+        .total_stacks(count(4))
+        .max_memory_size(grants.memory_bytes);
+    pool
+}
+
+fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<Engine> {
     let mut config = EngineConfig::new();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(grants)));
     config.wasm_component_model_async(true);
     config.epoch_interruption(true);
     if let Some(folder) = cache {
@@ -222,7 +315,7 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    fn new(grants: &Grants, turns: &Arc<Turns>) -> wasmtime::Result<Self> {
+    fn new(grants: &Grants, boot: &str, turns: &Arc<Turns>) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
         // A bare file name has an empty parent, which is no folder to open.
@@ -235,6 +328,9 @@ impl Instance {
         if let Some(name) = grants.config_file.file_name() {
             wasi.env("DUNLIN_CONFIG", format!("/{}", name.to_string_lossy()));
         }
+        wasi.env("DUNLIN_BOOT", boot);
+        // Every store there is belongs to this process alone.
+        wasi.env("DUNLIN_STORE", "exclusive");
         Ok(Self {
             table: ResourceTable::new(),
             wasi: wasi.build(),

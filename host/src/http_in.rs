@@ -24,6 +24,7 @@ use tracing::{debug, info, warn};
 use wasmtime_wasi_http::WasiBody;
 
 use crate::dispatch::{DispatchError, Dispatcher};
+use crate::status::Status;
 
 /// How long a client may take over the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub async fn serve(
     listener: TcpListener,
     dispatcher: Arc<Dispatcher>,
+    status: Arc<Status>,
     max_body: usize,
     stop: impl Future<Output = ()>,
     patience: Duration,
@@ -59,6 +61,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let front = Arc::new(Front {
         dispatcher,
+        status,
         max_body,
         bodies: Semaphore::new(MAX_BODIES_KIB),
     });
@@ -171,6 +174,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// What every connection shares.
 struct Front {
     dispatcher: Arc<Dispatcher>,
+    status: Arc<Status>,
     max_body: usize,
     /// In KiB.
     bodies: Semaphore,
@@ -178,6 +182,31 @@ struct Front {
 
 impl Front {
     async fn answer(&self, request: Request<Incoming>) -> Response<WasiBody> {
+        let answered = match self.own(&request) {
+            Some(response) => Ok(response),
+            None => self.function(request).await,
+        };
+        self.status.request(answered.is_err());
+        answered.unwrap_or_else(Problem::into_response)
+    }
+
+    /// The answer to what is asked of the host and not of the function.
+    fn own(&self, request: &Request<Incoming>) -> Option<Response<WasiBody>> {
+        let reads = request.method().is_safe();
+        match request.uri().path() {
+            "/metrics" if reads => Some(text(StatusCode::OK, METRICS, self.status.metrics())),
+            "/readyz" if reads && self.dispatcher.is_ready() => {
+                Some(text(StatusCode::OK, PLAIN, "ready\n".to_owned()))
+            }
+            "/readyz" if reads => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                Some(text(status, PLAIN, "no instance is ready\n".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    async fn function(&self, request: Request<Incoming>) -> Result<Response<WasiBody>, Problem> {
         let largest = u64::try_from(self.max_body).unwrap_or(u64::MAX);
         let size = request
             .body()
@@ -189,19 +218,27 @@ impl Front {
         // A request without a body takes no room: it can always be asked whether all is well.
         let wanted = if size == 0 { 0 } else { kib };
         let Ok(mut room) = self.bodies.try_acquire_many(wanted) else {
-            return Problem::from(DispatchError::Overloaded).into_response();
+            return Err(Problem::from(DispatchError::Overloaded));
         };
-        let request = match whole(request, self.max_body).await {
-            Ok(request) => request,
-            Err(problem) => return problem.into_response(),
-        };
+        let request = whole(request, self.max_body).await?;
         let used = request.body().len().div_ceil(1024);
         drop(room.split(room.num_permits().saturating_sub(used)));
-        match self.dispatcher.call(request).await {
-            Ok(response) => response,
-            Err(error) => Problem::from(error).into_response(),
-        }
+        Ok(self.dispatcher.call(request).await?)
     }
+}
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Prometheus's exposition format.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+fn text(status: StatusCode, kind: &'static str, body: String) -> Response<WasiBody> {
+    let body = Full::new(Bytes::from(body));
+    let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 /// Collects the body, so that a slow client holds a buffer and not a place in an instance.

@@ -1,13 +1,16 @@
-//! `wasi:keyvalue@0.2.0-draft2` (store and atomics) on the host's [`Store`].
+//! `wasi:keyvalue@0.2.0-draft2` (store, atomics and batch) on the host's [`Store`].
 //!
 //! There is one store, `default`. Every call returns at once: see [`crate::store`] for when a write
-//! is durable.
+//! is durable. The one exception is `batch.set-many`, which returns when everything written so far
+//! is on disk; the whole instance waits with it, so it is for where nothing else will do.
+
+use std::time::Duration;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
 use crate::store::{Store, StoreError, Swap};
 
-use bindings::wasi::keyvalue::{atomics, store};
+use bindings::wasi::keyvalue::{atomics, batch, store};
 
 /// Bindings of the two interfaces.
 mod bindings {
@@ -18,9 +21,13 @@ mod bindings {
             world imports {
                 import wasi:keyvalue/store@0.2.0-draft2;
                 import wasi:keyvalue/atomics@0.2.0-draft2;
+                import wasi:keyvalue/batch@0.2.0-draft2;
             }
         ",
-        imports: { default: trappable },
+        imports: {
+            "wasi:keyvalue/batch.set-many": async | trappable,
+            default: trappable,
+        },
         with: {
             "wasi:keyvalue/store.bucket": super::Bucket,
             "wasi:keyvalue/atomics.cas": super::Cas,
@@ -36,6 +43,9 @@ const MAX_KEY: usize = 255;
 
 /// Largest value, in bytes.
 const MAX_VALUE: usize = 1024 * 1024;
+
+/// How long `set-many` waits for the disk. The instance does nothing else meanwhile.
+const DURABLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An opened store.
 #[derive(Debug)]
@@ -74,10 +84,11 @@ impl HasData for KeyValue {
     type Data<'a> = KeyValueView<'a>;
 }
 
-/// Adds both interfaces to `linker`.
+/// Adds the interfaces to `linker`.
 pub fn add_to_linker<T: KeyValueHost + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     store::add_to_linker::<_, KeyValue>(linker, T::keyvalue)?;
-    atomics::add_to_linker::<_, KeyValue>(linker, T::keyvalue)
+    atomics::add_to_linker::<_, KeyValue>(linker, T::keyvalue)?;
+    batch::add_to_linker::<_, KeyValue>(linker, T::keyvalue)
 }
 
 type Answer<T> = wasmtime::Result<Result<T, store::Error>>;
@@ -152,6 +163,46 @@ impl store::HostBucket for KeyValueView<'_> {
     fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
         self.table.delete(bucket)?;
         Ok(())
+    }
+}
+
+impl batch::Host for KeyValueView<'_> {
+    fn get_many(
+        &mut self,
+        _: Resource<Bucket>,
+        keys: Vec<String>,
+    ) -> Answer<Vec<(String, Option<Vec<u8>>)>> {
+        let get = |key: String| {
+            let value = self.store.get(&key).map_err(|error| other(&error))?;
+            Ok((key, value))
+        };
+        Ok(keys.into_iter().map(get).collect())
+    }
+
+    async fn set_many(
+        &mut self,
+        _: Resource<Bucket>,
+        values: Vec<(String, Vec<u8>)>,
+    ) -> Answer<()> {
+        for (key, value) in values {
+            if let Err(error) = check(&key, &value) {
+                return Ok(Err(error));
+            }
+            if let Err(error) = self.store.put(&key, Some(value)) {
+                return Ok(Err(other(&error)));
+            }
+        }
+        let durable = self.store.durable(self.store.written());
+        let durable = tokio::time::timeout(DURABLE_TIMEOUT, durable).await;
+        Ok(match durable {
+            Ok(durable) => durable.map_err(|error| other(&error)),
+            Err(_) => Err(store::Error::Other("the disk takes too long".into())),
+        })
+    }
+
+    fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Answer<()> {
+        let mut delete = |key: &String| self.store.put(key, None).map_err(|error| other(&error));
+        Ok(keys.iter().try_for_each(&mut delete))
     }
 }
 

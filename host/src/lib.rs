@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   HTTP/1.1, h2c ─► http_in ─► dispatch ─► instances of the component
-//!                                             │ wasi:sockets ─► sockets (no-delay, allow-list)
+//!   schedule ──────────────────────────────────►│ wasi:sockets ─► sockets (no-delay, allow-list)
 //!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
 //!                                             └ wasi:keyvalue ► store (in memory, or one file)
 //! ```
 //!
 //! The library exists for the binary `dunlin` and for the tests that drive the whole thing.
 
+pub mod ask;
 pub mod config;
 pub mod dev;
 pub mod dispatch;
@@ -17,26 +18,48 @@ pub mod function;
 pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
+pub mod schedule;
 pub mod server;
 pub mod simulate;
 pub mod sockets;
+pub mod status;
 pub mod store;
+pub mod tasks;
 pub mod tls;
 
 /// Why a command failed, in words for the operator.
 #[derive(Debug)]
-pub struct Error(String);
+pub struct Error {
+    message: String,
+    in_use: bool,
+}
 
 impl Error {
     /// An error that says this.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        let message = message.into();
+        let in_use = false;
+        Self { message, in_use }
+    }
+
+    /// An error that says this, because another process has the store.
+    pub fn in_use(message: impl Into<String>) -> Self {
+        let in_use = true;
+        Self {
+            in_use,
+            ..Self::new(message)
+        }
+    }
+
+    /// Whether another process has the store.
+    pub fn is_in_use(&self) -> bool {
+        self.in_use
     }
 }
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.message)
     }
 }
 
@@ -46,7 +69,7 @@ macro_rules! from_display {
     ($($source:ty),+ $(,)?) => {$(
         impl From<$source> for Error {
             fn from(error: $source) -> Self {
-                Self(error.to_string())
+                Self::new(error.to_string())
             }
         }
     )+};
@@ -62,6 +85,6 @@ from_display!(
 impl From<wasmtime::Error> for Error {
     /// With the chain of causes, which is where linking errors say what is missing.
     fn from(error: wasmtime::Error) -> Self {
-        Self(format!("{error:#}"))
+        Self::new(format!("{error:#}"))
     }
 }

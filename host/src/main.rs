@@ -1,4 +1,4 @@
-//! The command line: `dunlin serve`, `dunlin dev`, `dunlin simulate`.
+//! The command line: `dunlin serve`, `dev`, `feedback`, `status`, `simulate`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, simulate};
+use dunlin_host::{Error, dev, simulate, tasks};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -26,8 +26,35 @@ enum Command {
     Serve(Serve),
     /// Run everything on this machine: service, simulated APNs, keys made on the spot.
     Dev(Dev),
+    /// Poll the feedback services now; without this the running service does it by its schedule.
+    Feedback(Feedback),
+    /// Say what the running service has done.
+    Status(Status),
     /// Run a simulated APNs alone.
     Simulate(Simulate),
+}
+
+#[derive(Args)]
+struct Feedback {
+    /// Poll once and end. There is no other way yet; a schedule belongs to `dunlin serve`.
+    #[arg(long, required = true)]
+    once: bool,
+    /// The configuration file.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
+    /// Lets a running service do it, which has the store to itself.
+    #[arg(long, env = "DUNLIN_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// Run this component instead of the embedded one.
+    #[arg(long)]
+    component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Status {
+    /// The configuration file of the running service.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
 }
 
 #[derive(Args)]
@@ -109,6 +136,21 @@ async fn run(command: Command) -> Result<(), Error> {
                 component,
             })
             .await
+        }
+        Command::Feedback(Feedback {
+            once: _,
+            config,
+            api_key,
+            component,
+        }) => {
+            let report =
+                tasks::feedback_once(&config, component.as_deref(), api_key.as_deref()).await?;
+            println!("{report}");
+            Ok(())
+        }
+        Command::Status(Status { config }) => {
+            print!("{}", tasks::status(&config).await?);
+            Ok(())
         }
         Command::Simulate(Simulate {
             provider,

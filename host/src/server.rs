@@ -9,12 +9,14 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::Error;
-use crate::config::{Config, HostSettings, StoreSettings};
+use crate::config::{Config, HostSettings, IdentityFiles, StoreSettings};
 use crate::dispatch::{Dispatcher, Limits};
 use crate::function::{Function, Grants};
 use crate::http_in;
-use crate::store::Store;
-use crate::tls::Provider;
+use crate::schedule::Schedule;
+use crate::status::Status;
+use crate::store::{Store, StoreError};
+use crate::tls::{Identity, Provider};
 
 /// A service that is listening but not yet answering; [`Server::run`] does that.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Server {
     address: SocketAddr,
     dispatcher: Arc<Dispatcher>,
     store: Store,
+    status: Arc<Status>,
+    schedule: Schedule,
     settings: HostSettings,
 }
 
@@ -51,7 +55,9 @@ impl Server {
         component: Option<&Path>,
     ) -> Result<Self, Error> {
         let address = listener.local_addr()?;
-        let function = load(config_file, component, &config, &store)?;
+        let function = Arc::new(load(config_file, component, &config, &store)?);
+        let status = Arc::new(Status::default());
+        let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;
         let limits = Limits {
             instances: settings.instance_count(),
@@ -59,12 +65,14 @@ impl Server {
             queue: settings.queue,
             timeout: settings.request_timeout(),
         };
-        let dispatcher = Dispatcher::start(Arc::new(function), store.clone(), limits);
+        let dispatcher = Dispatcher::start(function, store.clone(), limits);
         Ok(Self {
             listener,
             address,
             dispatcher: Arc::new(dispatcher),
             store,
+            status,
+            schedule,
             settings,
         })
     }
@@ -80,7 +88,17 @@ impl Server {
         info!(address = %self.address, "listening");
         let max_body = self.settings.max_body_bytes;
         let dispatcher = Arc::clone(&self.dispatcher);
-        http_in::serve(self.listener, dispatcher, max_body, stop, patience).await;
+        http_in::serve(
+            self.listener,
+            dispatcher,
+            self.status,
+            max_body,
+            stop,
+            patience,
+        )
+        .await;
+        // A poll that is cut off goes on at the next start.
+        drop(self.schedule);
         // Requests are done; what instances still do after their answers gets a moment.
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
@@ -92,7 +110,11 @@ impl Server {
     }
 }
 
-fn open(settings: &StoreSettings) -> Result<Store, Error> {
+/// Opens the store of a configuration.
+///
+/// # Errors
+/// As [`open_store`].
+pub fn open(settings: &StoreSettings) -> Result<Store, Error> {
     match settings {
         StoreSettings::Memory => Ok(Store::memory()),
         StoreSettings::File { path } => open_store(path),
@@ -104,10 +126,20 @@ fn open(settings: &StoreSettings) -> Result<Store, Error> {
 /// # Errors
 /// If it cannot be opened, is no store, or another process has it.
 pub fn open_store(path: &Path) -> Result<Store, Error> {
-    Store::open(path).map_err(|error| Error::new(format!("{}: {error}", path.display())))
+    Store::open(path).map_err(|error| {
+        let message = format!("{}: {error}", path.display());
+        match error {
+            StoreError::InUse => Error::in_use(message),
+            _ => Error::new(message),
+        }
+    })
 }
 
-fn load(
+/// Compiles the function, or finds it compiled, and gives it what the configuration says.
+///
+/// # Errors
+/// If trust, an identity or the component cannot be used; the error says which.
+pub fn load(
     config_file: &Path,
     component: Option<&Path>,
     config: &Config,
@@ -118,11 +150,20 @@ fn load(
         .trust
         .iter()
         .map(|(name, path)| (name.as_str(), path.as_path()));
+    let identity = |(name, files): (_, &IdentityFiles)| {
+        let key = files.key.as_ref().unwrap_or(&files.certificate);
+        Ok((name, Identity::from_pem_files(&files.certificate, key)?))
+    };
+    let identities = config.tls.identities.iter();
+    let identities = identities
+        .map(|(name, files)| identity((name.as_str(), files)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: store.clone(),
-        tls: Provider::new(trust)?,
+        tls: Provider::new(trust, identities)?,
         allowed_hosts: config.allowed_hosts(),
+        instances: config.host.instance_count(),
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),
     };

@@ -1,78 +1,10 @@
-//! Bodies and replies of the device calls.
+//! Replies of the device calls.
 
-use std::borrow::Cow;
+use serde::Serialize;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Problem, Reply, body};
+use super::Reply;
 use crate::environment::Environment;
-use crate::notification::{DeviceToken, Topic};
-use crate::registry::{Alias, DeviceRecord, Registered, Registration, Tag};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-    environment: Option<Environment>,
-    #[serde(borrow)]
-    alias: Option<Cow<'a, str>>,
-    tags: Option<Vec<String>>,
-}
-
-/// The body of `PUT /v1/devices/{token}`.
-///
-/// # Errors
-/// 400 with the path of the field.
-pub fn parse_registration(token: DeviceToken, bytes: &[u8]) -> Result<Registration, Problem> {
-    let raw: Body<'_> = body::parse(bytes)?;
-    let invalid = |error| Problem::invalid(&error);
-    let topic = Topic::parse(&raw.topic).map_err(invalid)?;
-    let alias = raw
-        .alias
-        .as_deref()
-        .map(Alias::parse)
-        .transpose()
-        .map_err(invalid)?;
-    let tags = raw.tags.as_deref().map(parse_tags).transpose()?;
-    Ok(Registration {
-        topic,
-        token,
-        environment: raw.environment,
-        alias,
-        tags,
-    })
-}
-
-fn parse_tags(raw: &[String]) -> Result<Vec<Tag>, Problem> {
-    if raw.len() > crate::registry::MAX_TAGS {
-        let (expected, got) = (format!("at most {}", crate::registry::MAX_TAGS), raw.len());
-        return Err(Problem::field(
-            "too-many-tags",
-            "tags",
-            expected,
-            got.to_string(),
-        ));
-    }
-    let parse = |(index, text): (usize, &String)| {
-        Tag::parse(text).map_err(|error| Problem::invalid(&error.at(format!("tags[{index}]"))))
-    };
-    raw.iter().enumerate().map(parse).collect()
-}
-
-/// The `topic` of a query string.
-///
-/// # Errors
-/// 400 if it is missing or no topic.
-pub fn parse_topic_query(query: Option<&str>) -> Result<Topic, Problem> {
-    let missing = || Problem::field("missing-field", "?topic=", "a topic", "none");
-    let value = query
-        .unwrap_or_default()
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("topic="))
-        .ok_or_else(missing)?;
-    Topic::parse(value).map_err(|error| Problem::invalid(&error.at("?topic=")))
-}
+use crate::registry::{Alias, DevicePage, DeviceRecord, Registered, Tag, Tombstone};
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -85,6 +17,28 @@ struct Record<'a> {
     tags: Vec<&'a str>,
     first_registered_at: u64,
     registered_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<Removed>,
+}
+
+/// Times in whole seconds, like those of the record.
+#[derive(Serialize)]
+struct Removed {
+    reason: &'static str,
+    since: u64,
+    removed_at: u64,
+}
+
+impl From<Tombstone> for Removed {
+    fn from(tombstone: Tombstone) -> Self {
+        Self {
+            reason: tombstone.reason.as_str(),
+            since: tombstone.since.as_secs(),
+            removed_at: tombstone.removed_at.as_secs(),
+        }
+    }
 }
 
 impl<'a> From<&'a DeviceRecord> for Record<'a> {
@@ -97,6 +51,8 @@ impl<'a> From<&'a DeviceRecord> for Record<'a> {
             tags: record.tags.iter().map(Tag::as_str).collect(),
             first_registered_at: record.first_registered_at.as_secs(),
             registered_at: record.registered_at.as_secs(),
+            stale: record.stale.then_some(true),
+            removed: record.removed.map(Removed::from),
         }
     }
 }
@@ -104,6 +60,22 @@ impl<'a> From<&'a DeviceRecord> for Record<'a> {
 /// The record: 200.
 pub fn device_reply(record: &DeviceRecord) -> Reply {
     Reply::json(200, &Record::from(record))
+}
+
+#[derive(Serialize)]
+struct Page<'a> {
+    devices: Vec<Record<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+/// A page of records, and the cursor of the next one if there is one: 200.
+pub fn device_page_reply(page: &DevicePage) -> Reply {
+    let page = Page {
+        devices: page.devices.iter().map(Record::from).collect(),
+        cursor: page.next.map(|next| next.to_string()),
+    };
+    Reply::json(200, &page)
 }
 
 impl Registered {
@@ -119,58 +91,85 @@ impl Registered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notification::{DeviceToken, Topic};
+    use crate::registry::{DeathReason, Position};
     use crate::time::UnixTime;
+    use serde_json::{Value, json};
 
-    fn token() -> DeviceToken {
-        DeviceToken::parse_hex("a1b2c3d4").unwrap()
+    fn record() -> DeviceRecord {
+        DeviceRecord {
+            topic: Topic::parse("com.example.app").unwrap(),
+            token: DeviceToken::parse_hex("a1b2c3d4").unwrap(),
+            environment: Some(Environment::Development),
+            alias: Some(Alias::parse("anna").unwrap()),
+            tags: vec![Tag::parse("news").unwrap()],
+            first_registered_at: UnixTime::from_millis(4_999),
+            registered_at: UnixTime::from_secs(5),
+            removed: None,
+            stale: false,
+            revision: 7,
+        }
+    }
+
+    fn document(reply: &Reply) -> Value {
+        serde_json::from_slice(&reply.body).unwrap()
     }
 
     #[test]
-    fn a_registration_is_read_and_replied() {
-        let body = br#"{"topic":"com.example.app","environment":"sandbox","alias":"anna",
-                        "tags":["news"]}"#;
-        let registration = parse_registration(token(), body).unwrap();
-        assert_eq!(registration.environment, Some(Environment::Development));
-        let registered = DeviceRecord::register(None, &registration, UnixTime::from_secs(5));
-        let reply = registered.reply();
-        assert_eq!(reply.status, 201);
-        let record: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-        assert_eq!(record["token"], "a1b2c3d4");
-        assert_eq!(record["environment"], "development");
-        assert_eq!(record["alias"], "anna");
-        assert_eq!(record["registered_at"], 5);
-    }
-
-    #[test]
-    fn wrong_fields_are_named() {
-        let rule = |body: &str| {
-            parse_registration(token(), body.as_bytes())
-                .unwrap_err()
-                .rule()
-                .to_owned()
+    fn a_record_is_replied_and_says_whether_it_is_new() {
+        let registered = |new| Registered {
+            record: record(),
+            new,
+            left: None,
         };
-        assert_eq!(rule(r#"{}"#), "missing-field");
-        assert_eq!(rule(r#"{"topic":""}"#), "topic-empty");
-        assert_eq!(rule(r#"{"topic":"a.b","alias":""}"#), "alias-empty");
-        assert_eq!(rule(r#"{"topic":"a.b","tags":[""]}"#), "tag-length");
-        assert_eq!(
-            rule(r#"{"topic":"a.b","environment":"staging"}"#),
-            "wrong-type"
-        );
-        let many = format!(r#"{{"topic":"a.b","tags":{:?}}}"#, vec!["t"; 65]);
-        assert_eq!(rule(&many), "too-many-tags");
+        let expected = json!({
+            "token": "a1b2c3d4", "topic": "com.example.app", "environment": "development",
+            "alias": "anna", "tags": ["news"], "first_registered_at": 4, "registered_at": 5,
+        });
+        assert_eq!(document(&device_reply(&record())), expected);
+        for (new, status) in [(true, 201), (false, 200)] {
+            let reply = registered(new).reply();
+            assert_eq!((reply.status, document(&reply)), (status, expected.clone()));
+        }
     }
 
     #[test]
-    fn the_topic_of_a_query() {
+    fn a_removed_one_says_why_and_a_stale_one_that_it_is() {
+        let mut record = record();
+        record.stale = true;
+        assert_eq!(document(&device_reply(&record))["stale"], true);
+        record.removed = Some(Tombstone {
+            reason: DeathReason::Unregistered,
+            since: UnixTime::from_millis(6_500),
+            removed_at: UnixTime::from_secs(7),
+        });
         assert_eq!(
-            parse_topic_query(Some("x=1&topic=a.b")).unwrap().as_str(),
-            "a.b"
+            document(&device_reply(&record))["removed"],
+            json!({"reason": "Unregistered", "since": 6, "removed_at": 7})
         );
-        assert_eq!(parse_topic_query(None).unwrap_err().rule(), "missing-field");
-        assert_eq!(
-            parse_topic_query(Some("topic=")).unwrap_err().rule(),
-            "topic-empty"
+    }
+
+    #[test]
+    fn a_page_has_a_cursor_unless_it_is_the_last() {
+        let next = Position::of(&record().token);
+        let page = |next| DevicePage {
+            devices: vec![record()],
+            next,
+        };
+        let first = document(&device_page_reply(&page(Some(next))));
+        assert_eq!(first["devices"][0]["token"], "a1b2c3d4");
+        assert_eq!(first["cursor"], next.to_string());
+        assert!(
+            document(&device_page_reply(&page(None)))
+                .get("cursor")
+                .is_none()
         );
+    }
+
+    #[test]
+    fn nothing_to_say_has_no_type_either() {
+        let reply = Reply::no_content();
+        assert_eq!((reply.status, reply.content_type), (204, ""));
+        assert!(reply.body.is_empty());
     }
 }

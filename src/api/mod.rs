@@ -3,6 +3,7 @@
 //! ```text
 //!   method, path ──► Route          (or a 404 / 405 problem)
 //!   Authorization ─► Caller         (or 401 / 403)
+//!   query ─────────► Topic, DeviceQuery   (or 400 with the name of the field)
 //!   body ──────────► PushRequest, Registration (or 400 with the path of the field)
 //!   results ───────► Reply
 //! ```
@@ -12,22 +13,30 @@
 mod auth;
 mod body;
 mod device;
+mod form;
 mod problem;
 mod push;
+mod query;
+mod registration;
 mod route;
+mod task;
 
 pub use auth::{Caller, authenticate};
-pub use device::{device_reply, parse_registration, parse_topic_query};
+pub use device::{device_page_reply, device_reply};
 pub use problem::Problem;
-pub use push::{PushRequest, PushResult, Recipients, push_reply};
+pub use push::{PushRequest, PushResult, Recipients, Via, push_reply};
+pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
+pub use registration::{parse_posted_registration, parse_registration};
 pub use route::Route;
+pub use task::{AppFeedback, FeedbackCounts, FeedbackReport, SweepReport, Task};
 
 /// A reply: a status, what the body is, and the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Of the body; also tells a problem from an answer.
+    /// Of the body; also tells a problem from an answer. Empty with 204, which has no body: then
+    /// neither this nor a length is sent (RFC 9110, section 8.6).
     pub content_type: &'static str,
     /// Headers beside it, lower case.
     pub headers: Vec<(&'static str, String)>,
@@ -43,6 +52,16 @@ impl core::fmt::Debug for Reply {
 }
 
 impl Reply {
+    /// 204: done, and nothing to say.
+    pub const fn no_content() -> Self {
+        Self {
+            status: 204,
+            content_type: "",
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
     /// A JSON body.
     pub fn json(status: u16, body: &impl serde::Serialize) -> Self {
         // Our reply types hold strings, numbers and lists of them: they always serialise.

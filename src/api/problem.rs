@@ -9,10 +9,14 @@
 //! `type` names the rule that was broken; it is what a program should look at. `field` is the path
 //! in the JSON body, where there is one.
 
+use core::fmt;
+
 use serde::Serialize;
 
-use super::Reply;
+use super::{Reply, Task};
+use crate::binary::Unsendable;
 use crate::notification::InvalidNotification;
+use crate::registry::{ALIAS_MAX_DEVICES, Failure};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +146,24 @@ impl Problem {
         Self::new(404, "unknown-device", "Unknown device", detail)
     }
 
+    /// 400: the binary gateway cannot be told this.
+    pub fn unsendable(error: &Unsendable) -> Self {
+        let detail = error.to_string();
+        Self::new(
+            400,
+            "notification-unsendable",
+            "Not for the binary gateway",
+            detail,
+        )
+    }
+
+    /// 404: there is no such task.
+    pub fn unknown_task() -> Self {
+        let known = Task::ALL.map(Task::as_str).join(", ");
+        let detail = format!("expected one of {known}");
+        Self::new(404, "unknown-task", "Unknown task", detail)
+    }
+
     /// 404: the alias has no devices.
     pub fn unknown_alias() -> Self {
         Self::new(
@@ -228,9 +250,31 @@ impl Problem {
     }
 }
 
+impl<E: fmt::Display> From<Failure<E>> for Problem {
+    fn from(failure: Failure<E>) -> Self {
+        match failure {
+            Failure::Store(error) => Self::store(&error.to_string()),
+            Failure::Corrupt(error) => Self::store(&error.to_string()),
+            Failure::AliasFull => Self::alias_full(ALIAS_MAX_DEVICES),
+            Failure::Contended => Self::store("too many writers of one key"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_of_the_registry_are_told_apart() {
+        let of = |failure: Failure<&str>| {
+            let problem = Problem::from(failure);
+            (problem.status(), problem.rule().to_owned())
+        };
+        assert_eq!(of(Failure::Store("x")), (503, "store-unavailable".into()));
+        assert_eq!(of(Failure::Contended), (503, "store-unavailable".into()));
+        assert_eq!(of(Failure::AliasFull), (409, "alias-full".into()));
+    }
 
     #[test]
     fn a_problem_names_rule_and_field() {

@@ -40,6 +40,10 @@ pub struct PushRequest {
     pub environment: Option<Environment>,
     /// Check everything and send nothing.
     pub dry_run: bool,
+    /// Which way it is to take, if the caller says.
+    pub via: Option<Via>,
+    /// By the binary gateway, whether to find out what became of a push that it is silent about.
+    pub confirm: bool,
     options: Options,
     payload: Payload,
 }
@@ -75,12 +79,22 @@ struct Body<'a> {
     #[serde(default)]
     dry_run: bool,
     via: Option<Via>,
+    #[serde(default = "yes")]
+    confirm: bool,
 }
 
-#[derive(Deserialize)]
+fn yes() -> bool {
+    true
+}
+
+/// A way to APNs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Via {
+pub enum Via {
+    /// The provider API, by HTTP/2.
     Http2,
+    /// The legacy binary gateway.
+    Binary,
 }
 
 #[derive(Deserialize)]
@@ -123,14 +137,15 @@ impl PushRequest {
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
         let payload = Payload::parse(raw.payload.get().as_bytes()).map_err(invalid)?;
-        // Only one value exists today; the field is there because callers already write it.
-        let (Some(Via::Http2) | None) = raw.via;
         let (environment, dry_run) = (raw.environment, raw.dry_run);
+        let (via, confirm) = (raw.via, raw.confirm);
         Ok(Self {
             to,
             topic,
             environment,
             dry_run,
+            via,
+            confirm,
             options,
             payload,
         })
@@ -277,6 +292,8 @@ pub struct PushResult {
     pub outcome: Option<Outcome>,
     /// What the way to APNs suffers from, where that explains the outcome.
     pub detail: Option<String>,
+    /// Whether the outcome removed the device from the registry; shown if it did.
+    pub removed: Option<bool>,
 }
 
 #[derive(Default, Serialize)]
@@ -298,6 +315,8 @@ struct ResultDocument<'a> {
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    removed: Option<bool>,
 }
 
 impl PushResult {
@@ -306,6 +325,7 @@ impl PushResult {
             token: self.token.to_hex(),
             apns_id: self.apns_id.to_string(),
             detail: self.detail.as_deref(),
+            removed: self.removed.filter(|removed| *removed),
             ..ResultDocument::default()
         };
         match &self.outcome {

@@ -1,6 +1,6 @@
 //! Method and path become one of the calls of the interface.
 
-use super::Problem;
+use super::{Problem, Task};
 use crate::notification::DeviceToken;
 
 /// A call, with what its path says.
@@ -10,10 +10,22 @@ pub enum Route {
     Health,
     /// `POST /v1/push`
     Push,
+    /// `GET /v1/devices`
+    ListDevices,
+    /// `POST /v1/devices`
+    PostDevice,
     /// `PUT /v1/devices/{token}`
     RegisterDevice(DeviceToken),
     /// `GET /v1/devices/{token}`
     GetDevice(DeviceToken),
+    /// `DELETE /v1/devices/{token}`
+    DeleteDevice(DeviceToken),
+    /// `POST /v1/devices/{token}/logout`
+    LogoutDevice(DeviceToken),
+    /// `POST /v1/devices/{token}/restore`
+    RestoreDevice(DeviceToken),
+    /// `POST /v1/tasks/{task}`
+    RunTask(Task),
 }
 
 impl Route {
@@ -23,24 +35,52 @@ impl Route {
     /// 404 for a path that is none of ours, 405 for a method that its path does not take, 400 for
     /// a device token that is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, Problem> {
-        let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
+        let path = path.strip_prefix('/').unwrap_or(path);
+        if path == "healthz" {
+            return match method {
+                "GET" | "HEAD" => Ok(Self::Health),
+                _ => Err(Problem::method_not_allowed("GET")),
+            };
+        }
+        let call = path.strip_prefix("v1/").ok_or_else(Problem::not_found)?;
+        let mut parts = call.splitn(4, '/');
         let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
-        match (method, parts) {
-            ("GET" | "HEAD", [Some("healthz"), None, ..]) => Ok(Self::Health),
-            (_, [Some("healthz"), None, ..]) => Err(Problem::method_not_allowed("GET")),
-            ("POST", [Some("v1"), Some("push"), None, _]) => Ok(Self::Push),
-            (_, [Some("v1"), Some("push"), None, _]) => Err(Problem::method_not_allowed("POST")),
-            ("PUT", [Some("v1"), Some("devices"), Some(token), None]) => {
-                token_in(token).map(Self::RegisterDevice)
+        match parts {
+            [Some("push"), None, ..] => only_post(method, || Ok(Self::Push)),
+            [Some("devices"), None, ..] => match method {
+                "GET" => Ok(Self::ListDevices),
+                "POST" => Ok(Self::PostDevice),
+                _ => Err(Problem::method_not_allowed("GET, POST")),
+            },
+            [Some("devices"), Some(token), None, _] => match method {
+                "GET" => token_in(token).map(Self::GetDevice),
+                "PUT" => token_in(token).map(Self::RegisterDevice),
+                "DELETE" => token_in(token).map(Self::DeleteDevice),
+                _ => Err(Problem::method_not_allowed("GET, PUT, DELETE")),
+            },
+            [Some("devices"), Some(token), Some("logout"), None] => {
+                only_post(method, || token_in(token).map(Self::LogoutDevice))
             }
-            ("GET", [Some("v1"), Some("devices"), Some(token), None]) => {
-                token_in(token).map(Self::GetDevice)
+            [Some("devices"), Some(token), Some("restore"), None] => {
+                only_post(method, || token_in(token).map(Self::RestoreDevice))
             }
-            (_, [Some("v1"), Some("devices"), Some(_), None]) => {
-                Err(Problem::method_not_allowed("GET, PUT"))
+            [Some("tasks"), Some(name), None, _] => {
+                let task = Task::parse(name).ok_or_else(Problem::unknown_task)?;
+                only_post(method, || Ok(Self::RunTask(task)))
             }
             _ => Err(Problem::not_found()),
         }
+    }
+}
+
+fn only_post(
+    method: &str,
+    call: impl FnOnce() -> Result<Route, Problem>,
+) -> Result<Route, Problem> {
+    if method == "POST" {
+        call()
+    } else {
+        Err(Problem::method_not_allowed("POST"))
     }
 }
 
@@ -53,32 +93,81 @@ fn token_in(segment: &str) -> Result<DeviceToken, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notification::vectors::rows;
 
     #[test]
     fn calls_are_told_apart() {
-        assert_eq!(Route::parse("GET", "/healthz"), Ok(Route::Health));
-        assert_eq!(Route::parse("POST", "/v1/push"), Ok(Route::Push));
-        let token = DeviceToken::parse_hex("a1b2").unwrap();
-        assert_eq!(
-            Route::parse("PUT", "/v1/devices/A1B2"),
-            Ok(Route::RegisterDevice(token.clone()))
-        );
-        assert_eq!(
-            Route::parse("GET", "/v1/devices/a1b2"),
-            Ok(Route::GetDevice(token))
-        );
+        let token = || DeviceToken::parse_hex("a1b2").unwrap();
+        for (method, path, route) in [
+            ("GET", "/healthz", Route::Health),
+            ("HEAD", "/healthz", Route::Health),
+            ("POST", "/v1/push", Route::Push),
+            ("GET", "/v1/devices", Route::ListDevices),
+            ("POST", "/v1/devices", Route::PostDevice),
+            ("PUT", "/v1/devices/A1B2", Route::RegisterDevice(token())),
+            ("GET", "/v1/devices/a1b2", Route::GetDevice(token())),
+            ("DELETE", "/v1/devices/a1b2", Route::DeleteDevice(token())),
+            (
+                "POST",
+                "/v1/devices/a1b2/logout",
+                Route::LogoutDevice(token()),
+            ),
+            (
+                "POST",
+                "/v1/devices/a1b2/restore",
+                Route::RestoreDevice(token()),
+            ),
+            ("POST", "/v1/tasks/feedback", Route::RunTask(Task::Feedback)),
+            ("POST", "/v1/tasks/sweep", Route::RunTask(Task::Sweep)),
+        ] {
+            assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
+        }
     }
 
     #[test]
     fn the_rest_is_a_problem() {
-        let status = |method, path| Route::parse(method, path).unwrap_err().status();
-        assert_eq!(status("GET", "/"), 404);
-        assert_eq!(status("GET", "/v2/push"), 404);
-        assert_eq!(status("GET", "/v1/devices"), 404);
-        assert_eq!(status("GET", "/v1/devices/a1/b2/c3"), 404);
-        assert_eq!(status("GET", "/v1/push"), 405);
-        assert_eq!(status("PATCH", "/v1/devices/a1"), 405);
-        assert_eq!(status("PUT", "/v1/devices/xyz"), 400);
-        assert_eq!(status("GET", "/metrics"), 404);
+        for (method, path, status) in [
+            ("GET", "/", 404),
+            ("GET", "/v1", 404),
+            ("GET", "/v1/", 404),
+            ("GET", "/v2/push", 404),
+            ("GET", "/healthz/", 404),
+            ("POST", "/v1/push/", 404),
+            ("GET", "/v1/devices/a1/b2/c3", 404),
+            ("POST", "/v1/devices/a1/logout/", 404),
+            ("POST", "/v1/devices/a1/login", 404),
+            ("POST", "/v1/tasks", 404),
+            ("POST", "/v1/tasks/feedback/x", 404),
+            ("GET", "/metrics", 404),
+            ("POST", "/healthz", 405),
+            ("GET", "/v1/push", 405),
+            ("DELETE", "/v1/devices", 405),
+            ("PATCH", "/v1/devices/a1", 405),
+            ("GET", "/v1/devices/a1/logout", 405),
+            ("GET", "/v1/tasks/sweep", 405),
+            ("PUT", "/v1/devices/xyz", 400),
+            ("GET", "/v1/devices/", 400),
+            ("POST", "/v1/devices/xyz/logout", 400),
+        ] {
+            let problem = Route::parse(method, path).unwrap_err();
+            assert_eq!(problem.status(), status, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_task_is_told_the_known_ones() {
+        let problem = Route::parse("POST", "/v1/tasks/receipts").unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (404, "unknown-task"));
+        let body = String::from_utf8(problem.into_reply().body).unwrap();
+        assert!(body.contains("expected one of feedback, sweep"), "{body}");
+    }
+
+    #[test]
+    fn token_validate() {
+        for row in rows("token_validate") {
+            let path = format!("/v1/devices/{}", row["input"]["token"].as_str().unwrap());
+            let route = Route::parse("GET", &path);
+            assert_eq!(route.is_ok(), row["expected"]["valid"] == true, "{row}");
+        }
     }
 }

@@ -8,18 +8,27 @@ use std::rc::Rc;
 use super::driver::Driver;
 use super::platform;
 use super::store::{ChangeError, Store};
+use super::transport::Destination;
 use crate::api::Problem;
 use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
-use crate::config::{Credential, Settings};
+use crate::config::{Credential, Endpoint, Settings};
+use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
-use crate::limits::PRIVATE_KEY_FILE_MAX_BYTES;
+use crate::http2;
+use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
+use crate::registry::Guard;
 use crate::time::{Now, UnixTime};
+use crate::tls_name::{Protocol, TlsName};
 
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
 
 /// Where it is otherwise.
 const CONFIG_DEFAULT: &str = "dunlin.toml";
+
+/// Notifications on a connection to a gateway without an end: what a connection that closes without a
+/// word leaves unanswered.
+const GATEWAY_WINDOW: usize = 10_000;
 
 thread_local! {
     static APP: RefCell<Option<Rc<App>>> = const { RefCell::new(None) };
@@ -32,6 +41,10 @@ pub(super) struct App {
     signers: Vec<Signer>,
     /// At most two for each credential.
     lanes: RefCell<BTreeMap<(usize, Environment), Rc<Driver>>>,
+    /// At most one for each app on the binary protocols.
+    gateways: RefCell<BTreeMap<usize, Rc<Driver>>>,
+    /// Keeps a wrong credential from looking like dead devices.
+    pub(super) guard: RefCell<Guard>,
 }
 
 /// A credential with its key, and the provider token in use.
@@ -77,6 +90,8 @@ impl App {
             store,
             signers,
             lanes: RefCell::default(),
+            gateways: RefCell::default(),
+            guard: RefCell::default(),
         })
     }
 
@@ -95,13 +110,58 @@ impl App {
                 .borrow_mut()
                 .entry((credential, environment))
                 .or_insert_with(|| {
-                    let endpoint = self.settings.endpoint(environment).clone();
-                    Driver::new(endpoint, self.settings.delivery().queue)
+                    let endpoint = self.settings.endpoint(environment);
+                    provider_api(endpoint, self.settings.delivery().queue)
                 }),
         );
         lane.set_token(signer.token(&self.store, platform::now(), platform::unix_time())?);
         Ok(lane)
     }
+
+    /// The way to an app's binary gateway; `None` if it has none.
+    pub(super) fn gateway(&self, index: usize) -> Option<Rc<Driver>> {
+        let binary = self.settings.binary_apps().get(index)?;
+        let endpoint = binary.gateway.as_ref()?;
+        let mut gateways = self.gateways.borrow_mut();
+        let gateway = gateways.entry(index).or_insert_with(|| {
+            let config = GatewayConfig {
+                dialect: binary.dialect,
+                queue: self.settings.delivery().queue,
+                window: GATEWAY_WINDOW,
+            };
+            let destination = Destination {
+                endpoint: endpoint.clone(),
+                tls_name: binary.tls_name(endpoint),
+            };
+            Driver::new(destination, Box::new(GatewayLane::new(config)))
+        });
+        Some(Rc::clone(gateway))
+    }
+}
+
+/// The way to the provider API.
+fn provider_api(endpoint: &Endpoint, queue: usize) -> Rc<Driver> {
+    // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+    let host = match endpoint.host.contains(':') {
+        true => format!("[{}]", endpoint.host),
+        false => endpoint.host.clone(),
+    };
+    let authority = match endpoint.port {
+        PROVIDER_PORT => host,
+        port => format!("{host}:{port}"),
+    };
+    let lane = Lane::new(LaneConfig {
+        authority,
+        queue,
+        http2: http2::Config::default(),
+    });
+    let tls_name = TlsName {
+        protocol: Protocol::Http2,
+        identity: None,
+        host: endpoint.host.clone(),
+    };
+    let endpoint = endpoint.clone();
+    Driver::new(Destination { endpoint, tls_name }, Box::new(lane))
 }
 
 impl Signer {

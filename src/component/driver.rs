@@ -1,9 +1,8 @@
-//! Drives a [`Lane`]: its connections, its timer and those who wait for outcomes.
+//! Drives a [`Way`] to APNs: its connections, its timer and those who wait for outcomes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -11,13 +10,9 @@ use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::platform;
 use super::signal::{Signal, first};
-use super::transport::{self, Transport};
+use super::transport::{self, Destination, Transport};
 use crate::auth::ProviderToken;
-use crate::config::Endpoint;
-use crate::delivery::{Action, JobId, Lane, LaneConfig, LinkId, QueueFull};
-use crate::http2;
-use crate::limits::PROVIDER_PORT;
-use crate::notification::Notification;
+use crate::delivery::{Action, JobId, LinkId, Order, QueueFull, Way};
 use crate::provider::{Outcome, Why};
 use crate::time::Now;
 
@@ -44,10 +39,10 @@ impl LinkSignals {
     }
 }
 
-/// A lane with its connections.
+/// A way to APNs with its connections.
 pub(super) struct Driver {
-    endpoint: Endpoint,
-    lane: RefCell<Lane>,
+    destination: Destination,
+    lane: RefCell<Box<dyn Way>>,
     waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
     timer: Signal,
@@ -63,24 +58,10 @@ pub(super) struct Delivered {
 }
 
 impl Driver {
-    pub(super) fn new(endpoint: Endpoint, queue: usize) -> Rc<Self> {
-        // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-        let host = match endpoint.host.contains(':') {
-            true => format!("[{}]", endpoint.host),
-            false => endpoint.host.clone(),
-        };
-        let authority = match endpoint.port {
-            PROVIDER_PORT => host,
-            port => format!("{host}:{port}"),
-        };
-        let config = LaneConfig {
-            authority,
-            queue,
-            http2: http2::Config::default(),
-        };
+    pub(super) fn new(destination: Destination, lane: Box<dyn Way>) -> Rc<Self> {
         Rc::new(Self {
-            endpoint,
-            lane: RefCell::new(Lane::new(config)),
+            destination,
+            lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
             timer: Signal::default(),
@@ -94,17 +75,12 @@ impl Driver {
         self.lane.borrow_mut().set_token(token);
     }
 
-    /// Hands a notification in; the receiver gets its outcome within `timeout`.
+    /// Hands a notification in; the receiver gets its outcome at its deadline at the latest.
     pub(super) fn submit(
         self: &Rc<Self>,
-        notification: Arc<Notification>,
-        timeout: Duration,
+        order: Order,
     ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
-        let now = platform::now();
-        let job = self
-            .lane
-            .borrow_mut()
-            .submit(now, notification, now + timeout)?;
+        let job = self.lane.borrow_mut().submit(platform::now(), order)?;
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(job, sender);
         self.pump();
@@ -190,8 +166,8 @@ impl Driver {
 
     /// The life of one connection.
     async fn run_link(self: Rc<Self>, link: LinkId) {
-        match transport::connect(&self.endpoint).await {
-            Ok(Transport { input, output }) => {
+        match transport::connect(&self.destination).await {
+            Ok(Transport { input, output, .. }) => {
                 let signals = Rc::new(LinkSignals::default());
                 self.links.borrow_mut().insert(link, Rc::clone(&signals));
                 self.lane

@@ -5,7 +5,12 @@ use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Response};
 use super::bindings::{wit_future, wit_stream};
 use super::calls;
-use crate::api::{Problem, Reply, Route, authenticate, parse_topic_query};
+use crate::api::{
+    Problem, Reply, Route, authenticate, parse_device_query, parse_posted_registration,
+    parse_registration, parse_topic, parse_topic_query,
+};
+use crate::notification::DeviceToken;
+use crate::registry::DeviceRef;
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
 /// Largest request body, in bytes. A push to a thousand tokens is 200 KB.
@@ -13,6 +18,9 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Room for a body of unknown length at first, in bytes.
 const BODY_START: usize = 1_024;
+
+/// The status that has no body (RFC 9110, section 15.3.5).
+const NO_CONTENT: u16 = 204;
 
 /// The function.
 pub(super) struct Function;
@@ -38,13 +46,34 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     let headers = request.get_headers();
     let authorization = headers.get("authorization");
     let caller = authenticate(&app.settings, authorization.first().map(Vec::as_slice))?;
+    let named = |token: DeviceToken| {
+        let topic = parse_topic_query(query)?;
+        Ok::<_, Problem>(DeviceRef { topic, token })
+    };
     match route {
         Route::Health => Err(Problem::not_found()),
-        Route::GetDevice(token) => calls::device(&app, caller, &token, &parse_topic_query(query)?),
+        Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?),
+        Route::GetDevice(token) => calls::device(&app, caller, &named(token)?),
+        Route::DeleteDevice(token) => calls::delete_device(&app, caller, &named(token)?),
         Route::RegisterDevice(token) => {
             let body = json_body(request, &headers).await?;
-            calls::register(&app, caller, token, &body)
+            calls::register(&app, caller, &parse_registration(token, &body)?)
         }
+        Route::PostDevice => {
+            let body = body_of(request, &headers).await?;
+            let kind = content_type(&headers);
+            let registration = parse_posted_registration(kind.as_deref(), &body)?;
+            calls::register(&app, caller, &registration)
+        }
+        Route::LogoutDevice(token) => {
+            let topic = parse_topic(query, &json_body(request, &headers).await?)?;
+            calls::logout_device(&app, caller, &DeviceRef { topic, token })
+        }
+        Route::RestoreDevice(token) => {
+            let topic = parse_topic(query, &json_body(request, &headers).await?)?;
+            calls::restore_device(&app, caller, &DeviceRef { topic, token })
+        }
+        Route::RunTask(task) => calls::task(&app, caller, task).await,
         Route::Push => {
             let body = json_body(request, &headers).await?;
             calls::push(&app, caller, &body).await
@@ -72,10 +101,14 @@ fn method(method: &Method) -> &str {
     }
 }
 
+fn content_type(headers: &Fields) -> Option<String> {
+    let kind = headers.get("content-type");
+    Some(String::from_utf8_lossy(kind.first()?).into_owned())
+}
+
 /// The body of a request that says it is JSON, or says nothing.
 async fn json_body(request: Request, headers: &Fields) -> Result<Vec<u8>, Problem> {
-    if let Some(kind) = headers.get("content-type").first() {
-        let kind = String::from_utf8_lossy(kind);
+    if let Some(kind) = content_type(headers) {
         let essence = kind.split(';').next().unwrap_or_default().trim();
         // curl's default for -d, and harmless: the body is parsed as JSON either way.
         let accepted = ["application/json", "application/x-www-form-urlencoded"];
@@ -86,6 +119,10 @@ async fn json_body(request: Request, headers: &Fields) -> Result<Vec<u8>, Proble
             return Err(Problem::not_json_type(&kind));
         }
     }
+    body_of(request, headers).await
+}
+
+async fn body_of(request: Request, headers: &Fields) -> Result<Vec<u8>, Problem> {
     let length = headers.get("content-length").first().and_then(|value| {
         core::str::from_utf8(value)
             .ok()
@@ -116,27 +153,28 @@ async fn read_all(mut stream: StreamReader<u8>, expected: usize) -> Result<Vec<u
 }
 
 fn respond(reply: Reply) -> Result<Response, ErrorCode> {
-    let mut headers = vec![
-        (
-            "content-type".to_owned(),
-            reply.content_type.as_bytes().to_vec(),
-        ),
-        (
-            "content-length".to_owned(),
-            reply.body.len().to_string().into_bytes(),
-        ),
-    ];
+    let mut headers = Vec::new();
+    let has_body = reply.status != NO_CONTENT;
+    if has_body {
+        let length = reply.body.len().to_string();
+        let kind = reply.content_type.as_bytes().to_vec();
+        headers.push(("content-type".to_owned(), kind));
+        headers.push(("content-length".to_owned(), length.into_bytes()));
+    }
     for (name, value) in reply.headers {
         headers.push((name.to_owned(), value.into_bytes()));
     }
     // Names and values are our own and legal.
     let headers = Fields::from_list(&headers)
         .map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error:?}"))))?;
-    let (mut body, stream) = wit_stream::new();
     let (_, trailers) = wit_future::new(|| Ok(None));
-    let (response, _) = Response::new(headers, Some(stream), trailers);
+    let (mut body, stream) = wit_stream::new();
+    let (response, _) = Response::new(headers, has_body.then_some(stream), trailers);
     // Every status of ours is one of HTTP's.
     let _ = response.set_status_code(reply.status);
+    if !has_body {
+        return Ok(response);
+    }
     spawn_local(async move {
         // A client that has gone does not want the rest.
         let _ = body.write_all(reply.body).await;

@@ -1,8 +1,9 @@
 //! The component: what WASI gives, tied to the core, and the exports.
 //!
 //! ```text
-//!   handler ─► calls ─► store      (wasi:keyvalue)
-//!                   └─► driver ─► transport (wasi:sockets, wasi:tls)
+//!   handler ───► calls ─► store       (wasi:keyvalue)
+//!   scheduled ─────┤  └─► driver ─► transport (wasi:sockets, wasi:tls)
+//!                  └────► poll, sweep ──┘ and store
 //! ```
 //!
 //! One instance serves many calls at once. What they share (settings, lanes, connections) is in
@@ -16,8 +17,11 @@ mod calls;
 mod driver;
 mod handler;
 mod platform;
+mod poll;
+mod scheduled;
 mod signal;
 mod store;
+mod sweep;
 mod transport;
 
 /// What `wit/` says, in Rust.

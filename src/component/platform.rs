@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::bindings::wasi::clocks::{monotonic_clock, system_clock};
 use super::bindings::wasi::random::random;
+use crate::feedback::Holder;
 use crate::notification::ApnsId;
 use crate::time::{Now, UnixTime};
 
@@ -47,6 +48,27 @@ fn random_bytes<const N: usize>() -> [u8; N] {
 /// A random number.
 pub(super) fn random_u64() -> u64 {
     u64::from_be_bytes(random_bytes())
+}
+
+/// Lets the other tasks of the instance have their turn.
+pub(super) async fn yield_now() {
+    wit_bindgen::yield_async().await;
+}
+
+/// Who we are when something is to be done by one alone: this process and this call of it.
+pub(super) fn holder() -> Holder {
+    let call = random_u64();
+    // A platform that does not tell processes apart gives each call one of its own.
+    let boot = std::env::var("DUNLIN_BOOT").unwrap_or_else(|_| format!("{call:016x}"));
+    Holder {
+        boot,
+        call: format!("{call:016x}"),
+    }
+}
+
+/// Whether no other process has the store.
+pub(super) fn store_is_exclusive() -> bool {
+    std::env::var("DUNLIN_STORE").is_ok_and(|kind| kind == "exclusive")
 }
 
 /// A new identifier for a notification.

@@ -1,7 +1,9 @@
 //! The registry's store: reads, and changes by compare-and-swap.
 
 use super::bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
+use super::bindings::wasi::keyvalue::batch;
 use super::bindings::wasi::keyvalue::store::{self, Bucket};
+use crate::registry::{Swap, Values};
 
 /// The one store; Spin gives it without configuration.
 const NAME: &str = "default";
@@ -14,9 +16,43 @@ const MAX_TRIES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Store(Bucket);
 
+impl Values for Store {
+    type Error = StoreError;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Self::get(self, key)
+    }
+
+    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, StoreError> {
+        let cas = Cas::new(&self.0, key)?;
+        let newest = cas.current()?;
+        if newest.as_deref() != current {
+            return Ok(Swap::Lost(newest));
+        }
+        match atomics::swap(cas, new) {
+            Ok(()) => Ok(Swap::Done),
+            Err(CasError::CasFailed(fresh)) => Ok(Swap::Lost(fresh.current()?)),
+            Err(CasError::StoreError(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// A page of keys.
+pub(super) struct Keys {
+    pub(super) keys: Vec<String>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<String>,
+}
+
 /// Why a store call failed; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoreError(pub(super) String);
+
+impl core::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Why a change did not happen.
 #[derive(Debug)]
@@ -46,6 +82,32 @@ impl Store {
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.get(key)?)
+    }
+
+    /// Writes a value.
+    pub(super) fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        Ok(self.0.set(key, value)?)
+    }
+
+    /// Removes a key. Nothing says whether it was changed meanwhile, so this is for keys that have
+    /// one writer.
+    pub(super) fn delete(&self, key: &str) -> Result<(), StoreError> {
+        Ok(self.0.delete(key)?)
+    }
+
+    /// Returns once everything written so far survives a crash. May stop the whole instance for as
+    /// long.
+    pub(super) fn flush(&self) -> Result<(), StoreError> {
+        Ok(batch::set_many(&self.0, &[])?)
+    }
+
+    /// Keys in some order, after those of the page that `cursor` came with. Not for requests.
+    pub(super) fn keys(&self, cursor: Option<&str>) -> Result<Keys, StoreError> {
+        let page = self.0.list_keys(cursor)?;
+        Ok(Keys {
+            keys: page.keys,
+            next: page.cursor,
+        })
     }
 
     /// Replaces the value of a key by what `make` makes of it; `None` leaves it as it is. Returns

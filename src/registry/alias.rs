@@ -66,7 +66,14 @@ pub struct DeviceRef {
 /// the last word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasIndex {
-    devices: Vec<DeviceRef>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    device: DeviceRef,
+    /// The revision of its record that was about to be written when it joined.
+    revision: u64,
 }
 
 /// The alias has all the devices it may have. The caller is at fault.
@@ -76,43 +83,50 @@ pub struct AliasFull;
 #[derive(Serialize, Deserialize)]
 struct Stored {
     v: u32,
-    devices: Vec<StoredRef>,
+    devices: Vec<StoredEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredRef {
+struct StoredEntry {
     topic: String,
     token: String,
+    #[serde(default)]
+    rev: u64,
 }
 
 impl AliasIndex {
-    /// From the stored bytes; no bytes are an empty index.
+    /// From the stored bytes; none are an empty index.
     ///
     /// # Errors
     /// [`CorruptRecord`].
     pub fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
-        let Some(bytes) = bytes else {
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
         let stored: Stored =
             serde_json::from_slice(bytes).map_err(|error| corrupt("alias index", &error))?;
         check_version("alias index", stored.v)?;
-        let devices = stored
+        let entries = stored
             .devices
             .iter()
-            .map(StoredRef::read)
+            .map(StoredEntry::read)
             .collect::<Result<_, _>>()?;
-        Ok(Self { devices })
+        Ok(Self { entries })
     }
 
-    /// The bytes to store.
+    /// The bytes to store; none for an empty index, so that nothing of an alias is left that has no
+    /// devices.
     pub fn write(&self) -> Vec<u8> {
+        if self.entries.is_empty() {
+            return Vec::new();
+        }
         let devices = self
-            .devices
+            .entries
             .iter()
-            .map(|device| StoredRef {
-                topic: device.topic.as_str().to_owned(),
-                token: device.token.to_hex(),
+            .map(|entry| StoredEntry {
+                topic: entry.device.topic.as_str().to_owned(),
+                token: entry.device.token.to_hex(),
+                rev: entry.revision,
             })
             .collect();
         // Strings and numbers always serialise.
@@ -124,39 +138,53 @@ impl AliasIndex {
     }
 
     /// The devices, oldest first.
-    pub fn devices(&self) -> &[DeviceRef] {
-        &self.devices
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = &DeviceRef> {
+        self.entries.iter().map(|entry| &entry.device)
     }
 
-    /// Adds a device; false if it was there.
+    /// Adds a device, or raises the revision of its entry; false if it was there with that revision
+    /// or a later one.
     ///
     /// # Errors
     /// [`AliasFull`].
-    pub fn add(&mut self, device: DeviceRef) -> Result<bool, AliasFull> {
-        if self.devices.contains(&device) {
-            return Ok(false);
+    pub fn join(&mut self, device: &DeviceRef, revision: u64) -> Result<bool, AliasFull> {
+        if let Some(entry) = self
+            .entries
+            .iter_mut()
+            .find(|entry| entry.device == *device)
+        {
+            let later = entry.revision < revision;
+            entry.revision = entry.revision.max(revision);
+            return Ok(later);
         }
-        if self.devices.len() >= ALIAS_MAX_DEVICES {
+        if self.entries.len() >= ALIAS_MAX_DEVICES {
             return Err(AliasFull);
         }
-        self.devices.push(device);
+        let device = device.clone();
+        self.entries.push(Entry { device, revision });
         Ok(true)
     }
 
-    /// Takes a device out; false if it was not there.
-    pub fn remove(&mut self, device: &DeviceRef) -> bool {
-        let before = self.devices.len();
-        self.devices.retain(|held| held != device);
-        self.devices.len() < before
+    /// Takes a device out unless it joined with a later revision; false if it stays or was not
+    /// there.
+    pub fn leave(&mut self, device: &DeviceRef, revision: u64) -> bool {
+        let before = self.entries.len();
+        self.entries
+            .retain(|entry| entry.device != *device || entry.revision > revision);
+        self.entries.len() < before
     }
 }
 
-impl StoredRef {
-    fn read(&self) -> Result<DeviceRef, CorruptRecord> {
+impl StoredEntry {
+    fn read(&self) -> Result<Entry, CorruptRecord> {
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
-        Ok(DeviceRef {
+        let device = DeviceRef {
             topic: Topic::parse(&self.topic).map_err(unreadable)?,
             token: DeviceToken::parse_hex(&self.token).map_err(unreadable)?,
+        };
+        Ok(Entry {
+            device,
+            revision: self.rev,
         })
     }
 }
@@ -175,23 +203,47 @@ mod tests {
     #[test]
     fn an_index_survives_storage() {
         let mut index = AliasIndex::default();
-        assert_eq!(index.add(device(1)), Ok(true));
-        assert_eq!(index.add(device(1)), Ok(false));
-        assert_eq!(index.add(device(2)), Ok(true));
+        assert_eq!(index.join(&device(1), 1), Ok(true));
+        assert_eq!(index.join(&device(1), 1), Ok(false));
+        assert_eq!(index.join(&device(2), 9), Ok(true));
         assert_eq!(AliasIndex::read(Some(&index.write())).unwrap(), index);
-        assert!(index.remove(&device(1)) && !index.remove(&device(1)));
-        assert_eq!(index.devices(), [device(2)]);
-        assert_eq!(AliasIndex::read(None).unwrap(), AliasIndex::default());
+        assert!(index.leave(&device(1), 1) && !index.leave(&device(1), 1));
+        assert!(index.devices().eq([&device(2)]));
+        assert!(index.leave(&device(2), 9));
+        assert_eq!(index.write(), b"");
+        for empty in [None, Some(&b""[..])] {
+            assert_eq!(AliasIndex::read(empty).unwrap(), AliasIndex::default());
+        }
+    }
+
+    #[test]
+    fn who_joined_later_is_not_taken_out() {
+        let mut index = AliasIndex::default();
+        index.join(&device(1), 4).unwrap();
+        assert!(!index.leave(&device(1), 3));
+        assert_eq!(index.join(&device(1), 3), Ok(false), "and stays as late");
+        assert!(!index.leave(&device(1), 3));
+        assert_eq!(index.join(&device(1), 5), Ok(true));
+        assert!(!index.leave(&device(1), 4) && index.leave(&device(1), 5));
+    }
+
+    #[test]
+    fn an_index_of_a_time_before_revisions_is_read() {
+        let bytes = br#"{"v":1,"devices":[{"topic":"com.example.app","token":"0001"}]}"#;
+        let mut index = AliasIndex::read(Some(bytes)).unwrap();
+        assert!(index.devices().eq([&device(1)]));
+        assert!(index.leave(&device(1), 0));
     }
 
     #[test]
     fn an_index_is_bounded() {
         let mut index = AliasIndex::default();
         for n in 0..500 {
-            index.add(device(n)).unwrap();
+            index.join(&device(n), 1).unwrap();
         }
-        assert_eq!(index.add(device(500)), Err(AliasFull));
-        assert_eq!(index.add(device(3)), Ok(false));
+        assert_eq!(index.join(&device(500), 1), Err(AliasFull));
+        assert_eq!(index.join(&device(3), 1), Ok(false));
+        assert_eq!(index.join(&device(3), 2), Ok(true));
     }
 
     #[test]

@@ -1,53 +1,29 @@
-//! A device's record, and what registering does to it.
+//! A device's record, and the bytes it is stored as.
+//!
+//! The value of a key `d/…` is one of
+//!
+//! ```text
+//!   none, or no bytes             never written                                  revision 0
+//!   {"v":1,"rev":7,"gone":true}   deleted: nothing is left but the revision      revision 7
+//!   {"v":1,"rev":8,"topic":…}     a record; removed if it has a tombstone        revision 8
+//! ```
+//!
+//! The revision counts the writes of a key and never goes back, not even when the record is
+//! deleted; what it is for is in [`super::update`]. A record without one is of a time before there
+//! were groups, and counts as revision 0.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alias, CorruptRecord, VERSION, check_version, corrupt};
+use super::{
+    Alias, CorruptRecord, DeathReason, DeviceRef, Tag, Tombstone, VERSION, check_version, corrupt,
+};
 use crate::environment::Environment;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::time::UnixTime;
 
-/// Longest tag, in bytes.
-pub const TAG_MAX_BYTES: usize = 64;
-
-/// Most tags of a device.
-pub const MAX_TAGS: usize = 64;
-
-/// A label that a caller puts on devices: 1 to 64 bytes without control characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Tag(String);
-
-impl Tag {
-    /// From the caller's text.
-    ///
-    /// # Errors
-    /// `tag-length` and `tag-character`.
-    pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
-        let refuse = |rule, expected: &'static str, got: String| {
-            Err(InvalidNotification::new("tags", rule, expected, got))
-        };
-        if text.is_empty() || text.len() > TAG_MAX_BYTES {
-            return refuse(
-                "tag-length",
-                "1 to 64 bytes",
-                format!("{} bytes", text.len()),
-            );
-        }
-        if text.chars().any(char::is_control) {
-            return refuse("tag-character", "no control characters", "one".into());
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// The caller's text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// What an app says of itself at launch, or a backend on its behalf. What is `None` stays as it
 /// was: an app that launches before login names no alias, and that is not a logout.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// The app.
     pub topic: Topic,
@@ -59,6 +35,18 @@ pub struct Registration {
     pub alias: Option<Alias>,
     /// All its tags from now on.
     pub tags: Option<Vec<Tag>>,
+    /// The token that the app had before, if it has a new one.
+    pub replaces: Option<DeviceToken>,
+}
+
+impl Registration {
+    /// Which device it is about.
+    pub fn device(&self) -> DeviceRef {
+        DeviceRef {
+            topic: self.topic.clone(),
+            token: self.token.clone(),
+        }
+    }
 }
 
 /// One app on one device.
@@ -68,7 +56,8 @@ pub struct DeviceRecord {
     pub topic: Topic,
     /// The device.
     pub token: DeviceToken,
-    /// Where the token is good; `None` until somebody says.
+    /// Where the token is good, by the last word on it: what a registration said, or where APNs
+    /// accepted a push. `None` until somebody says.
     pub environment: Option<Environment>,
     /// Whose it is; `None` when nobody is logged in.
     pub alias: Option<Alias>,
@@ -78,23 +67,31 @@ pub struct DeviceRecord {
     pub first_registered_at: UnixTime,
     /// When it was last heard of. A token that died before this moment is alive again.
     pub registered_at: UnixTime,
+    /// Why it was removed, if it was. Alias and tags are those that it had.
+    pub removed: Option<Tombstone>,
+    /// Whether it has not been heard of for long. Marked by the sweep, and of no effect by itself.
+    pub stale: bool,
+    /// How often its key has been written before.
+    pub revision: u64,
 }
 
-/// What a registration did.
+/// What stands under a device's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// The record to store.
-    pub record: DeviceRecord,
-    /// Whether there was none before.
-    pub new: bool,
-    /// Who had the device before, if somebody else has it now: it leaves that alias's index.
-    pub left: Option<Alias>,
+pub(super) struct Slot {
+    pub(super) revision: u64,
+    pub(super) record: Option<DeviceRecord>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Stored {
     v: u32,
+    #[serde(default)]
+    rev: u64,
+    #[serde(skip_serializing_if = "is_false", default)]
+    gone: bool,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     topic: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
     token: String,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     environment: Option<Environment>,
@@ -102,45 +99,67 @@ struct Stored {
     alias: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     tags: Vec<String>,
+    #[serde(skip_serializing_if = "is_zero", default)]
     first_ms: u64,
+    #[serde(skip_serializing_if = "is_zero", default)]
     last_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    removed: Option<StoredTombstone>,
+    #[serde(skip_serializing_if = "is_false", default)]
+    stale: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredTombstone {
+    reason: DeathReason,
+    since_ms: u64,
+    at_ms: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes the field by reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl DeviceRecord {
-    /// From the stored bytes.
+    /// From the bytes of a record.
+    ///
+    /// # Errors
+    /// [`CorruptRecord`]; also where nothing but a revision is left.
+    pub fn read(bytes: &[u8]) -> Result<Self, CorruptRecord> {
+        Self::read_stored(Some(bytes))?.ok_or_else(|| CorruptRecord("no device record".into()))
+    }
+
+    /// From what a store has under a device's key; `None` where no record is, or none is left.
     ///
     /// # Errors
     /// [`CorruptRecord`].
-    pub fn read(bytes: &[u8]) -> Result<Self, CorruptRecord> {
-        let stored: Stored =
-            serde_json::from_slice(bytes).map_err(|error| corrupt("device record", &error))?;
-        check_version("device record", stored.v)?;
-        let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
-        Ok(Self {
-            topic: Topic::parse(&stored.topic).map_err(unreadable)?,
-            token: DeviceToken::parse_hex(&stored.token).map_err(unreadable)?,
-            environment: stored.environment,
-            alias: stored
-                .alias
-                .as_deref()
-                .map(Alias::parse)
-                .transpose()
-                .map_err(unreadable)?,
-            tags: stored
-                .tags
-                .iter()
-                .map(|tag| Tag::parse(tag))
-                .collect::<Result<_, _>>()
-                .map_err(unreadable)?,
-            first_registered_at: UnixTime::from_millis(stored.first_ms),
-            registered_at: UnixTime::from_millis(stored.last_ms),
-        })
+    pub fn read_stored(bytes: Option<&[u8]>) -> Result<Option<Self>, CorruptRecord> {
+        Slot::read(bytes).map(|slot| slot.record)
     }
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
+        let removed = self.removed.map(|tombstone| StoredTombstone {
+            reason: tombstone.reason,
+            since_ms: tombstone.since.as_millis(),
+            at_ms: tombstone.removed_at.as_millis(),
+        });
         let stored = Stored {
             v: VERSION,
+            rev: self.revision,
+            gone: false,
             topic: self.topic.as_str().to_owned(),
             token: self.token.to_hex(),
             environment: self.environment,
@@ -152,43 +171,86 @@ impl DeviceRecord {
                 .collect(),
             first_ms: self.first_registered_at.as_millis(),
             last_ms: self.registered_at.as_millis(),
+            removed,
+            stale: self.stale,
         };
         // Strings and numbers always serialise.
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 
-    /// What a registration at `now` makes of the record that was there, or of none.
-    ///
-    /// The time of registration never goes back: with two hosts whose clocks differ, the later one
-    /// stands.
-    pub fn register(
-        before: Option<Self>,
-        registration: &Registration,
-        now: UnixTime,
-    ) -> Registered {
-        let new = before.is_none();
-        let mut record = before.unwrap_or_else(|| Self {
-            topic: registration.topic.clone(),
-            token: registration.token.clone(),
-            environment: None,
-            alias: None,
-            tags: Vec::new(),
-            first_registered_at: now,
-            registered_at: now,
-        });
-        record.registered_at = record.registered_at.max(now);
-        record.environment = registration.environment.or(record.environment);
-        if let Some(tags) = &registration.tags {
-            record.tags = tags.clone();
-            record.tags.sort_unstable();
-            record.tags.dedup();
+    /// Which device it is about.
+    pub fn device(&self) -> DeviceRef {
+        DeviceRef {
+            topic: self.topic.clone(),
+            token: self.token.clone(),
         }
-        let mut left = None;
-        if let Some(alias) = &registration.alias {
-            let previous = record.alias.replace(alias.clone());
-            left = previous.filter(|previous| previous != alias);
+    }
+}
+
+impl Slot {
+    pub(super) fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(Self {
+                revision: 0,
+                record: None,
+            });
+        };
+        let stored: Stored =
+            serde_json::from_slice(bytes).map_err(|error| corrupt("device record", &error))?;
+        check_version("device record", stored.v)?;
+        Ok(Self {
+            revision: stored.rev,
+            record: if stored.gone {
+                None
+            } else {
+                Some(stored.record()?)
+            },
+        })
+    }
+
+    /// The bytes to store.
+    pub(super) fn write(&self) -> Vec<u8> {
+        if let Some(record) = &self.record {
+            return record.write();
         }
-        Registered { record, new, left }
+        let stored = Stored {
+            v: VERSION,
+            rev: self.revision,
+            gone: true,
+            ..Stored::default()
+        };
+        // Numbers always serialise.
+        serde_json::to_vec(&stored).unwrap_or_default()
+    }
+}
+
+impl Stored {
+    fn record(&self) -> Result<DeviceRecord, CorruptRecord> {
+        let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
+        let alias = self.alias.as_deref().map(Alias::parse).transpose();
+        let tags: Result<_, _> = self.tags.iter().map(|tag| Tag::parse(tag)).collect();
+        Ok(DeviceRecord {
+            topic: Topic::parse(&self.topic).map_err(unreadable)?,
+            token: DeviceToken::parse_hex(&self.token).map_err(unreadable)?,
+            environment: self.environment,
+            alias: alias.map_err(unreadable)?,
+            tags: tags.map_err(unreadable)?,
+            first_registered_at: UnixTime::from_millis(self.first_ms),
+            registered_at: UnixTime::from_millis(self.last_ms),
+            removed: self.removed.as_ref().map(StoredTombstone::tombstone),
+            stale: self.stale,
+            revision: self.rev,
+        })
+    }
+}
+
+impl StoredTombstone {
+    fn tombstone(&self) -> Tombstone {
+        Tombstone {
+            reason: self.reason,
+            since: UnixTime::from_millis(self.since_ms),
+            removed_at: UnixTime::from_millis(self.at_ms),
+        }
     }
 }
 
@@ -196,73 +258,89 @@ impl DeviceRecord {
 mod tests {
     use super::*;
 
-    fn registration(alias: Option<&str>) -> Registration {
-        Registration {
+    fn record() -> DeviceRecord {
+        DeviceRecord {
             topic: Topic::parse("com.example.app").unwrap(),
             token: DeviceToken::from_bytes(&[7; 32]).unwrap(),
-            environment: None,
-            alias: alias.map(|alias| Alias::parse(alias).unwrap()),
-            tags: None,
+            environment: Some(Environment::Production),
+            alias: Some(Alias::parse("anna \"a\"").unwrap()),
+            tags: vec![Tag::parse("news").unwrap()],
+            first_registered_at: UnixTime::from_millis(1_234),
+            registered_at: UnixTime::from_millis(2_345),
+            removed: None,
+            stale: false,
+            revision: 3,
         }
-    }
-
-    fn at(secs: u64) -> UnixTime {
-        UnixTime::from_secs(secs)
-    }
-
-    #[test]
-    fn launch_login_and_launch_again() {
-        let launch = DeviceRecord::register(None, &registration(None), at(1));
-        assert!(launch.new && launch.record.alias.is_none());
-        let login = DeviceRecord::register(Some(launch.record), &registration(Some("anna")), at(2));
-        assert!(!login.new && login.left.is_none());
-        let again = DeviceRecord::register(Some(login.record), &registration(None), at(3));
-        assert_eq!(again.record.alias, Some(Alias::parse("anna").unwrap()));
-        assert_eq!(again.record.first_registered_at, at(1));
-        assert_eq!(again.record.registered_at, at(3));
-    }
-
-    #[test]
-    fn a_token_has_one_owner() {
-        let anna = DeviceRecord::register(None, &registration(Some("anna")), at(1));
-        let same = DeviceRecord::register(
-            Some(anna.record.clone()),
-            &registration(Some("anna")),
-            at(2),
-        );
-        assert_eq!(same.left, None);
-        let ben = DeviceRecord::register(Some(anna.record), &registration(Some("ben")), at(2));
-        assert_eq!(ben.record.alias, Some(Alias::parse("ben").unwrap()));
-        assert_eq!(ben.left, Some(Alias::parse("anna").unwrap()));
-    }
-
-    #[test]
-    fn what_a_registration_does_not_say_stays() {
-        let mut first = registration(None);
-        first.environment = Some(Environment::Development);
-        first.tags = Some(["b", "a", "b"].map(|tag| Tag::parse(tag).unwrap()).to_vec());
-        let record = DeviceRecord::register(None, &first, at(1)).record;
-        assert_eq!(record.tags.len(), 2);
-        let kept = DeviceRecord::register(Some(record.clone()), &registration(None), at(2)).record;
-        assert_eq!(
-            (&kept.tags, kept.environment),
-            (&record.tags, record.environment)
-        );
-    }
-
-    #[test]
-    fn the_time_of_registration_never_goes_back() {
-        let record = DeviceRecord::register(None, &registration(None), at(9)).record;
-        let later = DeviceRecord::register(Some(record), &registration(None), at(4)).record;
-        assert_eq!(later.registered_at, at(9));
     }
 
     #[test]
     fn a_record_survives_storage() {
-        let mut full = registration(Some("anna"));
-        full.environment = Some(Environment::Production);
-        full.tags = Some(vec![Tag::parse("news").unwrap()]);
-        let record = DeviceRecord::register(None, &full, UnixTime::from_millis(1_234)).record;
+        let mut record = record();
         assert_eq!(DeviceRecord::read(&record.write()).unwrap(), record);
+        record.stale = true;
+        for reason in [
+            DeathReason::Unregistered,
+            DeathReason::ExpiredToken,
+            DeathReason::Feedback,
+            DeathReason::BadDeviceToken,
+            DeathReason::DeviceTokenNotForTopic,
+            DeathReason::Replaced,
+        ] {
+            record.removed = Some(Tombstone {
+                reason,
+                since: UnixTime::from_millis(3),
+                removed_at: UnixTime::from_millis(4),
+            });
+            let bytes = record.write();
+            assert_eq!(DeviceRecord::read(&bytes).unwrap(), record);
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(
+                text.contains(&format!("\"reason\":\"{reason}\"")),
+                "the stored name and the shown one are the same: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_time_before_tombstones_is_read() {
+        let bytes = br#"{"v":1,"topic":"com.example.app","token":"a1b2","first_ms":1,"last_ms":2}"#;
+        let record = DeviceRecord::read(bytes).unwrap();
+        assert_eq!(
+            (record.removed, record.stale, record.revision),
+            (None, false, 0)
+        );
+        assert_eq!(record.registered_at, UnixTime::from_millis(2));
+    }
+
+    #[test]
+    fn no_bytes_and_a_bare_revision_are_no_record() {
+        assert_eq!(DeviceRecord::read_stored(None), Ok(None));
+        assert_eq!(DeviceRecord::read_stored(Some(b"")), Ok(None));
+        let gone = Slot {
+            revision: 7,
+            record: None,
+        };
+        let bytes = gone.write();
+        assert_eq!(bytes, br#"{"v":1,"rev":7,"gone":true}"#);
+        assert_eq!(Slot::read(Some(&bytes)), Ok(gone));
+        assert_eq!(DeviceRecord::read_stored(Some(&bytes)), Ok(None));
+        assert!(DeviceRecord::read(&bytes).is_err());
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_without_quoting_it() {
+        for bytes in [
+            &b"{"[..],
+            b"{}",
+            b"[]",
+            br#"{"v":1}"#,
+            br#"{"v":2,"gone":true}"#,
+            br#"{"v":1,"topic":"a.b","token":"a1","removed":{"reason":"Bored","since_ms":1,"at_ms":1}}"#,
+        ] {
+            assert!(DeviceRecord::read_stored(Some(bytes)).is_err());
+        }
+        let secret = br#"{"v":1,"topic":"a.b","token":"a1b2c3d4z"}"#;
+        let error = DeviceRecord::read(secret).unwrap_err().to_string();
+        assert!(!error.contains("a1b2"), "{error}");
     }
 }

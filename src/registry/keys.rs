@@ -4,14 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::Alias;
+use super::{Alias, DeviceRef, Group, Position};
 use crate::notification::{DeviceToken, Topic};
+
+/// What the keys of all device records begin with.
+pub const DEVICE_KEYS: &str = "d/";
 
 /// The key of a device's record. A token belongs to one app, but nothing keeps a caller from
 /// registering it for two topics (an app and its extension), so the topic is part of the key.
 pub fn device_key(topic: &Topic, token: &DeviceToken) -> String {
-    // A topic has no NUL byte, so the two parts cannot run into each other.
-    key("d/", &[topic.as_str().as_bytes(), &[0], token.as_bytes()])
+    key(DEVICE_KEYS, &device_parts(topic, token))
 }
 
 /// The key of an alias's index.
@@ -19,29 +21,78 @@ pub fn alias_key(alias: &Alias) -> String {
     key("a/", &[alias.as_str().as_bytes()])
 }
 
+/// What the keys of a group's nodes begin with; the path of the node follows, as hexadecimal
+/// digits, of which the root has none.
+pub fn group_key(group: &Group) -> String {
+    let (topic, tag) = match group {
+        Group::Topic(topic) => (topic, ""),
+        // A tag has at least one character.
+        Group::Tag(topic, tag) => (topic, tag.as_str()),
+    };
+    let parts = [topic.as_str().as_bytes(), &[0], tag.as_bytes()];
+    let mut key = key("g/", &parts);
+    key.push('/');
+    key
+}
+
+/// Where a device stands among those of an alias.
+pub(super) fn position_of(device: &DeviceRef) -> Position {
+    Position::from_bytes(hash(&device_parts(&device.topic, &device.token)))
+}
+
+/// A topic has no NUL byte, so the parts cannot run into each other.
+fn device_parts<'a>(topic: &'a Topic, token: &'a DeviceToken) -> [&'a [u8]; 3] {
+    [topic.as_str().as_bytes(), &[0], token.as_bytes()]
+}
+
 fn key(prefix: &str, parts: &[&[u8]]) -> String {
+    let mut key = String::from(prefix);
+    key.push_str(&URL_SAFE_NO_PAD.encode(hash(parts)));
+    key
+}
+
+fn hash(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part);
     }
-    let mut key = String::from(prefix);
-    key.push_str(&URL_SAFE_NO_PAD.encode(hash.finalize()));
-    key
+    hash.finalize().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::Tag;
+
+    fn topic(text: &str) -> Topic {
+        Topic::parse(text).unwrap()
+    }
 
     #[test]
     fn keys_are_short_and_apart() {
         let token = DeviceToken::from_bytes(&[7; 100]).unwrap();
-        let app = device_key(&Topic::parse("com.example.app").unwrap(), &token);
-        let voip = device_key(&Topic::parse("com.example.app.voip").unwrap(), &token);
+        let app = device_key(&topic("com.example.app"), &token);
+        let voip = device_key(&topic("com.example.app.voip"), &token);
         assert_eq!(app.len(), 2 + 43);
         assert_ne!(app, voip);
         assert!(!app.contains("0707"));
         let alias = alias_key(&Alias::parse("someone@example.com").unwrap());
         assert!(alias.starts_with("a/") && !alias.contains("someone"));
+    }
+
+    #[test]
+    fn groups_have_keys_of_their_own() {
+        let tag = |topic_of: &str, tag| Group::Tag(topic(topic_of), Tag::parse(tag).unwrap());
+        let keys = [
+            group_key(&Group::Topic(topic("a.b"))),
+            group_key(&Group::Topic(topic("a.b.c"))),
+            group_key(&tag("a.b", "c")),
+            group_key(&tag("a.b", "d")),
+            group_key(&tag("a.c", "c")),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!((key.len(), &key[..2]), (2 + 43 + 1, "g/"));
+            assert!(!keys[..index].contains(key), "{index}");
+        }
     }
 }

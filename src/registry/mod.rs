@@ -1,27 +1,67 @@
 //! What is known of each device, as values in a key-value store.
 //!
 //! ```text
-//!   d/<hash of topic and token>  ──►  DeviceRecord           one app on one device
-//!   a/<hash of alias>            ──►  AliasIndex             the devices that may be that alias's
+//!   d/<hash of topic and token>  ──►  DeviceRecord     one app on one device, alive or removed
+//!   a/<hash of alias>            ──►  AliasIndex       the devices that may be that alias's
+//!   g/<hash of group>/<digits>   ──►  GroupNode        those that may be an app's, or have a tag
 //! ```
 //!
 //! Keys are hashes, so that they have one length on every store and no token shows up in a listing.
+//! An empty value is no value: stores of the interface used here delete without comparing, so what
+//! is deleted is swapped for next to nothing.
+//!
+//! In three layers, each a function of what it is given:
+//!
+//! ```text
+//!   operations   register, restore, delete, bury …   which records, in which order
+//!      │  └─ page                                    listing
+//!   update       one record and the indexes it is in; survives a crash anywhere, and others
+//!      │  └─ group, alias                            an index: old bytes and an entry -> new bytes
+//!   life         a record and an event -> the next record
+//! ```
+//!
+//! `policy` says which outcomes are deaths, and [`Guard`] when not to believe them.
 //!
 //! A record is the truth and an index is only where to look: an index may name a device whose
-//! record says otherwise, and such a device is skipped. That is what makes three writes safe without
-//! a transaction: a device is added to the new alias's index, then its record is swapped, then it
-//! leaves the old alias's index. A crash in between leaves a surplus entry, never a missing one.
-//!
-//! Everything here turns old bytes and an event into new bytes; the caller does the compare-and-swap
-//! and comes back if somebody else was faster.
+//! record says otherwise, and such a device is skipped. It never lacks one that belongs there, at
+//! any moment; `update` has the order of the writes and why it is enough.
 
 mod alias;
+mod death;
 mod device;
+mod group;
+mod guard;
 mod keys;
+mod life;
+mod operations;
+mod page;
+mod policy;
+mod position;
+mod tag;
+mod update;
+mod values;
+
+#[cfg(test)]
+mod replay;
 
 pub use alias::{ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, DeviceRef};
-pub use device::{DeviceRecord, MAX_TAGS, Registered, Registration, Tag};
-pub use keys::{alias_key, device_key};
+pub use death::{Burial, Death, DeathReason, Tombstone};
+pub use device::{DeviceRecord, Registration};
+pub use group::{
+    Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
+};
+pub use guard::{GUARD_TRIPPED, Guard, Ruling};
+pub use keys::{DEVICE_KEYS, alias_key, device_key, group_key};
+pub use life::{Registered, Succession};
+pub use operations::{
+    Burials, Swept, Wait, bury, delete, device, devices_of, learn, logout, register, restore,
+    sweep, take_back,
+};
+pub use page::{DevicePage, Selection, device_page};
+pub use policy::Finding;
+pub use position::Position;
+pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};
+pub use values::{Failure, Swap, Values};
 
 use core::fmt;
 

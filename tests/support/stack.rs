@@ -69,8 +69,11 @@ impl Stack {
         let simulator = Simulator::start(config).await.unwrap();
         std::fs::write(folder.join("ca.pem"), simulator.ca_pem()).unwrap();
         let file = config_folder.join("dunlin.toml");
-        let port = simulator.provider_addr().port();
-        std::fs::write(&file, configuration(port, options.timeout, &options.extra)).unwrap();
+        let text = configuration(&simulator, options.timeout, &options.extra);
+        std::fs::write(&file, text).unwrap();
+        let client = simulator.authority().issue_client(TOPIC).unwrap();
+        let pem = format!("{}{}", client.certificate_pem, client.key_pem);
+        std::fs::write(folder.join("client.pem"), pem).unwrap();
         let server = Server::start(&file, None).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
@@ -130,12 +133,15 @@ fn signing_key(path: &Path) -> KeyPair {
     key
 }
 
-fn configuration(port: u16, timeout: Duration, extra: &str) -> String {
+fn configuration(simulator: &Simulator, timeout: Duration, extra: &str) -> String {
     let mut hash = String::new();
     for byte in Sha256::digest(API_KEY) {
         write!(hash, "{byte:02x}").unwrap();
     }
     let timeout = timeout.as_millis();
+    let port = simulator.provider_addr().port();
+    let gateway = simulator.gateway_addr().port();
+    let feedback = simulator.feedback_addr().port();
     format!(
         r#"
 [apns.development]
@@ -162,6 +168,21 @@ sha256 = "{send_only}"
 scopes = ["send"]
 topics = ["com.example.other"]
 
+[[binary]]
+topic = "{TOPIC}"
+environment = "development"
+identity = "app"
+gateway = {{ host = "localhost", port = {gateway} }}
+feedback = {{ host = "localhost", port = {feedback} }}
+
+[[tasks]]
+name = "feedback"
+every = "never"
+
+[[tasks]]
+name = "sweep"
+every = "never"
+
 [delivery]
 timeout_ms = {timeout}
 default_environment = "development"
@@ -172,6 +193,9 @@ path = "../store.redb"
 
 [tls.trust]
 localhost = "../ca.pem"
+
+[tls.identities.app]
+certificate = "../client.pem"
 
 [host]
 listen = "127.0.0.1:0"

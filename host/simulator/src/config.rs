@@ -1,6 +1,6 @@
 //! What a simulator is told before it starts: where it listens, whom it believes, how strict it is.
 //!
-//! Source of the defaults: `apns-facts.md` 3.1 (streams) and 3.6 (keys). Every limit says what it bounds
+//! Source of the defaults: `apns-facts.md` 1.1 and 1.3 (gateway), 3.1 (streams) and 3.6 (keys). Every limit says what it bounds
 //! and what happens there.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +16,12 @@ use crate::keys::TrustedKey;
 pub struct Config {
     /// Where the provider API (HTTP/2 over TLS) listens. Default `127.0.0.1:0`: a free port.
     pub provider: SocketAddr,
+    /// Where the binary gateway (legacy, over TLS) listens. It wants a client certificate of the authority;
+    /// the topic is the certificate's. Default `127.0.0.1:0`: a free port.
+    pub gateway: SocketAddr,
+    /// Where the feedback service (legacy, over TLS) listens, with the same certificates. Default
+    /// `127.0.0.1:0`: a free port.
+    pub feedback: SocketAddr,
     /// Where the control API and the page (plain HTTP/1.1) listen. Default `127.0.0.1:0`. There is no
     /// login: whoever reaches it reads every notification, so keep it on the loopback interface.
     pub control: SocketAddr,
@@ -37,10 +43,15 @@ pub struct Config {
     /// What SETTINGS allow once a valid provider token was seen; before that it is 1. Default 1000.
     /// From 1 to 10,000; what is outside becomes the nearer of the two.
     pub max_concurrent_streams: u32,
-    /// Open connections to the provider API; one more is closed at once and counted. Default 4096.
+    /// The longest payload in commands 0 and 1 of the binary gateway, in bytes. Default 256, as Apple's
+    /// early edition says; whether it became 2048 there too is not known. More than 2048 is 2048, which is
+    /// the limit of command 2.
+    pub simple_payload_limit: usize,
+    /// Open connections to each of provider API, gateway and feedback service; one more is closed at once
+    /// and counted. Default 4096.
     pub max_connections: usize,
-    /// DNS names and IP addresses the server certificate is good for. Default `localhost`, Apple's
-    /// two hosts, `127.0.0.1` and `::1`.
+    /// DNS names and IP addresses the server certificates are good for. Default `localhost`, Apple's
+    /// hosts of the three services, `127.0.0.1` and `::1`.
     pub names: Vec<String>,
     /// The certificate authority to use again, so that a client has to trust it only once. Default
     /// none: a new one for every start.
@@ -54,6 +65,8 @@ impl Default for Config {
         let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         Self {
             provider: loopback,
+            gateway: loopback,
+            feedback: loopback,
             control: loopback,
             environment: Environment::Development,
             keys: Vec::new(),
@@ -62,6 +75,7 @@ impl Default for Config {
             only_declared_devices: false,
             journal_capacity: 10_000,
             max_concurrent_streams: 1000,
+            simple_payload_limit: 256,
             max_connections: 4096,
             names: DEFAULT_NAMES.map(str::to_owned).to_vec(),
             authority: None,
@@ -86,15 +100,20 @@ pub enum Environment {
 pub enum Validation {
     /// Every rule of Apple's documents that can be checked from outside.
     Strict,
-    /// None: every request is answered 200. For benchmarks: nothing is journalled but the count, the
-    /// stream limit does not change, and of the faults only refused connections work.
+    /// None: every request is answered 200, and the gateway takes every notification whose lengths are
+    /// right. For benchmarks: nothing is journalled but the count, the stream limit does not change, and of
+    /// the faults only those of connections work.
     AcceptAll,
 }
 
-const DEFAULT_NAMES: [&str; 5] = [
+const DEFAULT_NAMES: [&str; 9] = [
     "localhost",
     "api.push.apple.com",
     "api.sandbox.push.apple.com",
+    "gateway.push.apple.com",
+    "gateway.sandbox.push.apple.com",
+    "feedback.push.apple.com",
+    "feedback.sandbox.push.apple.com",
     "127.0.0.1",
     "::1",
 ];

@@ -1,7 +1,8 @@
 //! Turns declarations ("this token is gone since then") into what APNs says about a device token.
 //!
 //! Source: `apns-facts.md` 3.4 (400 BadDeviceToken, DeviceTokenNotForTopic; 410 Unregistered,
-//! ExpiredToken with a timestamp in milliseconds) and section 5 (tokens are hex, of any length).
+//! ExpiredToken with a timestamp in milliseconds), sections 1 and 2 (status 8, feedback) and section 5
+//! (tokens are hex, of any length).
 //!
 //! Limit: [`MAX_DEVICES`] declarations; one more is refused with an error.
 
@@ -66,11 +67,12 @@ pub enum DeviceState {
     /// It takes notifications.
     #[default]
     Valid,
-    /// 410 `Unregistered`: the app was removed.
+    /// 410 `Unregistered`: the app was removed. The binary gateway takes the notification, and the
+    /// feedback service gets the token.
     Unregistered,
-    /// 410 `ExpiredToken`.
+    /// 410 `ExpiredToken`. At the binary gateway the same as `Unregistered`.
     Expired,
-    /// 400 `BadDeviceToken`: it belongs to the other environment.
+    /// 400 `BadDeviceToken`: it belongs to the other environment. Status 8 of the binary gateway.
     OtherEnvironment,
 }
 
@@ -137,6 +139,11 @@ impl Devices {
         let mut all: Vec<Device> = self.0.values().cloned().collect();
         all.sort_by(|a, b| a.token.cmp(&b.token));
         all
+    }
+
+    /// Whether the token is declared at all.
+    pub(crate) fn is_declared(&self, token: &str) -> bool {
+        self.find(token).is_some()
     }
 
     /// Whether the token is declared for a topic other than `topic`.

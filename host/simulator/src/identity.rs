@@ -1,17 +1,19 @@
-//! Turns a key pair into the simulator's certificate authority, and that into the TLS identity of its
-//! servers.
+//! Turns a key pair into the simulator's certificate authority, and that into the TLS identities of its
+//! servers and of their clients.
 //!
-//! Source: RFC 5280 4.2.1 (extensions), RFC 7301 (ALPN), `apns-facts.md` 3.1 (TLS 1.2 or later).
+//! Source: RFC 5280 4.2.1 (extensions), RFC 7301 (ALPN), `apns-facts.md` 1.1 (client certificates) and
+//! 3.1 (TLS 1.2 or later).
 //!
 //! ```text
 //! CertificateAuthority (kept between runs if the caller stores its two PEM texts)
-//!   └─ server certificate, new at every start, for Config::names
+//!   ├─ server certificates, new at every start, for Config::names
+//!   └─ client certificates, as many as are asked for, each for one topic
 //! ```
 //!
 //! Invariant: a server certificate verifies against the authority's certificate as it was stored, because
 //! its issuer is rebuilt from the same name and the same key.
 //!
-//! Left to others: where the PEM texts are kept. Client certificates are not asked for.
+//! Left to others: where the PEM texts are kept.
 
 use std::fmt;
 use std::io;
@@ -19,14 +21,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, date_time_ymd,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, date_time_ymd,
 };
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 
-/// A certificate authority that signs the simulator's server certificates.
+use crate::topic::{USER_ID_ARCS, is_topic};
+
+/// A certificate authority that signs the certificates of the simulator and of its clients.
 ///
 /// Its private key is a secret of the machine that trusts it: store [`key_pem`](Self::key_pem) readable
 /// by the owner only.
@@ -78,36 +84,78 @@ impl CertificateAuthority {
         &self.key_pem
     }
 
-    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol`.
+    /// Makes a client certificate for one topic, good for the binary gateway and the feedback service.
+    /// Like Apple's it says the topic in the subject's `UID`.
+    ///
+    /// Fails if `topic` cannot be one: 1 to 255 letters, digits, `-` and `_`, with single dots between.
+    pub fn issue_client(&self, topic: &str) -> io::Result<ClientCertificate> {
+        if !is_topic(topic) {
+            return Err(invalid(format!(
+                "expected a topic such as com.example.app, got {} other characters",
+                topic.chars().count()
+            )));
+        }
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let subject = &mut params.distinguished_name;
+        subject.push(DnType::CustomDnType(USER_ID_ARCS.to_vec()), topic);
+        subject.push(DnType::CommonName, format!("Apple Push Services: {topic}"));
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let (certificate, key) = self.sign(params).map_err(io::Error::other)?;
+        Ok(ClientCertificate {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
+    }
+
+    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol` and asking
+    /// for no certificate of the client's.
     pub(crate) fn server_config(
         &self,
         names: &[String],
         protocol: &[u8],
     ) -> io::Result<Arc<ServerConfig>> {
-        let (certificate, key) = self.issue(names).map_err(io::Error::other)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .map_err(io::Error::other)?;
+        let mut config = self.finish(names, builder()?.with_no_client_auth())?;
         config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Arc::new(config))
     }
 
-    fn issue(
+    /// The same for clients that have to show a certificate of this authority, without ALPN.
+    pub(crate) fn mutual_config(&self, names: &[String]) -> io::Result<Arc<ServerConfig>> {
+        let own = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
+            .map_err(io::Error::other)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(own).map_err(io::Error::other)?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
+                .build()
+                .map_err(io::Error::other)?;
+        let builder = builder()?.with_client_cert_verifier(verifier);
+        Ok(Arc::new(self.finish(names, builder)?))
+    }
+
+    fn finish(
         &self,
         names: &[String],
-    ) -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
-        let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&self.key_pem)?);
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(names.to_vec())?;
+        builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> io::Result<ServerConfig> {
+        let mut params = CertificateParams::new(names.to_vec()).map_err(io::Error::other)?;
         params
             .distinguished_name
             .push(DnType::CommonName, "Dunlin simulator");
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let (certificate, key) = self.sign(params).map_err(io::Error::other)?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        builder
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .map_err(io::Error::other)
+    }
+
+    /// A certificate at the end of the chain, good from yesterday on, and its new key.
+    fn sign(&self, mut params: CertificateParams) -> Result<(Certificate, KeyPair), rcgen::Error> {
+        let issuer = Issuer::new(authority_params(), KeyPair::from_pem(&self.key_pem)?);
+        let key = KeyPair::generate()?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         let since_1970 = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -115,9 +163,7 @@ impl CertificateAuthority {
         let now = date_time_ymd(1970, 1, 1) + since_1970;
         params.not_before = now - DAY;
         params.not_after = now + LEAF_LIFETIME;
-        let certificate = params.signed_by(&key, &issuer)?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok((certificate.der().clone(), key))
+        Ok((params.signed_by(&key, &issuer)?, key))
     }
 }
 
@@ -127,10 +173,35 @@ impl fmt::Debug for CertificateAuthority {
     }
 }
 
+/// What a client of the binary gateway and of the feedback service shows of itself.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// Its private key (PKCS#8): a secret.
+    pub key_pem: String,
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientCertificate(key redacted)")
+    }
+}
+
+fn builder() -> io::Result<ConfigBuilder<ServerConfig, WantsVerifier>> {
+    ServerConfig::builder_with_provider(crypto_provider())
+        .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])
+        .map_err(io::Error::other)
+}
+
+fn crypto_provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 /// The same for every authority, so that one stored earlier is still the issuer's name.
 fn authority_params() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
         .push(DnType::CommonName, "Dunlin simulator authority");
@@ -182,5 +253,20 @@ mod tests {
             format!("{authority:?}"),
             "CertificateAuthority(key redacted)"
         );
+        let client = authority.issue_client("com.example.app").unwrap();
+        assert_eq!(format!("{client:?}"), "ClientCertificate(key redacted)");
+    }
+
+    #[test]
+    fn a_client_certificate_is_for_its_topic() {
+        let authority = CertificateAuthority::generate().unwrap();
+        let client = authority.issue_client("com.example.app").unwrap();
+        let der = CertificateDer::from_pem_slice(client.certificate_pem.as_bytes()).unwrap();
+        let topic = crate::topic::of_certificate(&der);
+        assert_eq!(topic.as_deref(), Some("com.example.app"));
+        for bad in ["", "com..example", "com.example app", "ä"] {
+            let error = authority.issue_client(bad).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{bad}");
+        }
     }
 }

@@ -64,6 +64,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
+/// The bytes of hexadecimal digits, an even number of them and nothing else.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes.filter(|_| rest.is_empty())
+}
+
 /// Whether `text` is a UUID in canonical form: lowercase, 8-4-4-4-12.
 pub(crate) fn is_canonical_uuid(text: &str) -> bool {
     text.len() == 36
@@ -111,5 +120,14 @@ mod tests {
     #[test]
     fn bytes_become_lowercase_hexadecimal() {
         assert_eq!(hex(&[0x00, 0xab, 0xff]), "00abff");
+    }
+
+    #[test]
+    fn hexadecimal_of_either_case_becomes_bytes_and_nothing_else_does() {
+        assert_eq!(from_hex("00aBFf"), Some(vec![0x00, 0xab, 0xff]));
+        assert_eq!(from_hex(""), Some(Vec::new()));
+        for bad in ["a", "0g", "00 ", "ä", "+1"] {
+            assert_eq!(from_hex(bad), None, "{bad}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Turns every request into a record that a test or the page can read back byte for byte.
+//! Turns every request, and every notification of the binary gateway, into a record that a test or the
+//! page can read back byte for byte.
 //!
 //! Invariants: records are in the order of the verdicts, and a record is there before its answer is sent.
 //! Limits: [`Config::journal_capacity`](crate::Config::journal_capacity) records, the oldest makes way
@@ -14,10 +15,12 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
-/// One request as it arrived, and what it was answered.
+/// One request as it arrived, and what it was answered; or one notification of the binary gateway.
 ///
 /// As JSON, `payload` is the text if the bytes are UTF-8 (else `null`), `payload_base64` the exact
 /// bytes, and `headers` an object in order, where a repeated header has an array of its values.
+/// `protocol` is `"http2"` or `"binary"`, and with the latter there are also `command`, `identifier`,
+/// `expiry` and `priority`.
 /// `Debug` shows neither the payload, nor the headers, nor more than the beginning of the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
@@ -25,15 +28,19 @@ pub struct Received {
     pub sequence: u64,
     /// When it was complete, in milliseconds since 1970.
     pub time_ms: u64,
-    /// The connection it came on; the first is 1.
+    /// What it came by.
+    pub protocol: Protocol,
+    /// The connection it came on; the first of each protocol is 1.
     pub connection: u64,
-    /// Its HTTP/2 stream.
+    /// Its HTTP/2 stream; 0 for a binary notification.
     pub stream: u32,
-    /// `:method`.
+    /// `:method`; empty for a binary notification.
     pub method: String,
-    /// `:path`, exactly.
+    /// `:path`, exactly; empty for a binary notification.
     pub path: String,
-    /// The device token as sent; empty if the path has none.
+    /// The topic: the first `apns-topic`, or what the client's certificate says. Empty if there is none.
+    pub topic: String,
+    /// The device token as sent (a binary one in lowercase hexadecimal); empty if there is none.
     pub token: String,
     /// Every header except the pseudo-headers, in the order of first appearance. The authorization
     /// header is here too: it is a credential for up to an hour.
@@ -42,16 +49,39 @@ pub struct Received {
     pub payload: Vec<u8>,
     /// How long the body was.
     pub payload_length: usize,
-    /// The status answered; `None` if a fault left it without one.
+    /// The status answered. For a binary notification that of the error-response packet, or 0 for one that
+    /// was taken, which gets none. `None` if a fault left it without.
     pub status: Option<u16>,
-    /// The `reason` answered.
+    /// The `reason` answered, or what the status of the packet means.
     pub reason: Option<String>,
-    /// The `apns-id` answered: the client's, or a new one.
+    /// The `apns-id` answered: the client's, or a new one. Empty for a binary notification.
     pub apns_id: String,
     /// The scripted fault that had a part in it.
     pub fault: Option<String>,
     /// What APNs would not say: why an accepted notification may show nothing.
     pub warnings: Vec<&'static str>,
+}
+
+/// The way a notification came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// The provider API.
+    Http2,
+    /// The binary gateway.
+    Binary(BinaryFrame),
+}
+
+/// What a notification of the binary gateway says besides token and payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BinaryFrame {
+    /// 0, 1 or 2; another byte if it was no command.
+    pub command: u8,
+    /// The identifier, read as a big-endian number.
+    pub identifier: Option<u32>,
+    /// The expiry in seconds since 1970; 0 is "do not store".
+    pub expiry: Option<u32>,
+    /// The priority.
+    pub priority: Option<u8>,
 }
 
 impl Received {
@@ -68,9 +98,20 @@ impl Received {
         std::str::from_utf8(&self.payload).ok()
     }
 
-    /// Whether it was answered 200.
+    /// Whether it was answered 200, or taken by the gateway.
     pub fn is_accepted(&self) -> bool {
-        self.status == Some(200)
+        match self.protocol {
+            Protocol::Http2 => self.status == Some(200),
+            Protocol::Binary(_) => self.status == Some(0),
+        }
+    }
+
+    /// What else the frame said, if it came by the binary gateway.
+    pub fn binary(&self) -> Option<&BinaryFrame> {
+        match &self.protocol {
+            Protocol::Http2 => None,
+            Protocol::Binary(frame) => Some(frame),
+        }
     }
 }
 
@@ -78,6 +119,7 @@ impl fmt::Debug for Received {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Received")
             .field("sequence", &self.sequence)
+            .field("protocol", &self.protocol)
             .field("connection", &self.connection)
             .field("stream", &self.stream)
             .field("token", &format_args!("{:.8}…", self.token))
@@ -91,13 +133,24 @@ impl fmt::Debug for Received {
 
 impl Serialize for Received {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut record = serializer.serialize_struct("Received", 16)?;
+        let fields = if self.binary().is_some() { 22 } else { 18 };
+        let mut record = serializer.serialize_struct("Received", fields)?;
         record.serialize_field("sequence", &self.sequence)?;
         record.serialize_field("time_ms", &self.time_ms)?;
+        if let Some(frame) = self.binary() {
+            record.serialize_field("protocol", "binary")?;
+            record.serialize_field("command", &frame.command)?;
+            record.serialize_field("identifier", &frame.identifier)?;
+            record.serialize_field("expiry", &frame.expiry)?;
+            record.serialize_field("priority", &frame.priority)?;
+        } else {
+            record.serialize_field("protocol", "http2")?;
+        }
         record.serialize_field("connection", &self.connection)?;
         record.serialize_field("stream", &self.stream)?;
         record.serialize_field("method", &self.method)?;
         record.serialize_field("path", &self.path)?;
+        record.serialize_field("topic", &self.topic)?;
         record.serialize_field("token", &self.token)?;
         record.serialize_field("headers", &InOrder(&self.headers))?;
         record.serialize_field("payload", &self.payload_text())?;
@@ -232,10 +285,12 @@ pub(crate) mod tests {
         Received {
             sequence: 0,
             time_ms: 5,
+            protocol: Protocol::Http2,
             connection: 1,
             stream: 1,
             method: "POST".into(),
             path: format!("/3/device/{token}"),
+            topic: "com.example.app".into(),
             token: token.into(),
             headers: vec![("b".into(), "1".into()), ("a".into(), "2".into())],
             payload: b"{}".to_vec(),
@@ -303,6 +358,30 @@ pub(crate) mod tests {
         assert!(
             json.contains(r#""payload":null,"payload_base64":"/wA=""#),
             "{json}"
+        );
+    }
+
+    #[test]
+    fn json_of_a_binary_notification_says_what_its_frame_said() {
+        let frame = BinaryFrame {
+            command: 2,
+            identifier: Some(7),
+            expiry: None,
+            priority: Some(5),
+        };
+        let record = Received {
+            protocol: Protocol::Binary(frame),
+            status: Some(0),
+            ..example("aa")
+        };
+        assert!(record.is_accepted());
+        let json = serde_json::to_string(&record).unwrap();
+        let said = r#""protocol":"binary","command":2,"identifier":7,"expiry":null,"priority":5,"#;
+        assert!(json.contains(said), "{json}");
+        let json = serde_json::to_value(example("aa")).unwrap();
+        assert_eq!(
+            (&json["protocol"], json.get("command")),
+            (&"http2".into(), None)
         );
     }
 

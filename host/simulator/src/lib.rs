@@ -1,7 +1,7 @@
 //! An APNs to develop and test against: turns pushes into a journal you can read, and scripted faults
 //! into the misbehaviour a client has to survive.
 //!
-//! Source: Apple's documents as collected in `apns-facts.md`, sections 3 to 5. It shares no code with
+//! Source: Apple's documents as collected in `apns-facts.md`, sections 1 to 5. It shares no code with
 //! the rest of the project, so that one cannot hide a mistake of the other: HTTP/2 is hyperium's `h2`,
 //! TLS is rustls, signatures are checked with ring.
 //!
@@ -27,19 +27,28 @@
 //!
 //! | module | what it turns into what |
 //! |---|---|
-//! | `provider` | TCP connections into the provider API: rules, provider tokens, answers |
+//! | `accept`, `tls` | a listener into TCP connections, and those into TLS connections |
+//! | `provider` | TLS connections into the provider API: rules, provider tokens, answers |
 //! | `wire` | orders into bytes: stream limits, GOAWAY with a reason, cuts |
+//! | `gateway` | TLS connections into the retired binary gateway: notifications, error responses |
+//! | `feedback` | dead tokens into lists, and TLS connections into readers of them |
 //! | `control` | HTTP/1.1 requests into reads and changes of the state; the page |
-//! | `world` | the state they share: `journal`, `devices`, `fault`, `stats` |
+//! | `world` | the state they share: `journal`, `devices`, `feedback`, `fault`, `stats` |
 //!
-//! Not here yet: channels and broadcast, the binary gateway, the feedback service, client certificates.
-//! Each is a module beside `provider` with a listener of its own over the same `world`.
+//! The gateway and the feedback service want a client certificate that
+//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection.
+//!
+//! Not here yet: channels and broadcast, client certificates at the provider API. The first is a module
+//! beside `provider` with a listener of its own over the same `world`.
 
+mod accept;
 mod clock;
 mod config;
 mod control;
 mod devices;
 mod fault;
+mod feedback;
+mod gateway;
 mod identity;
 mod ids;
 mod journal;
@@ -47,6 +56,8 @@ mod keys;
 mod provider;
 mod reason;
 mod stats;
+mod tls;
+mod topic;
 mod wire;
 mod world;
 
@@ -55,66 +66,82 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 pub use crate::clock::Clock;
 pub use crate::config::{Config, Environment, Validation};
 pub use crate::devices::{Device, DeviceError, DeviceState, MAX_DEVICES};
-pub use crate::fault::{Action, Fault, FaultError, MAX_DELAY_MS, MAX_FAULTS};
-pub use crate::identity::CertificateAuthority;
-pub use crate::journal::{MAX_KEPT_PAYLOAD, Received};
+pub use crate::fault::{
+    Action, Fault, FaultError, FeedbackAction, GatewayAction, MAX_DELAY_MS, MAX_FAULTS,
+};
+pub use crate::feedback::{FeedbackError, FeedbackStats, MAX_FEEDBACK_BYTES, MAX_FEEDBACK_TOPICS};
+pub use crate::identity::{CertificateAuthority, ClientCertificate};
+pub use crate::journal::{BinaryFrame, MAX_KEPT_PAYLOAD, Protocol, Received};
 pub use crate::keys::{KeyError, PublicKey, TrustedKey};
-pub use crate::stats::Stats;
+use crate::stats::Service;
+pub use crate::stats::{ConnectionStats, Stats};
 use crate::world::World;
 
 /// A running simulator. Dropping it stops it in the background; [`shutdown`](Self::shutdown) waits.
 pub struct Simulator {
     world: Arc<World>,
-    authority: CertificateAuthority,
-    provider: SocketAddr,
-    control: SocketAddr,
+    addresses: Addresses,
     stop: watch::Sender<bool>,
-    listeners: [JoinHandle<()>; 2],
+    listeners: [JoinHandle<()>; 4],
+}
+
+/// Where everything listens.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    provider: SocketAddr,
+    gateway: SocketAddr,
+    feedback: SocketAddr,
+    control: SocketAddr,
 }
 
 impl Simulator {
-    /// Binds both addresses and begins to serve on the current tokio runtime.
+    /// Binds all four addresses and begins to serve on the current tokio runtime.
     pub async fn start(config: Config) -> io::Result<Self> {
         let authority = match config.authority.clone() {
             Some(authority) => authority,
             None => CertificateAuthority::generate()?,
         };
-        let acceptor = TlsAcceptor::from(authority.server_config(&config.names, provider::ALPN)?);
-        let provider_listener = TcpListener::bind(config.provider).await?;
-        let control_listener = TcpListener::bind(config.control).await?;
-        let (provider, control) = (
-            provider_listener.local_addr()?,
-            control_listener.local_addr()?,
-        );
-        let world = Arc::new(World::new(config, authority.certificate_pem().to_owned())?);
+        let http2 = TlsAcceptor::from(authority.server_config(&config.names, provider::ALPN)?);
+        let binary = TlsAcceptor::from(authority.mutual_config(&config.names)?);
+        let provider = TcpListener::bind(config.provider).await?;
+        let gateway = TcpListener::bind(config.gateway).await?;
+        let feedback = TcpListener::bind(config.feedback).await?;
+        let control = TcpListener::bind(config.control).await?;
+        let addresses = Addresses {
+            provider: provider.local_addr()?,
+            gateway: gateway.local_addr()?,
+            feedback: feedback.local_addr()?,
+            control: control.local_addr()?,
+        };
+        let world = Arc::new(World::new(config, authority)?);
         let (stop, stopped) = watch::channel(false);
+        let services = Services {
+            world: &world,
+            stopped,
+        };
         let listeners = [
-            tokio::spawn(provider::listen(
-                provider_listener,
-                acceptor,
-                Arc::clone(&world),
-                stopped.clone(),
-            )),
+            services.spawn(Service::Provider, provider, http2, provider::serve),
+            services.spawn(Service::Gateway, gateway, binary.clone(), gateway::serve),
+            services.spawn(Service::Feedback, feedback, binary, feedback::serve),
             tokio::spawn(control::listen(
-                control_listener,
+                control,
                 Arc::clone(&world),
-                stopped,
+                services.stopped.clone(),
             )),
         ];
-        tracing::info!(%provider, %control, "the simulator listens");
+        tracing::info!(?addresses, "the simulator listens");
         Ok(Self {
             world,
-            authority,
-            provider,
-            control,
+            addresses,
             stop,
             listeners,
         })
@@ -122,23 +149,33 @@ impl Simulator {
 
     /// Where the provider API listens.
     pub fn provider_addr(&self) -> SocketAddr {
-        self.provider
+        self.addresses.provider
+    }
+
+    /// Where the binary gateway listens.
+    pub fn gateway_addr(&self) -> SocketAddr {
+        self.addresses.gateway
+    }
+
+    /// Where the feedback service listens.
+    pub fn feedback_addr(&self) -> SocketAddr {
+        self.addresses.feedback
     }
 
     /// Where the control API and the page listen.
     pub fn control_addr(&self) -> SocketAddr {
-        self.control
+        self.addresses.control
     }
 
     /// The certificate clients have to trust, in PEM.
     pub fn ca_pem(&self) -> &str {
-        self.authority.certificate_pem()
+        self.world.authority.certificate_pem()
     }
 
-    /// The authority that signed the server's certificate, to be stored and given to the next
-    /// [`Config`].
+    /// The authority that signed the servers' certificates and signs those of clients; to be stored and
+    /// given to the next [`Config`].
     pub fn authority(&self) -> &CertificateAuthority {
-        &self.authority
+        &self.world.authority
     }
 
     /// The requests the journal still has, oldest first.
@@ -173,6 +210,49 @@ impl Simulator {
         self.world.devices().clear();
     }
 
+    /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970). A token
+    /// may be there more than once, and may have any length that fits its sixteen bits, 0 included.
+    pub fn add_feedback(
+        &self,
+        topic: &str,
+        token: &[u8],
+        since_s: u32,
+    ) -> Result<(), FeedbackError> {
+        self.world.feedback().add(topic, token, since_s)
+    }
+
+    /// Adds many tokens, each with its time, in order; stops at the first that cannot be added.
+    pub fn add_feedback_all<T: AsRef<[u8]>>(
+        &self,
+        topic: &str,
+        tuples: impl IntoIterator<Item = (T, u32)>,
+    ) -> Result<(), FeedbackError> {
+        let mut lists = self.world.feedback();
+        tuples
+            .into_iter()
+            .try_for_each(|(token, since_s)| lists.add(topic, token.as_ref(), since_s))
+    }
+
+    /// How many tuples the feedback list of a topic has.
+    pub fn feedback_pending(&self, topic: &str) -> usize {
+        self.feedback_stats(topic).pending
+    }
+
+    /// How many connections were given the feedback list of a topic to read since the start.
+    pub fn feedback_reads(&self, topic: &str) -> u64 {
+        self.feedback_stats(topic).reads
+    }
+
+    /// The feedback list of a topic, and who has read it since the start.
+    pub fn feedback_stats(&self, topic: &str) -> FeedbackStats {
+        self.world.feedback().stats(topic)
+    }
+
+    /// Forgets every feedback list.
+    pub fn clear_feedback(&self) {
+        self.world.feedback().clear();
+    }
+
     /// Adds a fault at the end of the script.
     pub fn add_fault(&self, fault: Fault) -> Result<(), FaultError> {
         self.world.faults().add(fault)
@@ -193,7 +273,7 @@ impl Simulator {
         self.world.stats()
     }
 
-    /// Closes every connection and both listeners, and waits until they are closed.
+    /// Closes every connection and all listeners, and waits until they are closed.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
         for listener in self.listeners {
@@ -201,5 +281,33 @@ impl Simulator {
                 tracing::error!(%error, "a listener of the simulator did not end as it should");
             }
         }
+    }
+}
+
+/// What the listeners with TLS have in common.
+struct Services<'a> {
+    world: &'a Arc<World>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Services<'_> {
+    fn spawn<F>(
+        &self,
+        service: Service,
+        listener: TcpListener,
+        acceptor: TlsAcceptor,
+        serve: fn(Arc<World>, TlsStream<TcpStream>, u64) -> F,
+    ) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (world, stopped) = (Arc::clone(self.world), self.stopped.clone());
+        tokio::spawn(tls::listen(
+            (listener, acceptor),
+            service,
+            world,
+            stopped,
+            serve,
+        ))
     }
 }

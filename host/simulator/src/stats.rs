@@ -8,13 +8,23 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+/// What has a listener, and TLS, of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// The provider API.
+    Provider,
+    /// The binary gateway.
+    Gateway,
+    /// The feedback service.
+    Feedback,
+}
+
 /// Counters since the start; `..._open` go down again.
 #[derive(Default)]
 pub(crate) struct Counters {
-    pub(crate) connections_accepted: AtomicU64,
-    pub(crate) connections_open: AtomicU64,
-    pub(crate) connections_refused: AtomicU64,
-    pub(crate) handshakes_failed: AtomicU64,
+    provider: Connections,
+    gateway: Connections,
+    feedback: Connections,
     pub(crate) streams_open: AtomicU64,
     pub(crate) streams_refused: AtomicU64,
     pub(crate) requests: AtomicU64,
@@ -22,9 +32,30 @@ pub(crate) struct Counters {
     by_status: Mutex<BTreeMap<u16, u64>>,
     /// The 200s of the accept-all server, which takes no lock.
     accepted_all: AtomicU64,
+    /// The notifications the gateway accepted, which takes no lock either.
+    notifications_accepted: AtomicU64,
+    notifications_unanswered: AtomicU64,
+    notifications_refused: Mutex<BTreeMap<u8, u64>>,
+}
+
+/// The connections of one service.
+#[derive(Default)]
+pub(crate) struct Connections {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) handshakes_failed: AtomicU64,
 }
 
 impl Counters {
+    pub(crate) fn connections(&self, service: Service) -> &Connections {
+        match service {
+            Service::Provider => &self.provider,
+            Service::Gateway => &self.gateway,
+            Service::Feedback => &self.feedback,
+        }
+    }
+
     /// Counts an answered request, or one a fault leaves unanswered.
     pub(crate) fn answered(&self, status: Option<u16>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -47,6 +78,26 @@ impl Counters {
         self.accepted_all.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a notification of the gateway by its status (0 is accepted), or one a fault leaves
+    /// without.
+    pub(crate) fn notified(&self, status: Option<u8>) {
+        match status {
+            Some(0) => self.notifications_accepted.fetch_add(1, Ordering::Relaxed),
+            None => self
+                .notifications_unanswered
+                .fetch_add(1, Ordering::Relaxed),
+            Some(status) => {
+                let mut rows = self
+                    .notifications_refused
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                let row = rows.entry(status).or_default();
+                *row += 1;
+                *row
+            }
+        };
+    }
+
     pub(crate) fn snapshot(&self) -> Stats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let accepted_all = read(&self.accepted_all);
@@ -59,16 +110,45 @@ impl Counters {
             *responses.entry(200).or_default() += accepted_all;
         }
         Stats {
-            connections_accepted: read(&self.connections_accepted),
-            connections_open: read(&self.connections_open),
-            connections_refused: read(&self.connections_refused),
-            handshakes_failed: read(&self.handshakes_failed),
+            connections_accepted: read(&self.provider.accepted),
+            connections_open: read(&self.provider.open),
+            connections_refused: read(&self.provider.refused),
+            handshakes_failed: read(&self.provider.handshakes_failed),
             streams_open: read(&self.streams_open),
             streams_refused: read(&self.streams_refused),
             requests: read(&self.requests) + accepted_all,
             unanswered: read(&self.unanswered),
             responses,
+            gateway: self.gateway.snapshot(),
+            feedback: self.feedback.snapshot(),
+            notifications: self.notifications(),
+            notifications_unanswered: read(&self.notifications_unanswered),
             journal_dropped: 0,
+        }
+    }
+
+    fn notifications(&self) -> BTreeMap<u8, u64> {
+        let mut by_status = self
+            .notifications_refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let accepted = self.notifications_accepted.load(Ordering::Relaxed);
+        if accepted > 0 {
+            by_status.insert(0, accepted);
+        }
+        by_status
+    }
+}
+
+impl Connections {
+    fn snapshot(&self) -> ConnectionStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ConnectionStats {
+            accepted: read(&self.accepted),
+            open: read(&self.open),
+            refused: read(&self.refused),
+            handshakes_failed: read(&self.handshakes_failed),
         }
     }
 }
@@ -111,8 +191,30 @@ pub struct Stats {
     pub unanswered: u64,
     /// Answers by status.
     pub responses: BTreeMap<u16, u64>,
+    /// Connections to the binary gateway.
+    pub gateway: ConnectionStats,
+    /// Connections to the feedback service.
+    pub feedback: ConnectionStats,
+    /// Notifications to the binary gateway by status; those under 0 were accepted.
+    pub notifications: BTreeMap<u8, u64>,
+    /// Notifications to the binary gateway that a fault deliberately left without a status.
+    pub notifications_unanswered: u64,
     /// Records that made way for newer ones in the journal.
     pub journal_dropped: u64,
+}
+
+/// The connections of one service since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// TCP connections taken, those refused by a fault not included.
+    pub accepted: u64,
+    /// Of them, still open.
+    pub open: u64,
+    /// Closed at once: by a fault, or because too many were open.
+    pub refused: u64,
+    /// TLS handshakes that failed; without a client certificate of the authority, for one.
+    pub handshakes_failed: u64,
 }
 
 #[cfg(test)]
@@ -129,6 +231,17 @@ mod tests {
         let stats = counters.snapshot();
         assert_eq!(stats.responses, BTreeMap::from([(200, 2), (410, 1)]));
         assert_eq!((stats.requests, stats.unanswered), (4, 1));
+    }
+
+    #[test]
+    fn notifications_are_counted_by_their_own_statuses() {
+        let counters = Counters::default();
+        for status in [Some(0), Some(8), Some(8), None] {
+            counters.notified(status);
+        }
+        let stats = counters.snapshot();
+        assert_eq!(stats.notifications, BTreeMap::from([(0, 1), (8, 2)]));
+        assert_eq!((stats.notifications_unanswered, stats.requests), (1, 0));
     }
 
     #[test]

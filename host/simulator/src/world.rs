@@ -1,5 +1,5 @@
-//! The one state all connections and the control API share: the journal, the devices, the script of
-//! faults, the counters, and the configuration they go by.
+//! The one state all connections and the control API share: the journal, the devices, the feedback
+//! lists, the script of faults, the counters, the certificate authority, and the configuration they go by.
 //!
 //! Invariant: no lock is held while waiting, and none of these while taking another of these.
 
@@ -9,31 +9,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::config::Config;
 use crate::devices::Devices;
 use crate::fault::Faults;
+use crate::feedback::Lists;
+use crate::identity::CertificateAuthority;
 use crate::ids::IdSource;
 use crate::journal::Journal;
 use crate::stats::{Counters, Stats};
 
 pub(crate) struct World {
     pub(crate) config: Config,
-    /// What clients have to trust, in PEM.
-    pub(crate) authority_pem: String,
+    /// What clients have to trust, and what signs for them.
+    pub(crate) authority: CertificateAuthority,
     pub(crate) counters: Counters,
     pub(crate) ids: IdSource,
     journal: Mutex<Journal>,
     devices: Mutex<Devices>,
     faults: Mutex<Faults>,
+    feedback: Mutex<Lists>,
 }
 
 impl World {
-    pub(crate) fn new(config: Config, authority_pem: String) -> io::Result<Self> {
+    pub(crate) fn new(config: Config, authority: CertificateAuthority) -> io::Result<Self> {
         Ok(Self {
             journal: Mutex::new(Journal::new(config.journal_capacity)),
             config,
-            authority_pem,
+            authority,
             counters: Counters::default(),
             ids: IdSource::new()?,
             devices: Mutex::default(),
             faults: Mutex::default(),
+            feedback: Mutex::default(),
         })
     }
 
@@ -49,6 +53,10 @@ impl World {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn feedback(&self) -> MutexGuard<'_, Lists> {
+        self.feedback.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn now_ms(&self) -> u64 {
         self.config.clock.now_ms()
     }
@@ -59,5 +67,13 @@ impl World {
             journal_dropped,
             ..self.counters.snapshot()
         }
+    }
+}
+
+#[cfg(test)]
+impl World {
+    /// A world with an authority of its own.
+    pub(crate) fn of_a_test(config: Config) -> Self {
+        Self::new(config, CertificateAuthority::generate().unwrap()).unwrap()
     }
 }

@@ -1,8 +1,8 @@
 //! One instance and the loop that feeds it.
 
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 
 use super::{DispatchError, Job, Limits, Response, classify};
-use crate::function::{Function, Instance, Turns};
+use crate::function::{Function, Instance, Turns, noting_turns};
 
 /// How long to wait before an instance that could not be made is tried again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -27,6 +27,8 @@ pub(super) struct Worker {
     number: usize,
     function: Arc<Function>,
     limits: Limits,
+    /// Counts the instances that are up.
+    ready: Arc<AtomicUsize>,
 }
 
 /// Why a feeding loop ended by itself.
@@ -36,11 +38,17 @@ enum Ended {
 }
 
 impl Worker {
-    pub(super) fn new(number: usize, function: Arc<Function>, limits: Limits) -> Self {
+    pub(super) fn new(
+        number: usize,
+        function: Arc<Function>,
+        limits: Limits,
+        ready: &Arc<AtomicUsize>,
+    ) -> Self {
         Self {
             number,
             function,
             limits,
+            ready: Arc::clone(ready),
         }
     }
 
@@ -66,10 +74,12 @@ impl Worker {
                 limits: self.limits,
                 turns,
             };
+            self.ready.fetch_add(1, Ordering::Relaxed);
             let ended = store
                 .run_concurrent(async |accessor| feed.run(accessor).await)
                 .await
                 .and_then(|inner| inner);
+            self.ready.fetch_sub(1, Ordering::Relaxed);
             match ended {
                 Ok(Ended::Closed) => return,
                 Err(error) => {
@@ -194,16 +204,6 @@ pub(super) async fn run_alone(
             Err(DispatchError::Failed)
         }
     }
-}
-
-/// Runs `work` as part of an instance's event loop, taking note of every turn.
-async fn noting_turns<T>(turns: &Turns, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        turns.turn();
-        work.as_mut().poll(cx)
-    })
-    .await
 }
 
 /// The same answer with its body in memory.

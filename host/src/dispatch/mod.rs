@@ -35,6 +35,10 @@ use instance::Worker;
 /// passed on as they come.
 const MAX_HELD: usize = 1024 * 1024;
 
+/// The call whose answer does not wait for the disk: what has been sent is reported, whatever
+/// becomes of the records.
+const PUSH: &str = "/v1/push";
+
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
 
@@ -91,6 +95,8 @@ pub struct Dispatcher {
     function: Arc<Function>,
     store: Store,
     limits: Limits,
+    /// Instances that are up.
+    ready: Arc<AtomicUsize>,
     /// One repeated request at a time.
     quarantine: Mutex<()>,
     workers: std::sync::Mutex<Option<JoinSet<()>>>,
@@ -117,10 +123,11 @@ impl Dispatcher {
     /// Starts the instances; they come up beside each other.
     pub fn start(function: Arc<Function>, store: Store, limits: Limits) -> Self {
         let mut workers = JoinSet::new();
+        let ready = Arc::<AtomicUsize>::default();
         let lanes: Vec<_> = (0..limits.instances)
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
-                let worker = Worker::new(number, Arc::clone(&function), limits);
+                let worker = Worker::new(number, Arc::clone(&function), limits, &ready);
                 workers.spawn(worker.run(receiver));
                 Lane {
                     jobs: sender,
@@ -133,18 +140,24 @@ impl Dispatcher {
             function,
             store,
             limits,
+            ready,
             quarantine: Mutex::default(),
             workers: std::sync::Mutex::new(Some(workers)),
         }
     }
 
-    /// Runs one request to its answer. The answer to a request that writes (PUT, DELETE) is
-    /// not given before what it reports is durable; a push that was sent is reported in any case.
+    /// Whether an instance is there to take a request.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed) > 0
+    }
+
+    /// Runs one request to its answer. The answer to a request that writes is not given before what
+    /// it reports is durable; a push that was sent is reported in any case.
     ///
     /// # Errors
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
-        let writes = is_repeatable(request.method()) && !request.method().is_safe();
+        let writes = !request.method().is_safe() && request.uri().path() != PUSH;
         let until = tokio::time::Instant::now() + self.limits.timeout;
         let answer = tokio::time::timeout_at(until, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
@@ -165,7 +178,8 @@ impl Dispatcher {
     }
 
     async fn attempt(&self, request: Request) -> Result<Response, DispatchError> {
-        let repeatable = is_repeatable(request.method()).then(|| request.clone());
+        // Its effect is the same when it runs twice (RFC 9110, section 9.2.2).
+        let repeatable = request.method().is_idempotent().then(|| request.clone());
         match (self.enqueue(request).await, repeatable) {
             (Err(DispatchError::Stopped), Some(request)) => {
                 warn!("the function was stopped; repeating a request on its own");
@@ -248,11 +262,6 @@ async fn held(response: Response) -> Result<Response, DispatchError> {
     }
     let held = instance::collected(response).await;
     held.map_err(|_| DispatchError::Stopped)
-}
-
-/// Methods whose effect is the same when they run twice (RFC 9110, section 9.2.2).
-fn is_repeatable(method: &http::Method) -> bool {
-    method.is_idempotent()
 }
 
 fn into_wasi(request: Request) -> http::Request<WasiBody> {

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition};
 
 use super::StoreError;
 use super::overlay::Value;
@@ -46,7 +46,10 @@ impl Embedded {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)
-            .map_err(disk)?;
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
+                error => disk(error),
+            })?;
         let transaction = database.begin_write().map_err(disk)?;
         transaction.open_table(TABLE).map_err(disk)?;
         transaction.commit().map_err(disk)?;

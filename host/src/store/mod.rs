@@ -47,6 +47,8 @@ pub enum StoreError {
     Behind,
     /// The disk failed; for a write that was made, it is not known to be durable.
     Disk(Arc<str>),
+    /// Another process has the file.
+    InUse,
     /// A counter's value is not a decimal number, or would leave the range.
     NotACounter,
 }
@@ -56,6 +58,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Behind => f.write_str("the store is behind with its writes"),
             Self::Disk(why) => write!(f, "the store's disk failed: {why}"),
+            Self::InUse => f.write_str("another process has the store"),
             Self::NotACounter => f.write_str("expected a counter, got another value"),
         }
     }

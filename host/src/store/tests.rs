@@ -75,7 +75,7 @@ fn closing_commits_what_is_pending() {
 fn a_second_process_on_the_same_file_is_refused() {
     let (folder, _store) = on_disk();
     let second = Store::open(&folder.path().join("deep/store.redb"));
-    assert!(matches!(second, Err(StoreError::Disk(_))));
+    assert!(matches!(second, Err(StoreError::InUse)));
 }
 
 #[tokio::test]

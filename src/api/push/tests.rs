@@ -60,6 +60,18 @@ fn every_option_arrives() {
 }
 
 #[test]
+fn the_way_can_be_asked_for() {
+    let way = |extra| {
+        let request = parse(&body(extra)).unwrap();
+        (request.via, request.confirm)
+    };
+    assert_eq!(way(""), (None, true));
+    assert_eq!(way(r#","via":"http2""#), (Some(Via::Http2), true));
+    let unconfirmed = r#","via":"binary","confirm":false"#;
+    assert_eq!(way(unconfirmed), (Some(Via::Binary), false));
+}
+
+#[test]
 fn expiration_zero_and_absent_differ() {
     let secs = |extra: &str| {
         let request = parse(&body(extra)).unwrap();
@@ -132,9 +144,12 @@ fn a_payload_too_large_is_refused_for_its_push_type() {
 
 #[test]
 fn a_reply_counts_and_explains() {
-    let result = |outcome| PushResult {
+    let result = |outcome: Option<Outcome>| PushResult {
         token: DeviceToken::parse_hex("a1b2").unwrap(),
         apns_id: ApnsId::from_random(ID),
+        removed: outcome
+            .as_ref()
+            .map(|outcome| outcome.treatment().is_some()),
         outcome,
         detail: None,
     };
@@ -159,6 +174,8 @@ fn a_reply_counts_and_explains() {
     assert_eq!(counts, [1, 1, 1]);
     assert_eq!(reply["results"][0]["apns_unique_id"], "u");
     assert_eq!(reply["results"][1]["reason"], "Unregistered");
+    assert_eq!(reply["results"][1]["removed"], true);
+    assert!(reply["results"][0].get("removed").is_none());
     assert_eq!(reply["results"][1]["invalid_since"], 1_234);
     assert_eq!(reply["results"][2]["may_resend"], false);
     assert_eq!(reply["results"][3]["outcome"], "valid");

@@ -11,6 +11,18 @@
 //! {"fault":"settings","max_concurrent_streams":1}
 //! {"fault":"delay","delay_ms":500}
 //! {"fault":"refuse_connections","times":3}
+//!
+//! {"fault":"gateway_status","status":8,"identifier":0,"split":true}
+//! {"fault":"gateway_response","identifier":0,"split":true}
+//! {"fault":"gateway_silence"}
+//! {"fault":"gateway_shutdown","accept":true}               and "gateway_close", "gateway_reset"
+//! {"fault":"gateway_cut","after_bytes":20}
+//! {"fault":"gateway_slow","after_bytes":20,"delay_ms":500}
+//! {"fault":"gateway_refuse"}
+//!
+//! {"fault":"feedback_cut","after_bytes":20}                and "feedback_silence"
+//! {"fault":"feedback_dribble","bytes":1}                   and "feedback_truncate"
+//! {"fault":"feedback_refuse"}
 //! ```
 //!
 //! Each may also have `times`, `token_prefix`, `every` and `delay_ms`. Without `times` it happens once,
@@ -21,7 +33,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Action, Fault};
+use crate::fault::{Action, Fault, FeedbackAction, GatewayAction};
 
 /// All fields of all faults.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +62,14 @@ pub(super) struct FaultJson {
     bytes_base64: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_concurrent_streams: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identifier: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accept: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     times: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,8 +160,66 @@ impl FaultJson {
             }
             "delay" => Action::Delay,
             "refuse_connections" => Action::RefuseConnections,
+            _ => return self.take_legacy_action(),
+        })
+    }
+
+    /// The same for the binary gateway and the feedback service.
+    fn take_legacy_action(&mut self) -> Result<Action, String> {
+        let gateway = match self.fault.as_str() {
+            "gateway_status" => GatewayAction::Status {
+                status: self.take_status_byte()?,
+                identifier: self.identifier.take(),
+                split: self.split.take().unwrap_or(false),
+            },
+            "gateway_response" => GatewayAction::Response {
+                identifier: self.identifier.take(),
+                split: self.split.take().unwrap_or(false),
+            },
+            "gateway_silence" => GatewayAction::Silence,
+            "gateway_shutdown" => GatewayAction::Shutdown {
+                accept: self.accept.take().unwrap_or(true),
+            },
+            "gateway_close" => GatewayAction::Close {
+                accept: self.accept.take().unwrap_or(true),
+            },
+            "gateway_reset" => GatewayAction::Reset {
+                accept: self.accept.take().unwrap_or(true),
+            },
+            "gateway_cut" => GatewayAction::Cut {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "gateway_slow" => GatewayAction::Slow {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "gateway_refuse" => GatewayAction::Refuse,
+            _ => return self.take_feedback_action().map(Action::Feedback),
+        };
+        Ok(Action::Gateway(gateway))
+    }
+
+    fn take_feedback_action(&mut self) -> Result<FeedbackAction, String> {
+        Ok(match self.fault.as_str() {
+            "feedback_cut" => FeedbackAction::Cut {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "feedback_silence" => FeedbackAction::Silence {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "feedback_dribble" => FeedbackAction::Dribble {
+                bytes: self.bytes.take().unwrap_or(1),
+            },
+            "feedback_truncate" => FeedbackAction::Truncate {
+                bytes: needed("bytes", self.bytes.take())?,
+            },
+            "feedback_refuse" => FeedbackAction::Refuse,
             other => return Err(format!("expected a fault of {FAULTS:?}, got {other:?}")),
         })
+    }
+
+    fn take_status_byte(&mut self) -> Result<u8, String> {
+        let status = needed("status", self.status.take())?;
+        u8::try_from(status).map_err(|_| format!("expected a status from 0 to 255, got {status}"))
     }
 
     fn take_status(&mut self) -> Result<u16, String> {
@@ -228,7 +306,40 @@ impl FaultJson {
             Action::Close { after_bytes } => self.after_bytes = Some(after_bytes),
             Action::Garbage { bytes } => self.bytes_base64 = Some(STANDARD.encode(bytes)),
             Action::MaxConcurrentStreams { limit } => self.max_concurrent_streams = Some(limit),
-            Action::Silence | Action::Delay | Action::RefuseConnections => {}
+            Action::Gateway(action) => self.put_gateway(&action),
+            Action::Feedback(
+                FeedbackAction::Cut { after_bytes } | FeedbackAction::Silence { after_bytes },
+            ) => self.after_bytes = Some(after_bytes),
+            Action::Feedback(
+                FeedbackAction::Dribble { bytes } | FeedbackAction::Truncate { bytes },
+            ) => self.bytes = Some(bytes),
+            Action::Silence
+            | Action::Delay
+            | Action::RefuseConnections
+            | Action::Feedback(FeedbackAction::Refuse) => {}
+        }
+    }
+
+    fn put_gateway(&mut self, action: &GatewayAction) {
+        match *action {
+            GatewayAction::Status {
+                status,
+                identifier,
+                split,
+            } => {
+                self.status = Some(status.into());
+                (self.identifier, self.split) = (identifier, Some(split));
+            }
+            GatewayAction::Response { identifier, split } => {
+                (self.identifier, self.split) = (identifier, Some(split));
+            }
+            GatewayAction::Shutdown { accept }
+            | GatewayAction::Close { accept }
+            | GatewayAction::Reset { accept } => self.accept = Some(accept),
+            GatewayAction::Cut { after_bytes } | GatewayAction::Slow { after_bytes } => {
+                self.after_bytes = Some(after_bytes);
+            }
+            GatewayAction::Silence | GatewayAction::Refuse => {}
         }
     }
 }
@@ -243,7 +354,7 @@ fn decode(field: &str, text: String) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("expected base64 in {field}, got: {error}"))
 }
 
-const FAULTS: [&str; 10] = [
+const FAULTS: [&str; 24] = [
     "status",
     "body",
     "goaway",
@@ -254,6 +365,20 @@ const FAULTS: [&str; 10] = [
     "settings",
     "delay",
     "refuse_connections",
+    "gateway_status",
+    "gateway_response",
+    "gateway_silence",
+    "gateway_shutdown",
+    "gateway_close",
+    "gateway_reset",
+    "gateway_cut",
+    "gateway_slow",
+    "gateway_refuse",
+    "feedback_cut",
+    "feedback_silence",
+    "feedback_dribble",
+    "feedback_truncate",
+    "feedback_refuse",
 ];
 
 /// RFC 9113 section 7, in the order of their numbers.
@@ -275,87 +400,5 @@ const ERROR_CODES: [&str; 14] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(json: &str) -> Result<Fault, String> {
-        let json: FaultJson = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        json.into_fault()
-    }
-
-    #[test]
-    fn every_fault_survives_its_json() {
-        for json in [
-            r#"{"fault":"status","status":410,"reason":"Unregistered","timestamp_ms":5}"#,
-            r#"{"fault":"status","status":429,"reason":"TooManyRequests","retry_after":9}"#,
-            r#"{"fault":"body","status":503,"body":"<html>"}"#,
-            r#"{"fault":"goaway"}"#,
-            r#"{"fault":"goaway","reason":"Shutdown","error_code":"ENHANCE_YOUR_CALM","answer":true}"#,
-            r#"{"fault":"reset","error_code":"REFUSED_STREAM","times":3}"#,
-            r#"{"fault":"silence","token_prefix":"ab"}"#,
-            r#"{"fault":"close","after_bytes":20,"every":7}"#,
-            r#"{"fault":"garbage","bytes_base64":"AAEC"}"#,
-            r#"{"fault":"settings","max_concurrent_streams":1}"#,
-            r#"{"fault":"delay","delay_ms":500}"#,
-            r#"{"fault":"refuse_connections","times":3}"#,
-        ] {
-            let fault = parse(json).unwrap();
-            assert_eq!(
-                FaultJson::from(fault.clone()).into_fault(),
-                Ok(fault),
-                "{json}"
-            );
-        }
-    }
-
-    #[test]
-    fn names_of_error_codes_are_their_numbers() {
-        let code = |json: &str| parse(json).unwrap().action;
-        let refused = code(r#"{"fault":"reset","error_code":"REFUSED_STREAM"}"#);
-        assert_eq!(refused, Action::Reset { error_code: 7 });
-        assert_eq!(
-            code(r#"{"fault":"reset","error_code":8}"#),
-            Action::Reset { error_code: 8 }
-        );
-    }
-
-    #[test]
-    fn how_often_follows_from_the_rest_unless_said() {
-        assert_eq!(parse(r#"{"fault":"silence"}"#).unwrap().times, Some(1));
-        assert_eq!(
-            parse(r#"{"fault":"silence","every":2}"#).unwrap().times,
-            None
-        );
-        assert_eq!(
-            parse(r#"{"fault":"silence","token_prefix":"a"}"#)
-                .unwrap()
-                .times,
-            None
-        );
-        assert_eq!(
-            parse(r#"{"fault":"silence","every":2,"times":4}"#)
-                .unwrap()
-                .times,
-            Some(4)
-        );
-    }
-
-    #[test]
-    fn errors_say_what_was_expected_and_what_came() {
-        for json in [
-            r#"{"fault":"flood"}"#,
-            r#"{"fault":"status"}"#,
-            r#"{"fault":"status","status":99}"#,
-            r#"{"fault":"silence","status":200}"#,
-            r#"{"fault":"body","status":200,"body":"a","body_base64":"YQ=="}"#,
-            r#"{"fault":"garbage"}"#,
-            r#"{"fault":"garbage","bytes_base64":"?"}"#,
-            r#"{"fault":"settings"}"#,
-            r#"{"fault":"reset","error_code":"OOPS"}"#,
-            r#"{"fault":"silence","unknown":1}"#,
-        ] {
-            let error = parse(json).unwrap_err();
-            assert!(error.contains("expected"), "{json}: {error}");
-        }
-    }
-}
+#[path = "fault_json_tests.rs"]
+mod tests;

@@ -9,7 +9,10 @@
 //! | `POST /devices` | a device or an array of them | 204 |
 //! | `GET /faults` · `DELETE /faults` | | `{"faults"}` · 204 |
 //! | `POST /faults` | a fault or an array of them | 204 |
+//! | `GET /feedback` · `DELETE /feedback` | | `{"feedback"}`, an object by topic · 204 |
+//! | `POST /feedback` | `{"topic","token","since"}` or an array of them; `since` in seconds | 204 |
 //! | `GET /stats` · `GET /ca.pem` | | counters · what to trust |
+//! | `POST /certificates?topic=` | | a client certificate for the topic and its key, one PEM text |
 //!
 //! Errors are `{"error":"expected …, got …"}`.
 //!
@@ -33,35 +36,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use self::routes::{Asked, Reply};
+use crate::accept;
 use crate::world::World;
 
 /// Takes connections until `stop` changes or its sender is gone, then drops them all.
-pub(crate) async fn listen(
-    listener: TcpListener,
-    world: Arc<World>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = stop.changed() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) if connections.len() < MAX_CONNECTIONS => {
-                    connections.spawn(serve(tcp, Arc::clone(&world)));
-                }
-                Ok(_) => tracing::warn!("a control connection was refused: too many are open"),
-                Err(error) => {
-                    tracing::warn!(%error, "a control connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+pub(crate) async fn listen(listener: TcpListener, world: Arc<World>, stop: watch::Receiver<bool>) {
+    let admits = |open| {
+        let is_admitted = open < MAX_CONNECTIONS;
+        if !is_admitted {
+            tracing::warn!("a control connection was refused: too many are open");
         }
-    }
-    connections.shutdown().await;
+        is_admitted
+    };
+    accept::run(listener, stop, admits, |tcp| serve(tcp, Arc::clone(&world))).await;
 }
 
 async fn serve(tcp: TcpStream, world: Arc<World>) {
@@ -103,4 +92,3 @@ async fn answer(
 const MAX_CONNECTIONS: usize = 256;
 const MAX_BODY: usize = 1 << 20;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -2,19 +2,22 @@
 //!
 //! Nothing here waits or touches a socket.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fault_json::FaultJson;
 use crate::devices::Device;
+use crate::feedback::FeedbackStats;
 use crate::ids;
 use crate::journal::{Received, Selection};
+use crate::topic::is_topic;
 use crate::world::World;
 
 /// A control request.
@@ -59,12 +62,15 @@ pub(super) fn answer(world: &World, asked: &Asked<'_>) -> Reply {
             world.faults().clear();
             Ok(done())
         }
+        ("GET", "/feedback") => Ok(feedback(world)),
+        ("POST", "/feedback") => add_feedback(world, asked.body),
+        ("DELETE", "/feedback") => {
+            world.feedback().clear();
+            Ok(done())
+        }
         ("GET", "/stats") => Ok(stats(world)),
-        ("GET", "/ca.pem") => Ok(Reply::new(
-            200,
-            "application/x-pem-file",
-            world.authority_pem.clone().into(),
-        )),
+        ("GET", "/ca.pem") => Ok(Reply::pem(world.authority.certificate_pem().to_owned())),
+        ("POST", "/certificates") => certificate(world, asked.query),
         (method, path) => return not_routed(method, path),
     };
     routed.unwrap_or_else(|message| Reply::error(400, &message))
@@ -105,6 +111,10 @@ impl Reply {
         }
     }
 
+    fn pem(text: String) -> Self {
+        Self::new(200, "application/x-pem-file", text.into())
+    }
+
     fn json(status: u16, value: &impl Serialize) -> Self {
         match serde_json::to_string(value) {
             Ok(text) => Self::new(status, "application/json", text.into()),
@@ -124,8 +134,10 @@ fn not_routed(method: &str, path: &str) -> Reply {
         "/notifications",
         "/devices",
         "/faults",
+        "/feedback",
         "/stats",
         "/ca.pem",
+        "/certificates",
     ];
     if known.contains(&path) {
         return Reply::error(
@@ -214,6 +226,48 @@ fn add_faults(world: &World, body: &[u8]) -> Result<Reply, String> {
     Ok(done())
 }
 
+/// A dead token, to be added to a list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feedback {
+    topic: String,
+    /// Hexadecimal, case does not matter.
+    token: String,
+    /// Seconds since 1970; the present if there is none.
+    since: Option<u32>,
+}
+
+fn add_feedback(world: &World, body: &[u8]) -> Result<Reply, String> {
+    let now_s = u32::try_from(world.now_ms() / 1000).unwrap_or(u32::MAX);
+    let parse = |one: Feedback| {
+        let (topic, length) = (one.topic, one.token.len());
+        if !is_topic(&topic) {
+            return Err(format!("expected a topic, got {topic:?}"));
+        }
+        let token = ids::from_hex(&one.token)
+            .ok_or_else(|| format!("expected a token in hexadecimal, got {length} characters"))?;
+        Ok((topic, token, one.since.unwrap_or(now_s)))
+    };
+    let parsed = one_or_many::<Feedback>(body)?.into_iter().map(parse);
+    let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
+    let mut lists = world.feedback();
+    for (topic, token, since_s) in parsed {
+        lists
+            .add(&topic, &token, since_s)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(done())
+}
+
+fn feedback(world: &World) -> Reply {
+    let by_topic: BTreeMap<String, FeedbackStats> = world
+        .feedback()
+        .all()
+        .map(|(topic, stats)| (topic.to_owned(), stats))
+        .collect();
+    Reply::json(200, &json!({ "feedback": by_topic }))
+}
+
 fn faults(world: &World) -> Reply {
     let list: Vec<FaultJson> = world
         .faults()
@@ -222,6 +276,18 @@ fn faults(world: &World) -> Reply {
         .map(FaultJson::from)
         .collect();
     Reply::json(200, &json!({ "faults": list }))
+}
+
+/// A client certificate and its key, for programs that want one file.
+fn certificate(world: &World, query: &str) -> Result<Reply, String> {
+    let topic = query
+        .strip_prefix("topic=")
+        .ok_or_else(|| format!("expected topic=, got {query:?}"))?;
+    let client = world
+        .authority
+        .issue_client(topic)
+        .map_err(|error| error.to_string())?;
+    Ok(Reply::pem(client.certificate_pem + &client.key_pem))
 }
 
 fn stats(world: &World) -> Reply {

@@ -1,22 +1,21 @@
 //! Every route, without a socket.
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
 use super::{Asked, answer};
 use crate::config::Config;
 use crate::journal::tests::example;
+use crate::topic;
 use crate::world::World;
 
 fn world() -> World {
     let clock = crate::Clock::new(|| 1000);
-    World::new(
-        Config {
-            clock,
-            ..Config::default()
-        },
-        "the certificate".into(),
-    )
-    .unwrap()
+    World::of_a_test(Config {
+        clock,
+        ..Config::default()
+    })
 }
 
 fn ask(world: &World, method: &str, target: &str, body: &str) -> (u16, Value) {
@@ -102,6 +101,21 @@ fn faults_are_scripted_listed_and_forgotten() {
 }
 
 #[test]
+fn dead_tokens_are_listed_by_topic_and_forgotten() {
+    let world = world();
+    let body = r#"[{"topic":"com.example.app","token":"AB01","since":5},
+                   {"topic":"com.example.app","token":"cd"}]"#;
+    assert_eq!(ask(&world, "POST", "/feedback", body).0, 204);
+    let pending = |world| {
+        let (_, body) = ask(world, "GET", "/feedback", "");
+        body["feedback"]["com.example.app"]["pending"].clone()
+    };
+    assert_eq!(pending(&world), json!(2));
+    assert_eq!(ask(&world, "DELETE", "/feedback", "").0, 204);
+    assert_eq!(pending(&world), json!(0));
+}
+
+#[test]
 fn malformed_requests_are_400_and_say_what_was_expected() {
     let world = world();
     for (method, target, body) in [
@@ -116,6 +130,13 @@ fn malformed_requests_are_400_and_say_what_was_expected() {
         ("POST", "/faults", "[1]"),
         ("POST", "/faults", r#"{"fault":"flood"}"#),
         ("POST", "/faults", r#"{"fault":"delay","delay_ms":600001}"#),
+        ("POST", "/feedback", r#"{"topic":"a","token":"abc"}"#),
+        ("POST", "/feedback", r#"{"topic":"a b","token":"ab"}"#),
+        (
+            "POST",
+            "/feedback",
+            r#"{"topic":"a","token":"ab","since":1700000000000}"#,
+        ),
     ] {
         let (status, answer) = ask(&world, method, target, body);
         let error = answer["error"].as_str().unwrap();
@@ -145,7 +166,32 @@ fn numbers_and_certificate_can_be_read() {
         query: "",
         body: b"",
     };
-    assert_eq!(answer(&world, &asked).body, "the certificate");
+    assert_eq!(
+        answer(&world, &asked).body,
+        world.authority.certificate_pem()
+    );
+}
+
+#[test]
+fn a_client_certificate_and_its_key_come_in_one_text() {
+    let world = world();
+    let asked = Asked {
+        method: "POST",
+        path: "/certificates",
+        query: "topic=com.example.app",
+        body: b"",
+    };
+    let reply = answer(&world, &asked);
+    let der = CertificateDer::from_pem_slice(&reply.body).unwrap();
+    assert_eq!(
+        topic::of_certificate(&der).as_deref(),
+        Some("com.example.app")
+    );
+    assert!(PrivateKeyDer::from_pem_slice(&reply.body).is_ok());
+    for query in ["", "topic=", "topic=a%20b", "name=com.example.app"] {
+        let target = format!("/certificates?{query}");
+        assert_eq!(ask(&world, "POST", &target, "").0, 400, "{query}");
+    }
 }
 
 #[test]

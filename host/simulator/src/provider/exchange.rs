@@ -27,7 +27,7 @@ use super::rules::{Rejection, Request};
 use super::warnings;
 use crate::config::Environment;
 use crate::fault::{Action, Fault};
-use crate::journal::{MAX_KEPT_PAYLOAD, Received};
+use crate::journal::{MAX_KEPT_PAYLOAD, Protocol, Received};
 use crate::stats::Open;
 use crate::wire::Wire;
 use crate::world::World;
@@ -166,18 +166,21 @@ impl Connection {
     ) {
         let is_answered = fault.is_none_or(|fault| is_answered(&fault.action));
         let status = is_answered.then_some(answer.status);
-        let push_type = request
-            .headers
-            .get("apns-push-type")
-            .and_then(|value| value.to_str().ok());
+        let text = |name| {
+            let value: &http::HeaderValue = request.headers.get(name)?;
+            value.to_str().ok()
+        };
+        let push_type = text("apns-push-type");
         let is_accepted = status == Some(200);
         let received = Received {
             sequence: 0,
             time_ms: self.world.now_ms(),
+            protocol: Protocol::Http2,
             connection: self.number,
             stream,
             method: request.method.as_str().to_owned(),
             path: request.path.to_owned(),
+            topic: text("apns-topic").unwrap_or_default().to_owned(),
             token: request.token().to_owned(),
             headers: headers_in_order(request.headers),
             warnings: if is_accepted {
@@ -259,7 +262,9 @@ impl Connection {
             | Action::Status { .. }
             | Action::Body { .. }
             | Action::Delay
-            | Action::RefuseConnections => {}
+            | Action::RefuseConnections
+            | Action::Gateway(_)
+            | Action::Feedback(_) => {}
         }
         if is_answered {
             return ControlFlow::Continue(());

@@ -41,17 +41,6 @@ pub(super) fn bundle_id(topic: &str) -> &str {
     topic.strip_suffix(suffix_of(topic)).unwrap_or(topic)
 }
 
-/// Whether the text can be a topic at all.
-pub(super) fn is_topic(text: &str) -> bool {
-    (1..=MAX_TOPIC).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
-        && !text.starts_with('.')
-        && !text.ends_with('.')
-        && !text.contains("..")
-}
-
 fn suffix_of(topic: &str) -> &'static str {
     let suffixes = PUSH_TYPES.into_iter().map(|(_, suffix)| suffix);
     suffixes
@@ -59,9 +48,6 @@ fn suffix_of(topic: &str) -> &'static str {
         .max_by_key(|suffix| suffix.len())
         .unwrap_or("")
 }
-
-/// Characters of a topic. No limit of Apple's was found; this one is chosen.
-const MAX_TOPIC: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -111,15 +97,5 @@ mod tests {
             "com.example.app"
         );
         assert_eq!(bundle_id("com.example.app"), "com.example.app");
-    }
-
-    #[test]
-    fn topics_are_dotted_names() {
-        for good in ["topic", "a_topic", "com.example.App-2.voip"] {
-            assert!(is_topic(good), "{good}");
-        }
-        for bad in ["", ".a", "a.", "a..b", "a b", "a/b", "ä", &"a".repeat(256)] {
-            assert!(!is_topic(bad), "{bad}");
-        }
     }
 }

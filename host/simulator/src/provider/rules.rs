@@ -19,6 +19,7 @@ use super::push_type;
 use crate::devices::is_token;
 use crate::ids::is_canonical_uuid;
 use crate::reason::Reason;
+use crate::topic;
 use crate::world::World;
 
 /// A request with its body read.
@@ -135,7 +136,7 @@ impl Request<'_> {
         let topic = self
             .text("apns-topic", Reason::BadTopic)?
             .ok_or(Reason::MissingTopic)?;
-        if !push_type::is_topic(topic) {
+        if !topic::is_topic(topic) {
             return Err(Reason::BadTopic);
         }
         if !authorization.allows(topic, push_type::bundle_id(topic)) {

@@ -75,15 +75,11 @@ impl Case {
 
 fn world() -> World {
     let clock = crate::Clock::new(|| 0);
-    World::new(
-        Config {
-            accept_any_key: true,
-            clock,
-            ..Config::default()
-        },
-        String::new(),
-    )
-    .unwrap()
+    World::of_a_test(Config {
+        accept_any_key: true,
+        clock,
+        ..Config::default()
+    })
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! What the integration tests share: a signing key, a client on the `h2` crate, raw frames, and a plain
-//! HTTP/1.1 client for the control API.
+//! What the integration tests share: a signing key, a client on the `h2` crate, raw frames, a client of the
+//! binary gateway and the feedback service, and a plain HTTP/1.1 client for the control API.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod legacy;
 pub mod raw;
 
 use std::collections::HashMap;
@@ -275,9 +276,9 @@ impl Push {
 }
 
 /// Keeps a copy of what is read.
-struct Tap<S> {
-    stream: S,
-    seen: Arc<Mutex<Vec<u8>>>,
+pub struct Tap<S> {
+    pub stream: S,
+    pub seen: Arc<Mutex<Vec<u8>>>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tap<S> {

@@ -36,6 +36,19 @@ thread_local! {
 
 struct Hostile;
 
+impl bindings::exports::dunlin::push::scheduled::Guest for Hostile {
+    /// Does what the name says: `trap`, `never`; anything else is answered with itself.
+    async fn run(task: String) -> Result<String, String> {
+        match task.as_str() {
+            "trap" => panic!("as asked"),
+            "never" => std::future::pending().await,
+            "fail" => Err("as asked".to_owned()),
+            _ => Ok(task),
+        }
+    }
+}
+
+
 impl Guest for Hostile {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         SEEN.set(SEEN.get() + 1);

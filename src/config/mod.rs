@@ -19,9 +19,17 @@
 //!
 //! [delivery]
 //! timeout_ms = 10000
+//!
+//! [registry]
+//! stale_after_days = 90
+//! keep_removed_days = 90
 //! ```
 //!
-//! Limits: 64 KiB of text, 1,000 credentials, 1,000 API keys.
+//! `[[binary]]` is described in `binary.rs`.
+//!
+//! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
+
+mod binary;
 
 use core::fmt;
 use core::time::Duration;
@@ -33,10 +41,13 @@ use crate::environment::Environment;
 use crate::limits::{DEVELOPMENT_HOST, PRODUCTION_HOST, PROVIDER_PORT};
 use crate::notification::{PushType, Topic};
 
+pub use binary::BinaryApp;
+use binary::RawBinary;
+
 /// Largest configuration file, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-/// Most credentials, and most API keys.
+/// Most credentials, most API keys, and most binary apps.
 const MAX_ENTRIES: usize = 1_000;
 
 /// What the configuration says to the function.
@@ -46,7 +57,9 @@ pub struct Settings {
     production: Endpoint,
     credentials: Vec<Credential>,
     api_keys: Vec<ApiKey>,
+    binary: Vec<BinaryApp>,
     delivery: Delivery,
+    registry: Registry,
 }
 
 /// Where an environment's APNs is.
@@ -104,6 +117,15 @@ pub struct Delivery {
     pub default_environment: Environment,
 }
 
+/// `[registry]`: what the sweep does.
+#[derive(Clone, Copy, Debug)]
+pub struct Registry {
+    /// A device that has not registered for so long is marked as stale. It is still pushed to.
+    pub stale_after: Duration,
+    /// How long the record of a removed device is kept.
+    pub keep_removed: Duration,
+}
+
 /// A mistake in the configuration. The operator is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -131,13 +153,16 @@ impl Settings {
         }
         let raw: RawSettings =
             toml::from_str(text).map_err(|error| ConfigError(error.to_string()))?;
-        if raw.credentials.len().max(raw.api_keys.len()) > MAX_ENTRIES {
+        let counts = [raw.credentials.len(), raw.api_keys.len(), raw.binary.len()];
+        if counts.iter().any(|count| *count > MAX_ENTRIES) {
             return Err(invalid(
-                "credentials, api_keys",
+                "credentials, api_keys, binary",
                 "expected at most 1000 of each",
             ));
         }
         let numbered = |name: &'static str| move |index: usize| format!("{name}[{index}]");
+        let binary = each(raw.binary, numbered("binary"), RawBinary::check)?;
+        binary::check_distinct(&binary)?;
         Ok(Self {
             development: raw.apns.development.resolve(DEVELOPMENT_HOST),
             production: raw.apns.production.resolve(PRODUCTION_HOST),
@@ -147,7 +172,9 @@ impl Settings {
                 RawCredential::check,
             )?,
             api_keys: each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?,
+            binary,
             delivery: raw.delivery.check()?,
+            registry: raw.registry.check()?,
         })
     }
 
@@ -178,6 +205,22 @@ impl Settings {
     /// The API key with this SHA-256. Takes the same time whichever bytes differ.
     pub fn api_key(&self, sha256: &[u8; 32]) -> Option<&ApiKey> {
         self.api_keys.iter().find(|key| same(&key.sha256, sha256))
+    }
+
+    /// All apps on the binary protocols, in the order of the file.
+    pub fn binary_apps(&self) -> &[BinaryApp] {
+        &self.binary
+    }
+
+    /// The index of an app on the binary protocols.
+    pub fn binary_app(&self, topic: &Topic, environment: Environment) -> Option<usize> {
+        let is_it = |app: &BinaryApp| app.topic == *topic && app.environment == environment;
+        self.binary.iter().position(is_it)
+    }
+
+    /// When the sweep does what.
+    pub fn registry(&self) -> Registry {
+        self.registry
     }
 
     /// How to deliver.
@@ -239,11 +282,17 @@ struct RawSettings {
     #[serde(default)]
     api_keys: Vec<RawApiKey>,
     #[serde(default)]
+    binary: Vec<RawBinary>,
+    #[serde(default)]
     delivery: RawDelivery,
+    #[serde(default)]
+    registry: RawRegistry,
     #[serde(default, rename = "host")]
     _host: serde::de::IgnoredAny,
     #[serde(default, rename = "store")]
     _store: serde::de::IgnoredAny,
+    #[serde(default, rename = "tasks")]
+    _tasks: serde::de::IgnoredAny,
     #[serde(default, rename = "tls")]
     _tls: serde::de::IgnoredAny,
 }
@@ -380,102 +429,35 @@ impl RawDelivery {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRegistry {
+    stale_after_days: u32,
+    keep_removed_days: u32,
+}
 
-    const FULL: &str = r#"
-        [apns.development]
-        host = "localhost"
-        port = 2197
-
-        [[credentials]]
-        key_id = "ABC123DEFG"
-        team_id = "DEF123GHIJ"
-        key_file = "a.p8"
-        environments = ["production"]
-
-        [[credentials]]
-        key_id = "ABC123DEFH"
-        team_id = "DEF123GHIJ"
-        key_file = "b.p8"
-        topics = ["com.example.app"]
-
-        [[api_keys]]
-        name = "backend"
-        sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
-        scopes = ["send"]
-        topics = ["com.example.app"]
-
-        [host]
-        listen = "127.0.0.1:0"
-    "#;
-
-    fn topic(text: &str) -> Topic {
-        Topic::parse(text).unwrap()
-    }
-
-    #[test]
-    fn addresses_default_to_apples() {
-        let settings = Settings::parse(FULL).unwrap();
-        let production = settings.endpoint(Environment::Production);
-        assert_eq!(
-            (production.host.as_str(), production.port),
-            ("api.push.apple.com", 443)
-        );
-        assert_eq!(
-            settings.endpoint(Environment::Development).host,
-            "localhost"
-        );
-    }
-
-    #[test]
-    fn a_credential_that_names_the_topic_comes_first() {
-        let settings = Settings::parse(FULL).unwrap();
-        let production = Environment::Production;
-        assert_eq!(
-            settings.credential_for(&topic("com.example.app"), production),
-            Some(1)
-        );
-        assert_eq!(
-            settings.credential_for(&topic("com.example.app.voip"), production),
-            Some(1)
-        );
-        assert_eq!(
-            settings.credential_for(&topic("com.example.application"), production),
-            Some(0)
-        );
-        let development = Environment::Development;
-        assert_eq!(
-            settings.credential_for(&topic("org.other"), development),
-            None
-        );
-    }
-
-    #[test]
-    fn api_keys_have_scopes_and_topics() {
-        let settings = Settings::parse(FULL).unwrap();
-        let mut hash = [0; 32];
-        assert!(settings.api_key(&hash).is_none());
-        hash[31] = 1;
-        let key = settings.api_key(&hash).unwrap();
-        assert!(key.allows(Scope::Send) && !key.allows(Scope::Devices));
-        assert!(key.covers(&topic("com.example.app")) && !key.covers(&topic("com.example")));
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let message = |text: &str| Settings::parse(text).unwrap_err().to_string();
-        assert!(message("[nonsense]").contains("nonsense"));
-        assert!(message("[delivery]\ntimeout_ms = 0").contains("timeout_ms"));
-        let short = FULL.replace("ABC123DEFH", "short");
-        assert!(
-            message(&short).contains("credentials[1].key_id"),
-            "{}",
-            message(&short)
-        );
-        let key = FULL.replace("0001\"", "zz\"");
-        assert!(message(&key).contains("api_keys[0].sha256"));
-        assert!(message(&" ".repeat(MAX_BYTES + 1)).contains("64 KiB"));
+impl Default for RawRegistry {
+    fn default() -> Self {
+        Self {
+            stale_after_days: 90,
+            keep_removed_days: 90,
+        }
     }
 }
+
+impl RawRegistry {
+    fn check(self) -> Result<Registry, ConfigError> {
+        if self.stale_after_days == 0 {
+            let why = "expected at least 1, got 0";
+            return Err(invalid("registry.stale_after_days", why));
+        }
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        Ok(Registry {
+            stale_after: days(self.stale_after_days),
+            keep_removed: days(self.keep_removed_days),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

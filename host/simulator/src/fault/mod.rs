@@ -1,14 +1,21 @@
-//! Turns a script ("the next two requests get 429") into what happens to one request.
+//! Turns a script ("the next two requests get 429") into what happens to one request, one notification
+//! of the gateway, or one connection.
 //!
 //! Source: the misbehaviour seen in the field, `apns-facts.md` 3.1 (GOAWAY with a JSON reason, the
-//! stream limit that changes) and 3.5; RFC 9113 section 7 (error codes).
+//! stream limit that changes), 3.5 and 1.5; RFC 9113 section 7 (error codes).
 //!
 //! The first fault of the script that fits a request is the one it gets. The request was judged before
-//! that, so a valid provider token counts as seen even if the answer is another.
+//! that, so a valid provider token counts as seen even if the answer is another. The same goes for the
+//! notifications of the gateway. What sets a fault off follows from its action alone.
 //!
 //! Limit: [`MAX_FAULTS`] in the script; one more is refused with an error.
 
+mod action;
+
 use std::fmt;
+
+pub use self::action::{Action, FeedbackAction, GatewayAction};
+use crate::stats::Service;
 
 /// One line of the script: what happens, to which requests, how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +24,8 @@ pub struct Fault {
     pub action: Action,
     /// How often at most; `None` means for ever.
     pub times: Option<u32>,
-    /// Only to requests whose device token begins with this (case does not matter).
+    /// Only to requests whose device token begins with this (case does not matter). Means nothing to
+    /// connections.
     pub token_prefix: Option<String>,
     /// Only to every n-th of the requests that fit otherwise. 0 and 1 mean each.
     pub every: Option<u32>,
@@ -85,88 +93,6 @@ impl Fault {
     }
 }
 
-/// What a fault does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
-    /// Answers with a status and Apple's JSON.
-    Status {
-        /// 200 to 599; anything else becomes 500.
-        status: u16,
-        /// `reason`; `None` leaves the body empty.
-        reason: Option<String>,
-        /// `timestamp`, in milliseconds.
-        timestamp_ms: Option<u64>,
-        /// A `retry-after` header, in seconds.
-        retry_after: Option<u32>,
-    },
-    /// Answers with a status and these bytes, JSON or not.
-    Body {
-        /// 200 to 599; anything else becomes 500.
-        status: u16,
-        /// The body.
-        body: Vec<u8>,
-    },
-    /// Sends GOAWAY. Requests up to its last-stream-id are still answered, later ones never, and then
-    /// the connection is closed.
-    Goaway {
-        /// The debug data is `{"reason":"…"}`, or empty.
-        reason: Option<String>,
-        /// The error code; 0 is NO_ERROR.
-        error_code: u32,
-        /// Whether the request that set this off is answered (last-stream-id is its own) or was not
-        /// processed (last-stream-id is that of the last one that was).
-        answer: bool,
-    },
-    /// Sends RST_STREAM.
-    Reset {
-        /// The error code; 7 is REFUSED_STREAM.
-        error_code: u32,
-    },
-    /// Never answers.
-    Silence,
-    /// Cuts the TCP connection, without a TLS close, after so many more bytes of HTTP/2. The request
-    /// is answered as usual; 0 bytes cuts before anything of it is sent.
-    Close {
-        /// Bytes still sent, those of answers to other requests under way included.
-        after_bytes: u64,
-    },
-    /// Sends these bytes between two frames, then goes on as usual.
-    Garbage {
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
-    /// Sends SETTINGS with this stream limit, then goes on as usual. The lower limit is enforced once
-    /// the client has acknowledged it.
-    MaxConcurrentStreams {
-        /// The limit; above 10,000 it is 10,000.
-        limit: u32,
-    },
-    /// Answers as usual, after [`Fault::delay_ms`].
-    Delay,
-    /// Closes the next TCP connections instead of taking them. `token_prefix`, `every` and `delay_ms`
-    /// mean nothing here.
-    RefuseConnections,
-}
-
-impl Action {
-    /// The name of the action in the control API and the journal.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Status { .. } => "status",
-            Self::Body { .. } => "body",
-            Self::Goaway { .. } => "goaway",
-            Self::Reset { .. } => "reset",
-            Self::Silence => "silence",
-            Self::Close { .. } => "close",
-            Self::Garbage { .. } => "garbage",
-            Self::MaxConcurrentStreams { .. } => "settings",
-            Self::Delay => "delay",
-            Self::RefuseConnections => "refuse_connections",
-        }
-    }
-}
-
 /// Why a fault cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -206,13 +132,37 @@ struct Waiting {
     seen: u64,
 }
 
+/// What sets a fault off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    /// A TCP connection that came in.
+    Arrival(Service),
+    /// A connection that has its TLS.
+    Connection(Service),
+    /// A request to the provider API.
+    Request,
+    /// A notification to the gateway.
+    Notification,
+    /// A notification that the gateway would refuse.
+    Refusal,
+}
+
+impl Trigger {
+    fn has_token(self) -> bool {
+        !matches!(self, Self::Arrival(_) | Self::Connection(_))
+    }
+}
+
 impl Waiting {
-    fn fits(&self, token: &str) -> bool {
+    fn fits(&self, triggers: &[Trigger], token: &str) -> bool {
+        let own = self.fault.action.trigger();
         let prefix = self.fault.token_prefix.as_deref().unwrap_or_default();
-        self.fault.action != Action::RefuseConnections
-            && token
+        let is_for_token = || {
+            token
                 .get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        triggers.contains(&own) && (!own.has_token() || is_for_token())
     }
 
     fn is_its_turn(&mut self) -> bool {
@@ -240,20 +190,36 @@ impl Faults {
 
     /// The fault a request to `token` gets, if any.
     pub(crate) fn for_request(&mut self, token: &str) -> Option<Fault> {
-        let position = self
-            .0
-            .iter_mut()
-            .position(|waiting| waiting.fits(token) && waiting.is_its_turn())?;
-        self.fire(position)
+        self.take(&[Trigger::Request], token)
+    }
+
+    /// The fault a notification to `token` gets, if any.
+    pub(crate) fn for_notification(&mut self, token: &str, is_refused: bool) -> Option<Fault> {
+        let triggers = [Trigger::Notification, Trigger::Refusal];
+        let fitting = if is_refused {
+            &triggers[..]
+        } else {
+            &triggers[..1]
+        };
+        self.take(fitting, token)
+    }
+
+    /// The fault a connection that has its TLS gets, if any.
+    pub(crate) fn for_connection(&mut self, service: Service) -> Option<Fault> {
+        self.take(&[Trigger::Connection(service)], "")
     }
 
     /// Whether the connection that just came in is to be refused.
-    pub(crate) fn refuses_connection(&mut self) -> bool {
+    pub(crate) fn refuses_connection(&mut self, service: Service) -> bool {
+        self.take(&[Trigger::Arrival(service)], "").is_some()
+    }
+
+    fn take(&mut self, triggers: &[Trigger], token: &str) -> Option<Fault> {
         let position = self
             .0
-            .iter()
-            .position(|waiting| waiting.fault.action == Action::RefuseConnections);
-        position.and_then(|position| self.fire(position)).is_some()
+            .iter_mut()
+            .position(|waiting| waiting.fits(triggers, token) && waiting.is_its_turn())?;
+        self.fire(position)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -330,8 +296,46 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::new(Action::RefuseConnections)).unwrap();
         assert!(faults.for_request("ab").is_none());
-        assert!(faults.refuses_connection());
-        assert!(!faults.refuses_connection());
+        assert!(!faults.refuses_connection(Service::Gateway));
+        assert!(faults.refuses_connection(Service::Provider));
+        assert!(!faults.refuses_connection(Service::Provider));
+    }
+
+    #[test]
+    fn each_service_gets_its_own_faults() {
+        let mut faults = Faults::default();
+        let silence = Action::Gateway(GatewayAction::Silence);
+        faults.add(Fault::new(silence.clone())).unwrap();
+        let close = Action::Gateway(GatewayAction::Close { accept: true });
+        faults
+            .add(Fault::new(close.clone()).for_tokens("ab"))
+            .unwrap();
+        let dribble = Action::Feedback(FeedbackAction::Dribble { bytes: 1 });
+        faults.add(Fault::new(dribble.clone())).unwrap();
+
+        assert_eq!(faults.for_request("ab"), None);
+        assert_eq!(faults.for_connection(Service::Gateway), None);
+        assert_eq!(faults.for_notification("cd", false), None);
+        let fired = |fault: Option<Fault>| fault.map(|fault| fault.action);
+        assert_eq!(fired(faults.for_notification("ab", false)), Some(close));
+        assert_eq!(fired(faults.for_notification("cd", true)), Some(silence));
+        assert_eq!(
+            fired(faults.for_connection(Service::Feedback)),
+            Some(dribble)
+        );
+        assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn every_second_connection_is_hit_whatever_the_prefix() {
+        let mut faults = Faults::default();
+        let cut = Action::Gateway(GatewayAction::Cut { after_bytes: 0 });
+        let fault = Fault::new(cut).always().every(2).for_tokens("ab");
+        faults.add(fault).unwrap();
+        let hit: Vec<bool> = (0..4)
+            .map(|_| faults.for_connection(Service::Gateway).is_some())
+            .collect();
+        assert_eq!(hit, [false, true, false, true]);
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! Runs the binary gateway on one TLS connection.
+//!
+//! Source: `apns-facts.md` 1.5: after an error response the connection is closed and what was sent after the
+//! refused notification is discarded.
+//!
+//! ```text
+//! [ reading ] --end--> [ delay ] --> packet? --> [ closing: close_notify, FIN ] --> [ discarding ] --> dropped
+//!      |                                                                   until the client is gone, or LINGER
+//!      '--client closes, or a cut--> dropped
+//! ```
+//!
+//! Discarding goes on after the close because a socket that is dropped with unread bytes resets the
+//! connection, and the packet on its way would be lost. Apple's gateway could lose it so; a test asks for that
+//! with the fault `gateway_reset`.
+//!
+//! Limit: [`READ`] bytes are read at a time, and no more than one frame is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+
+use super::session::{End, Session, Way};
+use crate::fault::{Action, Fault, GatewayAction};
+use crate::stats::Service;
+use crate::tls;
+use crate::world::World;
+
+/// Serves a connection until it is over.
+pub(crate) async fn serve(world: Arc<World>, mut tls: TlsStream<TcpStream>, number: u64) {
+    let mark = world.faults().for_connection(Service::Gateway);
+    let session = Session::new(world, number, tls::topic_of(&tls));
+    if let Some(end) = read(session, &mut tls, mark.and_then(Mark::of)).await {
+        finish(tls, end).await;
+    }
+}
+
+/// A place in the stream of bytes where a fault happens.
+struct Mark {
+    /// Bytes that are still read before.
+    left: u64,
+    /// How long reading stops; `None` cuts the connection.
+    pause_ms: Option<u64>,
+}
+
+impl Mark {
+    fn of(fault: Fault) -> Option<Self> {
+        let (left, pause_ms) = match fault.action {
+            Action::Gateway(GatewayAction::Cut { after_bytes }) => (after_bytes, None),
+            Action::Gateway(GatewayAction::Slow { after_bytes }) => {
+                (after_bytes, Some(fault.delay_ms))
+            }
+            // No other action is set off by a connection.
+            _ => return None,
+        };
+        Some(Self { left, pause_ms })
+    }
+}
+
+/// Reads until something ends the connection; `None` if there is nothing more to do with it.
+async fn read(
+    mut session: Session,
+    tls: &mut TlsStream<TcpStream>,
+    mut mark: Option<Mark>,
+) -> Option<End> {
+    let mut buffer = BytesMut::new();
+    loop {
+        if let Some(Mark { left: 0, pause_ms }) = mark {
+            sleep(Duration::from_millis(pause_ms?)).await;
+            mark = None;
+        }
+        buffer.reserve(READ);
+        let room = mark.as_ref().map_or(u64::MAX, |mark| mark.left);
+        match (&mut *tls).take(room).read_buf(&mut buffer).await {
+            Ok(0) => {
+                return Some(End {
+                    delay_ms: 0,
+                    way: Way::Close,
+                });
+            }
+            Ok(read) => {
+                if let Some(mark) = &mut mark {
+                    mark.left -= u64::try_from(read).unwrap_or(u64::MAX).min(mark.left);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection to the gateway broke");
+                return None;
+            }
+        }
+        if let Some(end) = session.take(&mut buffer) {
+            return Some(end);
+        }
+    }
+}
+
+async fn finish(mut tls: TlsStream<TcpStream>, end: End) {
+    if end.delay_ms > 0 {
+        let delay = sleep(Duration::from_millis(end.delay_ms));
+        tokio::pin!(delay);
+        tokio::select! {
+            () = &mut delay => {}
+            () = tls::discard(&mut tls) => delay.await,
+        }
+    }
+    match end.way {
+        Way::Silence => return tls::discard(&mut tls).await,
+        Way::Reset => return tls::reset(tls),
+        Way::Packet { bytes, split } => {
+            let size = if split { 1 } else { bytes.len() };
+            for part in bytes.chunks(size) {
+                if tls.write_all(part).await.is_err() || tls.flush().await.is_err() {
+                    return;
+                }
+            }
+        }
+        Way::Close => {}
+    }
+    // It fails only if the client is gone already.
+    let _ = tls.shutdown().await;
+    let _ = timeout(LINGER, tls::discard(&mut tls)).await;
+}
+
+/// Bytes read at a time.
+const READ: usize = 64 * 1024;
+
+/// How long a client may take to close as well.
+const LINGER: Duration = Duration::from_secs(2);

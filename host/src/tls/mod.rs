@@ -1,0 +1,204 @@
+//! TLS for the function: `wasi:tls` on rustls, with trust, identity and ALPN chosen by server name.
+//!
+//! The function says which server it wants, and by a prefix ([`dunlin::tls_name`]) which protocol and
+//! which client certificate; everything else (which roots, whose key) comes from the host's
+//! configuration, so no certificate key ever enters the component.
+//!
+//! Two things the glue between `wasi:tls` and a TLS stream leaves to us:
+//! - it never flushes, so bytes that a short write left inside the TLS session would stay there and
+//!   the connection would stall. `Flushing` drives the flush itself: a write is done when it is out.
+//! - it has no way to say which protocol was negotiated, so a server that does not speak the one we
+//!   offer must fail the handshake: a connection without it is closed here.
+
+mod flushing;
+mod identity;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dunlin::tls_name::{Protocol, TlsName};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_tls::{Error, TlsProvider, TlsStream, TlsTransport};
+
+use flushing::Flushing;
+pub use identity::Identity;
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn TlsStream>, Error>> + Send>>;
+
+/// The protocol of the provider API.
+const ALPN_H2: &[u8] = b"h2";
+
+/// What a client configuration is made of: the name whose roots it trusts (`None`: the public
+/// ones), an identity, a protocol.
+type Recipe = (Option<String>, Option<String>, Protocol);
+
+/// Trust by server name, and identities by their own names.
+#[derive(Clone)]
+pub struct Provider {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    public: Arc<RootCertStore>,
+    roots: BTreeMap<String, Arc<RootCertStore>>,
+    identities: BTreeMap<String, Identity>,
+    /// Made when first asked for, so that sessions are resumed. Bounded by what can be asked for:
+    /// names and identities of the configuration, and two protocols.
+    made: Mutex<BTreeMap<Recipe, Arc<ClientConfig>>>,
+}
+
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider")
+            .field("trust", &self.shared.roots.keys())
+            .field("identities", &self.shared.identities.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why trust or an identity could not be set up.
+#[derive(Debug)]
+pub struct TrustError(String);
+
+impl std::fmt::Display for TrustError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+impl Provider {
+    /// Trusts the roots in the PEM file given for a name instead of the public ones, and shows
+    /// the identities when the function asks for them.
+    ///
+    /// # Errors
+    /// If a file cannot be read, holds no certificate, or an identity's key is not its
+    /// certificate's.
+    pub fn new<'a>(
+        trust: impl IntoIterator<Item = (&'a str, &'a Path)>,
+        identities: impl IntoIterator<Item = (&'a str, Identity)>,
+    ) -> Result<Self, TrustError> {
+        let public = RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        let roots = trust
+            .into_iter()
+            .map(|(name, path)| Ok((name.to_ascii_lowercase(), Arc::new(roots_from(path)?))))
+            .collect::<Result<_, TrustError>>()?;
+        let identities = identities
+            .into_iter()
+            .map(|(name, identity)| (name.to_owned(), identity))
+            .collect();
+        let shared = Shared {
+            public: Arc::new(public),
+            roots,
+            identities,
+            made: Mutex::default(),
+        };
+        // A key that does not fit shows now and not at the first push.
+        for name in shared.identities.keys() {
+            shared.make(&(None, Some(name.clone()), Protocol::Binary))?;
+        }
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl Shared {
+    fn config_for(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
+        let host = name.host.to_ascii_lowercase();
+        let trusted = self.roots.contains_key(&host).then_some(host);
+        let recipe = (trusted, name.identity.clone(), name.protocol);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(config) = made.get(&recipe) {
+            return Ok(Arc::clone(config));
+        }
+        let config = self.make(&recipe)?;
+        made.insert(recipe, Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn make(
+        &self,
+        (trusted, identity, protocol): &Recipe,
+    ) -> Result<Arc<ClientConfig>, TrustError> {
+        let roots = trusted
+            .as_ref()
+            .and_then(|name| self.roots.get(name))
+            .unwrap_or(&self.public);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let failed = |error: rustls::Error| TrustError(error.to_string());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?
+            .with_root_certificates(Arc::clone(roots));
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let identity = self
+                    .identities
+                    .get(name)
+                    .ok_or_else(|| TrustError(format!("there is no [tls.identities.{name}]")))?;
+                let named = |error| TrustError(format!("tls.identities.{name}: {error}"));
+                builder
+                    .with_client_auth_cert(identity.certificates(), identity.key())
+                    .map_err(named)?
+            }
+        };
+        if *protocol == Protocol::Http2 {
+            config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        }
+        Ok(Arc::new(config))
+    }
+}
+
+fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
+    let failed = |why: &dyn std::fmt::Display| {
+        TrustError(format!("trust roots in {}: {why}", path.display()))
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))? {
+        let certificate = certificate.map_err(|error| failed(&error))?;
+        roots.add(certificate).map_err(|error| failed(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(failed(&"expected at least one PEM certificate, got none"));
+    }
+    Ok(roots)
+}
+
+impl TlsProvider for Provider {
+    fn connect(&self, server_name: String, transport: Box<dyn TlsTransport>) -> Connecting {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let wanted =
+                TlsName::parse(&server_name).map_err(|error| Error::msg(error.to_string()))?;
+            let config = shared.config_for(&wanted);
+            let config = config.map_err(|error| Error::msg(error.to_string()))?;
+            let TlsName { host, protocol, .. } = wanted;
+            let name = ServerName::try_from(host.clone())
+                .map_err(|_| Error::msg("expected a DNS name or an IP address"))?;
+            let stream = TlsConnector::from(config).connect(name, transport).await?;
+            match (protocol, stream.get_ref().1.alpn_protocol()) {
+                (Protocol::Http2, Some(ALPN_H2)) | (Protocol::Binary, None) => {
+                    Ok(Box::new(Flushing::new(stream)) as _)
+                }
+                (protocol, got) => Err(Error::msg(format!(
+                    "{host}: expected the server to speak {}, got {}",
+                    match protocol {
+                        Protocol::Http2 => "h2",
+                        Protocol::Binary => "no protocol of ALPN",
+                    },
+                    got.map_or("nothing".into(), String::from_utf8_lossy),
+                ))),
+            }
+        })
+    }
+}

@@ -1,0 +1,305 @@
+//! Bodies of the calls that register a device: JSON, and the form that existing iOS code posts.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::form::Fields;
+use super::{Problem, body};
+use crate::environment::Environment;
+use crate::notification::{DeviceToken, InvalidNotification, Topic};
+use crate::registry::{Alias, MAX_TAGS, Registration, Tag};
+
+/// What `stringWithFormat:` makes of a token that the app does not have.
+const NIL: &str = "(null)";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow)]
+    token: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    topic: Cow<'a, str>,
+    environment: Option<Environment>,
+    #[serde(borrow)]
+    alias: Option<Cow<'a, str>>,
+    tags: Option<Vec<String>>,
+    #[serde(borrow)]
+    replaces: Option<Cow<'a, str>>,
+}
+
+/// The body of `PUT /v1/devices/{token}`.
+///
+/// # Errors
+/// 400 with the path of the field.
+pub fn parse_registration(token: DeviceToken, bytes: &[u8]) -> Result<Registration, Problem> {
+    let raw: Body<'_> = body::parse(bytes)?;
+    if raw.token.is_some() {
+        let expected = "the token in the path alone";
+        return Err(Problem::field(
+            "unknown-field",
+            "token",
+            expected,
+            "another",
+        ));
+    }
+    raw.check(token)
+}
+
+/// The body of `POST /v1/devices`: JSON with a `token`, or a form with `newToken`, perhaps
+/// `oldToken`, `topic`, `alias`, `environment` and `tags`, which are separated by commas. What a
+/// form leaves empty it does not say.
+///
+/// A body that begins with a brace is JSON whatever it is called: curl calls everything a form.
+///
+/// # Errors
+/// 400 with the path of the field.
+pub fn parse_posted_registration(
+    content_type: Option<&str>,
+    bytes: &[u8],
+) -> Result<Registration, Problem> {
+    let essence = content_type.unwrap_or_default().split(';').next();
+    let called_form = essence
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    if called_form && !bytes.trim_ascii_start().starts_with(b"{") {
+        return parse_form(bytes);
+    }
+    let raw: Body<'_> = body::parse(bytes)?;
+    let Some(token) = &raw.token else {
+        return Err(Problem::field(
+            "missing-field",
+            "token",
+            "a device token",
+            "none",
+        ));
+    };
+    let token = parse_token(token, "token")?;
+    raw.check(token)
+}
+
+fn parse_form(bytes: &[u8]) -> Result<Registration, Problem> {
+    let known = [
+        "oldToken",
+        "newToken",
+        "topic",
+        "alias",
+        "environment",
+        "tags",
+    ];
+    let fields = Fields::of_form(bytes, &known)?;
+    let (token, field) = fields.require("newToken")?;
+    let token = parse_token(token, field)?;
+    let old = fields.get("oldToken").filter(|(text, _)| *text != NIL);
+    let replaces = old
+        .map(|(text, field)| parse_token(text, field))
+        .transpose()?;
+    let (topic, _) = fields.require("topic")?;
+    let alias = fields.get("alias").map(|(text, _)| Alias::parse(text));
+    let environment = fields.get("environment").map(parse_environment);
+    let tags = fields.get("tags").map(|(text, _)| {
+        let texts: Vec<_> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+        parse_tags(&texts)
+    });
+    Ok(Registration {
+        topic: Topic::parse(topic).map_err(invalid)?,
+        token,
+        environment: environment.transpose()?,
+        alias: alias.transpose().map_err(invalid)?,
+        tags: tags.transpose()?,
+        replaces,
+    })
+}
+
+impl Body<'_> {
+    fn check(&self, token: DeviceToken) -> Result<Registration, Problem> {
+        let alias = self.alias.as_deref().map(Alias::parse).transpose();
+        let replaces = self.replaces.as_deref();
+        let replaces = replaces.map(|text| parse_token(text, "replaces"));
+        Ok(Registration {
+            topic: Topic::parse(&self.topic).map_err(invalid)?,
+            token,
+            environment: self.environment,
+            alias: alias.map_err(invalid)?,
+            tags: self.tags.as_deref().map(parse_tags).transpose()?,
+            replaces: replaces.transpose()?,
+        })
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn invalid(error: InvalidNotification) -> Problem {
+    Problem::invalid(&error)
+}
+
+fn parse_token(text: &str, field: impl Into<Cow<'static, str>>) -> Result<DeviceToken, Problem> {
+    DeviceToken::parse(text).map_err(|error| Problem::invalid(&error.at(field)))
+}
+
+fn parse_environment((text, field): (&str, String)) -> Result<Environment, Problem> {
+    // The same words as in JSON.
+    Environment::deserialize(
+        serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text),
+    )
+    .map_err(|_| {
+        let expected = "development, sandbox or production";
+        Problem::field("wrong-type", field, expected, "another value")
+    })
+}
+
+fn parse_tags(raw: &[String]) -> Result<Vec<Tag>, Problem> {
+    if raw.len() > MAX_TAGS {
+        let (expected, got) = (format!("at most {MAX_TAGS}"), raw.len().to_string());
+        return Err(Problem::field("too-many-tags", "tags", expected, got));
+    }
+    let parse = |(index, text): (usize, &String)| {
+        Tag::parse(text).map_err(|error| Problem::invalid(&error.at(format!("tags[{index}]"))))
+    };
+    raw.iter().enumerate().map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notification::vectors::rows;
+
+    const FORM: Option<&str> = Some("Application/X-www-form-urlencoded; charset=utf-8");
+
+    fn token(hex: &str) -> DeviceToken {
+        DeviceToken::parse_hex(hex).unwrap()
+    }
+
+    fn post(body: &str) -> Result<Registration, Problem> {
+        parse_posted_registration(FORM, body.as_bytes())
+    }
+
+    fn rule(result: Result<Registration, Problem>) -> String {
+        result.unwrap_err().rule().to_owned()
+    }
+
+    #[test]
+    fn json_says_everything() {
+        let body = r#"{"topic":"com.example.app","environment":"sandbox","alias":"anna",
+                       "tags":["news"],"replaces":"<0011 22>""#;
+        let put = parse_registration(token("a1"), format!("{body}}}").as_bytes()).unwrap();
+        assert_eq!(put.environment, Some(Environment::Development));
+        assert_eq!(put.alias, Some(Alias::parse("anna").unwrap()));
+        assert_eq!(put.replaces, Some(token("001122")));
+        let posted = format!(r#" {body},"token":"A1"}}"#);
+        for content_type in [FORM, None, Some("application/json")] {
+            let posted = parse_posted_registration(content_type, posted.as_bytes());
+            assert_eq!(posted.unwrap(), put);
+        }
+    }
+
+    #[test]
+    fn wrong_fields_are_named() {
+        let put = |body: &str| rule(parse_registration(token("a1"), body.as_bytes()));
+        assert_eq!(put(r#"{}"#), "missing-field");
+        assert_eq!(put(r#"{"topic":""}"#), "topic-empty");
+        assert_eq!(put(r#"{"topic":"a.b","alias":""}"#), "alias-empty");
+        assert_eq!(put(r#"{"topic":"a.b","tags":[""]}"#), "tag-length");
+        assert_eq!(
+            put(r#"{"topic":"a.b","environment":"staging"}"#),
+            "wrong-type"
+        );
+        assert_eq!(put(r#"{"topic":"a.b","token":"a1"}"#), "unknown-field");
+        assert_eq!(put(r#"{"topic":"a.b","replaces":"x"}"#), "token-not-hex");
+        let many = format!(r#"{{"topic":"a.b","tags":{:?}}}"#, vec!["t"; 65]);
+        assert_eq!(put(&many), "too-many-tags");
+        assert_eq!(rule(post(r#"{"topic":"a.b"}"#)), "missing-field");
+        assert_eq!(
+            rule(parse_posted_registration(None, b"newToken=a1&topic=a.b")),
+            "json-malformed"
+        );
+    }
+
+    #[test]
+    fn the_form_of_existing_apps_is_read() {
+        let registration = post(
+            "oldToken=%3C0011%2022%3E&newToken=<0011+33>&topic=com.example.app\
+             &alias=Anna+M%C3%BCller&environment=production&tags=news,+sport",
+        )
+        .unwrap();
+        assert_eq!(registration.token, token("001133"));
+        assert_eq!(registration.replaces, Some(token("001122")));
+        let alias = Alias::parse("Anna Müller").unwrap();
+        assert_eq!(registration.alias, Some(alias));
+        assert_eq!(registration.environment, Some(Environment::Production));
+        let tags = ["news", "sport"].map(|tag| Tag::parse(tag).unwrap());
+        assert_eq!(registration.tags, Some(tags.to_vec()));
+    }
+
+    #[test]
+    fn what_a_form_leaves_empty_it_does_not_say() {
+        for old in [
+            "",
+            "oldToken=&alias=&tags=&",
+            "oldToken=(null)&",
+            "oldToken=%28null%29&",
+        ] {
+            let registration = post(&format!("{old}newToken=a1&topic=a.b")).unwrap();
+            let expected = Registration {
+                topic: Topic::parse("a.b").unwrap(),
+                token: token("a1"),
+                environment: None,
+                alias: None,
+                tags: None,
+                replaces: None,
+            };
+            assert_eq!(registration, expected);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_form_is_named() {
+        assert_eq!(rule(post("")), "missing-field");
+        assert_eq!(rule(post("newToken=a1")), "missing-field");
+        assert_eq!(rule(post("newToken=(null)&topic=a.b")), "token-not-hex");
+        assert_eq!(
+            rule(post("newToken=a1&topic=a.b&token=a1")),
+            "unknown-field"
+        );
+        assert_eq!(
+            rule(post("newToken=a1&newToken=a2&topic=a.b")),
+            "field-twice"
+        );
+        assert_eq!(
+            rule(post("newToken=a1&topic=a.b&environment=x")),
+            "wrong-type"
+        );
+        assert_eq!(rule(post("newToken=a1&topic=a.b&tags=a,,b")), "tag-length");
+        assert_eq!(rule(post("newToken=a1&topic=a.b&alias=%FC")), "not-utf8");
+        let problem = post("newToken=a1&oldToken=a1b2c3x&topic=a.b").unwrap_err();
+        let body = String::from_utf8(problem.into_reply().body).unwrap();
+        assert!(
+            body.contains("oldToken") && !body.contains("a1b2"),
+            "{body}"
+        );
+    }
+
+    #[test]
+    fn token_parse() {
+        for row in rows("token_parse") {
+            let text = row["input"]["token"].as_str().unwrap();
+            let pairs = [("newToken", text), ("topic", "a.b")];
+            let form: String = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(pairs)
+                .finish();
+            let json = serde_json::json!({ "token": text, "topic": "a.b" }).to_string();
+            let by_form = post(&form).map(|registration| registration.token);
+            let by_json = post(&json).map(|registration| registration.token);
+            match row["expected"]["hex"].as_str() {
+                Some(hex) => assert_eq!(by_form, Ok(token(hex)), "{row}"),
+                // Not copied: rapns strips the brackets of anything.
+                None => assert_eq!(
+                    by_form.is_ok(),
+                    row["expected"]["accepted"] == true,
+                    "{row}"
+                ),
+            }
+            assert_eq!(by_form.ok(), by_json.ok(), "{row}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `POST /v1/push`.
+//!
+//! ```text
+//!   targets ─► prepare (all or nothing) ─► sent ─► outcome
+//!                                           │        │ BadDeviceToken, environment not named:
+//!                                           └────────┘ once more in the other environment
+//!   outcome ─► registry: the environment that took it, the devices that are dead
+//! ```
+
+use std::rc::Rc;
+
+use futures_channel::oneshot;
+
+use super::super::app::App;
+use super::super::driver::{Delivered, Driver};
+use super::super::platform;
+use super::targets::{Prepared, prepare, targets};
+use crate::api::{Caller, Problem, PushRequest, PushResult, Reply, push_reply};
+use crate::config::Scope;
+use crate::delivery::{Order, QueueFull};
+use crate::environment::Environment;
+use crate::notification::ApnsId;
+use crate::provider::{Outcome, Why};
+use crate::registry::{self, Burial, Death, Finding, GUARD_TRIPPED, Ruling};
+use crate::time::{Now, UnixTime};
+
+/// When a request began, and when its outcomes must be there.
+#[derive(Clone, Copy)]
+struct Times {
+    asked_at: UnixTime,
+    deadline: Now,
+    confirm: bool,
+}
+
+/// A push to one device, on its way; `None` if it is a dry run.
+struct Sent {
+    prepared: Prepared,
+    receiver: Option<oneshot::Receiver<Outcome>>,
+}
+
+/// A push to one device with its outcome.
+struct Ended {
+    prepared: Prepared,
+    /// Where the outcome is from.
+    environment: Environment,
+    delivered: Option<Delivered>,
+}
+
+/// `POST /v1/push`.
+pub(in super::super) async fn push(
+    app: &App,
+    caller: Caller<'_>,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    caller.require(Scope::Send)?;
+    let asked_at = platform::unix_time();
+    let request = PushRequest::parse(body, asked_at)?;
+    if let Some(topic) = &request.topic {
+        caller.require_topic(topic)?;
+    }
+    let prepared = targets(app, caller, &request)?
+        .into_iter()
+        .map(|target| prepare(app, &request, target))
+        .collect::<Result<Vec<_>, _>>()?;
+    let times = Times {
+        asked_at,
+        deadline: platform::now() + app.settings.delivery().timeout,
+        confirm: request.confirm,
+    };
+    let sent = send(prepared, times, request.dry_run)?;
+    let ended = try_elsewhere(outcomes(sent).await, times).await;
+    let results: Vec<_> = ended
+        .into_iter()
+        .map(|ended| conclude(app, ended, times))
+        .collect();
+    Ok(push_reply(&results))
+}
+
+fn send(prepared: Vec<Prepared>, times: Times, dry_run: bool) -> Result<Vec<Sent>, Problem> {
+    let mut sent = Vec::with_capacity(prepared.len());
+    for prepared in prepared {
+        let receiver = match dry_run {
+            true => None,
+            false => match submit(&prepared, &prepared.way, times) {
+                Ok(receiver) => Some(receiver),
+                Err(QueueFull) if sent.is_empty() => return Err(Problem::queue_full()),
+                // Some are on their way: the rest is reported as not sent instead of refused.
+                Err(QueueFull) => Some(not_sent()),
+            },
+        };
+        sent.push(Sent { prepared, receiver });
+    }
+    Ok(sent)
+}
+
+fn submit(
+    prepared: &Prepared,
+    way: &Rc<Driver>,
+    times: Times,
+) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+    way.submit(Order {
+        notification: std::sync::Arc::clone(&prepared.notification),
+        deadline: times.deadline,
+        confirm: times.confirm,
+    })
+}
+
+/// The outcome of what found no room in the queue.
+fn not_sent() -> oneshot::Receiver<Outcome> {
+    let (sender, receiver) = oneshot::channel();
+    // The receiver is right here.
+    let _ = sender.send(Outcome::unanswered(Why::NotSent));
+    receiver
+}
+
+async fn outcomes(sent: Vec<Sent>) -> Vec<Ended> {
+    let mut ended = Vec::with_capacity(sent.len());
+    for Sent { prepared, receiver } in sent {
+        let delivered = match receiver {
+            Some(receiver) => Some(prepared.way.outcome(receiver).await),
+            None => None,
+        };
+        ended.push(Ended {
+            environment: prepared.environment,
+            prepared,
+            delivered,
+        });
+    }
+    ended
+}
+
+/// What became of it is known, and is that the token is not good there.
+fn is_bad_token(ended: &Ended, asked_at: UnixTime) -> bool {
+    let outcome = ended.delivered.as_ref().map(|delivered| &delivered.outcome);
+    let finding = outcome.and_then(|outcome| Finding::of_outcome(outcome, asked_at));
+    matches!(finding, Some(Finding::DeadIfEverywhere(_)))
+}
+
+/// Sends once more, in the other environment, what one environment did not know the token of.
+async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
+    let mut again = Vec::new();
+    for (index, one) in ended.iter().enumerate() {
+        if is_bad_token(one, times.asked_at)
+            && let Some((environment, way)) = &one.prepared.other
+            && let Ok(receiver) = submit(&one.prepared, way, times)
+        {
+            again.push((index, *environment, Rc::clone(way), receiver));
+        }
+    }
+    for (index, environment, way, receiver) in again {
+        let delivered = way.outcome(receiver).await;
+        if let Some(one) = ended.get_mut(index) {
+            one.environment = environment;
+            one.delivered = Some(delivered);
+        }
+    }
+    ended
+}
+
+/// Tells the registry what was learned of the device, and the caller what became of the push.
+fn conclude(app: &App, ended: Ended, times: Times) -> PushResult {
+    let removed = settle(app, &ended, times).unwrap_or_else(|problem| {
+        // What APNs said is reported all the same; the next push to the device learns it again.
+        eprintln!(
+            "dunlin: the registry did not take an outcome: {}",
+            problem.rule()
+        );
+        None
+    });
+    let notification = &ended.prepared.notification;
+    let (outcome, detail) = match ended.delivered {
+        Some(Delivered { outcome, trouble }) => (Some(outcome), trouble),
+        None => (None, None),
+    };
+    PushResult {
+        token: notification.token().clone(),
+        // Named in `prepare`, by the caller or by us.
+        apns_id: notification
+            .id()
+            .unwrap_or_else(|| ApnsId::from_random([0; 16])),
+        outcome,
+        detail,
+        removed,
+    }
+}
+
+/// What an outcome means for the device's record; whether it was removed for it.
+fn settle(app: &App, ended: &Ended, times: Times) -> Result<Option<bool>, Problem> {
+    let target = &ended.prepared.target;
+    let device = &target.device;
+    let Some(Delivered { outcome, .. }) = &ended.delivered else {
+        return Ok(None);
+    };
+    if matches!(outcome, Outcome::Accepted { .. }) {
+        app.guard
+            .borrow_mut()
+            .accepted(&device.topic, platform::now());
+        if target.registered && !target.is_known_in(ended.environment) {
+            registry::learn(&app.store, device, ended.environment, times.asked_at)?;
+        }
+        return Ok(None);
+    }
+    let death = match Finding::of_outcome(outcome, times.asked_at) {
+        None => return Ok(None),
+        Some(Finding::Dead(death)) => death,
+        // The one that was not asked may know it.
+        Some(Finding::DeadIfEverywhere(_)) if !ended.was_asked_everywhere() => return Ok(None),
+        Some(Finding::DeadIfEverywhere(death) | Finding::DeadUnlessMany(death)) => {
+            if !target.registered || !is_believed(app, ended)? {
+                return Ok(None);
+            }
+            death
+        }
+    };
+    bury(app, ended, &death)
+}
+
+fn bury(app: &App, ended: &Ended, death: &Death) -> Result<Option<bool>, Problem> {
+    let device = &ended.prepared.target.device;
+    let burial = registry::bury(&app.store, device, death, platform::unix_time())?;
+    Ok(matches!(burial, Some(Burial::Removed(_))).then_some(true))
+}
+
+impl Ended {
+    fn was_asked_everywhere(&self) -> bool {
+        let Prepared {
+            asks_everywhere,
+            other,
+            environment,
+            ..
+        } = &self.prepared;
+        let asked_the_other = other.is_none() || self.environment != *environment;
+        *asks_everywhere && asked_the_other
+    }
+}
+
+/// Asks the guard whether this is a dead device or a wrong credential.
+fn is_believed(app: &App, ended: &Ended) -> Result<bool, Problem> {
+    let device = &ended.prepared.target.device;
+    let ruling = app.guard.borrow_mut().refused(device, platform::now());
+    match ruling {
+        Ruling::Remove => Ok(true),
+        Ruling::Keep => Ok(false),
+        Ruling::Tripped { restore } => {
+            eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
+            for device in &restore {
+                registry::take_back(&app.store, device, platform::unix_time())?;
+            }
+            Ok(false)
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The file as an operator writes it.
+
+use super::*;
+
+const FULL: &str = r#"
+    [apns.development]
+    host = "localhost"
+    port = 2197
+
+    [[credentials]]
+    key_id = "ABC123DEFG"
+    team_id = "DEF123GHIJ"
+    key_file = "a.p8"
+    environments = ["production"]
+
+    [[credentials]]
+    key_id = "ABC123DEFH"
+    team_id = "DEF123GHIJ"
+    key_file = "b.p8"
+    topics = ["com.example.app"]
+
+    [[api_keys]]
+    name = "backend"
+    sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
+    scopes = ["send"]
+    topics = ["com.example.app"]
+
+    [host]
+    listen = "127.0.0.1:0"
+"#;
+
+fn topic(text: &str) -> Topic {
+    Topic::parse(text).unwrap()
+}
+
+#[test]
+fn addresses_default_to_apples() {
+    let settings = Settings::parse(FULL).unwrap();
+    let production = settings.endpoint(Environment::Production);
+    assert_eq!(
+        (production.host.as_str(), production.port),
+        ("api.push.apple.com", 443)
+    );
+    assert_eq!(
+        settings.endpoint(Environment::Development).host,
+        "localhost"
+    );
+}
+
+#[test]
+fn a_credential_that_names_the_topic_comes_first() {
+    let settings = Settings::parse(FULL).unwrap();
+    let production = Environment::Production;
+    assert_eq!(
+        settings.credential_for(&topic("com.example.app"), production),
+        Some(1)
+    );
+    assert_eq!(
+        settings.credential_for(&topic("com.example.app.voip"), production),
+        Some(1)
+    );
+    assert_eq!(
+        settings.credential_for(&topic("com.example.application"), production),
+        Some(0)
+    );
+    let development = Environment::Development;
+    assert_eq!(
+        settings.credential_for(&topic("org.other"), development),
+        None
+    );
+}
+
+#[test]
+fn api_keys_have_scopes_and_topics() {
+    let settings = Settings::parse(FULL).unwrap();
+    let mut hash = [0; 32];
+    assert!(settings.api_key(&hash).is_none());
+    hash[31] = 1;
+    let key = settings.api_key(&hash).unwrap();
+    assert!(key.allows(Scope::Send) && !key.allows(Scope::Devices));
+    assert!(key.covers(&topic("com.example.app")) && !key.covers(&topic("com.example")));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let message = |text: &str| Settings::parse(text).unwrap_err().to_string();
+    assert!(message("[nonsense]").contains("nonsense"));
+    assert!(message("[delivery]\ntimeout_ms = 0").contains("timeout_ms"));
+    let short = FULL.replace("ABC123DEFH", "short");
+    assert!(
+        message(&short).contains("credentials[1].key_id"),
+        "{}",
+        message(&short)
+    );
+    let key = FULL.replace("0001\"", "zz\"");
+    assert!(message(&key).contains("api_keys[0].sha256"));
+    assert!(message(&" ".repeat(MAX_BYTES + 1)).contains("64 KiB"));
+}

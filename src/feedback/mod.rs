@@ -1,0 +1,33 @@
+//! The feedback poll: what the service says once is kept until every device of it has been dealt
+//! with.
+//!
+//! Source: Apple, *Binary Provider API*, "The Feedback Service": the list is cleared after it is
+//! read, one list for each app. The decoder is [`crate::binary::Feedback`].
+//!
+//! ```text
+//!   bytes ─► Intake ─► pages of tuples ─► store ─(on disk)─► the connection is closed
+//!                                           │
+//!                      applied one by one ◄─┘ page by page, each removed after its last tuple
+//! ```
+//!
+//! In the store, `<app>` being a hash of topic and environment:
+//!
+//! ```text
+//!   f/<app>                 ──►  Spool: who polls, which runs have pages left
+//!   f/<app>/<run>/<page>    ──►  whole tuples as they came, at most 64 KiB
+//! ```
+//!
+//! Invariants:
+//! - the connection is closed only after every tuple read from it is on disk, so that a service
+//!   which forgets at the close and a host that dies at any byte lose none between them;
+//! - a page is removed only after each of its tuples was applied; applying one twice is the same as
+//!   once, so a crash costs work and nothing else;
+//! - one holder of the lease reads and applies; the others say so and do nothing.
+//!
+//! Nothing here reads or writes by itself: old bytes and an event become new bytes.
+
+mod intake;
+mod spool;
+
+pub use intake::{Intake, PAGE_BYTES, Page, page_key, tuples};
+pub use spool::{Busy, CorruptSpool, Holder, LEASE, MAX_RUNS, Run, Spool, spool_key};

@@ -1,0 +1,280 @@
+//! Who polls an app's feedback, and what has been read and not been applied yet.
+//!
+//! One record for each app and environment, changed by compare-and-swap:
+//!
+//! ```text
+//!   {"v":1,
+//!    "lease":{"boot":"…","call":"…","until_ms":…},   absent when nobody polls
+//!    "next_run":8,
+//!    "runs":[{"run":7,"applied":3}]}                  pages 0, 1, 2 of run 7 are done
+//! ```
+//!
+//! How many pages a run has is not kept: they are numbered without gaps and written in order, so
+//! the first that is not there is the end. That is what makes a run good that was cut off.
+
+use core::fmt;
+use core::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::environment::Environment;
+use crate::notification::Topic;
+use crate::time::UnixTime;
+
+/// How long a poll is left alone without a sign of life.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// Most runs with pages left. At the bound nothing more is read until some are applied.
+pub const MAX_RUNS: usize = 64;
+
+/// The `v` of the record.
+const VERSION: u32 = 1;
+
+/// Who polls: a process, and a call in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Differs with every start of a process.
+    pub boot: String,
+    /// Differs with every poll.
+    pub call: String,
+}
+
+/// Somebody else polls. Not an error: the work is being done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// When it may be taken over, unless it goes on.
+    pub until: UnixTime,
+}
+
+/// The record is not what this version wrote. The store, or a later version, is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CorruptSpool;
+
+impl fmt::Display for CorruptSpool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "feedback spool: expected a record of version {VERSION}")
+    }
+}
+
+impl core::error::Error for CorruptSpool {}
+
+/// One read of the list that has pages left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its number.
+    pub run: u64,
+    /// How many pages are done.
+    pub applied: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Lease {
+    #[serde(flatten)]
+    holder: Holder,
+    until_ms: u64,
+}
+
+/// The record.
+#[derive(Clone, Debug, Default)]
+pub struct Spool {
+    lease: Option<Lease>,
+    next_run: u64,
+    runs: Vec<Run>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    v: u32,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    lease: Option<Lease>,
+    next_run: u64,
+    runs: Vec<Run>,
+}
+
+/// The key of an app's record; pages stand below it.
+pub fn spool_key(topic: &Topic, environment: Environment) -> String {
+    let mut hash = Sha256::new();
+    hash.update(topic.as_str());
+    // A topic has no NUL byte, so the two parts cannot run into each other.
+    hash.update([0]);
+    hash.update(environment.as_str());
+    format!("f/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
+}
+
+impl Spool {
+    /// From the stored bytes; no bytes are an empty record.
+    ///
+    /// # Errors
+    /// [`CorruptSpool`].
+    pub fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptSpool> {
+        let Some(bytes) = bytes else {
+            return Ok(Self::default());
+        };
+        let stored: Stored = serde_json::from_slice(bytes).map_err(|_| CorruptSpool)?;
+        let Stored {
+            v,
+            lease,
+            next_run,
+            runs,
+        } = stored;
+        if v != VERSION {
+            return Err(CorruptSpool);
+        }
+        Ok(Self {
+            lease,
+            next_run,
+            runs,
+        })
+    }
+
+    /// The bytes to store.
+    pub fn write(&self) -> Vec<u8> {
+        let stored = Stored {
+            v: VERSION,
+            lease: self.lease.clone(),
+            next_run: self.next_run,
+            runs: self.runs.clone(),
+        };
+        // Strings and numbers always serialise.
+        serde_json::to_vec(&stored).unwrap_or_default()
+    }
+
+    /// Takes the lease, or gives a sign of life where it is held already. `exclusive` says that only
+    /// one process has the store, so that a lease of another one is a dead one's.
+    ///
+    /// # Errors
+    /// [`Busy`]; nothing is changed then.
+    pub fn take(&mut self, holder: &Holder, exclusive: bool, now: UnixTime) -> Result<(), Busy> {
+        if let Some(lease) = &self.lease {
+            let until = UnixTime::from_millis(lease.until_ms);
+            let is_dead = until <= now || (exclusive && lease.holder.boot != holder.boot);
+            if lease.holder != *holder && !is_dead {
+                return Err(Busy { until });
+            }
+        }
+        let length = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
+        self.lease = Some(Lease {
+            holder: holder.clone(),
+            until_ms: now.as_millis().saturating_add(length),
+        });
+        Ok(())
+    }
+
+    /// Whether `holder` has the lease; another may have taken it over.
+    pub fn is_held_by(&self, holder: &Holder) -> bool {
+        let lease = self.lease.as_ref();
+        lease.is_some_and(|lease| lease.holder == *holder)
+    }
+
+    /// Gives the lease back.
+    pub fn release(&mut self, holder: &Holder) {
+        if self.is_held_by(holder) {
+            self.lease = None;
+        }
+    }
+
+    /// A number for a new run; `None` at [`MAX_RUNS`].
+    pub fn open_run(&mut self) -> Option<u64> {
+        if self.runs.len() >= MAX_RUNS {
+            return None;
+        }
+        let run = self.next_run;
+        self.next_run = self.next_run.wrapping_add(1);
+        self.runs.push(Run { run, applied: 0 });
+        Some(run)
+    }
+
+    /// The runs that may have pages left, oldest first.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The pages of `run` below `applied` are done.
+    pub fn page_applied(&mut self, run: u64, applied: u32) {
+        for known in self.runs.iter_mut().filter(|known| known.run == run) {
+            known.applied = known.applied.max(applied);
+        }
+    }
+
+    /// Every page of `run` is done.
+    pub fn end_run(&mut self, run: u64) {
+        self.runs.retain(|known| known.run != run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(boot: &str, call: &str) -> Holder {
+        let (boot, call) = (boot.to_owned(), call.to_owned());
+        Holder { boot, call }
+    }
+
+    fn at(secs: u64) -> UnixTime {
+        UnixTime::from_secs(secs)
+    }
+
+    #[test]
+    fn one_polls_and_the_others_hear_until_when() {
+        let (a, b) = (holder("1", "a"), holder("1", "b"));
+        let mut spool = Spool::default();
+        assert_eq!(spool.take(&a, false, at(100)), Ok(()));
+        assert_eq!(spool.take(&b, false, at(159)), Err(Busy { until: at(160) }));
+        assert_eq!(spool.take(&a, false, at(150)), Ok(()), "a sign of life");
+        assert_eq!(spool.take(&b, false, at(160)), Err(Busy { until: at(210) }));
+        assert_eq!(spool.take(&b, false, at(210)), Ok(()));
+        assert!(spool.is_held_by(&b) && !spool.is_held_by(&a));
+        spool.release(&a);
+        assert!(spool.is_held_by(&b), "only its own");
+        spool.release(&b);
+        assert_eq!(spool.take(&a, false, at(211)), Ok(()));
+    }
+
+    #[test]
+    fn where_one_process_has_the_store_the_last_one_is_dead() {
+        let (before, now) = (holder("1", "a"), holder("2", "a"));
+        let mut spool = Spool::default();
+        spool.take(&before, true, at(100)).unwrap();
+        assert_eq!(spool.clone().take(&now, true, at(101)), Ok(()));
+        assert!(spool.clone().take(&now, false, at(101)).is_err());
+        let beside = holder("1", "b");
+        assert!(spool.take(&beside, true, at(101)).is_err());
+    }
+
+    #[test]
+    fn runs_are_numbered_bounded_and_survive_storage() {
+        let mut spool = Spool::default();
+        assert_eq!((spool.open_run(), spool.open_run()), (Some(0), Some(1)));
+        spool.page_applied(1, 3);
+        spool.page_applied(1, 2);
+        spool.end_run(0);
+        spool.take(&holder("1", "a"), false, at(1)).unwrap();
+        let again = Spool::read(Some(&spool.write())).unwrap();
+        assert_eq!(again.runs(), [Run { run: 1, applied: 3 }]);
+        assert!(again.is_held_by(&holder("1", "a")));
+        while spool.open_run().is_some() {}
+        assert_eq!(spool.runs().len(), MAX_RUNS);
+    }
+
+    #[test]
+    fn what_is_not_a_record_is_refused() {
+        for bytes in [&b""[..], b"{}", br#"{"v":2,"next_run":0,"runs":[]}"#] {
+            assert!(Spool::read(Some(bytes)).is_err());
+        }
+        assert!(Spool::read(None).unwrap().runs().is_empty());
+    }
+
+    #[test]
+    fn keys_differ_by_topic_and_environment() {
+        let topic = |text| Topic::parse(text).unwrap();
+        let key = |text, environment| spool_key(&topic(text), environment);
+        let one = key("com.example.app", Environment::Production);
+        assert_ne!(one, key("com.example.app", Environment::Development));
+        assert_ne!(one, key("com.example.apq", Environment::Production));
+        assert_eq!(one.len(), 2 + 43);
+    }
+}

@@ -1,0 +1,100 @@
+//! Why and since when a device is gone, and what of it stays behind.
+//!
+//! Source: apns-facts, sections 2 and 3.5. A [`Death`] is what APNs says; a [`Tombstone`] is what a
+//! record keeps once that was believed.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::DeviceRecord;
+use crate::time::UnixTime;
+
+/// Why a device was removed. Nothing else ever removes one, short of a caller's `DELETE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum DeathReason {
+    /// 410: the token is inactive for the topic.
+    Unregistered,
+    /// 410: the token has expired.
+    ExpiredToken,
+    /// The feedback service named it.
+    Feedback,
+    /// 400 in every environment that the credential covers.
+    BadDeviceToken,
+    /// 400: the token is another app's.
+    DeviceTokenNotForTopic,
+    /// The app has registered another token in its place.
+    Replaced,
+}
+
+impl DeathReason {
+    /// As records and replies write it; Apple's word where there is one.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unregistered => "Unregistered",
+            Self::ExpiredToken => "ExpiredToken",
+            Self::Feedback => "Feedback",
+            Self::BadDeviceToken => "BadDeviceToken",
+            Self::DeviceTokenNotForTopic => "DeviceTokenNotForTopic",
+            Self::Replaced => "Replaced",
+        }
+    }
+
+    /// Whether a wrong credential causes it as well as a dead device, so that a
+    /// [`Guard`](super::Guard) has to be asked first.
+    pub const fn is_doubtful(self) -> bool {
+        matches!(self, Self::BadDeviceToken | Self::DeviceTokenNotForTopic)
+    }
+}
+
+impl fmt::Display for DeathReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What APNs says of a token: that it has been dead since a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Death {
+    /// How it was learned.
+    pub reason: DeathReason,
+    /// A device that was registered at this moment or later is alive all the same.
+    pub since: UnixTime,
+}
+
+impl Death {
+    /// Of a tuple of the feedback service that was read at `read_at`.
+    ///
+    /// A time later than that says nothing of registrations that came after it, so it counts as
+    /// `read_at`.
+    pub fn of_feedback(since: UnixTime, read_at: UnixTime) -> Self {
+        Self {
+            reason: DeathReason::Feedback,
+            since: since.min(read_at),
+        }
+    }
+}
+
+/// What a removed device leaves behind, until somebody registers or restores it, or until it has
+/// been kept long enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Why it was removed.
+    pub reason: DeathReason,
+    /// Since when it was dead.
+    pub since: UnixTime,
+    /// When it was removed.
+    pub removed_at: UnixTime,
+}
+
+/// What a death did to a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Burial {
+    /// It is removed: the record with its tombstone, alias and tags still in it. It is in no index
+    /// any longer.
+    Removed(Box<DeviceRecord>),
+    /// It was registered after it died, or at that very moment: it stays.
+    Kept,
+    /// It had been removed before.
+    AlreadyRemoved,
+}

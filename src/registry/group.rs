@@ -1,0 +1,63 @@
+//! Many devices under one name, as a tree of values that many may change at once.
+//!
+//! ```text
+//!   g/<hash>/          branch                        the root
+//!   g/<hash>/0         leaf, at most 256 devices     positions that begin with 0
+//!   g/<hash>/1         branch
+//!   g/<hash>/1a        leaf                          positions that begin with 1a
+//!   g/<hash>/…
+//! ```
+//!
+//! A device's position is the SHA-256 of its token; the digit of a position at a branch's depth says
+//! which of its 16 children is meant. A node that is not there is an empty leaf. A leaf becomes a
+//! branch when it is full, and a branch stays one for good.
+//!
+//! Joining, leaving and splitting are in [`trie`], the bytes of a node in [`node`]. Why no device is
+//! ever lost, though many change a group at once and each may be cut short at any write:
+//!
+//! - Every change of a node is a compare-and-swap of the whole node.
+//! - A leaf that is full is split children first: what it holds is merged into each of the 16, and
+//!   then the leaf is swapped for the branch. Nobody looks at the children before that. If somebody
+//!   changed the leaf meanwhile, the swap fails, and all is merged again.
+//! - Merging keeps the greater revision of an entry. What an attempt that failed has left in a child
+//!   is a surplus entry, and the record has the last word on those.
+//!
+//! Bounds: 256 devices and 28 KB a leaf; 32 digits a path, which only 257 tokens could exceed that
+//! have half of a SHA-256 in common.
+
+mod node;
+mod trie;
+
+pub use node::{Entry, GroupNode, LEAF_MAX, Leaf};
+pub use trie::{GroupPage, PAGE_MAX, PageLimit, group_page};
+pub(super) use trie::{Leave, join, leave};
+
+use super::{Alias, Tag};
+use crate::notification::Topic;
+
+/// Devices that can be listed together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// All of an app.
+    Topic(Topic),
+    /// Those of an app that have a tag.
+    Tag(Topic, Tag),
+}
+
+impl Group {
+    /// Whose devices they are.
+    pub const fn topic(&self) -> &Topic {
+        match self {
+            Self::Topic(topic) | Self::Tag(topic, _) => topic,
+        }
+    }
+}
+
+/// Where a device may be looked for. An alias comes first in the order, since it alone may refuse.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Index {
+    /// Among those of an alias.
+    Alias(Alias),
+    /// In a group.
+    Group(Group),
+}

@@ -1,0 +1,321 @@
+//! A node of a group, and its bytes.
+//!
+//! ```text
+//!   leaf    ┌──────┬──────┬────────────────────────────────────────────────┐
+//!           │ 1: 1 │ 0: 1 │ entries, by token, each once                   │
+//!           └──────┴──────┴────────────────────────────────────────────────┘
+//!   entry   ┌─────────────┬──────────────────┬─────────────┐
+//!           │ length n: 1 │ token: n bytes   │ revision: 8 │
+//!           └─────────────┴──────────────────┴─────────────┘
+//!   branch  ┌──────┬──────┐
+//!           │ 1: 1 │ 1: 1 │
+//!           └──────┴──────┘
+//! ```
+//!
+//! The first byte is the version. Numbers are big-endian. A leaf without entries has no bytes at
+//! all, like a node that was never written.
+
+use core::fmt;
+
+use super::super::{CorruptRecord, Position, VERSION};
+use crate::notification::DeviceToken;
+
+/// Most devices of a leaf that is not to be split.
+pub const LEAF_MAX: usize = 256;
+
+const LEAF: u8 = 0;
+const BRANCH: u8 = 1;
+const REVISION_BYTES: usize = 8;
+
+/// A node of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupNode {
+    /// Devices.
+    Leaf(Leaf),
+    /// Look at the children.
+    Branch,
+}
+
+/// Devices, by token and each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leaf {
+    entries: Vec<Entry>,
+}
+
+/// A device that may be in the group.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The device.
+    pub token: DeviceToken,
+    /// The revision of its record that was about to be written when it joined.
+    pub revision: u64,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({}, revision {})", self.token, self.revision)
+    }
+}
+
+impl GroupNode {
+    /// From the stored bytes; none are an empty leaf.
+    ///
+    /// # Errors
+    /// [`CorruptRecord`].
+    pub fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
+        let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(Self::Leaf(Leaf::default()));
+        };
+        match bytes {
+            [version, LEAF, entries @ ..] if u32::from(*version) == VERSION => {
+                Leaf::read(entries).map(Self::Leaf)
+            }
+            [version, BRANCH] if u32::from(*version) == VERSION => Ok(Self::Branch),
+            _ => Err(corrupt("another version or kind")),
+        }
+    }
+
+    /// The bytes to store.
+    pub fn write(&self) -> Vec<u8> {
+        // The version is below 256.
+        let version = u8::try_from(VERSION).unwrap_or(u8::MAX);
+        match self {
+            Self::Branch => vec![version, BRANCH],
+            Self::Leaf(leaf) if leaf.entries.is_empty() => Vec::new(),
+            Self::Leaf(leaf) => {
+                let mut bytes =
+                    Vec::with_capacity(2 + leaf.entries.iter().map(Entry::size).sum::<usize>());
+                bytes.extend([version, LEAF]);
+                for entry in &leaf.entries {
+                    entry.write(&mut bytes);
+                }
+                bytes
+            }
+        }
+    }
+}
+
+impl Leaf {
+    fn read(mut bytes: &[u8]) -> Result<Self, CorruptRecord> {
+        let mut entries: Vec<Entry> = Vec::new();
+        while let Some((length, rest)) = bytes.split_first() {
+            let cut = || corrupt("cut short");
+            let (token, rest) = rest
+                .split_at_checked(usize::from(*length))
+                .ok_or_else(cut)?;
+            let (revision, rest) = rest.split_first_chunk::<REVISION_BYTES>().ok_or_else(cut)?;
+            let token = DeviceToken::from_bytes(token)
+                .map_err(|_| corrupt("a token of no length or over 100 bytes"))?;
+            if entries.last().is_some_and(|last| last.token >= token) {
+                return Err(corrupt("out of order"));
+            }
+            entries.push(Entry {
+                token,
+                revision: u64::from_be_bytes(*revision),
+            });
+            bytes = rest;
+        }
+        Ok(Self { entries })
+    }
+
+    /// The devices, by token.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Adds a device, or raises the revision of its entry; false if it was there with that revision
+    /// or a later one.
+    pub fn join(&mut self, token: &DeviceToken, revision: u64) -> bool {
+        match self
+            .entries
+            .binary_search_by(|entry| entry.token.cmp(token))
+        {
+            Ok(place) => match self.entries.get_mut(place) {
+                Some(entry) if entry.revision < revision => {
+                    entry.revision = revision;
+                    true
+                }
+                _ => false,
+            },
+            Err(place) => {
+                let token = token.clone();
+                self.entries.insert(place, Entry { token, revision });
+                true
+            }
+        }
+    }
+
+    /// Takes a device out unless it joined with a later revision; false if it stays or was not
+    /// there.
+    pub fn leave(&mut self, token: &DeviceToken, revision: u64) -> bool {
+        let Ok(place) = self
+            .entries
+            .binary_search_by(|entry| entry.token.cmp(token))
+        else {
+            return false;
+        };
+        let leaves = self
+            .entries
+            .get(place)
+            .is_some_and(|entry| entry.revision <= revision);
+        if leaves {
+            self.entries.remove(place);
+        }
+        leaves
+    }
+
+    /// Adds all devices of another one, each with the greater of its two revisions; false if that
+    /// changed nothing.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let mut changed = false;
+        for entry in &other.entries {
+            changed |= self.join(&entry.token, entry.revision);
+        }
+        changed
+    }
+
+    /// The children that it is split into as a node of `depth` digits, by the next digit.
+    pub fn split(&self, depth: usize) -> [Self; 16] {
+        let mut children: [Self; 16] = Default::default();
+        for entry in &self.entries {
+            let digit = Position::of(&entry.token).digit(depth);
+            if let Some(child) = children.get_mut(usize::from(digit)) {
+                // In order, since these are.
+                child.entries.push(entry.clone());
+            }
+        }
+        children
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        1 + self.token.as_bytes().len() + REVISION_BYTES
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let token = self.token.as_bytes();
+        // At most 100.
+        bytes.push(u8::try_from(token.len()).unwrap_or(u8::MAX));
+        bytes.extend_from_slice(token);
+        bytes.extend_from_slice(&self.revision.to_be_bytes());
+    }
+}
+
+fn corrupt(why: &str) -> CorruptRecord {
+    CorruptRecord(format!("group node, {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(bytes: &[u8]) -> DeviceToken {
+        DeviceToken::from_bytes(bytes).unwrap()
+    }
+
+    fn leaf(tokens: &[(&[u8], u64)]) -> Leaf {
+        let mut leaf = Leaf::default();
+        for (bytes, revision) in tokens {
+            leaf.join(&token(bytes), *revision);
+        }
+        leaf
+    }
+
+    #[test]
+    fn the_layout_is_the_one_drawn() {
+        let leaf = leaf(&[(&[0xb2, 0xc3], 0x0102), (&[0xa1], 5)]);
+        let bytes = GroupNode::Leaf(leaf.clone()).write();
+        let drawn = [
+            &[1, 0][..],
+            &[1, 0xa1],
+            &[0, 0, 0, 0, 0, 0, 0, 5],
+            &[2, 0xb2, 0xc3],
+            &[0, 0, 0, 0, 0, 0, 1, 2],
+        ];
+        assert_eq!(bytes, drawn.concat());
+        assert_eq!(GroupNode::read(Some(&bytes)), Ok(GroupNode::Leaf(leaf)));
+        assert_eq!(GroupNode::Branch.write(), [1, 1]);
+        assert_eq!(GroupNode::read(Some(&[1, 1])), Ok(GroupNode::Branch));
+    }
+
+    #[test]
+    fn no_bytes_are_an_empty_leaf() {
+        let empty = GroupNode::Leaf(Leaf::default());
+        assert_eq!(GroupNode::read(None).as_ref(), Ok(&empty));
+        assert_eq!(GroupNode::read(Some(b"")).as_ref(), Ok(&empty));
+        assert!(empty.write().is_empty());
+    }
+
+    #[test]
+    fn every_prefix_and_every_other_start_is_refused() {
+        let bytes = GroupNode::Leaf(leaf(&[(&[7; 32], 9), (&[8; 100], 1)])).write();
+        let whole = [2, 2 + 41];
+        for cut in 1..bytes.len() {
+            let read = GroupNode::read(Some(&bytes[..cut]));
+            assert_eq!(read.is_ok(), whole.contains(&cut), "{cut}");
+        }
+        for wrong in [
+            &[0, 0][..],
+            &[2, 0],
+            &[1, 2],
+            &[1, 1, 0],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
+            &[&[1, 0, 101][..], &[7; 109]].concat(),
+            &[
+                &[1, 0][..],
+                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 1],
+                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 2],
+            ]
+            .concat(),
+            &[
+                &[1, 0][..],
+                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 1],
+                &[1, 6, 0, 0, 0, 0, 0, 0, 0, 2],
+            ]
+            .concat(),
+        ] {
+            let error = GroupNode::read(Some(wrong)).unwrap_err();
+            assert!(error.to_string().contains("group node"), "{error}");
+        }
+    }
+
+    #[test]
+    fn who_joined_later_is_not_taken_out() {
+        let mut leaf = leaf(&[(&[7], 3)]);
+        assert!(!leaf.leave(&token(&[7]), 2));
+        assert!(!leaf.leave(&token(&[8]), 9));
+        assert!(!leaf.join(&token(&[7]), 3) && !leaf.join(&token(&[7]), 1));
+        assert!(leaf.join(&token(&[7]), 4));
+        assert!(!leaf.leave(&token(&[7]), 3));
+        assert!(leaf.leave(&token(&[7]), 4));
+        assert!(leaf.entries().is_empty());
+    }
+
+    #[test]
+    fn merging_keeps_all_and_the_greater_revision() {
+        let mut one = leaf(&[(&[1], 5), (&[2], 1)]);
+        let other = leaf(&[(&[1], 3), (&[2], 4), (&[3], 1)]);
+        assert!(one.merge(&other));
+        assert_eq!(one, leaf(&[(&[1], 5), (&[2], 4), (&[3], 1)]));
+        assert!(!one.merge(&other));
+    }
+
+    #[test]
+    fn a_split_loses_nobody_and_goes_by_the_digit() {
+        let mut whole = Leaf::default();
+        for n in 0..300_u16 {
+            whole.join(&token(&n.to_be_bytes()), u64::from(n));
+        }
+        for depth in [0, 1, 7] {
+            let mut joined = Leaf::default();
+            for (digit, child) in whole.split(depth).iter().enumerate() {
+                for entry in child.entries() {
+                    assert_eq!(usize::from(Position::of(&entry.token).digit(depth)), digit);
+                }
+                joined.merge(child);
+            }
+            assert_eq!(joined, whole);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Walking a group: joining, leaving, and listing page by page.
+//!
+//! See [`super`] for why nobody is lost. Every function here may be cut short at any write and done
+//! again.
+
+use core::num::NonZeroU16;
+use std::fmt::Write as _;
+
+use super::super::values::{Failure, Try, Values, get, retry, swap};
+use super::super::{CorruptRecord, Position, group_key};
+use super::{Group, GroupNode, LEAF_MAX, Leaf};
+use crate::notification::DeviceToken;
+
+/// Most devices of a page.
+pub const PAGE_MAX: u16 = 1_000;
+
+/// Most nodes that are read for a page. A group that nearly all have left has many empty leaves.
+const PAGE_NODES: usize = 1_024;
+
+/// Longest path.
+const MAX_DEPTH: usize = 32;
+
+/// How many devices a page has at most: 1 to 1,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit(NonZeroU16);
+
+impl PageLimit {
+    /// `None` if it is 0 or over 1,000.
+    pub fn new(limit: u16) -> Option<Self> {
+        let limit = NonZeroU16::new(limit)?;
+        (limit.get() <= PAGE_MAX).then_some(Self(limit))
+    }
+
+    /// The number.
+    pub fn get(self) -> usize {
+        usize::from(self.0.get())
+    }
+}
+
+/// Devices that may be in a group; each one's record has the last word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPage {
+    /// By position. May be fewer than asked for, and none, with more behind them.
+    pub tokens: Vec<DeviceToken>,
+    /// Where to go on; `None` if there are no more.
+    pub next: Option<Position>,
+}
+
+/// A device that is to leave, unless it joined with a later revision.
+pub(in super::super) struct Leave<'a> {
+    pub(in super::super) token: &'a DeviceToken,
+    pub(in super::super) revision: u64,
+}
+
+/// A node's place: the digits that lead to it, each below 16.
+type Path = Vec<u8>;
+
+fn node_key(group: &str, path: &[u8]) -> String {
+    let mut key = String::with_capacity(group.len() + path.len());
+    key.push_str(group);
+    for digit in path {
+        // Writing to a string does not fail.
+        let _ = write!(key, "{digit:x}");
+    }
+    key
+}
+
+fn child(path: &[u8], digit: u8) -> Path {
+    let mut child = Vec::with_capacity(path.len() + 1);
+    child.extend_from_slice(path);
+    child.push(digit);
+    child
+}
+
+/// Puts a device into a group with the revision that its record is about to get.
+pub(in super::super) fn join<V: Values>(
+    values: &V,
+    group: &Group,
+    token: &DeviceToken,
+    revision: u64,
+) -> Result<(), Failure<V::Error>> {
+    let mut one = Leaf::default();
+    one.join(token, revision);
+    merge_under(values, &group_key(group), &[], &one)
+}
+
+/// Merges devices into what is at `path` and below.
+fn merge_under<V: Values>(
+    values: &V,
+    group: &str,
+    path: &[u8],
+    more: &Leaf,
+) -> Result<(), Failure<V::Error>> {
+    let key = node_key(group, path);
+    retry(values, &key, |current| {
+        let mut leaf = match GroupNode::read(current)? {
+            GroupNode::Branch => return merge_children(values, group, path, more).map(Try::Done),
+            GroupNode::Leaf(leaf) => leaf,
+        };
+        if !leaf.merge(more) {
+            return Ok(Try::Done(()));
+        }
+        let node = if leaf.entries().len() <= LEAF_MAX {
+            GroupNode::Leaf(leaf)
+        } else {
+            // The children first: nobody looks at them until this node is a branch.
+            merge_children(values, group, path, &leaf)?;
+            GroupNode::Branch
+        };
+        let swapped = swap(values, &key, current, &node.write())?;
+        Ok(Try::of(swapped, ()))
+    })
+}
+
+fn merge_children<V: Values>(
+    values: &V,
+    group: &str,
+    path: &[u8],
+    more: &Leaf,
+) -> Result<(), Failure<V::Error>> {
+    if path.len() >= MAX_DEPTH {
+        let why = "group node, deeper than any hash leads";
+        return Err(CorruptRecord(why.into()).into());
+    }
+    for (digit, part) in (0..).zip(more.split(path.len())) {
+        if !part.entries().is_empty() {
+            merge_under(values, group, &child(path, digit), &part)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes devices out of a group, with one swap for each leaf that has some of them.
+pub(in super::super) fn leave<V: Values>(
+    values: &V,
+    group: &Group,
+    leaving: &[Leave<'_>],
+) -> Result<(), Failure<V::Error>> {
+    let placed: Vec<_> = leaving
+        .iter()
+        .map(|leave| (Position::of(leave.token), leave))
+        .collect();
+    leave_under(values, &group_key(group), &[], placed)
+}
+
+fn leave_under<V: Values>(
+    values: &V,
+    group: &str,
+    path: &[u8],
+    leaving: Vec<(Position, &Leave<'_>)>,
+) -> Result<(), Failure<V::Error>> {
+    let key = node_key(group, path);
+    let is_branch = retry(values, &key, |current| {
+        let GroupNode::Leaf(mut leaf) = GroupNode::read(current)? else {
+            return Ok(Try::Done(true));
+        };
+        let mut changed = false;
+        for (_, Leave { token, revision }) in &leaving {
+            changed |= leaf.leave(token, *revision);
+        }
+        if !changed {
+            return Ok(Try::Done(false));
+        }
+        let swapped = swap(values, &key, current, &GroupNode::Leaf(leaf).write())?;
+        Ok(Try::of(swapped, false))
+    })?;
+    if !is_branch {
+        return Ok(());
+    }
+    let mut parts: [Vec<_>; 16] = Default::default();
+    for (position, leave) in leaving {
+        if let Some(part) = parts.get_mut(usize::from(position.digit(path.len()))) {
+            part.push((position, leave));
+        }
+    }
+    for (digit, part) in (0..).zip(parts) {
+        if !part.is_empty() {
+            leave_under(values, group, &child(path, digit), part)?;
+        }
+    }
+    Ok(())
+}
+
+/// The devices that come behind `after`, or the first ones. A page reads at most 1,024 nodes.
+///
+/// # Errors
+/// [`Failure::Store`] and [`Failure::Corrupt`].
+pub fn group_page<V: Values>(
+    values: &V,
+    group: &Group,
+    after: Option<Position>,
+    limit: PageLimit,
+) -> Result<GroupPage, Failure<V::Error>> {
+    let mut walk = Walk {
+        values,
+        group: group_key(group),
+        after,
+        // One more, to see whether there are more.
+        wanted: limit.get() + 1,
+        nodes: PAGE_NODES,
+        found: Vec::new(),
+        reached: None,
+    };
+    let whole = walk.visit(&[])?;
+    let Walk {
+        mut found, reached, ..
+    } = walk;
+    let more = found.len() > limit.get();
+    found.truncate(limit.get());
+    let next = if more {
+        found.last().map(|(position, _)| *position)
+    } else {
+        reached.filter(|_| !whole)
+    };
+    let tokens = found.into_iter().map(|(_, token)| token).collect();
+    Ok(GroupPage { tokens, next })
+}
+
+struct Walk<'a, V> {
+    values: &'a V,
+    group: String,
+    after: Option<Position>,
+    wanted: usize,
+    /// How many more nodes may be read.
+    nodes: usize,
+    found: Vec<(Position, DeviceToken)>,
+    /// Everything up to here has been looked at.
+    reached: Option<Position>,
+}
+
+impl<V: Values> Walk<'_, V> {
+    /// Takes what is at `path` and below; false if that was too much.
+    fn visit(&mut self, path: &[u8]) -> Result<bool, Failure<V::Error>> {
+        if self.nodes == 0 {
+            return Ok(false);
+        }
+        self.nodes -= 1;
+        let stored = get(self.values, &node_key(&self.group, path))?;
+        match GroupNode::read(stored.as_deref())? {
+            GroupNode::Leaf(leaf) => {
+                self.take(&leaf);
+                self.reached = Some(Position::last_under(path));
+                Ok(self.found.len() < self.wanted)
+            }
+            GroupNode::Branch if path.len() >= MAX_DEPTH => {
+                let why = "group node, deeper than any hash leads";
+                Err(CorruptRecord(why.into()).into())
+            }
+            GroupNode::Branch => {
+                for digit in 0..16 {
+                    let path = child(path, digit);
+                    let behind = self
+                        .after
+                        .is_none_or(|after| Position::last_under(&path) > after);
+                    if behind && !self.visit(&path)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    fn take(&mut self, leaf: &Leaf) {
+        let placed = leaf
+            .entries()
+            .iter()
+            .map(|entry| (Position::of(&entry.token), &entry.token));
+        let mut here: Vec<_> = placed
+            .filter(|(position, _)| self.after.is_none_or(|after| *position > after))
+            .collect();
+        here.sort_unstable_by_key(|(position, _)| *position);
+        let room = self.wanted - self.found.len();
+        let taken = here.into_iter().take(room);
+        self.found
+            .extend(taken.map(|(position, token)| (position, token.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests;

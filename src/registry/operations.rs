@@ -1,0 +1,352 @@
+//! The registry's calls as sequences of reads and swaps. Any may be cut short at any point: the
+//! registry is whole all the same, and the same call again does the rest.
+
+use core::time::Duration;
+
+use super::alias::AliasIndex;
+use super::update::{Decision, Leaving, settle, update, update_record};
+use super::values::{Failure, Values, get};
+use super::{
+    Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Registered, Registration,
+    Succession, alias_key, device_key,
+};
+use crate::environment::Environment;
+use crate::time::UnixTime;
+
+/// The record of a device, also of one that was removed.
+///
+/// # Errors
+/// [`Failure::Store`] and [`Failure::Corrupt`], as of every call here.
+pub fn device<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
+    let stored = get(values, &device_key(&device.topic, &device.token))?;
+    Ok(DeviceRecord::read_stored(stored.as_deref())?)
+}
+
+/// The records of an alias's devices, oldest first, of those for which `wanted` says so. At most
+/// 500.
+///
+/// # Errors
+/// As [`device`].
+pub fn devices_of<V: Values>(
+    values: &V,
+    alias: &Alias,
+    wanted: impl Fn(&DeviceRef) -> bool,
+) -> Result<Vec<DeviceRecord>, Failure<V::Error>> {
+    let index = AliasIndex::read(get(values, &alias_key(alias))?.as_deref())?;
+    let mut records = Vec::new();
+    for entry in index.devices().filter(|entry| wanted(entry)) {
+        let record = device(values, entry)?;
+        records.extend(record.filter(|record| record.belongs_to(alias)));
+    }
+    Ok(records)
+}
+
+/// Registers a device, and takes over from the one that it replaces, if it names one.
+///
+/// The new record is written before the old one is removed. A crash between the two leaves both
+/// alive, which is a push too many until it is done again; the other order would leave none.
+///
+/// # Errors
+/// As [`device`]; [`Failure::AliasFull`] and [`Failure::Contended`].
+pub fn register<V: Values>(
+    values: &V,
+    registration: &Registration,
+    now: UnixTime,
+) -> Result<Registered, Failure<V::Error>> {
+    let old = match &registration.replaces {
+        Some(token) if *token != registration.token => {
+            let topic = registration.topic.clone();
+            let token = token.clone();
+            device(values, &DeviceRef { topic, token })?
+        }
+        _ => None,
+    };
+    let decide = |before: Option<&DeviceRecord>| {
+        let succession = registration.succeeding(old.as_ref(), before);
+        let registration = match &succession {
+            Succession::Inherits { registration, .. } => registration,
+            Succession::None => registration,
+        };
+        let registered = DeviceRecord::register(before.cloned(), registration, now);
+        let record = Box::new(registered.record.clone());
+        Decision::Become(record, (registered, succession))
+    };
+    let ((mut registered, succession), revision) = update(values, &registration.device(), decide)?;
+    registered.record.revision = revision;
+    if let (Some(old), Succession::Inherits { alias, .. }) = (old, succession) {
+        let heir = &registered.record;
+        let owner = retire(values, &old.device(), heir, now)?;
+        if alias.is_some() && owner != alias {
+            disinherit(values, &mut registered)?;
+        }
+    }
+    Ok(registered)
+}
+
+/// Removes the device that `heir` replaces; whose it was at that moment.
+fn retire<V: Values>(
+    values: &V,
+    old: &DeviceRef,
+    heir: &DeviceRecord,
+    now: UnixTime,
+) -> Result<Option<Alias>, Failure<V::Error>> {
+    let (owner, _) = update(values, old, |before| {
+        let owner = before.and_then(|before| before.alias.clone());
+        match before.map(|before| before.replaced(heir, now)) {
+            Some(Burial::Removed(record)) => Decision::Become(record, owner),
+            _ => Decision::Stay(owner),
+        }
+    })?;
+    Ok(owner)
+}
+
+/// Takes back an alias that the old device had when it was read and had lost when it was removed:
+/// its user logged out in between.
+fn disinherit<V: Values>(values: &V, registered: &mut Registered) -> Result<(), Failure<V::Error>> {
+    let written = registered.record.revision;
+    let (bare, revision) = update(values, &registered.record.device(), |before| {
+        // Somebody who has written since knows better.
+        let ours = before.filter(|before| before.revision == written);
+        match ours.and_then(DeviceRecord::logged_out) {
+            Some((record, _)) => Decision::Become(Box::new(record.clone()), Some(record)),
+            None => Decision::Stay(None),
+        }
+    })?;
+    if let Some(record) = bare {
+        registered.record = DeviceRecord { revision, ..record };
+    }
+    Ok(())
+}
+
+/// Detaches a device from whoever it belongs to; false if no such device is known. Doing it twice
+/// is doing it once.
+///
+/// # Errors
+/// As [`device`]; [`Failure::Contended`].
+pub fn logout<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
+    let (known, _) = update(values, device, |before| {
+        match before.and_then(DeviceRecord::logged_out) {
+            Some((record, _)) => Decision::Become(Box::new(record), true),
+            None => Decision::Stay(before.is_some()),
+        }
+    })?;
+    Ok(known)
+}
+
+/// Forgets a device; false if no such device is known. Nothing is left that could be restored.
+///
+/// # Errors
+/// As [`device`]; [`Failure::Contended`].
+pub fn delete<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
+    let (known, _) = update(values, device, |before| match before {
+        Some(_) => Decision::Vanish(true),
+        None => Decision::Stay(false),
+    })?;
+    Ok(known)
+}
+
+/// Brings a removed device back at `now`; its record, or `None` if no such device is known. One
+/// that is alive stays as it is.
+///
+/// # Errors
+/// As [`device`]; [`Failure::AliasFull`] and [`Failure::Contended`].
+pub fn restore<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+    now: UnixTime,
+) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
+    restore_if(values, device, now, |_| true)
+}
+
+/// Takes back a removal that a [`Guard`](super::Guard) has let pass and no longer believes in.
+///
+/// # Errors
+/// As [`restore`].
+pub fn take_back<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+    now: UnixTime,
+) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
+    let doubtful = |record: &DeviceRecord| {
+        record
+            .removed
+            .is_some_and(|tombstone| tombstone.reason.is_doubtful())
+    };
+    restore_if(values, device, now, doubtful)
+}
+
+fn restore_if<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+    now: UnixTime,
+    condition: impl Fn(&DeviceRecord) -> bool,
+) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
+    let (record, revision) = update(values, device, |before| {
+        let restored = before
+            .filter(|before| condition(before))
+            .and_then(|before| before.restored(now));
+        match restored {
+            Some(record) => Decision::Become(Box::new(record.clone()), Some(record)),
+            None => Decision::Stay(before.cloned()),
+        }
+    })?;
+    Ok(record.map(|record| DeviceRecord { revision, ..record }))
+}
+
+/// Tells the registry of a death at `now`; `None` if no such device is known.
+///
+/// # Errors
+/// As [`device`]; [`Failure::Contended`].
+pub fn bury<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+    death: &Death,
+    now: UnixTime,
+) -> Result<Option<Burial>, Failure<V::Error>> {
+    let mut leaving = Leaving::default();
+    let burial = bury_record(values, &mut leaving, device, death, now)?;
+    settle(values, &leaving)?;
+    Ok(burial)
+}
+
+/// Many deaths, told one after the other. Their devices leave the indexes together at the end, with
+/// one swap for each part of an index, which is what makes a million of them bearable. Takes some
+/// 300 bytes for each.
+///
+/// Dropped before [`Self::settle`], it leaves surplus entries behind; telling of the same deaths
+/// again takes them out.
+#[derive(Default)]
+pub struct Burials {
+    leaving: Leaving,
+}
+
+impl core::fmt::Debug for Burials {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Burials").finish_non_exhaustive()
+    }
+}
+
+impl Burials {
+    /// As [`bury`], but for the indexes.
+    ///
+    /// # Errors
+    /// As [`bury`].
+    pub fn bury<V: Values>(
+        &mut self,
+        values: &V,
+        device: &DeviceRef,
+        death: &Death,
+        now: UnixTime,
+    ) -> Result<Option<Burial>, Failure<V::Error>> {
+        bury_record(values, &mut self.leaving, device, death, now)
+    }
+
+    /// Takes the devices out of the indexes. May be done again if it fails.
+    ///
+    /// # Errors
+    /// As [`bury`].
+    pub fn settle<V: Values>(&self, values: &V) -> Result<(), Failure<V::Error>> {
+        settle(values, &self.leaving)
+    }
+}
+
+fn bury_record<V: Values>(
+    values: &V,
+    leaving: &mut Leaving,
+    device: &DeviceRef,
+    death: &Death,
+    now: UnixTime,
+) -> Result<Option<Burial>, Failure<V::Error>> {
+    let (mut burial, revision) = update_record(values, device, leaving, |before| {
+        match before.map(|before| before.died(death, now)) {
+            Some(Burial::Removed(record)) => {
+                Decision::Become(record.clone(), Some(Burial::Removed(record)))
+            }
+            other => Decision::Stay(other),
+        }
+    })?;
+    if let Some(Burial::Removed(record)) = &mut burial {
+        record.revision = revision;
+    }
+    Ok(burial)
+}
+
+/// Tells the registry that a push sent at `sent_at` was accepted in an environment; false if it
+/// knew, or knows better.
+///
+/// # Errors
+/// As [`device`]; [`Failure::Contended`].
+pub fn learn<V: Values>(
+    values: &V,
+    device: &DeviceRef,
+    environment: Environment,
+    sent_at: UnixTime,
+) -> Result<bool, Failure<V::Error>> {
+    let (learned, _) = update(values, device, |before| {
+        match before.and_then(|before| before.learned(environment, sent_at)) {
+            Some(record) => Decision::Become(Box::new(record), true),
+            None => Decision::Stay(false),
+        }
+    })?;
+    Ok(learned)
+}
+
+/// How long the sweep waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// A device that has not been registered for longer is stale.
+    pub stale: Duration,
+    /// A device that was removed longer ago is forgotten.
+    pub expired: Duration,
+}
+
+/// What the sweep did to a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swept {
+    /// Nothing: there is no record, or nothing was due.
+    Nothing,
+    /// It was marked as stale.
+    Stale,
+    /// It had been removed long ago, and is forgotten.
+    Expired,
+}
+
+/// Sweeps what is under a key of the store; `None` if that is not a device's. Removed devices are in
+/// no index, so the sweep goes through the keys of the store, which no request does.
+///
+/// # Errors
+/// As [`device`]; [`Failure::Contended`].
+pub fn sweep<V: Values>(
+    values: &V,
+    key: &str,
+    wait: Wait,
+    now: UnixTime,
+) -> Result<Option<Swept>, Failure<V::Error>> {
+    if !key.starts_with(DEVICE_KEYS) {
+        return Ok(None);
+    }
+    let stored = get(values, key)?;
+    let Some(record) = DeviceRecord::read_stored(stored.as_deref())? else {
+        return Ok(Some(Swept::Nothing));
+    };
+    let decide = |before: Option<&DeviceRecord>| match before {
+        Some(before) if before.is_expired(now, wait.expired) => Decision::Vanish(Swept::Expired),
+        Some(before) => match before.gone_stale(now, wait.stale) {
+            Some(record) => Decision::Become(Box::new(record), Swept::Stale),
+            None => Decision::Stay(Swept::Nothing),
+        },
+        None => Decision::Stay(Swept::Nothing),
+    };
+    // Most are neither, and are left alone with one read.
+    if let Decision::Stay(nothing) = decide(Some(&record)) {
+        return Ok(Some(nothing));
+    }
+    let (swept, _) = update(values, &record.device(), decide)?;
+    Ok(Some(swept))
+}
+
+#[cfg(test)]
+mod tests;

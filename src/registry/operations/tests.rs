@@ -1,0 +1,608 @@
+//! The calls one after the other, and all at once: one store call at a time, in any order, some of
+//! them cut short.
+
+use std::cell::Cell;
+
+use super::super::replay::{Caller, Memory, Noise, Paused, Replay, device as nth};
+use super::*;
+use crate::notification::Topic;
+use crate::registry::{
+    ALIAS_MAX_DEVICES, AliasIndex, DeathReason, Group, Index, PageLimit, Selection, Swap, Tag,
+    Tombstone, device_page,
+};
+
+fn at(secs: u64) -> UnixTime {
+    UnixTime::from_secs(secs)
+}
+
+fn alias(name: &str) -> Alias {
+    Alias::parse(name).unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    Tag::parse(name).unwrap()
+}
+
+fn topic() -> Topic {
+    nth(0).topic
+}
+
+fn registration(n: u32, owner: Option<&str>) -> Registration {
+    let DeviceRef { topic, token } = nth(n);
+    Registration {
+        topic,
+        token,
+        environment: None,
+        alias: owner.map(alias),
+        tags: None,
+        replaces: None,
+    }
+}
+
+fn replacing(n: u32, owner: Option<&str>, old: u32) -> Registration {
+    Registration {
+        replaces: Some(nth(old).token),
+        ..registration(n, owner)
+    }
+}
+
+fn death(since: u64) -> Death {
+    Death {
+        reason: DeathReason::Unregistered,
+        since: at(since),
+    }
+}
+
+fn record(memory: &Memory, n: u32) -> DeviceRecord {
+    device(memory, &nth(n)).unwrap().unwrap()
+}
+
+fn all() -> Group {
+    Group::Topic(topic())
+}
+
+fn news() -> Group {
+    Group::Tag(topic(), tag("news"))
+}
+
+/// Every index that a test here uses.
+fn indexes() -> Vec<Index> {
+    let owners = ["anna", "ben"].map(|owner| Index::Alias(alias(owner)));
+    let groups = [all(), news()].map(Index::Group);
+    [owners.as_slice(), &groups].concat()
+}
+
+fn assert_in_line(memory: &Memory, at: &dyn std::fmt::Debug) {
+    memory.assert_whole(at);
+    memory.assert_tidy(&indexes(), at);
+}
+
+/// Runs a call and sees that the indexes are in line after it.
+fn done<T>(memory: &Memory, result: Result<T, Failure<core::convert::Infallible>>) -> T {
+    assert_in_line(memory, &"the end of a call");
+    result.unwrap()
+}
+
+#[test]
+fn the_life_of_a_token() {
+    let memory = Memory::default();
+    let launch = done(&memory, register(&memory, &registration(1, None), at(1)));
+    assert!(launch.new);
+    let mut login = registration(1, Some("anna"));
+    login.tags = Some(vec![tag("news")]);
+    assert!(!done(&memory, register(&memory, &login, at(2))).new);
+    assert_eq!(memory.alias(&alias("anna")), [nth(1)]);
+    let upgrade = done(&memory, register(&memory, &replacing(2, None, 1), at(3)));
+    assert!(upgrade.new && upgrade.record.alias == Some(alias("anna")));
+    assert!(record(&memory, 1).is_replaced());
+    assert_eq!(memory.alias(&alias("anna")), [nth(2)]);
+    assert_eq!(memory.group(&news()), [nth(2).token].into());
+    for _ in 0..2 {
+        assert!(done(&memory, logout(&memory, &nth(2))));
+        assert_eq!(memory.alias(&alias("anna")), []);
+    }
+    done(
+        &memory,
+        register(&memory, &registration(2, Some("ben")), at(4)),
+    );
+    let told = done(&memory, bury(&memory, &nth(2), &death(4), at(5)));
+    assert_eq!(told, Some(Burial::Kept));
+    let told = done(&memory, bury(&memory, &nth(2), &death(5), at(6)));
+    assert_eq!(told, Some(Burial::Removed(Box::new(record(&memory, 2)))));
+    assert_eq!(record(&memory, 2).alias, Some(alias("ben")));
+    assert!(memory.group(&all()).is_empty() && memory.alias(&alias("ben")).is_empty());
+    let told = done(&memory, bury(&memory, &nth(2), &death(9), at(9)));
+    assert_eq!(told, Some(Burial::AlreadyRemoved));
+    let back = done(&memory, register(&memory, &registration(2, None), at(10)));
+    assert!(!back.new && back.record.removed.is_none());
+    assert_eq!(memory.alias(&alias("ben")), [nth(2)]);
+}
+
+#[test]
+fn a_known_device_that_changes_nothing_costs_one_read_and_one_swap() {
+    let memory = Memory::default();
+    register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+    let before = (memory.gets.get(), memory.swaps.get());
+    register(&memory, &registration(1, Some("anna")), at(2)).unwrap();
+    let after = (memory.gets.get(), memory.swaps.get());
+    assert_eq!(after, (before.0 + 1, before.1 + 1));
+    bury(&memory, &nth(1), &death(1), at(3)).unwrap();
+    learn(&memory, &nth(7), Environment::Production, at(3)).unwrap();
+    assert_eq!(memory.gets.get(), after.0 + 2);
+    assert_eq!(
+        memory.swaps.get(),
+        after.1,
+        "what changes nothing writes nothing"
+    );
+}
+
+#[test]
+fn nobody_is_unknown_without_harm() {
+    let memory = Memory::default();
+    assert!(!logout(&memory, &nth(1)).unwrap());
+    assert!(!delete(&memory, &nth(1)).unwrap());
+    assert_eq!(restore(&memory, &nth(1), at(1)).unwrap(), None);
+    assert_eq!(bury(&memory, &nth(1), &death(1), at(1)).unwrap(), None);
+    assert_eq!(device(&memory, &nth(1)).unwrap(), None);
+    assert_eq!(memory.swaps.get(), 0);
+}
+
+#[test]
+fn a_deleted_device_is_as_good_as_new() {
+    let memory = Memory::default();
+    register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+    assert!(done(&memory, delete(&memory, &nth(1))));
+    assert!(!done(&memory, delete(&memory, &nth(1))));
+    assert_eq!(device(&memory, &nth(1)).unwrap(), None);
+    assert_eq!(restore(&memory, &nth(1), at(2)).unwrap(), None);
+    let again = done(&memory, register(&memory, &registration(1, None), at(3)));
+    assert!(again.new && again.record.alias.is_none());
+    assert_eq!(again.record.first_registered_at, at(3));
+    assert_eq!(again.record.revision, 3, "revisions are never used twice");
+}
+
+#[test]
+fn a_restored_device_is_its_aliass_again() {
+    let memory = Memory::default();
+    let mut login = registration(1, Some("anna"));
+    login.tags = Some(vec![tag("news")]);
+    register(&memory, &login, at(1)).unwrap();
+    bury(&memory, &nth(1), &death(2), at(2)).unwrap();
+    let back = done(&memory, restore(&memory, &nth(1), at(3))).unwrap();
+    assert_eq!((back.removed, back.registered_at), (None, at(3)));
+    assert_eq!(memory.alias(&alias("anna")), [nth(1)]);
+    let same = done(&memory, restore(&memory, &nth(1), at(4))).unwrap();
+    assert_eq!(same, back, "it is alive already");
+}
+
+#[test]
+fn only_doubtful_removals_are_taken_back() {
+    let memory = Memory::default();
+    for (reason, back) in [
+        (DeathReason::BadDeviceToken, true),
+        (DeathReason::DeviceTokenNotForTopic, true),
+        (DeathReason::Unregistered, false),
+        (DeathReason::Feedback, false),
+    ] {
+        register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+        let since = at(2);
+        bury(&memory, &nth(1), &Death { reason, since }, at(2)).unwrap();
+        let record = done(&memory, take_back(&memory, &nth(1), at(2))).unwrap();
+        assert_eq!(record.removed.is_none(), back, "{reason}");
+        delete(&memory, &nth(1)).unwrap();
+    }
+}
+
+#[test]
+fn old_and_new_token_together() {
+    // old token's owner, new token's owner, owner named -> owner of the new one, old one removed
+    let (anna, ben) = (Some("anna"), Some("ben"));
+    for (old, new, named, owner, removed) in [
+        (Some(anna), None, None, anna, true),
+        (Some(anna), None, anna, anna, true),
+        (Some(anna), None, ben, ben, false),
+        (Some(None), None, ben, ben, true),
+        (Some(anna), Some(None), None, anna, true),
+        (Some(anna), Some(ben), None, ben, false),
+        (Some(anna), Some(ben), anna, anna, true),
+        (None, None, anna, anna, false),
+        (None, Some(anna), None, anna, false),
+    ] {
+        let memory = Memory::default();
+        if let Some(owner) = old {
+            register(&memory, &registration(1, owner), at(1)).unwrap();
+        }
+        if let Some(owner) = new {
+            register(&memory, &registration(2, owner), at(2)).unwrap();
+        }
+        let said = replacing(2, named, 1);
+        // Twice, since a client that got no answer asks again.
+        for time in [3, 4] {
+            let case = (old, new, named, time);
+            let registered = done(&memory, register(&memory, &said, at(time)));
+            assert_eq!(registered.record.alias, owner.map(alias), "{case:?}");
+            assert_eq!(registered.record, record(&memory, 2), "{case:?}");
+            let before = device(&memory, &nth(1)).unwrap();
+            assert_eq!(before.is_some(), old.is_some(), "{case:?}");
+            assert_eq!(
+                before.is_some_and(|old| old.is_replaced()),
+                removed,
+                "{case:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_that_replaces_itself_is_only_registered() {
+    let memory = Memory::default();
+    register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+    let registered = done(&memory, register(&memory, &replacing(1, None, 1), at(2)));
+    assert_eq!(registered.record.removed, None);
+    assert_eq!(registered.record.alias, Some(alias("anna")));
+}
+
+#[test]
+fn who_logs_out_while_the_token_is_replaced_is_logged_out() {
+    let memory = Memory::default();
+    register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+    let upgrade = Caller::new(|values| register(values, &replacing(2, None, 1), at(2)));
+    while device(&memory, &nth(2)).unwrap().is_none() {
+        assert!(upgrade.step(&memory).is_none());
+    }
+    assert_eq!(record(&memory, 2).alias, Some(alias("anna")));
+    logout(&memory, &nth(1)).unwrap();
+    let upgraded = upgrade.finish(&memory).unwrap();
+    assert_eq!(upgraded.record.alias, None);
+    assert_eq!(upgraded.record, record(&memory, 2));
+    assert!(memory.alias(&alias("anna")).is_empty());
+    assert_in_line(&memory, &"the end");
+}
+
+#[test]
+fn an_alias_that_is_full_refuses_and_is_tidied() {
+    let memory = Memory::default();
+    let limit = u32::try_from(ALIAS_MAX_DEVICES).unwrap();
+    let mut index = AliasIndex::default();
+    // One device of which there is no record, as after a crash, and 499 that there are.
+    index.join(&nth(9_999), 0).unwrap();
+    memory.put(&alias_key(&alias("anna")), &index.write());
+    for n in 1..limit {
+        register(&memory, &registration(n, Some("anna")), at(1)).unwrap();
+    }
+    register(&memory, &registration(limit, Some("anna")), at(1)).unwrap();
+    let full = register(&memory, &registration(limit + 1, Some("anna")), at(1));
+    assert_eq!(full, Err(Failure::AliasFull));
+    assert_eq!(device(&memory, &nth(limit + 1)).unwrap(), None);
+    assert_in_line(&memory, &"a full alias");
+    delete(&memory, &nth(7)).unwrap();
+    done(
+        &memory,
+        register(&memory, &registration(limit + 1, Some("anna")), at(1)),
+    );
+}
+
+#[test]
+fn a_record_of_a_time_before_groups_joins_them() {
+    let memory = Memory::default();
+    let DeviceRef { topic, token } = nth(1);
+    let old = br#"{"v":1,"topic":"com.example.app","token":"00000001","alias":"anna","tags":["news"],"first_ms":1,"last_ms":2}"#;
+    memory.put(&device_key(&topic, &token), old);
+    let index = br#"{"v":1,"devices":[{"topic":"com.example.app","token":"00000001"}]}"#;
+    memory.put(&alias_key(&alias("anna")), index);
+    done(&memory, register(&memory, &registration(1, None), at(1)));
+    assert_eq!(memory.group(&news()), [token].into());
+    done(&memory, logout(&memory, &nth(1)));
+}
+
+fn bury_all<V: Values>(
+    values: &V,
+    deaths: &[(DeviceRef, Death)],
+    now: UnixTime,
+) -> Result<Vec<Option<Burial>>, Failure<V::Error>> {
+    let mut burials = Burials::default();
+    let told = deaths
+        .iter()
+        .map(|(device, death)| burials.bury(values, device, death, now))
+        .collect::<Result<_, _>>()?;
+    burials.settle(values)?;
+    Ok(told)
+}
+
+#[test]
+fn many_are_buried_together() {
+    let memory = Memory::default();
+    for n in 0..1_000 {
+        let owner = ["anna", "ben"][usize::try_from(n % 2).unwrap()];
+        let owner = (n < 400).then_some(owner);
+        let mut said = registration(n, owner);
+        said.tags = (n % 3 == 0).then(|| vec![tag("news")]);
+        register(&memory, &said, at(10 + u64::from(n % 2))).unwrap();
+    }
+    let deaths: Vec<_> = (0..1_001).chain([7]).map(|n| (nth(n), death(11))).collect();
+    let before = memory.swaps.get();
+    let told = done(&memory, bury_all(&memory, &deaths, at(20)));
+    let swaps = memory.swaps.get() - before;
+    assert!(swaps < 500 + 100, "{swaps}");
+    for (n, told) in (0..).zip(&told) {
+        match n {
+            1_000 => assert_eq!(*told, None),
+            _ if n % 2 == 0 => assert!(matches!(told, Some(Burial::Removed(_)))),
+            _ => assert_eq!(*told, Some(Burial::Kept)),
+        }
+    }
+    assert_eq!(memory.group(&all()).len(), 500);
+    let again = bury_all(&memory, &deaths[..1], at(20)).unwrap();
+    assert_eq!(again, [Some(Burial::AlreadyRemoved)]);
+}
+
+#[test]
+fn the_sweep_marks_and_forgets() {
+    let memory = Memory::default();
+    let wait = Wait {
+        stale: Duration::from_secs(100),
+        expired: Duration::from_secs(50),
+    };
+    for n in 1..=3 {
+        register(
+            &memory,
+            &registration(n, Some("anna")),
+            at(u64::from(n) * 100),
+        )
+        .unwrap();
+    }
+    bury(&memory, &nth(3), &death(301), at(301)).unwrap();
+    let sweep_all = |now| {
+        [1, 2, 3, 4].map(|n| {
+            let key = device_key(&nth(n).topic, &nth(n).token);
+            sweep(&memory, &key, wait, at(now)).unwrap().unwrap()
+        })
+    };
+    let nothing = Swept::Nothing;
+    assert_eq!(sweep_all(300), [Swept::Stale, nothing, nothing, nothing]);
+    assert_eq!(sweep_all(301), [nothing, Swept::Stale, nothing, nothing]);
+    assert_eq!(sweep_all(351), [nothing, nothing, nothing, nothing]);
+    assert_eq!(sweep_all(352), [nothing, nothing, Swept::Expired, nothing]);
+    assert!(record(&memory, 1).stale);
+    assert_eq!(device(&memory, &nth(3)).unwrap(), None);
+    assert_eq!(sweep(&memory, "a/x", wait, at(9)).unwrap(), None);
+    assert_in_line(&memory, &"after the sweep");
+}
+
+#[test]
+fn an_environment_is_learned() {
+    let memory = Memory::default();
+    register(&memory, &registration(1, None), at(1)).unwrap();
+    assert!(learn(&memory, &nth(1), Environment::Development, at(2)).unwrap());
+    assert!(!learn(&memory, &nth(1), Environment::Development, at(3)).unwrap());
+    assert_eq!(
+        record(&memory, 1).environment,
+        Some(Environment::Development)
+    );
+    assert!(!learn(&memory, &nth(2), Environment::Development, at(3)).unwrap());
+}
+
+#[test]
+fn devices_are_listed_by_what_their_records_say() {
+    let memory = Memory::default();
+    for n in 0..30 {
+        let mut said = registration(n, Some(if n % 2 == 0 { "anna" } else { "ben" }));
+        said.tags = (n % 3 == 0).then(|| vec![tag("news")]);
+        register(&memory, &said, at(1)).unwrap();
+    }
+    // Surplus entries, as after a crash.
+    let mut index = AliasIndex::default();
+    for n in (0..30).step_by(2).chain([1, 99]) {
+        index.join(&nth(n), 1).unwrap();
+    }
+    memory.put(&alias_key(&alias("anna")), &index.write());
+    let listed = |selection: &Selection, visible: &dyn Fn(&Topic) -> bool| {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let limit = PageLimit::new(4).unwrap();
+            let page = device_page(&memory, selection, visible, after, limit).unwrap();
+            found.extend(page.devices.into_iter().map(|record| record.device()));
+            after = page.next;
+            if after.is_none() {
+                found.sort_by(|a, b| a.token.cmp(&b.token));
+                return found;
+            }
+        }
+    };
+    let every = |wanted: fn(&u32) -> bool| (0..30).filter(wanted).map(nth).collect::<Vec<_>>();
+    let of_anna = |topic, tag| Selection::Alias {
+        alias: alias("anna"),
+        topic,
+        tag,
+    };
+    let yes = &|_: &Topic| true;
+    assert_eq!(listed(&Selection::Group(all()), yes), every(|_| true));
+    assert_eq!(
+        listed(&Selection::Group(news()), yes),
+        every(|n| n % 3 == 0)
+    );
+    assert_eq!(listed(&of_anna(None, None), yes), every(|n| n % 2 == 0));
+    assert_eq!(
+        listed(&of_anna(None, Some(tag("news"))), yes),
+        every(|n| n % 6 == 0)
+    );
+    let other = Topic::parse("com.example.other").unwrap();
+    assert_eq!(listed(&of_anna(Some(other), None), yes), []);
+    for selection in [Selection::Group(all()), of_anna(None, None)] {
+        assert_eq!(listed(&selection, &|_| false), []);
+    }
+    let found = devices_of(&memory, &alias("anna"), |device| {
+        device.token != nth(4).token
+    });
+    assert_eq!(found.unwrap().len(), 14);
+}
+
+/// What a caller of the random test does.
+#[derive(Clone, Debug)]
+enum Act {
+    Register(Box<Registration>, u64),
+    Bury(u32, u64),
+    BuryMany(u64),
+    Logout(u32),
+    Delete(u32),
+    Restore(u32, u64),
+    Learn(u32),
+}
+
+impl Act {
+    fn random(noise: &mut Noise) -> Self {
+        let n = u32::try_from(noise.below(3)).unwrap();
+        let time = 100 + noise.below(6);
+        match noise.below(12) {
+            0..6 => {
+                let owner = *noise.pick(&[None, Some("anna"), Some("ben")]);
+                let mut said = registration(n, owner);
+                if noise.below(3) == 0 {
+                    said.replaces = Some(nth(u32::try_from(noise.below(3)).unwrap()).token);
+                }
+                said.tags = noise
+                    .pick(&[None, Some(vec![]), Some(vec![tag("news")])])
+                    .clone();
+                Self::Register(Box::new(said), time)
+            }
+            6 | 7 => Self::Bury(n, time),
+            8 => Self::BuryMany(time),
+            9 => Self::Logout(n),
+            10 => Self::Delete(n),
+            _ => Self::Restore(n, time),
+        }
+    }
+
+    fn run(&self, values: &Replay) -> Result<(), Failure<Paused>> {
+        match self {
+            Self::Register(said, time) => register(values, said, at(*time)).map(drop),
+            Self::Bury(n, since) => bury(values, &nth(*n), &death(*since), at(200)).map(drop),
+            Self::BuryMany(since) => {
+                let deaths = [0, 1, 2].map(|n| (nth(n), death(*since)));
+                bury_all(values, &deaths, at(200)).map(drop)
+            }
+            Self::Logout(n) => logout(values, &nth(*n)).map(drop),
+            Self::Delete(n) => delete(values, &nth(*n)).map(drop),
+            Self::Restore(n, time) => restore(values, &nth(*n), at(*time)).map(drop),
+            Self::Learn(n) => learn(values, &nth(*n), Environment::Production, at(150)).map(drop),
+        }
+    }
+}
+
+/// Lets callers take turns in a random order. One in `crash` store calls is a caller's last.
+fn interleave(memory: &Memory, noise: &mut Noise, acts: &[Act], crash: Option<u64>) -> Vec<Act> {
+    let mut callers: Vec<_> = acts
+        .iter()
+        .map(|act| {
+            let run = act.clone();
+            (act.clone(), Caller::new(move |values| run.run(values)))
+        })
+        .collect();
+    let mut finished = Vec::new();
+    while !callers.is_empty() {
+        let turn = usize::try_from(noise.below(callers.len() as u64)).unwrap();
+        let ended = callers[turn].1.step(memory);
+        memory.assert_whole(&acts);
+        let crashed = crash.is_some_and(|one_in| noise.below(one_in) == 0);
+        if let Some(result) = ended {
+            result.unwrap();
+            finished.push(callers.swap_remove(turn).0);
+        } else if crashed {
+            callers.swap_remove(turn);
+        }
+    }
+    finished
+}
+
+#[test]
+fn whatever_is_done_at_once_the_indexes_lack_nobody() {
+    let total = Cell::new(0);
+    for seed in 0..1_500 {
+        let mut noise = Noise(seed);
+        let memory = Memory::default();
+        for _ in 0..2 {
+            let acts: Vec<_> = (0..4).map(|_| Act::random(&mut noise)).collect();
+            interleave(&memory, &mut noise, &acts, None);
+            // Nobody crashed, so there is nobody too many either.
+            memory.assert_tidy(&indexes(), &(seed, &acts));
+        }
+        total.set(total.get() + memory.records().len());
+    }
+    assert!(total.get() > 1_500, "there was something to look at");
+}
+
+#[test]
+fn whoever_crashes_the_indexes_lack_nobody() {
+    let mut surplus = 0;
+    for seed in 0..1_500 {
+        let mut noise = Noise(seed);
+        let memory = Memory::default();
+        for _ in 0..3 {
+            let acts: Vec<_> = (0..4).map(|_| Act::random(&mut noise)).collect();
+            interleave(&memory, &mut noise, &acts, Some(12));
+        }
+        let found = memory.group(&all()).len();
+        let alive = memory
+            .records()
+            .iter()
+            .filter(|record| record.removed.is_none())
+            .count();
+        surplus += found - alive;
+    }
+    assert!(surplus > 20, "crashes left something behind: {surplus}");
+}
+
+#[test]
+fn no_registration_is_lost_to_a_removal_at_the_same_time() {
+    let (mut removed, mut kept) = (0, 0);
+    for seed in 0..2_000 {
+        let mut noise = Noise(seed);
+        let memory = Memory::default();
+        let acts: Vec<_> = (0..5)
+            .map(|turn| {
+                let time = 100 + noise.below(6);
+                match turn {
+                    0 | 1 => Act::Register(Box::new(registration(1, Some("anna"))), time),
+                    2 | 3 => Act::Bury(1, time + 3),
+                    _ => Act::Learn(1),
+                }
+            })
+            .collect();
+        register(&memory, &registration(1, None), at(99)).unwrap();
+        interleave(&memory, &mut noise, &acts, None);
+        let times = acts.iter().filter_map(|act| match act {
+            Act::Register(_, time) => Some(*time),
+            _ => None,
+        });
+        let last = times.max().unwrap();
+        let record = record(&memory, 1);
+        assert_eq!(record.registered_at, at(last), "{acts:?}");
+        match record.removed {
+            Some(Tombstone { since, .. }) => {
+                assert!(since > at(last), "{acts:?}");
+                removed += 1;
+            }
+            None => kept += 1,
+        }
+    }
+    assert!(removed > 20 && kept > 20, "{removed} {kept}");
+}
+
+#[test]
+fn a_key_that_everybody_wants_is_given_up_after_a_while() {
+    struct Busy(Cell<u64>);
+    impl Values for Busy {
+        type Error = ();
+        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, ()> {
+            Ok(None)
+        }
+        fn swap(&self, _: &str, _: Option<&[u8]>, _: &[u8]) -> Result<Swap, ()> {
+            self.0.set(self.0.get() + 1);
+            Ok(Swap::Lost(None))
+        }
+    }
+    let busy = Busy(Cell::new(0));
+    let gave_up = register(&busy, &registration(1, None), at(1));
+    assert_eq!(gave_up, Err(Failure::Contended));
+    assert_eq!(busy.0.get(), 64);
+}

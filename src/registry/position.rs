@@ -1,0 +1,123 @@
+//! Where a device stands in a listing: a SHA-256, which is also how far one has got.
+
+use core::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::notification::{DeviceToken, InvalidNotification};
+
+/// A place in the order of a listing. As the cursor of a page it means "behind this one", and stays
+/// good whatever is added or removed meanwhile: a device that is there all along is listed exactly
+/// once.
+///
+/// Written in base64url, 43 characters. It cannot be turned back into a token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position([u8; 32]);
+
+impl Position {
+    /// Of a token among those of a group.
+    pub fn of(token: &DeviceToken) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    pub(super) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// From what [`Display`](fmt::Display) wrote.
+    ///
+    /// # Errors
+    /// `cursor-malformed`.
+    pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
+        let malformed = || {
+            let (expected, got) = ("the cursor of the page before", "something else");
+            InvalidNotification::new("cursor", "cursor-malformed", expected, got)
+        };
+        let mut bytes = [0; 32];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(length) if length == bytes.len() => Ok(Self(bytes)),
+            _ => Err(malformed()),
+        }
+    }
+
+    /// The last one whose digits begin with `path`; digits beyond the 64th do not count.
+    pub(super) fn last_under(path: &[u8]) -> Self {
+        let mut bytes = [0xff; 32];
+        for (byte, pair) in bytes.iter_mut().zip(path.chunks(2)) {
+            let low = pair.get(1).copied().unwrap_or(0xf);
+            let high = pair.first().copied().unwrap_or(0xf);
+            *byte = (high << 4) | (low & 0xf);
+        }
+        Self(bytes)
+    }
+
+    /// The hexadecimal digit at `depth`, below 16; 0 beyond the last.
+    pub(super) fn digit(&self, depth: usize) -> u8 {
+        let byte = self.0.get(depth / 2).copied().unwrap_or(0);
+        if depth.is_multiple_of(2) {
+            byte >> 4
+        } else {
+            byte & 0x0f
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Position({:02x}…)", self.digit(0) << 4 | self.digit(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_being_written() {
+        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        let text = position.to_string();
+        assert_eq!(text.len(), 43);
+        assert_eq!(Position::parse(&text), Ok(position));
+        for wrong in [
+            "",
+            "x",
+            &text[..42],
+            &format!("{text}A"),
+            "ä",
+            &"=".repeat(43),
+        ] {
+            let error = Position::parse(wrong).unwrap_err();
+            assert_eq!(error.rule(), "cursor-malformed", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn digits_are_those_of_the_hash() {
+        // SHA-256 of "abc", FIPS 180-2, appendix B.1: ba7816bf…15ad.
+        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        let digits: Vec<_> = (0..6).map(|depth| position.digit(depth)).collect();
+        assert_eq!(digits, [0xb, 0xa, 0x7, 0x8, 0x1, 0x6]);
+        assert_eq!((position.digit(63), position.digit(64)), (0xd, 0));
+    }
+
+    #[test]
+    fn the_last_under_a_path_bounds_all_that_begin_with_it() {
+        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        for depth in 0..=64 {
+            let path: Vec<_> = (0..depth).map(|depth| position.digit(depth)).collect();
+            assert!(position <= Position::last_under(&path), "{depth}");
+        }
+        let whole: Vec<_> = (0..64).map(|depth| position.digit(depth)).collect();
+        assert_eq!(Position::last_under(&whole), position);
+        assert!(Position::last_under(&[0xb, 0x9]) < position);
+        assert!(Position::last_under(&[0xb, 0xa, 0x7, 0x7]) < position);
+    }
+}

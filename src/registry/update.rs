@@ -1,0 +1,238 @@
+//! The one way in which a record and the indexes it is in are changed.
+//!
+//! ```text
+//!   1  read the record, revision r, and decide what it becomes
+//!   2  join each index that it comes into, with revision r + 1
+//!   3  swap the record for the new one, revision r + 1        lost: begin again
+//!   4  leave each index that it does not belong to any longer, except where the entry has a
+//!      revision above r + 1
+//! ```
+//!
+//! Being cut short between any two of them leaves surplus entries. So does a try that is lost, until
+//! the call has won or given up.
+//!
+//! Invariant: at every moment, an index has an entry for every record that belongs there. Say a
+//! record has belonged there since revision `w`. Whoever wrote `w` had read `w - 1`, then put in an
+//! entry with revision `w`, and only then swapped. At the swap the entry was there: who takes one
+//! out with revision `w` or above knows the record of such a revision, and there was none yet. It
+//! has been there ever since: who takes it out knows a record of revision `w` or above that does
+//! not belong there, and there has been none.
+//!
+//! That needs revisions never to be used twice, so a key whose record is deleted keeps its
+//! revision; and swaps that compare with the newest value, of which the revision is a part, so that
+//! no value ever comes back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::alias::AliasIndex;
+use super::device::Slot;
+use super::group::{self, Leave};
+use super::values::{Failure, Try, Values, get, retry, swap};
+use super::{Alias, DeviceRecord, DeviceRef, Group, Index, alias_key, device_key};
+
+/// What a record becomes, and what is told of it.
+pub(super) enum Decision<T> {
+    /// What it was.
+    Stay(T),
+    /// This one.
+    Become(Box<DeviceRecord>, T),
+    /// None.
+    Vanish(T),
+}
+
+/// The entries that an update has left to be taken out of indexes; see [`settle`].
+#[derive(Default)]
+pub(super) struct Leaving(BTreeMap<Index, Vec<(DeviceRef, u64)>>);
+
+impl Leaving {
+    fn add(&mut self, indexes: BTreeSet<Index>, device: &DeviceRef, revision: u64) {
+        for index in indexes {
+            let entries = self.0.entry(index).or_default();
+            entries.push((device.clone(), revision));
+        }
+    }
+}
+
+/// Steps 1 to 4 for one device. Returns what `decide` told, and the revision that stands now.
+pub(super) fn update<V: Values, T>(
+    values: &V,
+    device: &DeviceRef,
+    decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
+) -> Result<(T, u64), Failure<V::Error>> {
+    let mut leaving = Leaving::default();
+    let output = update_record(values, device, &mut leaving, decide)?;
+    settle(values, &leaving)?;
+    Ok(output)
+}
+
+/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be done
+/// for many at once.
+pub(super) fn update_record<V: Values, T>(
+    values: &V,
+    device: &DeviceRef,
+    leaving: &mut Leaving,
+    mut decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
+) -> Result<(T, u64), Failure<V::Error>> {
+    let key = device_key(&device.topic, &device.token);
+    let mut joined = BTreeSet::new();
+    let (output, revision, left) = retry(values, &key, |current| {
+        let Slot { revision, record } = Slot::read(current)?;
+        let next = revision.saturating_add(1);
+        let (after, output) = match decide(record.as_ref()) {
+            Decision::Stay(output) => {
+                // Also what a call that was cut short may have left behind.
+                let wanted = record
+                    .as_ref()
+                    .map(DeviceRecord::indexes)
+                    .unwrap_or_default();
+                let left = &outdated(record.as_ref(), &joined) - &wanted;
+                return Ok(Try::Done((output, revision, left)));
+            }
+            Decision::Become(mut after, output) => {
+                after.revision = next;
+                (Some(*after), output)
+            }
+            Decision::Vanish(output) => (None, output),
+        };
+        let wanted = after
+            .as_ref()
+            .map(DeviceRecord::indexes)
+            .unwrap_or_default();
+        for index in &wanted - &held(record.as_ref()) {
+            join(values, &index, device, next)?;
+            joined.insert(index);
+        }
+        let after = Slot {
+            revision: next,
+            record: after,
+        };
+        let left = &outdated(record.as_ref(), &joined) - &wanted;
+        let swapped = swap(values, &key, current, &after.write())?;
+        Ok(Try::of(swapped, (output, next, left)))
+    })?;
+    leaving.add(left, device, revision);
+    Ok((output, revision))
+}
+
+/// Where the record certainly has entries. One of revision 0 was written before there were groups.
+fn held(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
+    record
+        .filter(|record| record.revision > 0)
+        .map(DeviceRecord::indexes)
+        .unwrap_or_default()
+}
+
+/// Where there may be entries of it.
+fn outdated(record: Option<&DeviceRecord>, joined: &BTreeSet<Index>) -> BTreeSet<Index> {
+    let own = record
+        .map(DeviceRecord::indexes_if_alive)
+        .unwrap_or_default();
+    &own | joined
+}
+
+/// Step 4 for all that have left something to do.
+pub(super) fn settle<V: Values>(values: &V, leaving: &Leaving) -> Result<(), Failure<V::Error>> {
+    for (index, entries) in &leaving.0 {
+        match index {
+            Index::Alias(alias) => {
+                leave_alias(values, alias, entries)?;
+            }
+            Index::Group(group) => leave_group(values, group, entries)?,
+        }
+    }
+    Ok(())
+}
+
+fn leave_group<V: Values>(
+    values: &V,
+    group: &Group,
+    entries: &[(DeviceRef, u64)],
+) -> Result<(), Failure<V::Error>> {
+    let leaving: Vec<_> = entries
+        .iter()
+        .map(|(device, revision)| Leave {
+            token: &device.token,
+            revision: *revision,
+        })
+        .collect();
+    group::leave(values, group, &leaving)
+}
+
+fn join<V: Values>(
+    values: &V,
+    index: &Index,
+    device: &DeviceRef,
+    revision: u64,
+) -> Result<(), Failure<V::Error>> {
+    match index {
+        Index::Group(group) => group::join(values, group, &device.token, revision),
+        Index::Alias(alias) => {
+            let joined = match join_alias(values, alias, device, revision) {
+                // Devices that it has only by a surplus entry must not keep others out.
+                Err(Failure::AliasFull) if tidy_alias(values, alias)? => {
+                    join_alias(values, alias, device, revision)
+                }
+                joined => joined,
+            };
+            joined.map(drop)
+        }
+    }
+}
+
+fn join_alias<V: Values>(
+    values: &V,
+    alias: &Alias,
+    device: &DeviceRef,
+    revision: u64,
+) -> Result<bool, Failure<V::Error>> {
+    change_alias(values, alias, |index| {
+        index.join(device, revision).map_err(|_| Failure::AliasFull)
+    })
+}
+
+/// Takes out of an alias's index what does not belong there; false if nothing did not.
+fn tidy_alias<V: Values>(values: &V, alias: &Alias) -> Result<bool, Failure<V::Error>> {
+    let index = AliasIndex::read(get(values, &alias_key(alias))?.as_deref())?;
+    let mut foreign = Vec::new();
+    for device in index.devices() {
+        let stored = get(values, &device_key(&device.topic, &device.token))?;
+        let Slot { revision, record } = Slot::read(stored.as_deref())?;
+        let belongs = record.is_some_and(|record| record.belongs_to(alias));
+        if !belongs {
+            foreign.push((device.clone(), revision));
+        }
+    }
+    leave_alias(values, alias, &foreign)
+}
+
+/// Takes devices out of an alias's index unless they joined later; false if none left.
+fn leave_alias<V: Values>(
+    values: &V,
+    alias: &Alias,
+    entries: &[(DeviceRef, u64)],
+) -> Result<bool, Failure<V::Error>> {
+    change_alias(values, alias, |index| {
+        let mut changed = false;
+        for (device, revision) in entries {
+            changed |= index.leave(device, *revision);
+        }
+        Ok(changed)
+    })
+}
+
+/// Changes an alias's index; `change` says whether it did anything, and so does this.
+fn change_alias<V: Values>(
+    values: &V,
+    alias: &Alias,
+    mut change: impl FnMut(&mut AliasIndex) -> Result<bool, Failure<V::Error>>,
+) -> Result<bool, Failure<V::Error>> {
+    let key = alias_key(alias);
+    retry(values, &key, |current| {
+        let mut index = AliasIndex::read(current)?;
+        if !change(&mut index)? {
+            return Ok(Try::Done(false));
+        }
+        let swapped = swap(values, &key, current, &index.write())?;
+        Ok(Try::of(swapped, true))
+    })
+}

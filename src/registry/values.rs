@@ -1,0 +1,121 @@
+//! The store as the registry needs it: read a value, and swap one that is still what it was.
+
+use core::fmt;
+
+use super::CorruptRecord;
+
+/// How often a change is tried again because somebody else was faster. Each try that fails is
+/// another's that succeeded, so this many writers of one key at one moment are served.
+const MAX_TRIES: usize = 64;
+
+/// A key-value store with compare-and-swap. The calls do not wait for anybody.
+///
+/// An empty value and none are two values to compare, and mean the same to the registry.
+pub trait Values {
+    /// Why the store failed.
+    type Error;
+
+    /// The value of a key. May be an older one than another writer's last; what is made of it is
+    /// swapped, and a swap compares with the newest.
+    ///
+    /// # Errors
+    /// The store's.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Replaces the value of a key by `new` if it is `current`, byte for byte, in one step.
+    ///
+    /// # Errors
+    /// The store's. The value may have been replaced all the same.
+    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Self::Error>;
+}
+
+/// What became of a swap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swap {
+    /// The value is the new one.
+    Done,
+    /// Somebody else was faster. The value is this one.
+    Lost(Option<Vec<u8>>),
+}
+
+/// Why a call of the registry did not do all of its work. What it has written by then leaves the
+/// registry whole; doing it again does the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure<E> {
+    /// The store failed.
+    Store(E),
+    /// A stored value could not be read.
+    Corrupt(CorruptRecord),
+    /// The alias has all the devices it may have. The caller is at fault; nothing was changed.
+    AliasFull,
+    /// Others changed the same value all the time, 64 times in a row.
+    Contended,
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Corrupt(error) => error.fmt(f),
+            Self::AliasFull => f.write_str("the alias has all the devices it may have"),
+            Self::Contended => f.write_str("too many writers of one key"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for Failure<E> {}
+
+impl<E> From<CorruptRecord> for Failure<E> {
+    fn from(error: CorruptRecord) -> Self {
+        Self::Corrupt(error)
+    }
+}
+
+/// The value of a key.
+pub(super) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+    values.get(key).map_err(Failure::Store)
+}
+
+/// Swaps a value.
+pub(super) fn swap<V: Values>(
+    values: &V,
+    key: &str,
+    current: Option<&[u8]>,
+    new: &[u8],
+) -> Result<Swap, Failure<V::Error>> {
+    values.swap(key, current, new).map_err(Failure::Store)
+}
+
+/// What one try of a change comes to.
+pub(super) enum Try<T> {
+    /// It is done, or there was nothing to do.
+    Done(T),
+    /// Somebody else was faster; the value is this one.
+    Again(Option<Vec<u8>>),
+}
+
+impl<T> Try<T> {
+    /// What a swap makes of a try that is done if the swap is.
+    pub(super) fn of(swap: Swap, done: T) -> Self {
+        match swap {
+            Swap::Done => Self::Done(done),
+            Swap::Lost(value) => Self::Again(value),
+        }
+    }
+}
+
+/// Tries with the present value of a key, and again with the next while others are faster.
+pub(super) fn retry<V: Values, T>(
+    values: &V,
+    key: &str,
+    mut attempt: impl FnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
+) -> Result<T, Failure<V::Error>> {
+    let mut current = get(values, key)?;
+    for _ in 0..MAX_TRIES {
+        match attempt(current.as_deref())? {
+            Try::Done(output) => return Ok(output),
+            Try::Again(value) => current = value,
+        }
+    }
+    Err(Failure::Contended)
+}
