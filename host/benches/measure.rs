@@ -99,6 +99,7 @@ fn millis(duration: Duration) -> String {
 fn simulate(folder: &Path) -> (Killed, u16) {
     let mut child = Command::new(DUNLIN)
         .args(["simulate", "--accept-all", "--provider", "127.0.0.1:0"])
+        .args(["--gateway", "127.0.0.1:0", "--feedback", "127.0.0.1:0"])
         .args(["--control", "127.0.0.1:0", "--folder"])
         .arg(folder)
         .stdout(Stdio::piped())

@@ -88,6 +88,12 @@ struct Simulate {
     /// Where the provider API is, HTTP/2 over TLS.
     #[arg(long, default_value = "127.0.0.1:2197")]
     provider: SocketAddr,
+    /// Where the binary gateway is; it wants a client certificate, see POST /certificates.
+    #[arg(long, default_value = "127.0.0.1:2195")]
+    gateway: SocketAddr,
+    /// Where the feedback service is; it wants one too.
+    #[arg(long, default_value = "127.0.0.1:2196")]
+    feedback: SocketAddr,
     /// Where the page, the journal and the faults are.
     #[arg(long, default_value = "127.0.0.1:8081")]
     control: SocketAddr,
@@ -154,6 +160,8 @@ async fn run(command: Command) -> Result<(), Error> {
         }
         Command::Simulate(Simulate {
             provider,
+            gateway,
+            feedback,
             control,
             folder,
             keys,
@@ -161,6 +169,8 @@ async fn run(command: Command) -> Result<(), Error> {
         }) => {
             let options = simulate::Options {
                 provider,
+                gateway,
+                feedback,
                 control,
                 folder,
                 keys,

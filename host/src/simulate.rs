@@ -14,6 +14,10 @@ use crate::server::stop_signal;
 pub struct Options {
     /// Where the provider API is.
     pub provider: SocketAddr,
+    /// Where the binary gateway is.
+    pub gateway: SocketAddr,
+    /// Where the feedback service is.
+    pub feedback: SocketAddr,
     /// Where the page, the journal and the faults are.
     pub control: SocketAddr,
     /// Where the certificate authority is kept.
@@ -37,6 +41,8 @@ pub async fn run(options: &Options) -> Result<(), Error> {
         .collect::<Result<Vec<_>, _>>()?;
     let config = dunlin_simulator::Config {
         provider: options.provider,
+        gateway: options.gateway,
+        feedback: options.feedback,
         control: options.control,
         accept_any_key: keys.is_empty(),
         keys,
@@ -51,9 +57,12 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     let simulator = Simulator::start(config).await?;
     println!(
         "\nA simulated APNs is up. Ctrl-C stops it.\n\n  \
-         provider API   https://{}   (trust {})\n  page           http://{}\n",
+         provider API   https://{}   (trust {})\n  \
+         gateway        {}\n  feedback       {}\n  page           http://{}\n",
         simulator.provider_addr(),
         options.folder.join("ca.pem").display(),
+        simulator.gateway_addr(),
+        simulator.feedback_addr(),
         simulator.control_addr(),
     );
     stop.await;

@@ -1,11 +1,13 @@
 //! The life of a device token, through the host: registered, bound, replaced, detached, removed
 //! when it is dead and only then; and the feedback service that says so.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::client::Client;
-use crate::stack::{API_KEY, Stack, TOPIC, token};
-use dunlin_simulator::{Device, DeviceState};
+use crate::stack::{API_KEY, Options, Stack, TOPIC, token};
+use dunlin_simulator::{Action, Device, DeviceState, Fault, FeedbackAction};
+use futures_util::future::join_all;
 use serde_json::Value;
 
 const ALERT: &str = r#"{"aps":{"alert":"hello"}}"#;
@@ -134,5 +136,166 @@ async fn a_410_removes_by_the_same_rule() {
         stack.simulator.clear_devices();
         assert_eq!(reach(&stack, "ben").await, outcome);
     }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_poll_of_an_app_runs_at_a_time() {
+    let (_folder, stack) = crate::stack().await;
+    for n in 0..100 {
+        add_feedback(&stack, n, 1);
+    }
+    let slow = Action::Feedback(FeedbackAction::Dribble { bytes: 8 });
+    stack.simulator.add_fault(Fault::new(slow)).unwrap();
+    let reports = join_all((0..8).map(|_| poll(&stack))).await;
+    let busy = reports
+        .iter()
+        .filter(|report| report["apps"][0]["busy"] == true);
+    assert!(busy.count() > 0, "{reports:?}");
+    let tuples: u64 = reports
+        .iter()
+        .map(|report| report["tuples"].as_u64().unwrap())
+        .sum();
+    assert_eq!(tuples, 100, "each was read once: {reports:?}");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_polls_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        feedback_every: "1s",
+        ..Options::default()
+    };
+    let stack = Stack::start(folder.path(), options).await;
+    launch(
+        &stack,
+        &format!("newToken={}&topic={TOPIC}&alias=anna", token(3)),
+    )
+    .await;
+    add_feedback(&stack, 3, now_secs() + 60);
+    let until = Instant::now() + Duration::from_secs(30);
+    let removed = "dunlin_task_last_report{task=\"feedback\",number=\"removed\"} 1";
+    loop {
+        let metrics = Client::new(stack.address).call("GET", "/metrics", "").await;
+        if metrics.text().lines().any(|line| line == removed) {
+            break;
+        }
+        assert!(Instant::now() < until, "{}", metrics.text());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reach(&stack, "anna").await, 0);
+    let ready = Client::new(stack.address).call("GET", "/readyz", "").await;
+    assert_eq!(ready.status, 200);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_is_learned_and_what_no_environment_knows_is_removed() {
+    let (_folder, stack) = crate::stack().await;
+    launch(
+        &stack,
+        &format!("newToken={}&topic={TOPIC}&alias=cleo", token(8)),
+    )
+    .await;
+    // Known to none of the two, which are one server here: it is asked in both.
+    let bad = Device::new(token(8)).with_state(DeviceState::OtherEnvironment, None);
+    stack.simulator.add_device(bad).unwrap();
+    let named = format!(
+        r#"{{"to":{{"token":"{}"}},"topic":"{TOPIC}","environment":"development","payload":{ALERT}}}"#,
+        token(8)
+    );
+    let reply = stack.call("POST", "/v1/push", &named).await.json();
+    assert_eq!(
+        reply["results"][0]["removed"],
+        Value::Null,
+        "asked in one: {reply}"
+    );
+    let result = stack.push(&token(8), ALERT).await;
+    assert_eq!(
+        (&result["reason"], &result["removed"]),
+        (&"BadDeviceToken".into(), &true.into())
+    );
+    assert_eq!(
+        stack.simulator.journal().len(),
+        3,
+        "once, and then once in each"
+    );
+    assert_eq!(
+        record(&stack, 8).await["removed"]["reason"],
+        "BadDeviceToken"
+    );
+    stack.simulator.clear_devices();
+    launch(&stack, &format!("newToken={}&topic={TOPIC}", token(8))).await;
+    assert_eq!(reach(&stack, "cleo").await, 1, "it has come back");
+    assert_eq!(record(&stack, 8).await["environment"], "development");
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_credential_does_not_empty_the_registry() {
+    let (_folder, stack) = crate::stack().await;
+    for n in 0..30 {
+        launch(
+            &stack,
+            &format!("newToken={}&topic={TOPIC}&alias=d{n}", token(n)),
+        )
+        .await;
+        let bad = Device::new(token(n)).with_state(DeviceState::OtherEnvironment, None);
+        stack.simulator.add_device(bad).unwrap();
+    }
+    let tokens: Vec<_> = (0..30).map(token).collect();
+    let tokens = serde_json::to_string(&tokens).unwrap();
+    let body = format!(r#"{{"to":{{"tokens":{tokens}}},"topic":"{TOPIC}","payload":{ALERT}}}"#);
+    let reply = stack.call("POST", "/v1/push", &body).await.json();
+    assert_eq!(reply["rejected"], 30);
+    for n in 0..30 {
+        assert_eq!(
+            record(&stack, n).await["removed"],
+            Value::Null,
+            "device {n}"
+        );
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_listed_page_by_page() {
+    let (_folder, stack) = crate::stack().await;
+    for n in 0..25 {
+        let tag = if n % 2 == 0 { "even" } else { "odd" };
+        let form = format!("newToken={}&topic={TOPIC}&alias=anna&tags={tag}", token(n));
+        assert_eq!(launch(&stack, &form).await.0, 201);
+    }
+    for (query, expected) in [
+        (format!("topic={TOPIC}"), 25),
+        (format!("topic={TOPIC}&tag=even"), 13),
+        ("alias=anna&tag=odd".to_owned(), 12),
+    ] {
+        let mut seen = BTreeSet::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/v1/devices?{query}&limit=4{cursor}");
+            let page = stack.call("GET", &path, "").await.json();
+            for device in page["devices"].as_array().unwrap() {
+                assert!(seen.insert(device["token"].as_str().unwrap().to_owned()));
+            }
+            match page["cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), expected, "{query}");
+    }
+    let path = format!("/v1/devices/{}?topic={TOPIC}", token(0));
+    assert_eq!(stack.call("DELETE", &path, "").await.status, 204);
+    assert_eq!(stack.call("DELETE", &path, "").await.status, 204);
+    assert_eq!(stack.call("GET", &path, "").await.status, 404);
+    let sweep = stack.call("POST", "/v1/tasks/sweep", "").await.json();
+    assert_eq!(
+        (&sweep["stale"], &sweep["expired"]),
+        (&0.into(), &0.into()),
+        "{sweep}"
+    );
     stack.stop().await;
 }

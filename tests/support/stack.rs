@@ -27,6 +27,8 @@ pub const TOPIC: &str = "com.example.app";
 pub struct Options {
     /// Of a push, from being handed in to its outcome.
     pub timeout: Duration,
+    /// How often the schedule polls feedback.
+    pub feedback_every: &'static str,
     /// Further lines of configuration.
     pub extra: String,
     /// Of the simulator.
@@ -37,6 +39,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
+            feedback_every: "never",
             extra: String::new(),
             simulator: Config::default(),
         }
@@ -58,7 +61,7 @@ impl Stack {
         let config_folder = folder.join("config");
         std::fs::create_dir_all(&config_folder).unwrap();
         let key = signing_key(&config_folder.join("key.p8"));
-        let mut config = options.simulator;
+        let mut config = options.simulator.clone();
         config.keys = vec![TrustedKey {
             key_id: KEY_ID.into(),
             team_id: TEAM_ID.into(),
@@ -69,7 +72,13 @@ impl Stack {
         let simulator = Simulator::start(config).await.unwrap();
         std::fs::write(folder.join("ca.pem"), simulator.ca_pem()).unwrap();
         let file = config_folder.join("dunlin.toml");
-        let text = configuration(&simulator, options.timeout, &options.extra);
+        let Options {
+            timeout,
+            feedback_every,
+            extra,
+            ..
+        } = &options;
+        let text = configuration(&simulator, *timeout, feedback_every, extra);
         std::fs::write(&file, text).unwrap();
         let client = simulator.authority().issue_client(TOPIC).unwrap();
         let pem = format!("{}{}", client.certificate_pem, client.key_pem);
@@ -133,7 +142,7 @@ fn signing_key(path: &Path) -> KeyPair {
     key
 }
 
-fn configuration(simulator: &Simulator, timeout: Duration, extra: &str) -> String {
+fn configuration(simulator: &Simulator, timeout: Duration, every: &str, extra: &str) -> String {
     let mut hash = String::new();
     for byte in Sha256::digest(API_KEY) {
         write!(hash, "{byte:02x}").unwrap();
@@ -177,7 +186,7 @@ feedback = {{ host = "localhost", port = {feedback} }}
 
 [[tasks]]
 name = "feedback"
-every = "never"
+every = "{every}"
 
 [[tasks]]
 name = "sweep"

@@ -19,7 +19,7 @@ use crate::api::{Caller, Problem, PushRequest, PushResult, Reply, push_reply};
 use crate::config::Scope;
 use crate::delivery::{Order, QueueFull};
 use crate::environment::Environment;
-use crate::notification::ApnsId;
+use crate::notification::{ApnsId, DeviceToken};
 use crate::provider::{Outcome, Why};
 use crate::registry::{self, Burial, Death, Finding, GUARD_TRIPPED, Ruling};
 use crate::time::{Now, UnixTime};
@@ -69,10 +69,16 @@ pub(in super::super) async fn push(
     };
     let sent = send(prepared, times, request.dry_run)?;
     let ended = try_elsewhere(outcomes(sent).await, times).await;
-    let results: Vec<_> = ended
+    let mut taken_back = Vec::new();
+    let mut results: Vec<_> = ended
         .into_iter()
-        .map(|ended| conclude(app, ended, times))
+        .map(|ended| conclude(app, ended, times, &mut taken_back))
         .collect();
+    for result in &mut results {
+        if taken_back.contains(&result.token) {
+            result.removed = None;
+        }
+    }
     Ok(push_reply(&results))
 }
 
@@ -158,8 +164,13 @@ async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
 }
 
 /// Tells the registry what was learned of the device, and the caller what became of the push.
-fn conclude(app: &App, ended: Ended, times: Times) -> PushResult {
-    let removed = settle(app, &ended, times).unwrap_or_else(|problem| {
+fn conclude(
+    app: &App,
+    ended: Ended,
+    times: Times,
+    taken_back: &mut Vec<DeviceToken>,
+) -> PushResult {
+    let removed = settle(app, &ended, times, taken_back).unwrap_or_else(|problem| {
         // What APNs said is reported all the same; the next push to the device learns it again.
         eprintln!(
             "dunlin: the registry did not take an outcome: {}",
@@ -185,7 +196,12 @@ fn conclude(app: &App, ended: Ended, times: Times) -> PushResult {
 }
 
 /// What an outcome means for the device's record; whether it was removed for it.
-fn settle(app: &App, ended: &Ended, times: Times) -> Result<Option<bool>, Problem> {
+fn settle(
+    app: &App,
+    ended: &Ended,
+    times: Times,
+    taken_back: &mut Vec<DeviceToken>,
+) -> Result<Option<bool>, Problem> {
     let target = &ended.prepared.target;
     let device = &target.device;
     let Some(Delivered { outcome, .. }) = &ended.delivered else {
@@ -206,7 +222,7 @@ fn settle(app: &App, ended: &Ended, times: Times) -> Result<Option<bool>, Proble
         // The one that was not asked may know it.
         Some(Finding::DeadIfEverywhere(_)) if !ended.was_asked_everywhere() => return Ok(None),
         Some(Finding::DeadIfEverywhere(death) | Finding::DeadUnlessMany(death)) => {
-            if !target.registered || !is_believed(app, ended)? {
+            if !target.registered || !is_believed(app, ended, taken_back)? {
                 return Ok(None);
             }
             death
@@ -234,8 +250,13 @@ impl Ended {
     }
 }
 
-/// Asks the guard whether this is a dead device or a wrong credential.
-fn is_believed(app: &App, ended: &Ended) -> Result<bool, Problem> {
+/// Asks the guard whether this is a dead device or a wrong credential. Devices whose removal it does
+/// not believe in any more, at most ten, are added to `taken_back`.
+fn is_believed(
+    app: &App,
+    ended: &Ended,
+    taken_back: &mut Vec<DeviceToken>,
+) -> Result<bool, Problem> {
     let device = &ended.prepared.target.device;
     let ruling = app.guard.borrow_mut().refused(device, platform::now());
     match ruling {
@@ -245,6 +266,7 @@ fn is_believed(app: &App, ended: &Ended) -> Result<bool, Problem> {
             eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
             for device in &restore {
                 registry::take_back(&app.store, device, platform::unix_time())?;
+                taken_back.push(device.token.clone());
             }
             Ok(false)
         }
