@@ -17,7 +17,7 @@
 pub mod api;
 pub mod auth;
 pub mod binary;
-#[cfg(all(target_os = "wasi", target_env = "p2"))]
+#[cfg(all(target_os = "wasi", target_env = "p2", feature = "component"))]
 pub mod component;
 pub mod config;
 pub mod delivery;

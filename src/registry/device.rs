@@ -87,7 +87,7 @@ struct Stored {
     v: u32,
     #[serde(default)]
     rev: u64,
-    #[serde(skip_serializing_if = "is_false", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     gone: bool,
     #[serde(skip_serializing_if = "String::is_empty", default)]
     topic: String,
@@ -99,13 +99,13 @@ struct Stored {
     alias: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     tags: Vec<String>,
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     first_ms: u64,
-    #[serde(skip_serializing_if = "is_zero", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     last_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     removed: Option<StoredTombstone>,
-    #[serde(skip_serializing_if = "is_false", default)]
+    #[serde(skip_serializing_if = "is_default", default)]
     stale: bool,
 }
 
@@ -116,20 +116,9 @@ struct StoredTombstone {
     at_ms: u64,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+/// Whether a field may be left out of the record.
+fn is_default<T: Default + PartialEq>(field: &T) -> bool {
+    *field == T::default()
 }
 
 impl DeviceRecord {
