@@ -1,7 +1,7 @@
 //! What the host knows of itself, as `GET /metrics` and `GET /readyz` show it.
 //!
 //! The text is Prometheus's exposition format, version 0.0.4. Bound: one entry for each task of the
-//! configuration or of the function, at most [`MAX_TASKS`].
+//! configuration or of the function, at most `MAX_TASKS`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
