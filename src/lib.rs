@@ -27,6 +27,7 @@ pub mod http2;
 pub mod limits;
 pub mod notification;
 pub mod provider;
+pub mod receipt;
 pub mod registry;
 pub mod time;
 pub mod tls_name;

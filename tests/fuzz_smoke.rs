@@ -49,7 +49,7 @@ fn http2_scripts() {
 fn push_requests() {
     fuzz("push requests", samples::PUSHES, |bytes, noise| {
         let now = UnixTime::from_secs(1_700_000_000);
-        let Ok(request) = PushRequest::parse(bytes, now) else {
+        let Ok(request) = PushRequest::parse(bytes, now, "server") else {
             return false;
         };
         let id = ApnsId::from_random(noise.octets(16).try_into().unwrap());

@@ -66,6 +66,11 @@ impl Caller<'_> {
         }
     }
 
+    /// What the configuration calls them.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
     /// Whether the caller may do it for this topic.
     pub fn covers(self, topic: &Topic) -> bool {
         self.0.covers(topic)

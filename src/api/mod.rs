@@ -17,6 +17,7 @@ mod form;
 mod problem;
 mod push;
 mod query;
+mod receipt;
 mod registration;
 mod route;
 mod task;
@@ -26,6 +27,7 @@ pub use device::{device_page_reply, device_reply};
 pub use problem::Problem;
 pub use push::{PushRequest, PushResult, Recipients, Via, push_reply};
 pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
+pub use receipt::{receipt_key, receipt_reply, repeated_reply};
 pub use registration::{parse_posted_registration, parse_registration};
 pub use route::Route;
 pub use task::{AppFeedback, FeedbackCounts, FeedbackReport, SweepReport, Task};
@@ -60,6 +62,23 @@ impl Reply {
             headers: Vec::new(),
             body: Vec::new(),
         }
+    }
+
+    /// JSON that was written before.
+    pub(crate) fn raw_json(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            headers: Vec::new(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    /// The same with a header, its name in lower case.
+    #[must_use]
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
     }
 
     /// A JSON body.

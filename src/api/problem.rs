@@ -186,6 +186,38 @@ impl Problem {
         Self::new(409, "alias-full", "Alias full", detail)
     }
 
+    /// 422: one push with an idempotency key would go to more devices than a receipt names.
+    pub fn too_many_devices_of_a_receipt(limit: usize) -> Self {
+        let detail = format!(
+            "expected at most {limit} devices of a push with an idempotency key; nothing was sent"
+        );
+        Self::new(422, "too-many-devices", "Too many devices", detail)
+    }
+
+    /// 409: the push of this idempotency key is under way.
+    pub fn under_way() -> Self {
+        let detail =
+            "a push with this idempotency key is under way; its receipt will say what became of it";
+        Self::new(409, "push-under-way", "Push under way", detail).header("retry-after", "1")
+    }
+
+    /// 422: the idempotency key was used for another request.
+    pub fn key_reused() -> Self {
+        let detail = "this idempotency key was used for another request; nothing was sent";
+        Self::new(
+            422,
+            "idempotency-key-reused",
+            "Idempotency key reused",
+            detail,
+        )
+    }
+
+    /// 404: no push is known by this idempotency key.
+    pub fn unknown_receipt() -> Self {
+        let detail = "no push is known by this idempotency key, or it was long ago";
+        Self::new(404, "unknown-receipt", "Unknown receipt", detail)
+    }
+
     /// 422: no configured credential covers the topic there.
     pub fn no_credential(topic: &str, environment: &str) -> Self {
         let detail = format!("no credential is configured for {topic} in {environment}");

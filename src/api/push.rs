@@ -14,6 +14,7 @@ use crate::notification::{
     Priority, PushType, Topic,
 };
 use crate::provider::Outcome;
+use crate::receipt::{IdempotencyKey, InvalidKey};
 use crate::registry::{Alias, DeviceRef};
 use crate::time::UnixTime;
 
@@ -44,6 +45,8 @@ pub struct PushRequest {
     pub via: Option<Via>,
     /// By the binary gateway, whether to find out what became of a push that it is silent about.
     pub confirm: bool,
+    /// What the push is known by, so that it is carried out once however often it is asked for.
+    pub idempotency_key: Option<IdempotencyKey>,
     options: Options,
     payload: Payload,
 }
@@ -81,6 +84,10 @@ struct Body<'a> {
     via: Option<Via>,
     #[serde(default = "yes")]
     confirm: bool,
+    #[serde(borrow)]
+    idempotency_key: Option<Cow<'a, str>>,
+    #[serde(default)]
+    collapse_by_key: bool,
 }
 
 fn yes() -> bool {
@@ -114,12 +121,18 @@ fn invalid(error: InvalidNotification) -> Problem {
     Problem::invalid(&error)
 }
 
+/// 400: what stands for an idempotency key is none.
+pub(super) fn invalid_key(field: &str, error: InvalidKey) -> Problem {
+    Problem::field("idempotency-key", field, InvalidKey::EXPECTED, error.got)
+}
+
 impl PushRequest {
-    /// Reads the body; `now` is what `ttl_s` counts from.
+    /// Reads the body; `now` is what `ttl_s` counts from, and `caller` whose idempotency keys are
+    /// meant.
     ///
     /// # Errors
     /// 400 with the path of the field.
-    pub fn parse(bytes: &[u8], now: UnixTime) -> Result<Self, Problem> {
+    pub fn parse(bytes: &[u8], now: UnixTime, caller: &str) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let to = raw.to.check()?;
         let topic = raw
@@ -131,7 +144,11 @@ impl PushRequest {
         if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
             return Err(Problem::field("missing-field", "topic", "a topic", "none"));
         }
-        let options = raw.options(now)?;
+        let idempotency_key = raw.idempotency_key(caller)?;
+        let mut options = raw.options(now)?;
+        if raw.collapse_by_key {
+            options.collapse_id = Some(raw.collapse_by(idempotency_key.as_ref())?);
+        }
         if options.id.is_some() && !matches!(&to, Recipients::Tokens(tokens) if tokens.len() == 1) {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
@@ -146,12 +163,14 @@ impl PushRequest {
             dry_run,
             via,
             confirm,
+            idempotency_key,
             options,
             payload,
         })
     }
 
-    /// The notification for one device. `fallback_id` names it unless the caller did.
+    /// The notification for one device. `fallback_id` names it unless the caller did, by an
+    /// identifier or by an idempotency key.
     ///
     /// # Errors
     /// 400 if values that are valid alone do not go together.
@@ -175,12 +194,31 @@ impl PushRequest {
         if let Some(collapse_id) = &options.collapse_id {
             draft = draft.collapse_id(collapse_id.clone());
         }
-        let draft = draft.id(options.id.unwrap_or(fallback_id));
+        let key = self.idempotency_key.as_ref();
+        let stable = key.map(|key| key.apns_id(&device.topic, &device.token));
+        let draft = draft.id(options.id.or(stable).unwrap_or(fallback_id));
         draft.build().map(Arc::new).map_err(invalid)
     }
 }
 
 impl Body<'_> {
+    fn idempotency_key(&self, caller: &str) -> Result<Option<IdempotencyKey>, Problem> {
+        let parse = |text| IdempotencyKey::parse(caller, text);
+        let key = self.idempotency_key.as_deref().map(parse).transpose();
+        key.map_err(|error| invalid_key("idempotency_key", error))
+    }
+
+    fn collapse_by(&self, key: Option<&IdempotencyKey>) -> Result<CollapseId, Problem> {
+        let wrong = |expected: &str, got: &str| {
+            Problem::field("collapse-by-key", "collapse_by_key", expected, got)
+        };
+        if self.collapse_id.is_some() {
+            return Err(wrong("no collapse_id beside it", "one"));
+        }
+        key.and_then(IdempotencyKey::collapse_id)
+            .ok_or_else(|| wrong("an idempotency_key beside it", "none"))
+    }
+
     fn options(&self, now: UnixTime) -> Result<Options, Problem> {
         let expiration = match (self.expiration, self.ttl_s) {
             (Some(_), Some(_)) => {

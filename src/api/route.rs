@@ -26,6 +26,8 @@ pub enum Route {
     RestoreDevice(DeviceToken),
     /// `POST /v1/tasks/{task}`
     RunTask(Task),
+    /// `GET /v1/receipts/{idempotency_key}`; whose key it is says the caller.
+    GetReceipt(String),
 }
 
 impl Route {
@@ -68,6 +70,10 @@ impl Route {
                 let task = Task::parse(name).ok_or_else(Problem::unknown_task)?;
                 only_post(method, || Ok(Self::RunTask(task)))
             }
+            [Some("receipts"), Some(key), None, _] => match method {
+                "GET" => Ok(Self::GetReceipt(key.to_owned())),
+                _ => Err(Problem::method_not_allowed("GET")),
+            },
             _ => Err(Problem::not_found()),
         }
     }
@@ -119,6 +125,7 @@ mod tests {
             ),
             ("POST", "/v1/tasks/feedback", Route::RunTask(Task::Feedback)),
             ("POST", "/v1/tasks/sweep", Route::RunTask(Task::Sweep)),
+            ("GET", "/v1/receipts/a:1", Route::GetReceipt("a:1".into())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
         }
@@ -139,6 +146,9 @@ mod tests {
             ("POST", "/v1/tasks", 404),
             ("POST", "/v1/tasks/feedback/x", 404),
             ("GET", "/metrics", 404),
+            ("GET", "/v1/receipts", 404),
+            ("GET", "/v1/receipts/a/b", 404),
+            ("DELETE", "/v1/receipts/a", 405),
             ("POST", "/healthz", 405),
             ("GET", "/v1/push", 405),
             ("DELETE", "/v1/devices", 405),

@@ -132,6 +132,9 @@ pub struct SweepReport {
     pub stale: u64,
     /// Those that had been removed long ago, and are forgotten.
     pub expired: u64,
+    /// Receipts that are forgotten.
+    #[serde(default)]
+    pub receipts: u64,
 }
 
 impl SweepReport {
@@ -195,6 +198,6 @@ mod tests {
             report.count(swept);
         }
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(json, r#"{"examined":4,"stale":1,"expired":1}"#);
+        assert_eq!(json, r#"{"examined":4,"stale":1,"expired":1,"receipts":0}"#);
     }
 }

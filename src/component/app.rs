@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::driver::Driver;
+use super::durable::Gathering;
 use super::platform;
-use super::store::{ChangeError, Store};
+use super::store::{ChangeError, Store, StoreError};
 use super::transport::Destination;
 use crate::api::Problem;
 use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
@@ -45,6 +46,7 @@ pub(super) struct App {
     gateways: RefCell<BTreeMap<usize, Rc<Driver>>>,
     /// Keeps a wrong credential from looking like dead devices.
     pub(super) guard: RefCell<Guard>,
+    gathering: Gathering,
 }
 
 /// A credential with its key, and the provider token in use.
@@ -92,7 +94,13 @@ impl App {
             lanes: RefCell::default(),
             gateways: RefCell::default(),
             guard: RefCell::default(),
+            gathering: Gathering::default(),
         })
+    }
+
+    /// Returns once everything written so far survives a crash.
+    pub(super) async fn flushed(&self) -> Result<(), StoreError> {
+        self.gathering.flushed(&self.store).await
     }
 
     /// The way from a credential to an environment, with a provider token that is good.

@@ -73,6 +73,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
             let topic = parse_topic(query, &json_body(request, &headers).await?)?;
             calls::restore_device(&app, caller, &DeviceRef { topic, token })
         }
+        Route::GetReceipt(key) => calls::receipt(&app, caller, &key),
         Route::RunTask(task) => calls::task(&app, caller, task).await,
         Route::Push => {
             let body = json_body(request, &headers).await?;

@@ -15,6 +15,7 @@
 mod app;
 mod calls;
 mod driver;
+mod durable;
 mod handler;
 mod platform;
 mod poll;

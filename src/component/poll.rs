@@ -22,7 +22,7 @@ use crate::config::BinaryApp;
 use crate::feedback::{
     Busy, CorruptSpool, Holder, Intake, Page, Run, Spool, page_key, spool_key, tuples,
 };
-use crate::registry::{Burials, Death, DeviceRef, Failure};
+use crate::registry::{Burials, Death, DeviceRef, Failure, neighbourhood};
 use crate::time::Now;
 
 /// Bytes read at a time.
@@ -256,28 +256,36 @@ impl Poll<'_> {
         Ok((pages, false))
     }
 
+    /// In the order of their keys, so that what the store keeps together is changed together.
     async fn apply_pages(&mut self, pages: &[Vec<u8>]) -> Result<(), String> {
         let now = platform::unix_time();
         let store = &self.app.store;
+        let topic = &self.binary.topic;
+        let mut dead: Vec<_> = pages.iter().flat_map(|page| tuples(page)).collect();
+        dead.sort_by_cached_key(|(token, _)| neighbourhood(topic, token));
         let mut burials = Burials::default();
-        for page in pages {
-            for batch in tuples(page).chunks(BATCH) {
-                for (token, since) in batch {
-                    let device = DeviceRef {
-                        topic: self.binary.topic.clone(),
-                        token: token.clone(),
-                    };
-                    let death = Death::of_feedback(*since, now);
-                    let burial = persistently(|| burials.bury(store, &device, &death, now)).await;
-                    let burial = burial.map_err(|error| error.to_string())?;
-                    self.counts.count(burial.as_ref());
-                }
-                platform::yield_now().await;
+        for batch in dead.chunks(BATCH) {
+            for (token, since) in batch {
+                let device = DeviceRef {
+                    topic: self.binary.topic.clone(),
+                    token: token.clone(),
+                };
+                let death = Death::of_feedback(*since, now);
+                let burial = persistently(|| burials.bury(store, &device, &death, now)).await;
+                let burial = burial.map_err(|error| error.to_string())?;
+                self.counts.count(burial.as_ref());
             }
+            platform::yield_now().await;
             self.renew_lease().await?;
         }
-        let settled = persistently(|| burials.settle(store)).await;
-        settled.map_err(|error| error.to_string())
+        loop {
+            let settled = persistently(|| burials.settle_some(store)).await;
+            if settled.map_err(|error| error.to_string())? {
+                return Ok(());
+            }
+            platform::yield_now().await;
+            self.renew_lease().await?;
+        }
     }
 }
 

@@ -23,6 +23,7 @@
 //! [registry]
 //! stale_after_days = 90
 //! keep_removed_days = 90
+//! keep_receipts_days = 7
 //! ```
 //!
 //! `[[binary]]` is described in `binary.rs`.
@@ -124,6 +125,8 @@ pub struct Registry {
     pub stale_after: Duration,
     /// How long the record of a removed device is kept.
     pub keep_removed: Duration,
+    /// How long the receipt of a push with an idempotency key is kept.
+    pub keep_receipts: Duration,
 }
 
 /// A mistake in the configuration. The operator is at fault.
@@ -434,6 +437,7 @@ impl RawDelivery {
 struct RawRegistry {
     stale_after_days: u32,
     keep_removed_days: u32,
+    keep_receipts_days: u32,
 }
 
 impl Default for RawRegistry {
@@ -441,6 +445,7 @@ impl Default for RawRegistry {
         Self {
             stale_after_days: 90,
             keep_removed_days: 90,
+            keep_receipts_days: 7,
         }
     }
 }
@@ -451,10 +456,15 @@ impl RawRegistry {
             let why = "expected at least 1, got 0";
             return Err(invalid("registry.stale_after_days", why));
         }
+        if self.keep_receipts_days == 0 {
+            let why = "expected at least 1, got 0";
+            return Err(invalid("registry.keep_receipts_days", why));
+        }
         let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
         Ok(Registry {
             stale_after: days(self.stale_after_days),
             keep_removed: days(self.keep_removed_days),
+            keep_receipts: days(self.keep_receipts_days),
         })
     }
 }

@@ -16,6 +16,15 @@ pub fn device_key(topic: &Topic, token: &DeviceToken) -> String {
     key(DEVICE_KEYS, &device_parts(topic, token))
 }
 
+/// Devices whose keys are near each other have numbers near each other: changing many in this order
+/// changes what a store keeps together at once.
+pub fn neighbourhood(topic: &Topic, token: &DeviceToken) -> u64 {
+    let hash = hash(&device_parts(topic, token));
+    // The hash is longer.
+    hash.first_chunk()
+        .map_or(0, |first| u64::from_be_bytes(*first))
+}
+
 /// The key of an alias's index.
 pub fn alias_key(alias: &Alias) -> String {
     key("a/", &[alias.as_str().as_bytes()])

@@ -42,7 +42,7 @@ mod update;
 mod values;
 
 #[cfg(test)]
-mod replay;
+pub(crate) mod replay;
 
 pub use alias::{ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, DeviceRef};
 pub use death::{Burial, Death, DeathReason, Tombstone};
@@ -51,7 +51,7 @@ pub use group::{
     Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
 };
 pub use guard::{GUARD_TRIPPED, Guard, Ruling};
-pub use keys::{DEVICE_KEYS, alias_key, device_key, group_key};
+pub use keys::{DEVICE_KEYS, alias_key, device_key, group_key, neighbourhood};
 pub use life::{Registered, Succession};
 pub use operations::{
     Burials, Swept, Wait, bury, delete, device, devices_of, learn, logout, register, restore,
@@ -67,7 +67,7 @@ use core::fmt;
 
 /// A stored value that is not what this version wrote. The store, or a later version, is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CorruptRecord(String);
+pub struct CorruptRecord(pub(crate) String);
 
 impl fmt::Display for CorruptRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

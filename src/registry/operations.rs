@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use super::alias::AliasIndex;
-use super::update::{Decision, Leaving, settle, update, update_record};
+use super::update::{Decision, Leaving, settle_some, update, update_record};
 use super::values::{Failure, Values, get};
 use super::{
     Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Registered, Registration,
@@ -208,7 +208,7 @@ pub fn bury<V: Values>(
 ) -> Result<Option<Burial>, Failure<V::Error>> {
     let mut leaving = Leaving::default();
     let burial = bury_record(values, &mut leaving, device, death, now)?;
-    settle(values, &leaving)?;
+    while !settle_some(values, &mut leaving)? {}
     Ok(burial)
 }
 
@@ -216,7 +216,7 @@ pub fn bury<V: Values>(
 /// one swap for each part of an index, which is what makes a million of them bearable. Takes some
 /// 300 bytes for each.
 ///
-/// Dropped before [`Self::settle`], it leaves surplus entries behind; telling of the same deaths
+/// Dropped before [`Self::settle_some`] has told of the last, it leaves surplus entries behind; telling of the same deaths
 /// again takes them out.
 #[derive(Default)]
 pub struct Burials {
@@ -244,12 +244,13 @@ impl Burials {
         bury_record(values, &mut self.leaving, device, death, now)
     }
 
-    /// Takes the devices out of the indexes. May be done again if it fails.
+    /// Takes some of the devices out of the indexes, which takes milliseconds; whether those were
+    /// the last. May be done again if it fails.
     ///
     /// # Errors
     /// As [`bury`].
-    pub fn settle<V: Values>(&self, values: &V) -> Result<(), Failure<V::Error>> {
-        settle(values, &self.leaving)
+    pub fn settle_some<V: Values>(&mut self, values: &V) -> Result<bool, Failure<V::Error>> {
+        settle_some(values, &mut self.leaving)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::notification::{DeviceToken, Topic};
 
 /// A store in memory.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     values: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(super) gets: Cell<usize>,
     pub(super) swaps: Cell<usize>,
@@ -46,7 +46,7 @@ impl Values for Memory {
 
 impl Memory {
     /// Puts a value there, whatever was there.
-    pub(super) fn put(&self, key: &str, value: &[u8]) {
+    pub(crate) fn put(&self, key: &str, value: &[u8]) {
         self.values
             .borrow_mut()
             .insert(key.to_owned(), value.to_vec());

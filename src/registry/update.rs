@@ -28,7 +28,7 @@ use super::alias::AliasIndex;
 use super::device::Slot;
 use super::group::{self, Leave};
 use super::values::{Failure, Try, Values, get, retry, swap};
-use super::{Alias, DeviceRecord, DeviceRef, Group, Index, alias_key, device_key};
+use super::{Alias, DeviceRecord, DeviceRef, Group, Index, Position, alias_key, device_key};
 
 /// What a record becomes, and what is told of it.
 pub(super) enum Decision<T> {
@@ -40,16 +40,38 @@ pub(super) enum Decision<T> {
     Vanish(T),
 }
 
-/// The entries that an update has left to be taken out of indexes; see [`settle`].
+/// The entries that an update has left to be taken out of indexes; see [`settle_some`].
 #[derive(Default)]
-pub(super) struct Leaving(BTreeMap<Index, Vec<(DeviceRef, u64)>>);
+pub(super) struct Leaving {
+    entries: BTreeMap<Index, Vec<(DeviceRef, u64)>>,
+    /// Whether those of each group are in the order of its leaves.
+    placed: bool,
+}
+
+/// Entries taken out in one step: at most as many parts of an index, which takes milliseconds.
+const SETTLED_AT_ONCE: usize = 500;
 
 impl Leaving {
     fn add(&mut self, indexes: BTreeSet<Index>, device: &DeviceRef, revision: u64) {
+        self.placed = false;
         for index in indexes {
-            let entries = self.0.entry(index).or_default();
+            let entries = self.entries.entry(index).or_default();
             entries.push((device.clone(), revision));
         }
+    }
+
+    /// Puts neighbours in a group's tree next to each other, so that a step takes out of few leaves
+    /// all that is to leave them.
+    fn place(&mut self) {
+        if self.placed {
+            return;
+        }
+        for (index, entries) in &mut self.entries {
+            if matches!(index, Index::Group(_)) && entries.len() > SETTLED_AT_ONCE {
+                entries.sort_by_cached_key(|(device, _)| Position::of(&device.token));
+            }
+        }
+        self.placed = true;
     }
 }
 
@@ -61,7 +83,7 @@ pub(super) fn update<V: Values, T>(
 ) -> Result<(T, u64), Failure<V::Error>> {
     let mut leaving = Leaving::default();
     let output = update_record(values, device, &mut leaving, decide)?;
-    settle(values, &leaving)?;
+    while !settle_some(values, &mut leaving)? {}
     Ok(output)
 }
 
@@ -130,17 +152,31 @@ fn outdated(record: Option<&DeviceRecord>, joined: &BTreeSet<Index>) -> BTreeSet
     &own | joined
 }
 
-/// Step 4 for all that have left something to do.
-pub(super) fn settle<V: Values>(values: &V, leaving: &Leaving) -> Result<(), Failure<V::Error>> {
-    for (index, entries) in &leaving.0 {
-        match index {
-            Index::Alias(alias) => {
-                leave_alias(values, alias, entries)?;
-            }
-            Index::Group(group) => leave_group(values, group, entries)?,
+/// Step 4 for some of those that have left something to do; whether that was all. What has failed is
+/// still to be done.
+pub(super) fn settle_some<V: Values>(
+    values: &V,
+    leaving: &mut Leaving,
+) -> Result<bool, Failure<V::Error>> {
+    leaving.place();
+    let mut budget = SETTLED_AT_ONCE;
+    while let Some(mut first) = leaving.entries.first_entry() {
+        if budget == 0 {
+            return Ok(false);
+        }
+        let rest = first.get().len().saturating_sub(budget);
+        let part = first.get().get(rest..).unwrap_or_default();
+        match first.key() {
+            Index::Alias(alias) => drop(leave_alias(values, alias, part)?),
+            Index::Group(group) => leave_group(values, group, part)?,
+        }
+        budget = budget.saturating_sub(part.len());
+        first.get_mut().truncate(rest);
+        if rest == 0 {
+            first.remove();
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn leave_group<V: Values>(

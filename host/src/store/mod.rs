@@ -9,7 +9,7 @@
 //!   set / swap ──► pending ──(commit thread)──► committing ──fsync──► backend
 //!                     ▲                             │ failed: back into pending, waiters get the error
 //!                     └─────────────────────────────┘
-//!   get: pending, else committing, else backend
+//!   get: pending, else committing, else what was read a moment ago, else backend
 //! ```
 //!
 //! Invariant: a reply that reports a write is sent only after that write is on disk, so a crash at
@@ -17,6 +17,7 @@
 
 mod embedded;
 mod overlay;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +30,7 @@ use tracing::{error, info};
 
 use embedded::Embedded;
 use overlay::{Overlay, Value};
+use recent::Recent;
 
 /// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
 /// [`StoreError::Behind`].
@@ -90,6 +92,8 @@ struct State {
     pending: Overlay,
     /// With the backend now.
     committing: Arc<BTreeMap<String, Value>>,
+    /// Read from the backend, and not written since.
+    recent: Recent,
     /// Number of the newest write.
     written: u64,
     closing: bool,
@@ -97,7 +101,10 @@ struct State {
 
 impl State {
     fn held(&self, key: &str) -> Option<&Value> {
-        self.pending.get(key).or_else(|| self.committing.get(key))
+        self.pending
+            .get(key)
+            .or_else(|| self.committing.get(key))
+            .or_else(|| self.recent.get(key))
     }
 }
 
@@ -182,11 +189,19 @@ impl Store {
     pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         // The disk is read without the lock, which everybody else needs. What is in neither
         // overlay at this moment is on disk, as it is or newer.
-        let held = self.shared.lock().held(key).cloned();
-        match held {
-            Some(value) => Ok(value),
-            None => self.shared.read_backend(key),
+        let (held, written) = {
+            let state = self.shared.lock();
+            (state.held(key).cloned(), state.written)
+        };
+        if let Some(value) = held {
+            return Ok(value);
         }
+        let value = self.shared.read_backend(key)?;
+        let mut state = self.shared.lock();
+        if state.written == written && self.shared.backend.is_some() {
+            state.recent.remember(key, &value);
+        }
+        Ok(value)
     }
 
     /// Writes `value`, or removes the key where it is `None`.
@@ -342,6 +357,7 @@ impl Shared {
             return Err(StoreError::Behind);
         }
         state.written += 1;
+        state.recent.forget(key);
         if self.backend.is_none() && value.is_none() {
             state.pending.forget(key);
         } else {

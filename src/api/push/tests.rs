@@ -13,7 +13,7 @@ fn body(extra: &str) -> String {
 }
 
 fn parse(body: &str) -> Result<PushRequest, Problem> {
-    PushRequest::parse(body.as_bytes(), NOW)
+    PushRequest::parse(body.as_bytes(), NOW, "server")
 }
 
 fn rule(body: &str) -> String {
@@ -179,4 +179,44 @@ fn a_reply_counts_and_explains() {
     assert_eq!(reply["results"][1]["invalid_since"], 1_234);
     assert_eq!(reply["results"][2]["may_resend"], false);
     assert_eq!(reply["results"][3]["outcome"], "valid");
+}
+
+#[test]
+fn an_idempotency_key_names_the_push_and_collapses_it_where_asked() {
+    let with = |more: &str| {
+        let body = format!(
+            r#"{{"to":{{"token":"a1"}},"topic":"com.example.app","payload":{{"aps":{{"alert":"x"}}}}{more}}}"#
+        );
+        parse(&body)
+    };
+    let built = |more: &str| {
+        let request = with(more).unwrap();
+        let device = DeviceRef {
+            topic: request.topic.clone().unwrap(),
+            token: DeviceToken::parse_hex("a1").unwrap(),
+        };
+        request
+            .notification(&device, ApnsId::from_random([9; 16]))
+            .unwrap()
+    };
+    let keyed = built(r#","idempotency_key":"order:17""#);
+    assert_ne!(keyed.id(), Some(ApnsId::from_random([9; 16])));
+    let again = built(r#","idempotency_key":"order:17","collapse_by_key":true"#);
+    assert_eq!(again.id(), keyed.id());
+    assert!(keyed.collapse_id().is_none() && again.collapse_id().is_some());
+    let named = r#","idempotency_key":"k","id":"123e4567-e89b-12d3-a456-426655440000""#;
+    let named = built(named).id().unwrap().to_string();
+    assert_eq!(named, "123e4567-e89b-12d3-a456-426655440000");
+    for (more, rule) in [
+        (r#","idempotency_key":"a b""#, "idempotency-key"),
+        (r#","idempotency_key":"""#, "idempotency-key"),
+        (r#","collapse_by_key":true"#, "collapse-by-key"),
+        (
+            r#","idempotency_key":"k","collapse_by_key":true,"collapse_id":"c""#,
+            "collapse-by-key",
+        ),
+    ] {
+        let problem = with(more).unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (400, rule), "{more}");
+    }
 }

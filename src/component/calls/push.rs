@@ -14,6 +14,7 @@ use futures_channel::oneshot;
 use super::super::app::App;
 use super::super::driver::{Delivered, Driver};
 use super::super::platform;
+use super::receipts;
 use super::targets::{Prepared, prepare, targets};
 use crate::api::{Caller, Problem, PushRequest, PushResult, Reply, push_reply};
 use crate::config::Scope;
@@ -21,6 +22,7 @@ use crate::delivery::{Order, QueueFull};
 use crate::environment::Environment;
 use crate::notification::{ApnsId, DeviceToken};
 use crate::provider::{Outcome, Why};
+use crate::receipt::IdempotencyKey;
 use crate::registry::{self, Burial, Death, Finding, GUARD_TRIPPED, Ruling};
 use crate::time::{Now, UnixTime};
 
@@ -54,32 +56,103 @@ pub(in super::super) async fn push(
 ) -> Result<Reply, Problem> {
     caller.require(Scope::Send)?;
     let asked_at = platform::unix_time();
-    let request = PushRequest::parse(body, asked_at)?;
+    let request = PushRequest::parse(body, asked_at, caller.name())?;
     if let Some(topic) = &request.topic {
         caller.require_topic(topic)?;
     }
-    let prepared = targets(app, caller, &request)?
-        .into_iter()
-        .map(|target| prepare(app, &request, target))
-        .collect::<Result<Vec<_>, _>>()?;
-    let times = Times {
-        asked_at,
-        deadline: platform::now() + app.settings.delivery().timeout,
-        confirm: request.confirm,
-    };
-    let sent = send(prepared, times, request.dry_run)?;
-    let ended = try_elsewhere(outcomes(sent).await, times).await;
-    let mut taken_back = Vec::new();
-    let mut results: Vec<_> = ended
-        .into_iter()
-        .map(|ended| conclude(app, ended, times, &mut taken_back))
-        .collect();
-    for result in &mut results {
-        if taken_back.contains(&result.token) {
-            result.removed = None;
+    match &request.idempotency_key {
+        Some(key) if !request.dry_run => once(app, caller, &request, (key, body), asked_at).await,
+        _ => {
+            let push = Push::prepare(app, caller, &request, asked_at)?;
+            Ok(push_reply(&push.carry_out(app).await?))
         }
     }
-    Ok(push_reply(&results))
+}
+
+/// Carries out the push of an idempotency key, unless that was done before.
+async fn once(
+    app: &App,
+    caller: Caller<'_>,
+    request: &PushRequest,
+    (key, body): (&IdempotencyKey, &[u8]),
+    asked_at: UnixTime,
+) -> Result<Reply, Problem> {
+    // The devices of an alias may have changed since: what was sent is looked at first.
+    if let Some(reply) = receipts::of_the_first(app, key, body, asked_at)? {
+        return Ok(reply);
+    }
+    let push = Push::prepare(app, caller, request, asked_at)?;
+    let sending = push.prepared.iter().filter_map(|one| {
+        let notification = &one.notification;
+        Some((notification.token().clone(), notification.id()?))
+    });
+    let timeout = app.settings.delivery().timeout;
+    let receipt = receipts::begin(app, key, body, sending.collect(), (asked_at, timeout)).await?;
+    let receipt = match receipt {
+        Ok(receipt) => receipt,
+        Err(reply) => return Ok(reply),
+    };
+    match push.carry_out(app).await {
+        Ok(results) => {
+            let reply = push_reply(&results);
+            receipts::finish(app, key, receipt, &reply).await;
+            Ok(reply)
+        }
+        Err(problem) => {
+            receipts::abandon(app, key);
+            Err(problem)
+        }
+    }
+}
+
+/// A push with the devices that it goes to.
+struct Push {
+    prepared: Vec<Prepared>,
+    times: Times,
+    dry_run: bool,
+}
+
+impl Push {
+    fn prepare(
+        app: &App,
+        caller: Caller<'_>,
+        request: &PushRequest,
+        asked_at: UnixTime,
+    ) -> Result<Self, Problem> {
+        let prepared = targets(app, caller, request)?
+            .into_iter()
+            .map(|target| prepare(app, request, target))
+            .collect::<Result<Vec<_>, _>>()?;
+        let times = Times {
+            asked_at,
+            deadline: platform::now() + app.settings.delivery().timeout,
+            confirm: request.confirm,
+        };
+        let dry_run = request.dry_run;
+        Ok(Self {
+            prepared,
+            times,
+            dry_run,
+        })
+    }
+
+    /// Sends it; an error means that nothing was sent.
+    async fn carry_out(self, app: &App) -> Result<Vec<PushResult>, Problem> {
+        let times = self.times;
+        let sent = send(self.prepared, times, self.dry_run)?;
+        let ended = try_elsewhere(outcomes(sent).await, times).await;
+        let mut taken_back = Vec::new();
+        let mut results: Vec<_> = ended
+            .into_iter()
+            .map(|ended| conclude(app, ended, times, &mut taken_back))
+            .collect();
+        for result in &mut results {
+            if taken_back.contains(&result.token) {
+                result.removed = None;
+            }
+        }
+        Ok(results)
+    }
 }
 
 fn send(prepared: Vec<Prepared>, times: Times, dry_run: bool) -> Result<Vec<Sent>, Problem> {

@@ -1,0 +1,156 @@
+//! A receipt as a reply, to whoever asks for it and to whoever sends a push a second time.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::push::invalid_key;
+use super::{Caller, Problem, Reply};
+use crate::receipt::{IdempotencyKey, Receipt, State};
+use crate::time::UnixTime;
+
+/// What is said of a push that was begun and never ended.
+const INTERRUPTED: &str = "the function was stopped while it sent this; it may have been sent";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    idempotency_key: &'a str,
+    state: &'static str,
+    at_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<&'a RawValue>,
+}
+
+#[derive(Serialize)]
+struct Interrupted<'a> {
+    accepted: usize,
+    rejected: usize,
+    unanswered: usize,
+    results: Vec<Unanswered<'a>>,
+}
+
+#[derive(Serialize)]
+struct Unanswered<'a> {
+    token: &'a str,
+    apns_id: &'a str,
+    outcome: &'static str,
+    may_resend: bool,
+    why: &'static str,
+}
+
+/// The key in a path.
+///
+/// # Errors
+/// 400.
+pub fn receipt_key(caller: Caller<'_>, text: &str) -> Result<IdempotencyKey, Problem> {
+    IdempotencyKey::parse(caller.name(), text).map_err(|error| invalid_key("path", error))
+}
+
+/// The reply to `GET /v1/receipts/{key}`: 200.
+pub fn receipt_reply(key: &IdempotencyKey, receipt: &Receipt, now: UnixTime) -> Reply {
+    let state = receipt.state(now);
+    let interrupted = interrupted(receipt);
+    Reply::json(
+        200,
+        &Document {
+            idempotency_key: key.as_str(),
+            state: match state {
+                State::UnderWay => "under_way",
+                State::Done => "done",
+                State::Interrupted => "interrupted",
+            },
+            at_ms: receipt.at().as_millis(),
+            reply: match state {
+                State::UnderWay => None,
+                State::Done => receipt.reply(),
+                State::Interrupted => interrupted.as_deref(),
+            },
+        },
+    )
+}
+
+/// The reply to a push that was begun before: the first one's.
+///
+/// # Errors
+/// 409 while that is under way.
+pub fn repeated_reply(receipt: &Receipt, now: UnixTime) -> Result<Reply, Problem> {
+    let reply = match receipt.state(now) {
+        State::UnderWay => return Err(Problem::under_way()),
+        State::Done => Reply::raw_json(200, receipt.reply().map_or("{}", RawValue::get)),
+        State::Interrupted => {
+            let interrupted = interrupted(receipt);
+            Reply::raw_json(200, interrupted.as_deref().map_or("{}", RawValue::get))
+        }
+    };
+    Ok(reply.header("dunlin-repeated", "true"))
+}
+
+/// The reply of a push that nobody could give.
+fn interrupted(receipt: &Receipt) -> Option<Box<RawValue>> {
+    let results: Vec<_> = receipt
+        .sending()
+        .map(|(token, apns_id)| Unanswered {
+            token,
+            apns_id,
+            outcome: "unanswered",
+            may_resend: false,
+            why: INTERRUPTED,
+        })
+        .collect();
+    let document = Interrupted {
+        accepted: 0,
+        rejected: 0,
+        unanswered: results.len(),
+        results,
+    };
+    // Strings and numbers: writing them does not fail.
+    serde_json::value::to_raw_value(&document).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::notification::{ApnsId, DeviceToken};
+
+    fn key() -> IdempotencyKey {
+        IdempotencyKey::parse("server", "order:17").unwrap()
+    }
+
+    fn receipt() -> Receipt {
+        let token = DeviceToken::parse_hex("a1").unwrap();
+        let id = ApnsId::from_random([1; 16]);
+        let (now, timeout) = (UnixTime::from_secs(100), Duration::from_secs(30));
+        Receipt::new(&[0; 32], [(token, id)], now, timeout)
+    }
+
+    fn json(reply: &Reply) -> serde_json::Value {
+        serde_json::from_slice(&reply.body).unwrap()
+    }
+
+    #[test]
+    fn one_under_way_has_no_reply_and_refuses_another() {
+        let now = UnixTime::from_secs(101);
+        let document = json(&receipt_reply(&key(), &receipt(), now));
+        assert_eq!(document["state"], "under_way");
+        assert_eq!(document["idempotency_key"], "order:17");
+        assert!(document.get("reply").is_none());
+        let problem = repeated_reply(&receipt(), now).unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (409, "push-under-way"));
+    }
+
+    #[test]
+    fn one_interrupted_is_unanswered_for_every_device() {
+        let now = UnixTime::from_secs(1_000);
+        let document = json(&receipt_reply(&key(), &receipt(), now));
+        assert_eq!(document["state"], "interrupted");
+        let reply = repeated_reply(&receipt(), now).unwrap();
+        assert_eq!(json(&reply), document["reply"]);
+        assert_eq!(document["reply"]["unanswered"], 1);
+        let result = &document["reply"]["results"][0];
+        assert_eq!(
+            (&result["token"], &result["may_resend"]),
+            (&"a1".into(), &false.into())
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! A push that is carried out once however often it is asked for, and `GET /v1/receipts/{key}`.
+
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::super::app::App;
+use super::super::platform;
+use crate::api::{Caller, Problem, Reply, receipt_key, receipt_reply, repeated_reply};
+use crate::config::Scope;
+use crate::notification::{ApnsId, DeviceToken};
+use crate::receipt::{self, Begun, IdempotencyKey, MAX_DEVICES, Receipt};
+use crate::time::UnixTime;
+
+/// `GET /v1/receipts/{key}`.
+pub(in super::super) fn receipt(
+    app: &App,
+    caller: Caller<'_>,
+    key: &str,
+) -> Result<Reply, Problem> {
+    caller.require(Scope::Send)?;
+    let key = receipt_key(caller, key)?;
+    let receipt = receipt::look_up(&app.store, &key.receipt_key())?;
+    let receipt = receipt.ok_or_else(Problem::unknown_receipt)?;
+    Ok(receipt_reply(&key, &receipt, platform::unix_time()))
+}
+
+fn hash(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
+}
+
+/// The reply that the first request of this key got, if there was one.
+pub(super) fn of_the_first(
+    app: &App,
+    key: &IdempotencyKey,
+    body: &[u8],
+    now: UnixTime,
+) -> Result<Option<Reply>, Problem> {
+    match receipt::look_up(&app.store, &key.receipt_key())? {
+        None => Ok(None),
+        Some(before) if before.is_of(&hash(body)) => repeated_reply(&before, now).map(Some),
+        Some(_) => Err(Problem::key_reused()),
+    }
+}
+
+/// Takes the key, and sees it on disk; or the reply of who was faster.
+pub(super) async fn begin(
+    app: &App,
+    key: &IdempotencyKey,
+    body: &[u8],
+    sending: Vec<(DeviceToken, ApnsId)>,
+    (now, timeout): (UnixTime, Duration),
+) -> Result<Result<Receipt, Reply>, Problem> {
+    if sending.len() > MAX_DEVICES {
+        return Err(Problem::too_many_devices_of_a_receipt(MAX_DEVICES));
+    }
+    let receipt = Receipt::new(&hash(body), sending, now, timeout);
+    match receipt::begin(&app.store, &key.receipt_key(), receipt)? {
+        Begun::Ours(receipt) => match app.flushed().await {
+            Ok(()) => Ok(Ok(receipt)),
+            Err(error) => {
+                abandon(app, key);
+                Err(Problem::store(&error.0))
+            }
+        },
+        Begun::Before(before) => repeated_reply(&before, now).map(Err),
+        Begun::OtherRequest => Err(Problem::key_reused()),
+    }
+}
+
+/// Writes down the reply, and sees it on disk. It has been sent, so whoever asked is told of it
+/// whatever becomes of this.
+pub(super) async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply) {
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    let Ok(text) = RawValue::from_string(text) else {
+        return;
+    };
+    let finished = receipt::finish(&app.store, &key.receipt_key(), receipt, text);
+    let kept = match finished {
+        Ok(true) => app.flushed().await.map_err(|error| error.0),
+        Ok(false) => Err("it was swept away".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(why) = kept {
+        eprintln!("dunlin: a receipt was not kept: {why}");
+    }
+}
+
+/// Gives the key back: nothing was sent.
+pub(super) fn abandon(app: &App, key: &IdempotencyKey) {
+    if let Err(error) = app.store.delete(&key.receipt_key()) {
+        eprintln!("dunlin: a receipt of nothing was not deleted: {}", error.0);
+    }
+}

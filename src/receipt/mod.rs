@@ -1,0 +1,238 @@
+//! What became of a push that was sent under an idempotency key, so that the same request sent again
+//! is answered and not carried out a second time.
+//!
+//! ```text
+//!   nobody has used the key ──► under way ──► done, with the reply
+//!                                   │
+//!                                   └ nobody can be at it any more: interrupted; what was sent is
+//!                                     not known, and it is not sent again
+//! ```
+//!
+//! A receipt is one value of the store, under the hash of the caller's name and the key. It is
+//! written, and on disk, before the first byte goes out; whoever finds it there sends nothing.
+//!
+//! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700 KB.
+//! It is kept until the sweep finds it older than the configuration says.
+
+mod key;
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+pub use key::{IdempotencyKey, InvalidKey, KEY_MAX_BYTES};
+
+use crate::notification::{ApnsId, DeviceToken};
+use crate::registry::{CorruptRecord, Failure, Swap, Values};
+use crate::time::UnixTime;
+
+/// What the keys of all receipts begin with.
+pub const RECEIPT_KEYS: &str = "i/";
+
+/// Most devices of a push with an idempotency key.
+pub const MAX_DEVICES: usize = 2_000;
+
+/// How much longer than its deadline a push may take before it counts as interrupted: writing the
+/// receipt, and clocks of two hosts that differ.
+const GRACE: Duration = Duration::from_secs(10);
+
+const VERSION: u32 = 1;
+
+/// One push of an idempotency key.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    v: u32,
+    /// SHA-256 of the request's body, so that another request under the same key is noticed.
+    request: String,
+    /// When it began, in milliseconds.
+    at_ms: u64,
+    /// Until when somebody may be at it, in milliseconds.
+    until_ms: u64,
+    /// What was to be sent: device token and `apns-id`, in the order of the results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sending: Vec<(String, String)>,
+    /// The reply's body, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply: Option<Box<RawValue>>,
+}
+
+/// How far a push is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Somebody is at it.
+    UnderWay,
+    /// The reply is known.
+    Done,
+    /// Nobody can be at it any more, and there is no reply.
+    Interrupted,
+}
+
+/// What beginning a push comes to.
+#[derive(Debug)]
+pub enum Begun {
+    /// The key is new, the push is ours. The receipt is to be handed to [`finish`].
+    Ours(Receipt),
+    /// It was begun before, by the same request.
+    Before(Receipt),
+    /// The key was used for another request.
+    OtherRequest,
+}
+
+impl Receipt {
+    /// A push that begins at `now` and has its outcomes within `timeout`.
+    pub fn new(
+        request: &[u8; 32],
+        sending: impl IntoIterator<Item = (DeviceToken, ApnsId)>,
+        now: UnixTime,
+        timeout: Duration,
+    ) -> Self {
+        let sending = sending.into_iter();
+        Self {
+            v: VERSION,
+            request: hex::encode(request),
+            at_ms: now.as_millis(),
+            until_ms: (now + timeout + GRACE).as_millis(),
+            sending: sending
+                .map(|(token, id)| (token.to_hex(), id.to_string()))
+                .collect(),
+            reply: None,
+        }
+    }
+
+    /// From what the store has; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`CorruptRecord`].
+    pub fn read(stored: Option<&[u8]>) -> Result<Option<Self>, CorruptRecord> {
+        let Some(bytes) = stored.filter(|bytes| !bytes.is_empty()) else {
+            return Ok(None);
+        };
+        // What serde says of it would quote it.
+        let receipt: Self = serde_json::from_slice(bytes)
+            .map_err(|error| CorruptRecord(format!("receipt, line {}", error.line())))?;
+        if receipt.v != VERSION {
+            return Err(CorruptRecord("receipt, another version".into()));
+        }
+        Ok(Some(receipt))
+    }
+
+    fn write(&self) -> Vec<u8> {
+        // Strings, numbers and JSON that was made here: writing them does not fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Whether it is of the request whose body has this hash.
+    pub fn is_of(&self, request: &[u8; 32]) -> bool {
+        self.request == hex::encode(request)
+    }
+
+    /// How far it is at `now`.
+    pub fn state(&self, now: UnixTime) -> State {
+        match &self.reply {
+            Some(_) => State::Done,
+            None if now.as_millis() <= self.until_ms => State::UnderWay,
+            None => State::Interrupted,
+        }
+    }
+
+    /// When it began.
+    pub fn at(&self) -> UnixTime {
+        UnixTime::from_millis(self.at_ms)
+    }
+
+    /// The reply's body, once there is one.
+    pub fn reply(&self) -> Option<&RawValue> {
+        self.reply.as_deref()
+    }
+
+    /// What was to be sent: device token and `apns-id`.
+    pub fn sending(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sending
+            .iter()
+            .map(|(token, id)| (token.as_str(), id.as_str()))
+    }
+}
+
+/// Takes the key for a push, unless it is taken. The receipt has to be on disk before anything is
+/// sent. Who then cannot send anything deletes it.
+///
+/// # Errors
+/// The store's.
+pub fn begin<V: Values>(
+    values: &V,
+    key: &str,
+    receipt: Receipt,
+) -> Result<Begun, Failure<V::Error>> {
+    let mut stored = values.get(key).map_err(Failure::Store)?;
+    loop {
+        if let Some(before) = Receipt::read(stored.as_deref())? {
+            return Ok(if before.request == receipt.request {
+                Begun::Before(before)
+            } else {
+                Begun::OtherRequest
+            });
+        }
+        let swapped = values.swap(key, stored.as_deref(), &receipt.write());
+        match swapped.map_err(Failure::Store)? {
+            Swap::Done => return Ok(Begun::Ours(receipt)),
+            // A receipt, or nothing where an empty value was: this ends at the next turn.
+            Swap::Lost(value) if value == stored => return Err(Failure::Contended),
+            Swap::Lost(value) => stored = value,
+        }
+    }
+}
+
+/// Puts the reply into the receipt that [`begin`] gave. False if it is not there any more: it took
+/// so long that the sweep has come.
+///
+/// # Errors
+/// The store's.
+pub fn finish<V: Values>(
+    values: &V,
+    key: &str,
+    receipt: Receipt,
+    reply: Box<RawValue>,
+) -> Result<bool, Failure<V::Error>> {
+    let before = receipt.write();
+    let after = Receipt {
+        sending: Vec::new(),
+        reply: Some(reply),
+        ..receipt
+    };
+    let swapped = values.swap(key, Some(&before), &after.write());
+    Ok(swapped.map_err(Failure::Store)? == Swap::Done)
+}
+
+/// What became of the push of a key.
+///
+/// # Errors
+/// The store's.
+pub fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Failure<V::Error>> {
+    let stored = values.get(key).map_err(Failure::Store)?;
+    Ok(Receipt::read(stored.as_deref())?)
+}
+
+/// Whether what is under a key of the store is a receipt that is due to be forgotten; `None` if it is
+/// no receipt. Nobody writes where one is, but for who gave it its reply, so that whoever deletes it
+/// at once deletes what was looked at.
+///
+/// # Errors
+/// The store's.
+pub fn is_expired<V: Values>(
+    values: &V,
+    key: &str,
+    keep: Duration,
+    now: UnixTime,
+) -> Result<Option<bool>, Failure<V::Error>> {
+    if !key.starts_with(RECEIPT_KEYS) {
+        return Ok(None);
+    }
+    let receipt = look_up(values, key)?;
+    Ok(Some(receipt.is_some_and(|receipt| {
+        now.as_millis() > (receipt.at() + keep).as_millis().max(receipt.until_ms)
+    })))
+}
+
+#[cfg(test)]
+mod tests;
