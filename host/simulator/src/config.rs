@@ -106,10 +106,12 @@ pub enum Validation {
     AcceptAll,
 }
 
-const DEFAULT_NAMES: [&str; 9] = [
+const DEFAULT_NAMES: [&str; 10] = [
     "localhost",
     "api.push.apple.com",
     "api.sandbox.push.apple.com",
+    // The sandbox's older name, which clients still use.
+    "api.development.push.apple.com",
     "gateway.push.apple.com",
     "gateway.sandbox.push.apple.com",
     "feedback.push.apple.com",

@@ -179,7 +179,7 @@ pub struct Stats {
     pub connections_open: u64,
     /// Closed at once: by a fault, or because too many were open.
     pub connections_refused: u64,
-    /// TLS handshakes that failed, or that ended without ALPN `h2`.
+    /// TLS handshakes that failed, among them those that offer only protocols other than `h2`.
     pub handshakes_failed: u64,
     /// Requests being worked on, delayed or left without an answer.
     pub streams_open: u64,

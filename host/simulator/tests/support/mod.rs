@@ -140,7 +140,12 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(simulator: &Simulator) -> Self {
-        let tls = tls(simulator, simulator.ca_pem(), "localhost", &[b"h2"])
+        Self::connect_offering(simulator, &[b"h2"]).await
+    }
+
+    /// The same with other protocols in the handshake, or none.
+    pub async fn connect_offering(simulator: &Simulator, protocols: &[&[u8]]) -> Self {
+        let tls = tls(simulator, simulator.ca_pem(), "localhost", protocols)
             .await
             .unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
