@@ -29,5 +29,6 @@ pub mod notification;
 pub mod provider;
 pub mod receipt;
 pub mod registry;
+pub mod terminal;
 pub mod time;
 pub mod tls_name;

@@ -14,6 +14,8 @@ mod binary;
 mod client;
 #[path = "end_to_end/life.rs"]
 mod life;
+#[path = "end_to_end/receipts.rs"]
+mod receipts;
 #[path = "support/stack.rs"]
 mod stack;
 

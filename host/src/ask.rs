@@ -23,7 +23,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends a request without a body and waits for the whole answer, at most `patience`.
+/// Sends a request and waits for the whole answer, at most `patience`.
 ///
 /// # Errors
 /// If nobody listens, or there is no answer in time; the error names the address.
@@ -32,6 +32,7 @@ pub async fn ask(
     method: &str,
     path: &str,
     key: Option<&str>,
+    body: Vec<u8>,
     patience: Duration,
 ) -> Result<Answer, Error> {
     let address = reachable(address);
@@ -47,10 +48,13 @@ pub async fn ask(
             .method(method)
             .uri(path)
             .header(header::HOST, address.to_string());
+        if !body.is_empty() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
         if let Some(key) = key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let request = request.body(Full::<Bytes>::default());
+        let request = request.body(Full::new(Bytes::from(body)));
         let request = request.map_err(|error| failed(&error))?;
         let response = sender.send_request(request).await;
         let (head, body) = response.map_err(|error| failed(&error))?.into_parts();

@@ -18,6 +18,8 @@ use wasmtime::{
     Cache, CacheConfig, Config as EngineConfig, Engine, InstanceAllocationStrategy,
     PoolingAllocationConfig, Store as WasmStore, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::p3::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -42,6 +44,15 @@ pub fn embedded() -> &'static [u8] {
 
 /// How often a running function is asked whether it has run too long.
 const EPOCH: Duration = Duration::from_millis(50);
+
+/// What a command is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Words {
+    /// Its words, without the program's name.
+    pub arguments: Vec<String>,
+    /// What it reads.
+    pub input: Vec<u8>,
+}
 
 /// Bindings of what the schedule calls.
 mod bindings {
@@ -81,6 +92,8 @@ pub struct Function {
     service: ServicePre<Instance>,
     /// Absent from a component that has no tasks.
     tasks: Option<TasksPre<Instance>>,
+    /// Absent from a component that has no commands.
+    command: Option<CommandPre<Instance>>,
     grants: Grants,
     /// Tells this process from others that have had the store.
     boot: String,
@@ -115,6 +128,7 @@ impl Function {
         };
         let pre = linker(&engine)?.instantiate_pre(&component)?;
         let tasks = TasksPre::new(pre.clone()).ok();
+        let command = CommandPre::new(pre.clone()).ok();
         let service = ServicePre::new(pre)?;
         let ticking = Arc::new(AtomicBool::new(true));
         tick(engine.clone(), Arc::clone(&ticking));
@@ -122,6 +136,7 @@ impl Function {
             engine,
             service,
             tasks,
+            command,
             grants,
             boot: boot()?,
             ticking,
@@ -133,7 +148,7 @@ impl Function {
     /// # Errors
     /// If there is no memory for it, or its start-up code traps.
     pub async fn instance(&self) -> wasmtime::Result<(WasmStore<Instance>, Proxy)> {
-        let mut store = self.store()?;
+        let mut store = self.store(None)?;
         let proxy = ProxyPre::P3(self.service.clone())
             .instantiate_async(&mut store)
             .await?;
@@ -148,7 +163,7 @@ impl Function {
     pub async fn run_task(&self, name: &str) -> wasmtime::Result<Result<String, String>> {
         let tasks = self.tasks.as_ref();
         let tasks = tasks.ok_or_else(|| wasmtime::format_err!("the component has no tasks"))?;
-        let mut store = self.store()?;
+        let mut store = self.store(None)?;
         let turns = Arc::clone(&store.data().turns);
         let instance = tasks.instantiate_async(&mut store).await?;
         let run = store.run_concurrent(async |accessor| {
@@ -159,9 +174,28 @@ impl Function {
         run.await?
     }
 
-    fn store(&self) -> wasmtime::Result<WasmStore<Instance>> {
+    /// Runs a command in an instance of its own; whether the function says that all went well. What
+    /// it shows goes to our standard output.
+    ///
+    /// # Errors
+    /// If there is no instance, the function traps, or it has no commands.
+    pub async fn run_command(&self, words: &Words) -> wasmtime::Result<bool> {
+        let command = self.command.as_ref();
+        let command =
+            command.ok_or_else(|| wasmtime::format_err!("the component has no commands"))?;
+        let mut store = self.store(Some(words))?;
+        let turns = Arc::clone(&store.data().turns);
+        let instance = command.instantiate_async(&mut store).await?;
+        let run = store.run_concurrent(async |accessor| {
+            let run = instance.wasi_cli_run().call_run(accessor);
+            noting_turns(&turns, run).await
+        });
+        Ok(run.await??.is_ok())
+    }
+
+    fn store(&self, words: Option<&Words>) -> wasmtime::Result<WasmStore<Instance>> {
         let turns = Arc::new(Turns::default());
-        let instance = Instance::new(&self.grants, &self.boot, &turns)?;
+        let instance = Instance::new(&self.grants, &self.boot, &turns, words)?;
         let mut store = WasmStore::new(&self.engine, instance);
         store.limiter(|instance| &mut instance.limits);
         store.set_epoch_deadline(1);
@@ -315,9 +349,18 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    fn new(grants: &Grants, boot: &str, turns: &Arc<Turns>) -> wasmtime::Result<Self> {
+    fn new(
+        grants: &Grants,
+        boot: &str,
+        turns: &Arc<Turns>,
+        words: Option<&Words>,
+    ) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stderr();
+        if let Some(Words { arguments, input }) = words {
+            wasi.inherit_stdout().arg("dunlin").args(arguments);
+            wasi.stdin(MemoryInputPipe::new(input.clone()));
+        }
         // A bare file name has an empty parent, which is no folder to open.
         let parent = grants
             .config_file
@@ -408,6 +451,7 @@ impl KeyValueHost for Instance {
         KeyValueView {
             table: &mut self.table,
             store: &self.keyvalue,
+            turns: &self.turns,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
+use crate::function::Turns;
 use crate::store::{Store, StoreError, Swap};
 
 use bindings::wasi::keyvalue::{atomics, batch, store};
@@ -70,6 +71,8 @@ pub struct KeyValueView<'a> {
     pub table: &'a mut ResourceTable,
     /// The store itself.
     pub store: &'a Store,
+    /// Of the instance's event loop.
+    pub turns: &'a Turns,
 }
 
 /// Store data that has a [`Store`].
@@ -172,11 +175,10 @@ impl batch::Host for KeyValueView<'_> {
         _: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Answer<Vec<(String, Option<Vec<u8>>)>> {
-        let get = |key: String| {
-            let value = self.store.get(&key).map_err(|error| other(&error))?;
-            Ok((key, value))
-        };
-        Ok(keys.into_iter().map(get).collect())
+        let values = self.store.get_many(&keys);
+        Ok(values
+            .map(|values| keys.into_iter().zip(values).collect())
+            .map_err(|error| other(&error)))
     }
 
     async fn set_many(
@@ -194,6 +196,8 @@ impl batch::Host for KeyValueView<'_> {
         }
         let durable = self.store.durable(self.store.written());
         let durable = tokio::time::timeout(DURABLE_TIMEOUT, durable).await;
+        // To have waited for the disk is not to have run too long.
+        self.turns.turn();
         Ok(match durable {
             Ok(durable) => durable.map_err(|error| other(&error)),
             Err(_) => Err(store::Error::Other("the disk takes too long".into())),

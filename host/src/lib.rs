@@ -25,6 +25,7 @@ pub mod sockets;
 pub mod status;
 pub mod store;
 pub mod tasks;
+pub mod terminal;
 pub mod tls;
 
 /// Why a command failed, in words for the operator.

@@ -20,13 +20,19 @@ pub enum Format {
 
 /// Starts logging; `DUNLIN_LOG` holds the filter: levels by target, such as
 /// `warn,dunlin_host=debug`.
-pub fn start(format: Format) {
+///
+/// Without it, what a service does is told, and a command that ends by itself tells what goes wrong.
+pub fn start(format: Format, is_service: bool) {
+    let level = match is_service {
+        true => LevelFilter::INFO,
+        false => LevelFilter::WARN,
+    };
     let filter = match std::env::var("DUNLIN_LOG") {
         Ok(text) => text.parse().unwrap_or_else(|error| {
             eprintln!("dunlin: DUNLIN_LOG: {error}");
-            defaults()
+            defaults(level)
         }),
-        Err(_) => defaults(),
+        Err(_) => defaults(level),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
@@ -42,9 +48,9 @@ pub fn start(format: Format) {
     };
 }
 
-fn defaults() -> Targets {
+fn defaults(own: LevelFilter) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)
-        .with_target("dunlin_host", LevelFilter::INFO)
-        .with_target("dunlin_simulator", LevelFilter::INFO)
+        .with_target("dunlin_host", own)
+        .with_target("dunlin_simulator", own)
 }

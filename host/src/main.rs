@@ -1,5 +1,6 @@
-//! The command line: `dunlin serve`, `dev`, `feedback`, `status`, `simulate`.
+//! The command line: `dunlin serve`, `dev`, `push`, `devices`, `feedback`, `status`, `simulate`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, simulate, tasks};
+use dunlin_host::{Error, dev, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -26,12 +27,25 @@ enum Command {
     Serve(Serve),
     /// Run everything on this machine: service, simulated APNs, keys made on the spot.
     Dev(Dev),
+    /// Send a push; see `dunlin push --help`.
+    #[command(disable_help_flag = true)]
+    Push(Words),
+    /// List devices; see `dunlin push --help`.
+    #[command(disable_help_flag = true)]
+    Devices(Words),
     /// Poll the feedback services now; without this the running service does it by its schedule.
     Feedback(Feedback),
     /// Say what the running service has done.
     Status(Status),
     /// Run a simulated APNs alone.
     Simulate(Simulate),
+}
+
+/// What the function itself reads.
+#[derive(Args)]
+struct Words {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<OsString>,
 }
 
 #[derive(Args)]
@@ -111,9 +125,14 @@ struct Simulate {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.log_format);
+    let is_service = matches!(
+        cli.command,
+        Command::Serve(_) | Command::Dev(_) | Command::Simulate(_)
+    );
+    logging::start(cli.log_format, is_service);
     match run(cli.command).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("dunlin: {error}");
             ExitCode::FAILURE
@@ -121,7 +140,21 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Error> {
+/// Whether all went well.
+async fn run(command: Command) -> Result<bool, Error> {
+    let command = match command {
+        Command::Push(Words { words }) => return terminal::run(&named("push", words)).await,
+        Command::Devices(Words { words }) => return terminal::run(&named("devices", words)).await,
+        command => command,
+    };
+    run_here(command).await.map(|()| true)
+}
+
+fn named(name: &str, words: Vec<OsString>) -> Vec<OsString> {
+    std::iter::once(name.into()).chain(words).collect()
+}
+
+async fn run_here(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(Serve { config, component }) => {
             let stop = stop_signal()?;
@@ -143,6 +176,8 @@ async fn run(command: Command) -> Result<(), Error> {
             })
             .await
         }
+        // Done by who called.
+        Command::Push(_) | Command::Devices(_) => Ok(()),
         Command::Feedback(Feedback {
             once: _,
             config,

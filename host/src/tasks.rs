@@ -51,7 +51,7 @@ pub async fn feedback_once(
 }
 
 /// Closes the store, having waited until all that was written is on disk.
-async fn close(store: Store) -> Result<(), Error> {
+pub(crate) async fn close(store: Store) -> Result<(), Error> {
     let durable: Result<(), StoreError> = store.durable(store.written()).await;
     let closed = tokio::task::spawn_blocking(move || store.close()).await;
     durable?;
@@ -60,7 +60,8 @@ async fn close(store: Store) -> Result<(), Error> {
 
 async fn ask_for_feedback(address: std::net::SocketAddr, key: &str) -> Result<String, Error> {
     let path = "/v1/tasks/feedback";
-    let Answer { status, body } = ask(address, "POST", path, Some(key), TASK_PATIENCE).await?;
+    let Answer { status, body } =
+        ask(address, "POST", path, Some(key), Vec::new(), TASK_PATIENCE).await?;
     match status {
         200 => Ok(body),
         _ => Err(Error::new(format!(
@@ -75,7 +76,15 @@ async fn ask_for_feedback(address: std::net::SocketAddr, key: &str) -> Result<St
 /// If the configuration cannot be read or no service answers.
 pub async fn status(config_file: &Path) -> Result<String, Error> {
     let address = Config::load(config_file)?.host.listen;
-    let Answer { status, body } = ask(address, "GET", "/metrics", None, STATUS_PATIENCE).await?;
+    let Answer { status, body } = ask(
+        address,
+        "GET",
+        "/metrics",
+        None,
+        Vec::new(),
+        STATUS_PATIENCE,
+    )
+    .await?;
     if status != 200 {
         return Err(Error::new(format!("http://{address}/metrics: {status}")));
     }

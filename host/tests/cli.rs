@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
 /// Longest wait for anything; a cold start compiles the component first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A running `dunlin dev`, killed when dropped.
 struct Dev {

@@ -138,7 +138,15 @@ impl Host {
 
     async fn poll(&self) -> Option<serde_json::Value> {
         let path = "/v1/tasks/feedback";
-        let answer = ask(self.address, "POST", path, Some(API_KEY), PATIENCE).await;
+        let answer = ask(
+            self.address,
+            "POST",
+            path,
+            Some(API_KEY),
+            Vec::new(),
+            PATIENCE,
+        )
+        .await;
         let answer = answer.ok()?;
         assert_eq!(answer.status, 200, "{}", answer.body);
         Some(serde_json::from_str(&answer.body).unwrap())

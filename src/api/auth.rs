@@ -38,6 +38,13 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && fits).then_some(key)
 }
 
+impl<'a> Caller<'a> {
+    /// Whoever started the function, who may do everything.
+    pub fn operator(settings: &'a Settings) -> Self {
+        Self(settings.operator())
+    }
+}
+
 impl Caller<'_> {
     /// Checks that the caller may do this kind of thing.
     ///

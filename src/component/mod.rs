@@ -23,6 +23,7 @@ mod scheduled;
 mod signal;
 mod store;
 mod sweep;
+mod terminal;
 mod transport;
 
 /// What `wit/` says, in Rust.

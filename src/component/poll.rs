@@ -22,7 +22,7 @@ use crate::config::BinaryApp;
 use crate::feedback::{
     Busy, CorruptSpool, Holder, Intake, Page, Run, Spool, page_key, spool_key, tuples,
 };
-use crate::registry::{Burials, Death, DeviceRef, Failure, neighbourhood};
+use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, device_key, neighbourhood};
 use crate::time::Now;
 
 /// Bytes read at a time.
@@ -265,13 +265,19 @@ impl Poll<'_> {
         dead.sort_by_cached_key(|(token, _)| neighbourhood(topic, token));
         let mut burials = Burials::default();
         for batch in dead.chunks(BATCH) {
+            let keys: Vec<_> = batch
+                .iter()
+                .map(|(token, _)| device_key(topic, token))
+                .collect();
+            let read = persistently(|| store.get_many(&keys)).await;
+            let ahead = Ahead::new(store, read.map_err(|error| error.0)?);
             for (token, since) in batch {
                 let device = DeviceRef {
                     topic: self.binary.topic.clone(),
                     token: token.clone(),
                 };
                 let death = Death::of_feedback(*since, now);
-                let burial = persistently(|| burials.bury(store, &device, &death, now)).await;
+                let burial = persistently(|| burials.bury(&ahead, &device, &death, now)).await;
                 let burial = burial.map_err(|error| error.to_string())?;
                 self.counts.count(burial.as_ref());
             }

@@ -37,6 +37,9 @@ impl Values for Store {
     }
 }
 
+/// A key and its value.
+type Found = (String, Option<Vec<u8>>);
+
 /// A page of keys.
 pub(super) struct Keys {
     pub(super) keys: Vec<String>,
@@ -82,6 +85,11 @@ impl Store {
     /// The value of a key.
     pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.get(key)?)
+    }
+
+    /// The values of several keys, in one call.
+    pub(super) fn get_many(&self, keys: &[String]) -> Result<Vec<Found>, StoreError> {
+        Ok(batch::get_many(&self.0, keys)?)
     }
 
     /// Writes a value.

@@ -58,6 +58,7 @@ pub struct Settings {
     production: Endpoint,
     credentials: Vec<Credential>,
     api_keys: Vec<ApiKey>,
+    operator: ApiKey,
     binary: Vec<BinaryApp>,
     delivery: Delivery,
     registry: Registry,
@@ -175,6 +176,7 @@ impl Settings {
                 RawCredential::check,
             )?,
             api_keys: each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?,
+            operator: ApiKey::operator(),
             binary,
             delivery: raw.delivery.check()?,
             registry: raw.registry.check()?,
@@ -210,6 +212,11 @@ impl Settings {
         self.api_keys.iter().find(|key| same(&key.sha256, sha256))
     }
 
+    /// Whoever starts the function from a terminal. No key is theirs.
+    pub const fn operator(&self) -> &ApiKey {
+        &self.operator
+    }
+
     /// All apps on the binary protocols, in the order of the file.
     pub fn binary_apps(&self) -> &[BinaryApp] {
         &self.binary
@@ -233,6 +240,16 @@ impl Settings {
 }
 
 impl ApiKey {
+    /// Everything, for all topics.
+    fn operator() -> Self {
+        Self {
+            name: "terminal".to_owned(),
+            sha256: [0; 32],
+            scopes: vec![Scope::Admin],
+            topics: Vec::new(),
+        }
+    }
+
     /// Whether the key has the scope; `admin` has all.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes

@@ -61,7 +61,7 @@ pub use page::{DevicePage, Selection, device_page};
 pub use policy::Finding;
 pub use position::Position;
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};
-pub use values::{Failure, Swap, Values};
+pub use values::{Ahead, Failure, Swap, Values};
 
 use core::fmt;
 

@@ -1,6 +1,8 @@
 //! The store as the registry needs it: read a value, and swap one that is still what it was.
 
+use core::cell::RefCell;
 use core::fmt;
+use std::collections::BTreeMap;
 
 use super::CorruptRecord;
 
@@ -71,6 +73,35 @@ impl<E> From<CorruptRecord> for Failure<E> {
     }
 }
 
+/// A store of which some values were read ahead, in one call for all: what a remote store answers in
+/// the time of one, and any other with less ado.
+#[derive(Debug)]
+pub struct Ahead<'a, V> {
+    values: &'a V,
+    read: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
+}
+
+impl<'a, V> Ahead<'a, V> {
+    /// Each of `read` is used once.
+    pub fn new(values: &'a V, read: impl IntoIterator<Item = (String, Option<Vec<u8>>)>) -> Self {
+        let read = RefCell::new(read.into_iter().collect());
+        Self { values, read }
+    }
+}
+
+impl<V: Values> Values for Ahead<'_, V> {
+    type Error = V::Error;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, V::Error> {
+        let ahead = self.read.borrow_mut().remove(key);
+        ahead.map_or_else(|| self.values.get(key), Ok)
+    }
+
+    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, V::Error> {
+        self.values.swap(key, current, new)
+    }
+}
+
 /// The value of a key.
 pub(super) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
     values.get(key).map_err(Failure::Store)
@@ -118,4 +149,22 @@ pub(super) fn retry<V: Values, T>(
         }
     }
     Err(Failure::Contended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replay::Memory;
+    use super::*;
+
+    #[test]
+    fn what_was_read_ahead_is_used_once_and_a_swap_compares_with_the_newest() {
+        let memory = Memory::default();
+        memory.put("a", b"new");
+        let ahead = Ahead::new(&memory, [("a".to_owned(), Some(b"old".to_vec()))]);
+        assert_eq!(ahead.get("a").unwrap().as_deref(), Some(&b"old"[..]));
+        let lost = ahead.swap("a", Some(b"old"), b"mine").unwrap();
+        assert_eq!(lost, Swap::Lost(Some(b"new".to_vec())));
+        assert_eq!(ahead.get("a").unwrap().as_deref(), Some(&b"new"[..]));
+        assert_eq!(ahead.get("b").unwrap(), None);
+    }
 }

@@ -56,11 +56,23 @@ impl Embedded {
         Ok(Self { database })
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) fn get(&self, key: &str) -> Result<Value, StoreError> {
+        let values = self.get_many(std::iter::once(key))?;
+        Ok(values.into_iter().next().flatten())
+    }
+
+    /// As they are at one moment, in the order of the keys.
+    pub(super) fn get_many<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<Value>, StoreError> {
         let transaction = self.database.begin_read().map_err(disk)?;
         let table = transaction.open_table(TABLE).map_err(disk)?;
-        let found = table.get(key).map_err(disk)?;
-        Ok(found.map(|value| value.value().to_vec()))
+        let get = |key| {
+            let found = table.get(key).map_err(disk)?;
+            Ok(found.map(|value| value.value().to_vec()))
+        };
+        keys.map(get).collect()
     }
 
     /// Up to `limit + 1` keys after `after`, so that the caller can tell whether there are more.

@@ -204,6 +204,40 @@ impl Store {
         Ok(value)
     }
 
+    /// The values of several keys, with one look at the file for all that are not in memory.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn get_many(&self, keys: &[String]) -> Result<Vec<Value>, StoreError> {
+        let (mut values, written): (Vec<_>, _) = {
+            let state = self.shared.lock();
+            let held = keys.iter().map(|key| state.held(key).cloned());
+            (held.collect(), state.written)
+        };
+        let Some(backend) = &self.shared.backend else {
+            return Ok(values.into_iter().map(Option::flatten).collect());
+        };
+        let missing = || {
+            let pairs = keys.iter().zip(&values);
+            pairs
+                .filter(|(_, value)| value.is_none())
+                .map(|(key, _)| key)
+        };
+        let read = backend.get_many(missing().map(String::as_str))?;
+        let mut state = self.shared.lock();
+        if state.written == written {
+            for (key, value) in missing().zip(&read) {
+                state.recent.remember(key, value);
+            }
+        }
+        drop(state);
+        let mut read = read.into_iter();
+        for value in values.iter_mut().filter(|value| value.is_none()) {
+            *value = read.next();
+        }
+        Ok(values.into_iter().map(Option::flatten).collect())
+    }
+
     /// Writes `value`, or removes the key where it is `None`.
     ///
     /// # Errors

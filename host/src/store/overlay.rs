@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// A value, or its removal.
-pub(super) type Value = Option<Vec<u8>>;
+pub type Value = Option<Vec<u8>>;
 
 /// The pending writes and their size. Bounded by its owner, through [`Overlay::bytes`].
 #[derive(Default)]

@@ -19,6 +19,36 @@ fn reads_see_writes_at_once() {
     }
 }
 
+#[tokio::test]
+async fn many_are_read_at_once_wherever_they_are() {
+    let (_folder, store) = on_disk();
+    let one = |n: u8| Some(vec![n]);
+    for n in 0..3 {
+        store.put(&format!("k{n}"), one(n)).unwrap();
+    }
+    store.durable(store.written()).await.unwrap();
+    store.put("k1", one(9)).unwrap();
+    store.put("k2", None).unwrap();
+    let keys = ["k0", "k1", "k2", "none"].map(str::to_owned);
+    let expected = vec![one(0), one(9), None, None];
+    assert_eq!(store.get_many(&keys).unwrap(), expected);
+    assert_eq!(store.get_many(&keys).unwrap(), expected, "and again");
+    store.put("k0", one(5)).unwrap();
+    store.durable(store.written()).await.unwrap();
+    assert_eq!(store.get_many(&keys[..1]).unwrap(), [one(5)]);
+}
+
+#[test]
+fn what_was_read_is_not_remembered_beyond_the_next_write() {
+    let (_folder, store) = on_disk();
+    for n in 0..50_u8 {
+        let before = store.get("k").unwrap();
+        assert_eq!(before, n.checked_sub(1).map(|n| vec![n]));
+        let swapped = store.compare_and_swap("k", before.as_deref(), vec![n]);
+        assert_eq!(swapped.unwrap(), Swap::Done);
+    }
+}
+
 #[test]
 fn swap_compares_with_the_present_value() {
     for store in [Store::memory(), on_disk().1] {

@@ -48,6 +48,22 @@ impl bindings::exports::dunlin::push::scheduled::Guest for Hostile {
     }
 }
 
+impl bindings::exports::wasi::cli::run::Guest for Hostile {
+    /// Does what its first word says: `trap`; anything else is shown, with what it can read, and is
+    /// well if it is `well`.
+    async fn run() -> Result<(), ()> {
+        let word = std::env::args().nth(1).unwrap_or_default();
+        let mut input = String::new();
+        // An input that is not text is as good as none.
+        let _ = std::io::Read::read_to_string(&mut std::io::stdin(), &mut input);
+        println!("{word} {input}");
+        match word.as_str() {
+            "trap" => panic!("as asked"),
+            "well" => Ok(()),
+            _ => Err(()),
+        }
+    }
+}
 
 impl Guest for Hostile {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {

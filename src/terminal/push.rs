@@ -1,0 +1,210 @@
+//! The options of `push` become the body of `POST /v1/push`. What the values mean, and whether they
+//! are valid, is decided where that is read.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Next, Rest, Usage, unknown};
+
+/// Where the content comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The options alone.
+    Options,
+    /// The payload is in this file, or on the standard input if it is `-`.
+    Payload(PathBuf),
+    /// The whole request is.
+    Request(PathBuf),
+}
+
+/// A push as the options say it.
+#[derive(Debug, Default)]
+pub struct PushCommand {
+    request: Request,
+    alert: Alert,
+    content: Option<Content>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Request {
+    to: To,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collapse_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dry_run: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct To {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tokens: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Alert {
+    title: Option<String>,
+    body: Option<String>,
+    badge: Option<u64>,
+    sound: Option<String>,
+}
+
+/// `None` if help was asked for.
+pub(super) fn parse(rest: &mut Rest) -> Result<Option<PushCommand>, Usage> {
+    let mut push = PushCommand::default();
+    loop {
+        match rest.next()? {
+            Next::End => return push.check().map(Some),
+            Next::Help => return Ok(None),
+            Next::Option(name) => push.option(&name, rest)?,
+        }
+    }
+}
+
+impl PushCommand {
+    fn option(&mut self, name: &str, rest: &mut Rest) -> Result<(), Usage> {
+        let Self {
+            request,
+            alert,
+            content,
+        } = self;
+        match name {
+            "token" => request.to.tokens.push(rest.text()?),
+            "alias" => request.to.aliases.push(rest.text()?),
+            "topic" => request.topic = Some(rest.text()?),
+            "environment" => request.environment = Some(rest.text()?),
+            "push-type" => request.push_type = Some(rest.text()?),
+            "priority" => request.priority = Some(rest.number()?),
+            "ttl" => request.ttl_s = Some(rest.number()?),
+            "collapse-id" => request.collapse_id = Some(rest.text()?),
+            "id" => request.id = Some(rest.text()?),
+            "via" => request.via = Some(rest.text()?),
+            "no-confirm" => request.confirm = Some(false),
+            "no-strict" => request.strict = Some(false),
+            "idempotency-key" => request.idempotency_key = Some(rest.text()?),
+            "dry-run" => request.dry_run = Some(true),
+            "alert" => alert.body = Some(rest.text()?),
+            "title" => alert.title = Some(rest.text()?),
+            "badge" => alert.badge = Some(rest.number()?),
+            "sound" => alert.sound = Some(rest.text()?),
+            "payload" => *content = Some(Content::Payload(rest.parser.value()?.into())),
+            "request" => *content = Some(Content::Request(rest.parser.value()?.into())),
+            _ => return Err(unknown(name)),
+        }
+        Ok(())
+    }
+
+    fn check(self) -> Result<Self, Usage> {
+        let wrong = |why: &str| Err(Usage(why.to_owned()));
+        let To { tokens, aliases } = &self.request.to;
+        let has_alert = self.alert != Alert::default();
+        match &self.content {
+            Some(Content::Request(_)) if !tokens.is_empty() || !aliases.is_empty() || has_alert => {
+                wrong("--request is the whole request; nothing goes beside it")
+            }
+            Some(Content::Request(_)) => Ok(self),
+            _ if tokens.is_empty() == aliases.is_empty() => {
+                wrong("expected --token or --alias, and not both")
+            }
+            Some(Content::Payload(_)) if has_alert => {
+                wrong("expected either --payload or --alert and its like")
+            }
+            None if !has_alert => wrong("expected --alert or --payload"),
+            _ => Ok(self),
+        }
+    }
+
+    /// What has to be read for it.
+    pub fn content(&self) -> Content {
+        self.content.clone().unwrap_or(Content::Options)
+    }
+
+    /// The body of the request, given what [`Self::content`] names; nothing is given for
+    /// [`Content::Options`].
+    ///
+    /// # Errors
+    /// If a payload is not JSON.
+    pub fn body(mut self, content: Vec<u8>) -> Result<Vec<u8>, Usage> {
+        let payload = match self.content() {
+            Content::Request(_) => return Ok(content),
+            Content::Payload(_) => payload_of(content)?,
+            Content::Options => self.alert.payload()?,
+        };
+        self.request.payload = Some(payload);
+        serde_json::to_vec(&self.request).map_err(|error| Usage(error.to_string()))
+    }
+}
+
+/// The payload goes out as it is in the file, but for the white space around it.
+fn payload_of(content: Vec<u8>) -> Result<Box<RawValue>, Usage> {
+    let wrong = |why: &dyn core::fmt::Display| Usage(format!("the payload is not JSON: {why}"));
+    let text = String::from_utf8(content).map_err(|_| wrong(&"it is not UTF-8"))?;
+    RawValue::from_string(text.trim().to_owned()).map_err(|error| wrong(&error))
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    aps: Aps<'a>,
+}
+
+#[derive(Serialize)]
+struct Aps<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<AlertValue<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    badge: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sound: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum AlertValue<'a> {
+    Text(&'a str),
+    Parts {
+        title: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        body: Option<&'a str>,
+    },
+}
+
+impl Alert {
+    fn payload(&self) -> Result<Box<RawValue>, Usage> {
+        let body = self.body.as_deref();
+        let alert = match &self.title {
+            Some(title) => Some(AlertValue::Parts { title, body }),
+            None => body.map(AlertValue::Text),
+        };
+        let aps = Aps {
+            alert,
+            badge: self.badge,
+            sound: self.sound.as_deref(),
+        };
+        to_raw_value(&Payload { aps }).map_err(|error| Usage(error.to_string()))
+    }
+}

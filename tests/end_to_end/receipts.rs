@@ -1,0 +1,114 @@
+//! A push that is carried out once, however often it is asked for and whatever happens in between.
+
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::stack::{Options, Stack, TOPIC, token};
+use dunlin_simulator::{Action, Fault};
+use futures_util::future::join_all;
+use serde_json::Value;
+
+const ALERT: &str = r#"{"aps":{"alert":"once"}}"#;
+
+fn body(n: u32, key: &str) -> String {
+    let token = token(n);
+    format!(
+        r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{ALERT},"idempotency_key":"{key}"}}"#
+    )
+}
+
+async fn receipt(stack: &Stack, key: &str) -> (u16, Value) {
+    let reply = stack.call("GET", &format!("/v1/receipts/{key}"), "").await;
+    (reply.status, reply.json())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_repeated_gets_the_first_ones_reply_and_sends_nothing() {
+    let (folder, stack) = crate::stack().await;
+    assert_eq!(receipt(&stack, "order:1").await.0, 404);
+    let first = stack.call("POST", "/v1/push", &body(1, "order:1")).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    assert!(!first.headers.contains_key("dunlin-repeated"));
+    let second = stack.call("POST", "/v1/push", &body(1, "order:1")).await;
+    assert_eq!(second.text(), first.text());
+    assert!(second.headers.contains_key("dunlin-repeated"));
+    assert_eq!(stack.simulator.journal().len(), 1);
+
+    let (status, found) = receipt(&stack, "order:1").await;
+    assert_eq!((status, &found["state"]), (200, &"done".into()));
+    assert_eq!(found["reply"], first.json());
+
+    let other = stack.call("POST", "/v1/push", &body(2, "order:1")).await;
+    let told = (other.status, other.rule());
+    assert_eq!(told, (422, "idempotency-key-reused".to_owned()));
+
+    // Nor does a restart make it forget.
+    stack.stop().await;
+    let stack = Stack::start(folder.path(), Options::default()).await;
+    let third = stack.call("POST", "/v1/push", &body(1, "order:1")).await;
+    assert_eq!(third.text(), first.text());
+    assert_eq!(stack.simulator.journal().len(), 0);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_one_sends() {
+    let (_folder, stack) = crate::stack().await;
+    let body = body(1, "at-once");
+    let calls = (0..16).map(|_| stack.call("POST", "/v1/push", &body));
+    let replies = join_all(calls).await;
+    assert_eq!(stack.simulator.journal().len(), 1);
+    let done = replies.iter().filter(|reply| reply.status == 200).count();
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        assert_eq!((reply.status, reply.rule()), (409, "push-under-way".into()));
+        assert!(reply.headers.contains_key("retry-after"));
+    }
+    assert!(done >= 1);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_under_way_says_so_and_another_callers_key_is_another() {
+    let (_folder, stack) = crate::impatient(crate::TIMEOUT).await;
+    stack
+        .simulator
+        .add_fault(Fault::new(Action::Silence))
+        .unwrap();
+    let slow = body(1, "slow");
+    let sending = stack.call("POST", "/v1/push", &slow);
+    let asking = async {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            let (status, found) = receipt(&stack, "slow").await;
+            if status == 200 {
+                return found;
+            }
+            assert!(Instant::now() < until, "no receipt: {found}");
+            tokio::task::yield_now().await;
+        }
+    };
+    let (sent, found) = futures_util::future::join(sending, asking).await;
+    assert_eq!(found["state"], "under_way", "{found}");
+    assert_eq!(sent.json()["unanswered"], 1);
+    assert_eq!(receipt(&stack, "slow").await.1["state"], "done");
+    let other = Client::new(stack.address).key("send-only");
+    let reply = other.call("GET", "/v1/receipts/slow", "").await;
+    assert_eq!(
+        (reply.status, reply.rule()),
+        (404, "unknown-receipt".into())
+    );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sends_nothing_uses_up_no_key() {
+    let (_folder, stack) = crate::stack().await;
+    let dry = body(1, "dry").replacen('{', r#"{"dry_run":true,"#, 1);
+    let reply = stack.call("POST", "/v1/push", &dry).await;
+    assert_eq!(reply.json()["results"][0]["outcome"], "valid");
+    let unknown = r#"{"to":{"alias":"nobody"},"payload":{},"idempotency_key":"dry"}"#;
+    assert_eq!(stack.call("POST", "/v1/push", unknown).await.status, 404);
+    let reply = stack.call("POST", "/v1/push", &body(1, "dry")).await;
+    assert_eq!(reply.json()["accepted"], 1, "{}", reply.text());
+    stack.stop().await;
+}
