@@ -28,6 +28,13 @@ pub const BROADCAST_PAYLOAD_MAX_BYTES: usize = 5_120;
 /// tree, so that whatever passes here can be parsed again by anything behind it.
 pub const PAYLOAD_MAX_DEPTH: usize = 127;
 
+/// Most findings kept of one payload; the rest is dropped. **Ours**: who reads them mends the first
+/// few, and sends again.
+pub const PAYLOAD_FINDINGS_MAX: usize = 8;
+
+/// Most characters shown of a key in a payload that Apple does not document. **Ours**.
+pub const PAYLOAD_KEY_SHOWN_CHARS: usize = 40;
+
 /// Longest `apns-collapse-id`, in bytes. SEND.
 pub const COLLAPSE_ID_MAX_BYTES: usize = 64;
 

@@ -25,7 +25,8 @@ use dunlin::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use dunlin::config::Settings;
 use dunlin::environment::Environment;
 use dunlin::http2::fuzz::exercise;
-use dunlin::notification::{ApnsId, DeviceToken, Payload, PushType, Topic};
+use dunlin::limits::PAYLOAD_FINDINGS_MAX;
+use dunlin::notification::{ApnsId, DeviceToken, Finding, Payload, PushType, Topic, Weight, rule};
 use dunlin::provider::{Outcome, read_response};
 use dunlin::registry::{AliasIndex, DeviceRecord, DeviceRef};
 use dunlin::time::UnixTime;
@@ -81,6 +82,7 @@ fn push_requests() {
             assert!(!notification.push_type().forbids(notification.priority()));
             assert!(notification.id().is_some());
         }
+        assert!(request.warnings().len() <= PAYLOAD_FINDINGS_MAX);
         true
     });
 }
@@ -174,6 +176,25 @@ fn payloads() {
         assert_eq!(Payload::parse(payload.as_bytes()).as_ref(), Ok(&payload));
         let inferred = payload.inferred_push_type();
         assert!(matches!(inferred, PushType::Alert | PushType::Background));
+        for push_type in PushType::ALL {
+            let fits = payload.check_size(push_type).is_ok();
+            let inspected = match Payload::inspect(bytes, Some(push_type)) {
+                Ok(inspected) => inspected,
+                // What no double and no string can hold is refused in known keys, and which keys
+                // are known depends on the push type.
+                Err(error) => {
+                    assert!(!fits || error.rule() == rule::PAYLOAD_NOT_JSON);
+                    continue;
+                }
+            };
+            assert!(fits);
+            assert_eq!(inspected.payload, payload);
+            let findings = inspected.findings;
+            assert!(findings.as_slice().len() <= PAYLOAD_FINDINGS_MAX);
+            let violated = |finding: &Finding| finding.weight() == Weight::Violation;
+            let some = findings.as_slice().iter().any(violated);
+            assert_eq!(findings.violation().is_some(), some);
+        }
         true
     });
 }

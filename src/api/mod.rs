@@ -25,7 +25,7 @@ mod task;
 pub use auth::{Caller, authenticate};
 pub use device::{device_page_reply, device_reply};
 pub use problem::Problem;
-pub use push::{PushRequest, PushResult, Recipients, Via, push_reply};
+pub use push::{PushRequest, PushResult, Recipients, Via};
 pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
 pub use receipt::{receipt_key, receipt_reply, repeated_reply};
 pub use registration::{parse_posted_registration, parse_registration};

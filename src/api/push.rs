@@ -49,6 +49,7 @@ pub struct PushRequest {
     pub idempotency_key: Option<IdempotencyKey>,
     options: Options,
     payload: Payload,
+    warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ struct Body<'a> {
     priority: Option<i64>,
     expiration: Option<u64>,
     ttl_s: Option<u64>,
+    #[serde(default = "yes")]
+    strict: bool,
     #[serde(borrow)]
     collapse_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -130,6 +133,10 @@ impl PushRequest {
     /// Reads the body; `now` is what `ttl_s` counts from, and `caller` whose idempotency keys are
     /// meant.
     ///
+    /// What the payload holds is checked against what Apple documents for its push type. With
+    /// `"strict": false` that refuses nothing and becomes [warnings](Self::warnings) instead; what
+    /// APNs cannot be sent at all, such as a payload too large, is refused all the same.
+    ///
     /// # Errors
     /// 400 with the path of the field.
     pub fn parse(bytes: &[u8], now: UnixTime, caller: &str) -> Result<Self, Problem> {
@@ -153,7 +160,7 @@ impl PushRequest {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
-        let payload = Payload::parse(raw.payload.get().as_bytes()).map_err(invalid)?;
+        let (payload, warnings) = raw.inspect(&options, topic.as_ref())?;
         let (environment, dry_run) = (raw.environment, raw.dry_run);
         let (via, confirm) = (raw.via, raw.confirm);
         Ok(Self {
@@ -166,7 +173,35 @@ impl PushRequest {
             idempotency_key,
             options,
             payload,
+            warnings,
         })
+    }
+
+    /// What is unusual about the push, for every device alike: sentences such as
+    /// `payload.aps.badge: expected a number, got a string`, at most
+    /// [`PAYLOAD_FINDINGS_MAX`](crate::limits::PAYLOAD_FINDINGS_MAX). They quote no text of the
+    /// payload but names of keys.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The reply to this push once it was carried out, whatever became of it, or checked for a dry
+    /// run: 200, with the warnings, which are the same for every device, once.
+    pub fn reply(&self, results: &[PushResult]) -> Reply {
+        let count = |wanted: fn(&Outcome) -> bool| {
+            results
+                .iter()
+                .filter(|result| result.outcome.as_ref().is_some_and(wanted))
+                .count()
+        };
+        let reply = PushReply {
+            accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
+            rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
+            unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
+            warnings: &self.warnings,
+            results: results.iter().map(PushResult::document).collect(),
+        };
+        Reply::json(200, &reply)
     }
 
     /// The notification for one device. `fallback_id` names it unless the caller did, by an
@@ -202,6 +237,33 @@ impl PushRequest {
 }
 
 impl Body<'_> {
+    /// The payload, and what is unusual about it. A strict caller, which is the default, has it
+    /// refused where it is against what Apple documents.
+    fn inspect(
+        &self,
+        options: &Options,
+        topic: Option<&Topic>,
+    ) -> Result<(Payload, Vec<String>), Problem> {
+        let inspected = Payload::inspect(self.payload.get().as_bytes(), options.push_type);
+        let inspected = inspected.map_err(invalid)?;
+        // A push type that was forgotten shows best in the topic: every finding below follows from it.
+        if let Some(topic) = topic {
+            inspected.push_type.check_topic(topic).map_err(invalid)?;
+        }
+        let mut findings = inspected.findings;
+        if self.strict
+            && let Some(violation) = findings.violation()
+        {
+            return Err(Problem::invalid(violation));
+        }
+        let priority = options.priority;
+        if let Some(remark) = priority.and_then(|given| inspected.push_type.remark_on(given)) {
+            findings.remark(remark);
+        }
+        let warnings = findings.as_slice().iter().map(ToString::to_string);
+        Ok((inspected.payload, warnings.collect()))
+    }
+
     fn idempotency_key(&self, caller: &str) -> Result<Option<IdempotencyKey>, Problem> {
         let parse = |text| IdempotencyKey::parse(caller, text);
         let key = self.idempotency_key.as_deref().map(parse).transpose();
@@ -404,24 +466,9 @@ struct PushReply<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
     results: Vec<ResultDocument<'a>>,
-}
-
-/// The reply to a push that was carried out, whatever became of it: 200.
-pub fn push_reply(results: &[PushResult]) -> Reply {
-    let count = |wanted: fn(&Outcome) -> bool| {
-        results
-            .iter()
-            .filter(|result| result.outcome.as_ref().is_some_and(wanted))
-            .count()
-    };
-    let reply = PushReply {
-        accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
-        rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
-        unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
-        results: results.iter().map(PushResult::document).collect(),
-    };
-    Reply::json(200, &reply)
 }
 
 #[cfg(test)]

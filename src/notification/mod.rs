@@ -7,8 +7,9 @@
 //!
 //! ```text
 //! &str, bytes ──parse──> DeviceToken, Topic, Payload, Priority ...   one value each, valid by type
-//!                              │
-//!                              └──> Draft ──build──> Notification    the rules between the values
+//!         │                    │
+//!         │                    └──> Draft ──build──> Notification    the rules between the values
+//!         └────inspect──> Findings        what is unusual about a payload for its push type
 //! ```
 //!
 //! Invariants:
@@ -16,8 +17,11 @@
 //! - A value of any type here satisfies its rules: the fields are private and every constructor
 //!   checks. What goes into an HTTP header is legal in one.
 //! - The payload is sent byte for byte as it came; it is looked through once, never rewritten.
-//! - Tokens and payloads are never printed whole.
+//! - Tokens and payloads are never printed whole. Of a payload, errors and findings show names of
+//!   keys, kinds of values and numbers.
 //! - [`InvalidNotification`] is always the caller's fault, and says which [`rule`] was broken.
+//! - What APNs can be sent and what a device can use are two things: the first is checked by type,
+//!   the second is a [`Finding`], a violation of what Apple documents or a remark.
 //!
 //! Left to others: whether the token is alive, whether the topic belongs to the credential, and
 //! what each app expects in its payload. Only APNs and the app know.
@@ -40,7 +44,7 @@ pub use collapse_id::CollapseId;
 pub use draft::{Draft, Notification};
 pub use error::{InvalidNotification, rule};
 pub use expiration::{Expiration, ExpiresAt};
-pub use payload::Payload;
+pub use payload::{Finding, Findings, Inspection, Payload, Weight};
 pub use priority::Priority;
 pub use push_type::PushType;
 pub use token::DeviceToken;

@@ -216,6 +216,19 @@ impl PushType {
         self == Self::Background && priority == Priority::Immediate
     }
 
+    /// What is unusual about a priority that Apple does not forbid: 1 for `liveactivity` and
+    /// `location`, which are documented with 10 and 5, and all but 10 for `pushtotalk`.
+    pub fn remark_on(self, priority: Priority) -> Option<InvalidNotification> {
+        let expected = match (self, priority) {
+            (Self::LiveActivity | Self::Location, Priority::NeverWake) => "10 or 5",
+            (Self::PushToTalk, Priority::PowerSaving | Priority::NeverWake) => "10",
+            _ => return None,
+        };
+        let (rule, got) = (rule::PRIORITY_UNUSUAL, priority.as_str());
+        let expected = format!("{expected} for push type {self}");
+        Some(InvalidNotification::new("priority", rule, expected, got))
+    }
+
     /// Whether APNs takes this type with a provider token only, never with a certificate.
     pub fn needs_provider_token(self) -> bool {
         self == Self::Location
@@ -356,6 +369,92 @@ mod tests {
                 .check_topic(&topic("com.apple.mgmt.External.5"))
                 .is_ok()
         );
+    }
+
+    /// `apns-facts.md` 3.3, row by row: suffix, default priority, default expiration, payload.
+    #[test]
+    fn the_table_is_apples() {
+        use Expiration::{Once, StoragePolicy};
+        use Priority::{Immediate, PowerSaving};
+        for (name, suffix, priority, expiration, bytes) in [
+            ("alert", "", Immediate, StoragePolicy, 4_096),
+            ("background", "", PowerSaving, StoragePolicy, 4_096),
+            (
+                "complication",
+                ".complication",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+            (
+                "controls",
+                ".push-type.controls",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+            (
+                "fileprovider",
+                ".pushkit.fileprovider",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+            (
+                "liveactivity",
+                ".push-type.liveactivity",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+            (
+                "location",
+                ".location-query",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+            ("mdm", "", Immediate, StoragePolicy, 4_096),
+            ("pushtotalk", ".voip-ptt", Immediate, Once, 4_096),
+            ("voip", ".voip", Immediate, Once, 5_120),
+            (
+                "widgets",
+                ".push-type.widgets",
+                Immediate,
+                StoragePolicy,
+                4_096,
+            ),
+        ] {
+            let push_type = PushType::parse(name).unwrap();
+            assert_eq!(push_type.topic_suffix(), suffix, "{name}");
+            assert_eq!(push_type.default_priority(), priority, "{name}");
+            assert_eq!(push_type.default_expiration(), expiration, "{name}");
+            assert_eq!(push_type.payload_limit(), bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unusual_priority_is_remarked_on() {
+        let remark = PushType::PushToTalk
+            .remark_on(Priority::PowerSaving)
+            .unwrap();
+        assert_eq!(
+            remark.to_string(),
+            "priority: expected 10 for push type pushtotalk, got 5 (priority-unusual)"
+        );
+        for push_type in PushType::ALL {
+            assert_eq!(push_type.remark_on(push_type.default_priority()), None);
+        }
+        let never_wake: Vec<_> = PushType::ALL
+            .into_iter()
+            .filter(|push_type| push_type.remark_on(Priority::NeverWake).is_some())
+            .collect();
+        let documented = [
+            PushType::LiveActivity,
+            PushType::Location,
+            PushType::PushToTalk,
+        ];
+        assert_eq!(never_wake, documented);
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn the_payload_goes_out_byte_for_byte() {
 
 #[test]
 fn every_option_arrives() {
-    let extra = r#","push_type":"background","priority":5,"ttl_s":60,"collapse_id":"c",
+    let extra = r#","push_type":"background","strict":false,"priority":5,"ttl_s":60,"collapse_id":"c",
         "id":"123E4567-e89b-12d3-a456-426655440000","environment":"sandbox","via":"http2""#;
     let request = parse(&body(extra)).unwrap();
     assert_eq!(request.environment, Some(Environment::Development));
@@ -135,11 +135,131 @@ fn a_payload_too_large_is_refused_for_its_push_type() {
         r#"{{"to":{{"token":"a1"}},"topic":"a.b","payload":{{"x":"{}"}}}}"#,
         "y".repeat(4_096)
     );
-    let request = parse(&large).unwrap();
-    let problem = request
-        .notification(&device(&request), ApnsId::from_random(ID))
-        .unwrap_err();
-    assert_eq!(problem.rule(), "payload-too-large");
+    assert_eq!(rule(&large), "payload-too-large");
+    // What APNs certainly refuses is refused in any case.
+    let lenient = large.replacen('{', r#"{"strict":false,"#, 1);
+    assert_eq!(rule(&lenient), "payload-too-large");
+    let call = lenient.replacen('{', r#"{"push_type":"voip","#, 1);
+    assert!(parse(&call.replace("a.b", "a.b.voip")).is_ok());
+}
+
+/// A push with this payload.
+fn with_payload(payload: &str, extra: &str) -> String {
+    format!(r#"{{"to":{{"token":"a1b2"}},"topic":"com.example.app","payload":{payload}{extra}}}"#)
+}
+
+#[test]
+fn a_payload_against_what_apple_documents_is_refused_with_field_and_rule() {
+    let push = with_payload(r#"{"aps":{"alert":"a","relevance-score":7}}"#, "");
+    let reply = parse(&push).unwrap_err().into_reply();
+    assert_eq!(reply.status, 400);
+    let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(problem["type"], "urn:dunlin:aps-relevance-score");
+    assert_eq!(problem["field"], "payload.aps.relevance-score");
+    assert_eq!(
+        problem["detail"],
+        "payload.aps.relevance-score: expected 0..=1, got 7"
+    );
+    let strict = with_payload(r#"{"aps":{"badge":"1"}}"#, r#","strict":true"#);
+    assert_eq!(rule(&strict), "aps-badge");
+    let call = r#","push_type":"background""#;
+    let shown = with_payload(r#"{"aps":{"content-available":1,"alert":"a"}}"#, call);
+    assert_eq!(rule(&shown), "background-shows");
+}
+
+#[test]
+fn a_forgotten_push_type_is_told_by_the_topic() {
+    let update = r#"{"aps":{"timestamp":1,"event":"update","content-state":{}}}"#;
+    let topic = "com.example.app.push-type.liveactivity";
+    let push = |extra: &str| with_payload(update, extra).replace("com.example.app", topic);
+    for strictness in ["", r#","strict":false"#] {
+        assert_eq!(rule(&push(strictness)), "topic-suffix");
+    }
+    let request = parse(&push(r#","push_type":"liveactivity""#)).unwrap();
+    assert!(request.warnings().is_empty());
+}
+
+#[test]
+fn no_leniency_lets_through_what_apns_cannot_be_sent() {
+    let lenient = r#","strict":false"#;
+    for (payload, broken) in [
+        ("[]", "payload-not-object"),
+        (r#""{}""#, "payload-not-object"),
+        ("null", "payload-not-object"),
+    ] {
+        assert_eq!(rule(&with_payload(payload, lenient)), broken, "{payload}");
+    }
+    let priority = r#","strict":false,"push_type":"background","priority":10"#;
+    let silent = with_payload(r#"{"aps":{"content-available":1}}"#, priority);
+    let request = parse(&silent).unwrap();
+    let problem = request.notification(&device(&request), ApnsId::from_random(ID));
+    assert_eq!(problem.unwrap_err().rule(), "priority-not-allowed");
+    let wrong = with_payload("{}", r#","strict":"no""#);
+    assert_eq!(rule(&wrong), "wrong-type");
+}
+
+#[test]
+fn a_lenient_push_goes_out_with_warnings() {
+    let payload = r#"{"aps":{"alert":"a","badge":"1"},"aps":{"badge":"1","own":2}}"#;
+    let request = parse(&with_payload(payload, r#","strict":false"#)).unwrap();
+    let expected = [
+        "payload.aps.badge: expected a number, got a string",
+        "payload.aps: expected it once, got it again",
+        "payload.aps.badge: expected a number, got a string",
+        "payload.aps.own: expected a key that Apple documents, got an unknown one",
+    ];
+    assert_eq!(request.warnings(), expected);
+    let id = ApnsId::from_random(ID);
+    let notification = request.notification(&device(&request), id).unwrap();
+    assert_eq!(notification.payload().as_bytes(), payload.as_bytes());
+
+    // A dry run is told the same.
+    for outcome in [
+        None,
+        Some(Outcome::Accepted {
+            apns_id: None,
+            unique_id: None,
+        }),
+    ] {
+        let result = PushResult {
+            token: DeviceToken::parse_hex("a1b2").unwrap(),
+            apns_id: id,
+            outcome,
+            detail: None,
+            removed: None,
+        };
+        let reply = request.reply(&[result.clone(), result]);
+        let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(reply["warnings"], serde_json::json!(expected));
+        assert_eq!(reply["results"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn remarks_are_warnings_of_a_strict_push_too() {
+    let own = with_payload(r#"{"aps":{"alert":"a","own":1},"badge":"x"}"#, "");
+    let request = parse(&own).unwrap();
+    let expected = "payload.aps.own: expected a key that Apple documents, got an unknown one";
+    assert_eq!(request.warnings(), [expected]);
+    let low = with_payload("{}", r#","push_type":"pushtotalk","priority":5"#);
+    let low = low.replace("com.example.app", "com.example.app.voip-ptt");
+    let expected = "priority: expected 10 for push type pushtotalk, got 5";
+    assert_eq!(parse(&low).unwrap().warnings(), [expected]);
+}
+
+#[test]
+fn a_push_as_documented_has_no_warnings() {
+    let request = parse(&body("")).unwrap();
+    assert!(request.warnings().is_empty());
+    let result = PushResult {
+        token: DeviceToken::parse_hex("a1b2").unwrap(),
+        apns_id: ApnsId::from_random(ID),
+        outcome: None,
+        detail: None,
+        removed: None,
+    };
+    let reply = String::from_utf8(request.reply(&[result]).body).unwrap();
+    assert!(!reply.contains("warnings"), "{reply}");
 }
 
 #[test]
@@ -160,7 +280,8 @@ fn a_reply_counts_and_explains() {
         retry_after: None,
         apns_id: None,
     };
-    let reply = push_reply(&[
+    let request = parse(&body("")).unwrap();
+    let reply = request.reply(&[
         result(Some(Outcome::Accepted {
             apns_id: None,
             unique_id: Some("u".into()),

@@ -16,7 +16,7 @@ use super::super::driver::{Delivered, Driver};
 use super::super::platform;
 use super::receipts;
 use super::targets::{Prepared, prepare, targets};
-use crate::api::{Caller, Problem, PushRequest, PushResult, Reply, push_reply};
+use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
 use crate::config::Scope;
 use crate::delivery::{Order, QueueFull};
 use crate::environment::Environment;
@@ -64,7 +64,7 @@ pub(in super::super) async fn push(
         Some(key) if !request.dry_run => once(app, caller, &request, (key, body), asked_at).await,
         _ => {
             let push = Push::prepare(app, caller, &request, asked_at)?;
-            Ok(push_reply(&push.carry_out(app).await?))
+            Ok(request.reply(&push.carry_out(app).await?))
         }
     }
 }
@@ -94,7 +94,7 @@ async fn once(
     };
     match push.carry_out(app).await {
         Ok(results) => {
-            let reply = push_reply(&results);
+            let reply = request.reply(&results);
             receipts::finish(app, key, receipt, &reply).await;
             Ok(reply)
         }

@@ -1,0 +1,323 @@
+//! The keys that Apple documents, as data: where each stands, what its value may be, and which
+//! pushes it is for.
+//!
+//! Source: Apple, *Generating a remote notification*, tables 1 and 2 (`aps`, `alert`, `sound`);
+//! *Starting and updating Live Activities with ActivityKit push notifications* (LA); *Updating
+//! widgets with WidgetKit push notifications*; *Using push notifications to signal changes*; the
+//! archived *Local and Remote Notification Programming Guide* (ARCH) for the older keys.
+//!
+//! ```text
+//! payload ─┬─ aps ─┬─ alert ─┬─ title, body      (objects for a Live Activity only)
+//!          │       │         └─ sound            (for a Live Activity only)
+//!          │       └─ sound
+//!          └─ mdm, container-identifier, domain  (for their push types; custom keys otherwise)
+//! ```
+//!
+//! The tables say nothing about `null`: only the older keys that ARCH names may be `null`.
+
+use super::value::Wants;
+use crate::notification::error::rule;
+
+/// An object of the payload whose keys are known here.
+pub(super) struct Object {
+    /// How the path of a key in it begins.
+    pub(super) path: &'static str,
+    pub(super) keys: &'static [Key],
+    /// Whether all keys are Apple's, so that any other is worth a remark. At the top of a payload
+    /// they are the app's.
+    pub(super) closed: bool,
+    /// The bits of [`mark`] that an earlier object of the same name may have left.
+    pub(super) clears: u32,
+    /// The bit to set if there is any key at all.
+    pub(super) member: u32,
+}
+
+impl Object {
+    const fn closed(path: &'static str, keys: &'static [Key]) -> Self {
+        Self {
+            path,
+            keys,
+            closed: true,
+            clears: 0,
+            member: 0,
+        }
+    }
+}
+
+/// A key of an [`Object`].
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// The rule that a wrong value breaks.
+    pub(super) rule: &'static str,
+    pub(super) wants: Wants,
+    pub(super) fits: Fits,
+    /// The bit to set when the key is there and not `null`, one of [`mark`].
+    pub(super) mark: u32,
+}
+
+impl Key {
+    const fn new(name: &'static str, rule: &'static str, wants: Wants) -> Self {
+        Self {
+            name,
+            rule,
+            wants,
+            fits: Fits::Every,
+            mark: 0,
+        }
+    }
+
+    const fn fits(mut self, fits: Fits) -> Self {
+        self.fits = fits;
+        self
+    }
+
+    const fn mark(mut self, mark: u32) -> Self {
+        self.mark = mark;
+        self
+    }
+}
+
+/// Which pushes a key has a meaning for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fits {
+    Every,
+    /// `liveactivity`.
+    Live,
+    /// `liveactivity` with the event `start`.
+    LiveStart,
+    /// `liveactivity` with the event `end`.
+    LiveEnd,
+    /// All but `liveactivity`.
+    NotLive,
+    /// `widgets` and `controls`.
+    Reload,
+    /// `mdm`; for any other it is a custom key.
+    Mdm,
+    /// `fileprovider`; for any other it is a custom key.
+    FileProvider,
+}
+
+/// One bit for each thing that the rules of a push type ask for.
+pub(super) mod mark {
+    /// Anything beside `aps`.
+    pub(crate) const CUSTOM: u32 = 1 << 0;
+    pub(crate) const MDM: u32 = 1 << 1;
+    pub(crate) const CONTAINER: u32 = 1 << 2;
+    /// The bits that another `aps` does not take back.
+    pub(crate) const OUTSIDE_APS: u32 = CUSTOM | MDM | CONTAINER;
+
+    /// Anything in `aps`.
+    pub(crate) const IN_APS: u32 = 1 << 3;
+    pub(crate) const ALERT: u32 = 1 << 4;
+    pub(crate) const BADGE: u32 = 1 << 5;
+    pub(crate) const SOUND: u32 = 1 << 6;
+    /// What a person notices.
+    pub(crate) const SHOWS: u32 = ALERT | BADGE | SOUND;
+    /// `content-available`, neither 0 nor false.
+    pub(crate) const WAKES: u32 = 1 << 7;
+    /// `mutable-content`, neither 0 nor false.
+    pub(crate) const MUTABLE: u32 = 1 << 8;
+    /// `critical` in the last `sound`, neither 0 nor false.
+    pub(crate) const CRITICAL: u32 = 1 << 9;
+    pub(crate) const CHANGED: u32 = 1 << 10;
+    pub(crate) const TIMESTAMP: u32 = 1 << 11;
+    pub(crate) const EVENT: u32 = 1 << 12;
+    pub(crate) const CONTENT_STATE: u32 = 1 << 13;
+    pub(crate) const ATTRIBUTES_TYPE: u32 = 1 << 14;
+    pub(crate) const ATTRIBUTES: u32 = 1 << 15;
+    pub(crate) const INPUT_PUSH_TOKEN: u32 = 1 << 16;
+    pub(crate) const INPUT_PUSH_CHANNEL: u32 = 1 << 17;
+    pub(crate) const DISMISSAL_DATE: u32 = 1 << 18;
+}
+
+/// What the whole text is: an object with the keys of [`PAYLOAD`].
+pub(super) static ROOT: Key = Key::new("payload", rule::PAYLOAD_NOT_OBJECT, Wants::Keys(&PAYLOAD));
+
+static PAYLOAD: Object = Object {
+    path: "payload",
+    closed: false,
+    clears: 0,
+    member: 0,
+    keys: &[
+        Key::new("aps", rule::APS_NOT_OBJECT, Wants::Keys(&APS)),
+        Key::new("mdm", rule::MDM_PUSH_MAGIC, Wants::Text)
+            .fits(Fits::Mdm)
+            .mark(mark::MDM),
+        Key::new(
+            "container-identifier",
+            rule::FILEPROVIDER_CONTAINER,
+            Wants::Text,
+        )
+        .fits(Fits::FileProvider)
+        .mark(mark::CONTAINER),
+        Key::new("domain", rule::FILEPROVIDER_DOMAIN, Wants::Text).fits(Fits::FileProvider),
+    ],
+};
+
+pub(super) static APS: Object = Object {
+    path: "payload.aps",
+    closed: true,
+    clears: !mark::OUTSIDE_APS,
+    member: mark::IN_APS,
+    keys: &[
+        Key::new("alert", rule::APS_ALERT, Wants::TextOr(&ALERT)).mark(mark::ALERT),
+        Key::new("badge", rule::APS_BADGE, Wants::Whole).mark(mark::BADGE),
+        Key::new("sound", rule::APS_SOUND, Wants::Sound(&SOUND))
+            .fits(Fits::NotLive)
+            .mark(mark::SOUND),
+        Key::new("thread-id", rule::APS_THREAD_ID, Wants::Text),
+        Key::new("category", rule::APS_CATEGORY, Wants::Text),
+        Key::new(
+            "content-available",
+            rule::APS_CONTENT_AVAILABLE,
+            Wants::Switch,
+        )
+        .mark(mark::WAKES),
+        Key::new("mutable-content", rule::APS_MUTABLE_CONTENT, Wants::Switch).mark(mark::MUTABLE),
+        Key::new(
+            "target-content-id",
+            rule::APS_TARGET_CONTENT_ID,
+            Wants::Text,
+        ),
+        Key::new(
+            "interruption-level",
+            rule::APS_INTERRUPTION_LEVEL,
+            Wants::Level,
+        ),
+        Key::new("relevance-score", rule::APS_RELEVANCE_SCORE, Wants::Score),
+        Key::new("filter-criteria", rule::APS_FILTER_CRITERIA, Wants::Text),
+        Key::new("stale-date", rule::APS_STALE_DATE, Wants::Seconds).fits(Fits::Live),
+        Key::new("content-state", rule::APS_CONTENT_STATE, Wants::Object)
+            .fits(Fits::Live)
+            .mark(mark::CONTENT_STATE),
+        Key::new("timestamp", rule::APS_TIMESTAMP, Wants::Seconds)
+            .fits(Fits::Live)
+            .mark(mark::TIMESTAMP),
+        Key::new("event", rule::APS_EVENT, Wants::Event)
+            .fits(Fits::Live)
+            .mark(mark::EVENT),
+        Key::new("dismissal-date", rule::APS_DISMISSAL_DATE, Wants::Seconds)
+            .fits(Fits::LiveEnd)
+            .mark(mark::DISMISSAL_DATE),
+        Key::new("attributes-type", rule::APS_ATTRIBUTES_TYPE, Wants::Text)
+            .fits(Fits::LiveStart)
+            .mark(mark::ATTRIBUTES_TYPE),
+        Key::new("attributes", rule::APS_ATTRIBUTES, Wants::Object)
+            .fits(Fits::LiveStart)
+            .mark(mark::ATTRIBUTES),
+        Key::new("input-push-token", rule::APS_INPUT_PUSH_TOKEN, Wants::One)
+            .fits(Fits::LiveStart)
+            .mark(mark::INPUT_PUSH_TOKEN),
+        Key::new(
+            "input-push-channel",
+            rule::APS_INPUT_PUSH_CHANNEL,
+            Wants::Channel,
+        )
+        .fits(Fits::LiveStart)
+        .mark(mark::INPUT_PUSH_CHANNEL),
+        Key::new("content-changed", rule::APS_CONTENT_CHANGED, Wants::True)
+            .fits(Fits::Reload)
+            .mark(mark::CHANGED),
+        Key::new("url-args", rule::APS_URL_ARGS, Wants::Texts),
+        Key::new("account-id", rule::APS_ACCOUNT_ID, Wants::Text),
+    ],
+};
+
+static ALERT: Object = Object::closed(
+    "payload.aps.alert",
+    &[
+        Key::new("title", rule::ALERT_TITLE, Wants::LiveTextOr(&TITLE)),
+        Key::new("subtitle", rule::ALERT_SUBTITLE, Wants::Text),
+        Key::new("body", rule::ALERT_BODY, Wants::LiveTextOr(&BODY)),
+        Key::new("launch-image", rule::ALERT_LAUNCH_IMAGE, Wants::Text),
+        Key::new(
+            "title-loc-key",
+            rule::ALERT_TITLE_LOC_KEY,
+            Wants::TextOrNull,
+        ),
+        Key::new(
+            "title-loc-args",
+            rule::ALERT_TITLE_LOC_ARGS,
+            Wants::TextsOrNull,
+        ),
+        Key::new(
+            "subtitle-loc-key",
+            rule::ALERT_SUBTITLE_LOC_KEY,
+            Wants::Text,
+        ),
+        Key::new(
+            "subtitle-loc-args",
+            rule::ALERT_SUBTITLE_LOC_ARGS,
+            Wants::Texts,
+        ),
+        Key::new("loc-key", rule::ALERT_LOC_KEY, Wants::Text),
+        Key::new("loc-args", rule::ALERT_LOC_ARGS, Wants::Texts),
+        Key::new(
+            "action-loc-key",
+            rule::ALERT_ACTION_LOC_KEY,
+            Wants::TextOrNull,
+        ),
+        Key::new("action", rule::ALERT_ACTION, Wants::Text),
+        Key::new("summary-arg", rule::ALERT_SUMMARY_ARG, Wants::Text),
+        Key::new(
+            "summary-arg-count",
+            rule::ALERT_SUMMARY_ARG_COUNT,
+            Wants::Number,
+        ),
+        Key::new("sound", rule::ALERT_SOUND, Wants::Sound(&ALERT_SOUND)).fits(Fits::Live),
+    ],
+);
+
+static TITLE: Object = localized("payload.aps.alert.title");
+static BODY: Object = localized("payload.aps.alert.body");
+static SOUND: Object = sound("payload.aps.sound");
+static ALERT_SOUND: Object = sound("payload.aps.alert.sound");
+
+/// The text of a Live Activity's alert, to be looked up in the app. LA.
+const fn localized(path: &'static str) -> Object {
+    const KEYS: &[Key] = &[
+        Key::new("loc-key", rule::ALERT_LOC_KEY, Wants::Text),
+        Key::new("loc-args", rule::ALERT_LOC_ARGS, Wants::Texts),
+    ];
+    Object::closed(path, KEYS)
+}
+
+/// The sound of a critical alert.
+const fn sound(path: &'static str) -> Object {
+    const KEYS: &[Key] = &[
+        Key::new("critical", rule::SOUND_CRITICAL, Wants::Switch).mark(mark::CRITICAL),
+        Key::new("name", rule::SOUND_NAME, Wants::Text),
+        Key::new("volume", rule::SOUND_VOLUME, Wants::Share),
+    ];
+    Object {
+        clears: mark::CRITICAL,
+        ..Object::closed(path, KEYS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_has_each_key_once_and_no_more_than_32() {
+        for object in [&PAYLOAD, &APS, &ALERT, &TITLE, &BODY, &SOUND, &ALERT_SOUND] {
+            let mut names: Vec<_> = object.keys.iter().map(|key| key.name).collect();
+            assert!(names.len() <= 32, "{}", object.path);
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), object.keys.len(), "{}", object.path);
+        }
+    }
+
+    #[test]
+    fn no_two_keys_share_a_mark() {
+        let objects = [&PAYLOAD, &APS, &SOUND];
+        let keys = objects.iter().flat_map(|object| object.keys);
+        let mut all = mark::CUSTOM | mark::IN_APS;
+        for key in keys.filter(|key| key.mark != 0) {
+            assert_eq!(all & key.mark, 0, "{}", key.name);
+            all |= key.mark;
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The text of a payload read once from its beginning to its end: which keys are there, and what is
+//! unusual about their values.
+//!
+//! Nothing is built. A value of a known key is looked at and forgotten; everything else is skipped
+//! in a loop. The reader calls itself only along the known objects, which are four deep.
+//!
+//! Of a key that stands twice in an object the last one counts, as in most parsers; both are sent,
+//! and both are checked.
+
+use super::finding::{Findings, Weight, shown_key};
+use super::keys::{Fits, Key, Object, ROOT, mark};
+use super::value::{Event, Members, Scalar, Wants};
+use crate::notification::PushType;
+use crate::notification::error::{InvalidNotification, rule};
+use core::fmt;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// What has been read of a payload so far.
+pub(super) struct Pass {
+    push_type: Option<PushType>,
+    /// Bits of [`mark`].
+    present: u32,
+    event: Option<Event>,
+    pub(super) findings: Findings,
+}
+
+impl Pass {
+    /// Reads `text`. A push type that is not named is `alert` or `background`, which have the same
+    /// keys.
+    pub(super) fn over(text: &str, push_type: Option<PushType>) -> serde_json::Result<Self> {
+        let mut pass = Self {
+            push_type,
+            present: 0,
+            event: None,
+            findings: Findings::default(),
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
+        let place = Place {
+            key: &ROOT,
+            path: "",
+            index: None,
+        };
+        let root = Reader {
+            place,
+            pass: &mut pass,
+        };
+        root.deserialize(&mut json)?;
+        json.end()?;
+        Ok(pass)
+    }
+
+    /// Whether one of these bits of [`mark`] is set.
+    pub(super) const fn has(&self, marks: u32) -> bool {
+        self.present & marks != 0
+    }
+
+    fn is_live(&self) -> bool {
+        self.push_type == Some(PushType::LiveActivity)
+    }
+
+    /// The last event, if it is one that Apple knows.
+    pub(super) fn event(&self) -> Option<Event> {
+        self.event.filter(|_| self.has(mark::EVENT))
+    }
+
+    pub(super) fn violation(
+        &mut self,
+        rule: &'static str,
+        field: String,
+        expected: &'static str,
+        got: String,
+    ) {
+        let what = InvalidNotification::new("payload", rule, expected, got).at(field);
+        self.findings.add(Weight::Violation, what);
+    }
+
+    pub(super) fn remark(
+        &mut self,
+        rule: &'static str,
+        field: String,
+        expected: &'static str,
+        got: &str,
+    ) {
+        let what = InvalidNotification::new("payload", rule, expected, got).at(field);
+        self.findings.remark(what);
+    }
+
+    /// Notes that a key of `object` stands here, and whether it has a meaning for this push.
+    /// `again`: it stood there before.
+    fn key(&mut self, object: &Object, key: &Key, again: bool) {
+        let field = || format!("{}.{}", object.path, key.name);
+        if again {
+            self.remark(rule::PAYLOAD_DUPLICATE_KEY, field(), "it once", "it again");
+        }
+        let reloads = matches!(self.push_type, Some(PushType::Widgets | PushType::Controls));
+        let expected = match key.fits {
+            Fits::Live | Fits::LiveStart | Fits::LiveEnd if !self.is_live() => {
+                "push type liveactivity"
+            }
+            Fits::NotLive if self.is_live() => "it inside alert for this push type",
+            Fits::Reload if !reloads => "push type widgets or controls",
+            _ => return,
+        };
+        let got = self.push_type.map_or("another", PushType::as_str);
+        self.remark(rule::APS_KEY_MISPLACED, field(), expected, got);
+    }
+
+    /// Takes back what an earlier value of the key may have said.
+    fn forget(&mut self, key: &Key) {
+        self.present &= !key.mark;
+        if matches!(key.wants, Wants::Event) {
+            self.event = None;
+        }
+    }
+
+    /// Whether a key at the top of the payload is Apple's for this push type.
+    fn concerns(&self, key: &Key) -> bool {
+        match key.fits {
+            Fits::Mdm => self.push_type == Some(PushType::Mdm),
+            Fits::FileProvider => self.push_type == Some(PushType::FileProvider),
+            _ => true,
+        }
+    }
+
+    fn unknown_key(&mut self, object: &Object, name: &str) {
+        if object.closed {
+            self.remark(
+                rule::APS_UNKNOWN_KEY,
+                format!("{}.{}", object.path, shown_key(name)),
+                "a key that Apple documents",
+                "an unknown one",
+            );
+        } else {
+            self.present |= mark::CUSTOM;
+        }
+    }
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Place {
+    key: &'static Key,
+    /// The path of the object that has the key.
+    path: &'static str,
+    /// The place in the key's array, if the value is an element of it.
+    index: Option<usize>,
+}
+
+impl Place {
+    fn field(self) -> String {
+        match self.index {
+            Some(index) => format!("{}.{}[{index}]", self.path, self.key.name),
+            None => format!("{}.{}", self.path, self.key.name),
+        }
+    }
+
+    /// What is wanted here: an element is a string, in every array that Apple documents.
+    fn wants(self) -> Wants {
+        match self.index {
+            Some(_) => Wants::Text,
+            None => self.key.wants,
+        }
+    }
+}
+
+/// The value of a known key, about to be read.
+struct Reader<'p> {
+    place: Place,
+    pass: &'p mut Pass,
+}
+
+impl Reader<'_> {
+    fn scalar(self, scalar: Scalar<'_>) {
+        let Self { place, pass } = self;
+        let wants = place.wants();
+        if let Err((expected, got)) = wants.check(scalar, pass.is_live()) {
+            pass.violation(place.key.rule, place.field(), expected, got);
+        }
+        let off = matches!(wants, Wants::Switch) && scalar.is_off();
+        if place.index.is_some() || off || matches!(scalar, Scalar::Null) {
+            return;
+        }
+        pass.present |= place.key.mark;
+        if let (Wants::Event, Scalar::Text(text)) = (wants, scalar) {
+            pass.event = Event::parse(text);
+        }
+    }
+
+    /// An array or object where none may stand.
+    fn wrong(self, got: &'static str) {
+        let expected = self.place.wants().kind(self.pass.is_live());
+        self.pass.violation(
+            self.place.key.rule,
+            self.place.field(),
+            expected,
+            got.to_owned(),
+        );
+    }
+
+    fn mark(&mut self) {
+        if self.place.index.is_none() {
+            self.pass.present |= self.place.key.mark;
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.scalar(Scalar::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.scalar(Scalar::Boolean(value));
+        Ok(())
+    }
+
+    // Every comparison made is with a small number, so what is lost beyond 2^53 does not matter.
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.scalar(Scalar::Number(value as f64));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.scalar(Scalar::Number(value as f64));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.scalar(Scalar::Number(value));
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.scalar(Scalar::Text(text));
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+        self.mark();
+        if !self.place.wants().takes_array() {
+            self.wrong("an array");
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
+        for index in 0.. {
+            let element = Reader {
+                place: Place {
+                    index: Some(index),
+                    ..self.place
+                },
+                pass: self.pass,
+            };
+            if seq.next_element_seed(element)?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        self.mark();
+        let wants = self.place.wants();
+        match wants.members(self.pass.is_live()) {
+            Members::Known(object) => {
+                members(map, object, self.pass)?;
+                if matches!(wants, Wants::Sound(_)) && !self.pass.has(mark::CRITICAL) {
+                    let (field, expected) = (self.place.field(), "critical 1 in it, or a string");
+                    self.pass
+                        .remark(rule::SOUND_NOT_CRITICAL, field, expected, "neither");
+                }
+                return Ok(());
+            }
+            Members::Own => {}
+            Members::NoObject => self.wrong("an object"),
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Reads the members of an object whose keys are known.
+fn members<'de, A: MapAccess<'de>>(
+    mut map: A,
+    object: &'static Object,
+    pass: &mut Pass,
+) -> Result<(), A::Error> {
+    pass.present &= !object.clears;
+    let mut seen = 0_u32;
+    while let Some(name) = map.next_key_seed(Name(object))? {
+        pass.present |= object.member;
+        match name {
+            Known::Key(index, key) if pass.concerns(key) => {
+                // No object has more than 32 keys.
+                let bit = 1_u32 << index;
+                pass.key(object, key, seen & bit != 0);
+                seen |= bit;
+                pass.forget(key);
+                let place = Place {
+                    key,
+                    path: object.path,
+                    index: None,
+                };
+                map.next_value_seed(Reader { place, pass })?;
+            }
+            Known::Key(_, key) => {
+                pass.unknown_key(object, key.name);
+                map.next_value::<IgnoredAny>()?;
+            }
+            Known::Not(name) => {
+                pass.unknown_key(object, &name);
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The name of a key, looked up in an object.
+enum Known {
+    /// Its place among the object's keys, and itself.
+    Key(usize, &'static Key),
+    /// Its name, if the object is one whose other keys are worth a remark; otherwise empty.
+    Not(String),
+}
+
+struct Name(&'static Object);
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Known;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Known, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name {
+    type Value = Known;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Known, E> {
+        let mut keys = self.0.keys.iter().enumerate();
+        Ok(match keys.find(|(_, key)| key.name == name) {
+            Some((index, key)) => Known::Key(index, key),
+            None if self.0.closed => Known::Not(name.to_owned()),
+            None => Known::Not(String::new()),
+        })
+    }
+}
