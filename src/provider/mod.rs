@@ -19,10 +19,14 @@ mod outcome;
 mod reason;
 mod request;
 mod response;
+mod retry_after;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod vectors;
 
 pub use outcome::{Outcome, Why};
-pub use reason::{ConnectionAction, Fault, Reason, Retry, TokenAction, Treatment};
+pub use reason::{ConnectionAction, Fault, Reason, Retry, Service, TokenAction, Treatment};
 pub use request::{Header, HeaderIndexing, Request, RequestBuffer};
 pub use response::{ResponseReader, read_response};
+pub use retry_after::RetryAfter;

@@ -4,10 +4,10 @@
 //! requests a server has certainly not acted on).
 
 use super::reason::{Reason, Treatment};
+use super::retry_after::RetryAfter;
 use crate::notification::ApnsId;
 use crate::time::UnixTime;
 use core::fmt;
-use core::time::Duration;
 
 /// The error code of a stream that was not processed at all. RFC 9113, section 7.
 const REFUSED_STREAM: u32 = 0x7;
@@ -30,8 +30,8 @@ pub enum Outcome {
         reason: Reason,
         /// Since when the token has been dead: only with status 410, if APNs says so.
         invalid_since: Option<UnixTime>,
-        /// The wait that APNs asks for in `retry-after`, in whole seconds.
-        retry_after: Option<Duration>,
+        /// The wait that APNs asks for in `retry-after`.
+        retry_after: Option<RetryAfter>,
         /// The identifier of the notification, if APNs repeats it.
         apns_id: Option<ApnsId>,
     },

@@ -2,7 +2,7 @@
 //!
 //! Source: Apple, *Handling notification responses from APNs*: `:status`, `apns-id`,
 //! `apns-unique-id`; a body only if refused, JSON with `reason` and, for 410, `timestamp` in
-//! milliseconds. `retry-after`: RFC 9110, section 10.2.3, of which the form in seconds is read.
+//! milliseconds. `retry-after` and `date`: see `retry_after.rs`.
 //!
 //! Lenient, because what APNs sends changes without notice: a reason that is not known, a body that
 //! is no JSON, a 410 without body or timestamp are all outcomes. A success is a success whatever
@@ -13,11 +13,11 @@
 
 use super::outcome::{Outcome, Why};
 use super::reason::{Reason, parse_body};
+use super::retry_after::{self, RetryAfter};
 use crate::limits::{RESPONSE_BODY_MAX_BYTES, UNIQUE_ID_MAX_BYTES};
 use crate::notification::ApnsId;
 use crate::time::UnixTime;
 use core::fmt;
-use core::time::Duration;
 use serde_json::Value;
 
 const GONE: u16 = 410;
@@ -29,7 +29,9 @@ pub struct ResponseReader {
     status: Option<u16>,
     apns_id: Option<ApnsId>,
     unique_id: Option<Box<str>>,
-    retry_after: Option<Duration>,
+    retry_after: Option<RetryAfter>,
+    /// The server's clock.
+    date: Option<UnixTime>,
     body: Vec<u8>,
 }
 
@@ -41,6 +43,7 @@ impl ResponseReader {
             apns_id: None,
             unique_id: None,
             retry_after: None,
+            date: None,
             body: Vec::new(),
         }
     }
@@ -53,7 +56,8 @@ impl ResponseReader {
             b":status" => self.status = status(value),
             b"apns-id" => self.apns_id = ApnsId::read(value),
             b"apns-unique-id" => self.unique_id = unique_id(value),
-            b"retry-after" => self.retry_after = decimal(value).map(Duration::from_secs),
+            b"retry-after" => self.retry_after = RetryAfter::read(value),
+            b"date" => self.date = retry_after::date(value),
             _ => {}
         }
     }
@@ -89,8 +93,10 @@ impl ResponseReader {
         let Self {
             apns_id,
             retry_after,
+            date,
             ..
         } = self;
+        let retry_after = retry_after.map(|wait| wait.by_clock(date));
         Outcome::Rejected {
             status,
             reason,
@@ -140,20 +146,9 @@ fn timestamp(body: &Value) -> Option<UnixTime> {
 
 /// Three digits.
 fn status(value: &[u8]) -> Option<u16> {
-    decimal(value)
+    retry_after::decimal(value)
         .filter(|_| value.len() == 3)
         .and_then(|status| u16::try_from(status).ok())
-}
-
-/// Up to nine decimal digits.
-fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 9 {
-        return None;
-    }
-    value.iter().try_fold(0, |sum: u64, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        Some(sum * 10 + u64::from(digit))
-    })
 }
 
 /// Printable ASCII within the limit.
@@ -168,6 +163,7 @@ fn unique_id(value: &[u8]) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     fn rejected(status: u16, body: &[u8]) -> (Reason, Option<UnixTime>) {
         match read_response(status, [], body) {
@@ -219,7 +215,7 @@ mod tests {
                 status: 410,
                 reason: Reason::Unregistered,
                 invalid_since: Some(UnixTime::from_millis(1_508_249_865_488)),
-                retry_after: Some(Duration::from_secs(30)),
+                retry_after: Some(RetryAfter::In(Duration::from_secs(30))),
                 apns_id: None,
             }
         );
