@@ -19,6 +19,8 @@
 //!
 //! [delivery]
 //! timeout_ms = 10000
+//! connections = 4                    # most to APNs, for each credential, environment and instance
+//! server_error_wait_ms = 900000      # before what got a 5xx is sent again: Apple's 15 minutes
 //!
 //! [registry]
 //! stale_after_days = 90
@@ -50,6 +52,10 @@ pub const MAX_BYTES: usize = 64 * 1024;
 
 /// Most credentials, most API keys, and most binary apps.
 const MAX_ENTRIES: usize = 1_000;
+
+/// Most connections of one credential to one environment that may be asked for. Ours: each takes up
+/// to some megabytes.
+const MAX_CONNECTIONS: usize = 64;
 
 /// What the configuration says to the function.
 #[derive(Clone, Debug)]
@@ -114,6 +120,11 @@ pub struct Delivery {
     pub timeout: Duration,
     /// Pushes that may wait, for each credential and environment.
     pub queue: usize,
+    /// Most connections of one credential to one environment, for each instance.
+    pub connections: usize,
+    /// How long what APNs answered by a server's error waits before it is sent again, if its time
+    /// allows; longer each time.
+    pub server_error_wait: Duration,
     /// Where a token goes of which nothing is known.
     pub default_environment: Environment,
 }
@@ -403,6 +414,8 @@ impl RawApiKey {
 struct RawDelivery {
     timeout_ms: u64,
     queue: usize,
+    connections: usize,
+    server_error_wait_ms: u64,
     default_environment: Environment,
 }
 
@@ -411,6 +424,8 @@ impl Default for RawDelivery {
         Self {
             timeout_ms: 10_000,
             queue: 10_000,
+            connections: 4,
+            server_error_wait_ms: 15 * 60 * 1_000,
             default_environment: Environment::Production,
         }
     }
@@ -424,9 +439,16 @@ impl RawDelivery {
                 "expected timeout_ms and queue above 0, got 0",
             ));
         }
+        let connections = self.connections;
+        if !(1..=MAX_CONNECTIONS).contains(&connections) {
+            let why = format!("expected 1..={MAX_CONNECTIONS}, got {connections}");
+            return Err(invalid("delivery.connections", why));
+        }
         Ok(Delivery {
             timeout: Duration::from_millis(self.timeout_ms),
             queue: self.queue,
+            connections,
+            server_error_wait: Duration::from_millis(self.server_error_wait_ms),
             default_environment: self.default_environment,
         })
     }

@@ -21,7 +21,7 @@ use super::link::LinkId;
 use crate::auth::ProviderToken;
 use crate::notification::Notification;
 use crate::provider::Outcome;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 /// A notification, and how its outcome is wanted.
 #[derive(Clone, Debug)]
@@ -43,6 +43,26 @@ pub enum Action {
     /// Write what [`Way::poll_transmit`] still has for it, then close its transport and report
     /// [`Way::handle_closed`].
     Close(LinkId),
+    /// The provider token issued then was refused as too old: get another, if that is allowed, and
+    /// hand it over by [`Way::set_token`]; if not, hand over the same one. Asked once for each.
+    RenewToken(UnixTime),
+}
+
+/// How a way is, for metrics and for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Connections, those included that are being opened or are finishing what they have.
+    pub connections: usize,
+    /// Notifications in the queue.
+    pub waiting: usize,
+    /// Notifications that may not be sent yet.
+    pub held: usize,
+    /// Notifications on a connection.
+    pub in_flight: usize,
+    /// Devices that get one notification at a time because APNs said that it was too much.
+    pub spaced_devices: usize,
+    /// Whether APNs's errors keep the queue from being sent, but for a probe now and then.
+    pub breaker_open: bool,
 }
 
 /// The queue is full. Nothing was taken.
@@ -90,9 +110,20 @@ pub trait Way: Debug {
     /// What last went wrong on the way to the peer, while nothing has gone right since; for people.
     fn trouble(&self) -> Option<&str>;
 
-    /// The provider token from now on. Only HTTP/2 has one; elsewhere it is dropped.
-    fn set_token(&mut self, token: ProviderToken) {
-        drop(token);
+    /// The provider token from now on, and the answer to [`Action::RenewToken`]. Only HTTP/2 has
+    /// one; elsewhere it is dropped.
+    fn set_token(&mut self, now: Now, token: ProviderToken) {
+        let _ = (now, token);
+    }
+
+    /// What the wall clock shows at `now`, from time to time. Only HTTP/2 uses it.
+    fn set_clock(&mut self, now: Now, time: UnixTime) {
+        let _ = (now, time);
+    }
+
+    /// How it is.
+    fn status(&self) -> Status {
+        Status::default()
     }
 }
 
@@ -145,7 +176,15 @@ impl Way for Lane {
         Self::trouble(self)
     }
 
-    fn set_token(&mut self, token: ProviderToken) {
-        Self::set_token(self, token);
+    fn set_token(&mut self, now: Now, token: ProviderToken) {
+        Self::set_token(self, now, token);
+    }
+
+    fn set_clock(&mut self, now: Now, time: UnixTime) {
+        Self::set_clock(self, now, time);
+    }
+
+    fn status(&self) -> Status {
+        Self::status(self)
     }
 }

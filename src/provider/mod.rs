@@ -13,7 +13,8 @@
 //! Invariants: every notification ends in one of three outcomes; what APNs says that is not known
 //! here is kept and shown; a request's header values are legal by the types they come from.
 //!
-//! Left to others: the delays and deadlines behind [`Retry`], and what is done to a device's record.
+//! Left to others: the delays and deadlines behind [`Retry`] (`delivery`), and what is done to a
+//! device's record (`registry`).
 
 mod outcome;
 mod reason;

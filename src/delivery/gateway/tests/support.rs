@@ -263,6 +263,7 @@ impl Rig {
                     self.gone.insert(link, peer);
                 }
             }
+            Action::RenewToken(_) => panic!("the gateway has no token"),
         }
     }
 

@@ -2,8 +2,10 @@
 
 mod endings;
 mod outcomes;
+mod pool;
 mod random;
 mod requests;
+mod retries;
 mod silence;
 mod support;
 mod wire;
