@@ -8,14 +8,20 @@
 //! is no JSON, a 410 without body or timestamp are all outcomes. A success is a success whatever
 //! its body. Only a response without a usable status is none.
 //!
-//! Limits: 2048 bytes of a body, the rest is dropped and the reason then [`Reason::NotJson`]; 64
-//! bytes of `apns-unique-id`, a longer one is left out. A success allocates only for that header.
+//! The answer to a request about channels is the exception: it was asked for, so a success that
+//! lacks it is not one that can be reported ([`Why::Unreadable`]).
+//!
+//! Limits: 2048 bytes of a body that refuses, 1 MiB of one that was asked for; the rest is dropped,
+//! and the reason then [`Reason::NotJson`]. 64 bytes of `apns-unique-id`, a longer one is left out. A
+//! success allocates only for that header, or for its answer.
 
+use super::channel::{Unreadable, Wanted};
+use super::message::Message;
 use super::outcome::{Outcome, Why};
 use super::reason::{Reason, parse_body};
 use super::retry_after::{self, RetryAfter};
 use crate::limits::{RESPONSE_BODY_MAX_BYTES, UNIQUE_ID_MAX_BYTES};
-use crate::notification::ApnsId;
+use crate::notification::{ApnsId, ChannelId};
 use crate::time::UnixTime;
 use core::fmt;
 use serde_json::Value;
@@ -32,11 +38,13 @@ pub struct ResponseReader {
     retry_after: Option<RetryAfter>,
     /// The server's clock.
     date: Option<UnixTime>,
+    channel: Option<ChannelId>,
+    wanted: Wanted,
     body: Vec<u8>,
 }
 
 impl ResponseReader {
-    /// One that has read nothing.
+    /// One that has read nothing, of the answer to a notification.
     pub const fn new() -> Self {
         Self {
             status: None,
@@ -44,7 +52,17 @@ impl ResponseReader {
             unique_id: None,
             retry_after: None,
             date: None,
+            channel: None,
+            wanted: Wanted::Nothing,
             body: Vec::new(),
+        }
+    }
+
+    /// One for the answer to this message.
+    pub fn to(message: &Message) -> Self {
+        Self {
+            wanted: Wanted::by(message),
+            ..Self::new()
         }
     }
 
@@ -54,20 +72,25 @@ impl ResponseReader {
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         match name {
             b":status" => self.status = status(value),
-            b"apns-id" => self.apns_id = ApnsId::read(value),
+            b"apns-id" | b"apns-request-id" => self.apns_id = ApnsId::read(value),
             b"apns-unique-id" => self.unique_id = unique_id(value),
             b"retry-after" => self.retry_after = RetryAfter::read(value),
             b"date" => self.date = retry_after::date(value),
+            b"apns-channel-id" if self.wanted == Wanted::NewChannel => {
+                self.channel = ChannelId::read(value);
+            }
             _ => {}
         }
     }
 
-    /// Takes a piece of the body. Nothing of a success is kept, and 2048 bytes of anything else.
+    /// Takes a piece of the body. Of a success only what was asked for is kept, and 2048 bytes of
+    /// anything else.
     pub fn body(&mut self, piece: &[u8]) {
-        if self.accepted() {
-            return;
-        }
-        let room = RESPONSE_BODY_MAX_BYTES.saturating_sub(self.body.len());
+        let limit = match self.accepted() {
+            true => self.wanted.body_max(),
+            false => RESPONSE_BODY_MAX_BYTES,
+        };
+        let room = limit.saturating_sub(self.body.len());
         self.body
             .extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
@@ -78,9 +101,13 @@ impl ResponseReader {
             return Outcome::unanswered(Why::Unreadable);
         };
         if self.accepted() {
-            return Outcome::Accepted {
-                apns_id: self.apns_id,
-                unique_id: self.unique_id,
+            return match self.wanted.read(self.channel, &self.body) {
+                Ok(answer) => Outcome::Accepted {
+                    apns_id: self.apns_id,
+                    unique_id: self.unique_id,
+                    answer: answer.map(Box::new),
+                },
+                Err(Unreadable) => Outcome::unanswered(Why::Unreadable),
             };
         }
         let (reason, invalid_since) = match parse_body(&self.body) {
@@ -191,7 +218,8 @@ mod tests {
             outcome,
             Outcome::Accepted {
                 apns_id,
-                unique_id: Some("0f-1".into())
+                unique_id: Some("0f-1".into()),
+                answer: None,
             }
         );
     }
@@ -294,6 +322,7 @@ mod tests {
             let accepted = Outcome::Accepted {
                 apns_id: None,
                 unique_id: None,
+                answer: None,
             };
             assert_eq!(read_response(200, headers, b""), accepted);
             let Outcome::Rejected { retry_after, .. } = read_response(429, headers, b"") else {

@@ -25,6 +25,7 @@ fn accepted_with_both_identifiers() {
     let expected = Outcome::Accepted {
         apns_id,
         unique_id: Some("0f-1".into()),
+        answer: None,
     };
     assert_eq!(rig.outcome(rig.jobs[0]), Some(&expected));
 }
