@@ -1,12 +1,10 @@
-//! The notifications a lane answers for: where each one is and when it must be answered.
+//! The messages a lane answers for: where each one is and when it must be answered.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use super::link::LinkId;
 use super::way::Order;
-use crate::notification::Notification;
-use crate::provider::{Outcome, Why};
+use crate::provider::{Message, Outcome, Why};
 use crate::time::Now;
 
 /// Ended jobs that the queue may hold in any case.
@@ -32,7 +30,7 @@ pub(super) enum Place<S> {
 
 #[derive(Debug)]
 pub(super) struct Job<S> {
-    pub(super) notification: Arc<Notification>,
+    pub(super) message: Message,
     pub(super) deadline: Now,
     pub(super) confirm: bool,
     /// How often it was put on a connection.
@@ -101,14 +99,14 @@ impl<S> Jobs<S> {
         let id = JobId(self.next);
         self.next += 1;
         let Order {
-            notification,
+            message,
             deadline,
             confirm,
         } = order;
         self.all.insert(
             id,
             Job {
-                notification,
+                message,
                 deadline,
                 confirm,
                 attempts: 0,
@@ -263,6 +261,7 @@ impl<S> Jobs<S> {
 pub(super) mod tests {
     use super::*;
     use crate::notification::{DeviceToken, Draft, Payload, Topic};
+    use std::sync::Arc;
 
     /// Identifiers for those who need no jobs.
     pub fn job_ids(count: u64) -> Vec<JobId> {
@@ -275,7 +274,7 @@ pub(super) mod tests {
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
         move |deadline| Order {
-            notification: Arc::clone(&notification),
+            message: Message::from(Arc::clone(&notification)),
             deadline,
             confirm: false,
         }

@@ -25,7 +25,6 @@ mod tokens;
 
 use core::time::Duration;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use self::pool::Pool;
 use self::tokens::{Change, Tokens};
@@ -40,8 +39,7 @@ use super::way::{Action, Order, QueueFull, Status};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::SERVER_ERROR_RETRY_AFTER;
-use crate::notification::Notification;
-use crate::provider::{Outcome, RequestBuffer, Why};
+use crate::provider::{Message, Outcome, RequestBuffer, ResponseReader, Why};
 use crate::time::{Now, UnixTime};
 
 /// Bytes after which [`Lane::poll_transmit`] stops adding requests: one write carries as much as is
@@ -189,21 +187,21 @@ impl Lane {
         self.connect_if_needed(now);
     }
 
-    /// Takes a notification that must have its outcome by `deadline`.
+    /// Takes a message that must have its outcome by `deadline`.
     ///
     /// # Errors
     /// [`QueueFull`].
     pub fn submit(
         &mut self,
         now: Now,
-        notification: Arc<Notification>,
+        message: impl Into<Message>,
         deadline: Now,
     ) -> Result<JobId, QueueFull> {
         if self.jobs.waiting() >= self.config.queue {
             return Err(QueueFull);
         }
         let id = self.jobs.add(Order {
-            notification,
+            message: message.into(),
             deadline,
             confirm: true,
         });
@@ -357,7 +355,7 @@ impl Lane {
     fn next_job(&mut self, now: Now) -> Option<JobId> {
         loop {
             let (id, job) = self.jobs.front()?;
-            match self.spacing.admit(job.notification.token(), now) {
+            match self.spacing.admit(job.message.recipient(), now) {
                 Ok(()) => return Some(id),
                 Err(until) => {
                     if !self.hold(id, until) {
@@ -384,13 +382,13 @@ impl Lane {
         let time = self.time(now);
         let token = self.tokens.choose(time);
         let used = token.map(ProviderToken::issued_at);
-        let notification = self.jobs.get(job).map(|job| Arc::clone(&job.notification));
+        let message = self.jobs.get(job).map(|job| job.message.clone());
         let link = self.links.iter_mut().find(|link| link.id == id);
-        let sent = notification.zip(link).and_then(|(notification, link)| {
+        let sent = message.zip(link).and_then(|(message, link)| {
             let authority = &self.config.authority;
-            let request = self.buffer.fill(&notification, authority, token);
+            let request = self.buffer.fill_message(&message, authority, token);
             let stream = request::send(link.http2.as_mut()?, now, &request, out).ok()?;
-            link.carries(now, stream, job, used);
+            link.carries(now, stream, (job, ResponseReader::to(&message)), used);
             Some(stream)
         });
         match sent {

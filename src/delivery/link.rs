@@ -153,14 +153,13 @@ impl Link {
         &mut self,
         now: Now,
         stream: StreamId,
-        job: JobId,
+        (job, answer): (JobId, ResponseReader),
         token: Option<UnixTime>,
     ) {
         if self.in_flight.is_empty() && !self.owes {
             self.quiet_since = now;
         }
         self.retired |= stream == StreamId::MAX;
-        let answer = ResponseReader::new();
         self.in_flight.insert(
             stream,
             InFlight {
@@ -257,16 +256,17 @@ mod tests {
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
         let job = Jobs::<StreamId>::default().add(Order {
-            notification,
+            message: notification.into(),
             deadline: Now::ZERO,
             confirm: false,
         });
         let mut link = Link::opening(LinkId(0), Now::ZERO);
         let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
         link.http2 = Some(http2);
-        link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), job, None);
+        let answer = ResponseReader::new;
+        link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), (job, answer()), None);
         assert!(link.is_usable());
-        link.carries(Now::ZERO, StreamId::MAX, job, None);
+        link.carries(Now::ZERO, StreamId::MAX, (job, answer()), None);
         assert!(!link.is_usable() && !link.is_spent());
         link.in_flight.clear();
         assert!(link.is_spent());

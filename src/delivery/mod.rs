@@ -3,7 +3,8 @@
 //!
 //! Sans-IO like the rest of the core. A [`Way`] leads from one credential to one environment: a
 //! bounded queue in front of the connections that the caller opens when asked to. There are two,
-//! [`Lane`] over HTTP/2 and [`GatewayLane`] to the legacy binary gateway.
+//! [`Lane`] over HTTP/2, which carries every kind of [`Message`](crate::provider::Message), and
+//! [`GatewayLane`] to the legacy binary gateway, for notifications alone.
 //!
 //! ```text
 //!   submit ─► queue ─► link (one connection) ─► outcome

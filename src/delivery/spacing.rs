@@ -10,7 +10,8 @@
 //!   accepted ─► half as long, down to a second; a minute without any: forgotten
 //! ```
 //!
-//! Other devices are not held up. Bound: 10,000 devices; at it those whose wait is over are
+//! A device stands for whoever a message is for: the channel of a broadcast, and the app of a call
+//! about channels, are spaced in the same way. Others are not held up. Bound: 10,000 devices; at it those whose wait is over are
 //! forgotten, and if there are none, one of the others.
 
 use core::fmt;
@@ -18,7 +19,6 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::retry::jittered;
-use crate::notification::DeviceToken;
 use crate::time::Now;
 
 /// Most devices.
@@ -56,18 +56,18 @@ impl Spacing {
     ///
     /// # Errors
     /// When to ask again.
-    pub(super) fn admit(&mut self, device: &DeviceToken, now: Now) -> Result<(), Now> {
+    pub(super) fn admit(&mut self, recipient: &[u8], now: Now) -> Result<(), Now> {
         if self.devices.is_empty() {
             return Ok(());
         }
-        let Some(pace) = self.devices.get_mut(device.as_bytes()) else {
+        let Some(pace) = self.devices.get_mut(recipient) else {
             return Ok(());
         };
         if pace.next > now {
             return Err(pace.next);
         }
         if pace.next + MEMORY < now {
-            self.devices.remove(device.as_bytes());
+            self.devices.remove(recipient);
         } else {
             pace.next = now + pace.gap;
             pace.resting = false;
@@ -78,12 +78,12 @@ impl Spacing {
     /// APNs said that it was too much. Returns when the next may be sent.
     pub(super) fn refused(
         &mut self,
-        device: &DeviceToken,
+        recipient: &[u8],
         now: Now,
         asked: Option<Duration>,
         entropy: u64,
     ) -> Now {
-        let known = self.devices.get(device.as_bytes()).copied();
+        let known = self.devices.get(recipient).copied();
         let gap = match known {
             // Of one that was sent before the refusal that is known of: it says nothing new.
             Some(pace) if pace.resting => pace.gap,
@@ -96,18 +96,18 @@ impl Spacing {
             _ => now + wait,
         };
         self.make_room(now);
-        let device = Box::from(device.as_bytes());
+        let recipient = Box::from(recipient);
         let resting = true;
-        self.devices.insert(device, Pace { gap, next, resting });
+        self.devices.insert(recipient, Pace { gap, next, resting });
         next
     }
 
     /// APNs took one.
-    pub(super) fn accepted(&mut self, device: &DeviceToken) {
+    pub(super) fn accepted(&mut self, recipient: &[u8]) {
         if self.devices.is_empty() {
             return;
         }
-        if let Some(pace) = self.devices.get_mut(device.as_bytes()) {
+        if let Some(pace) = self.devices.get_mut(recipient) {
             pace.gap = (pace.gap / 2).max(FIRST_GAP);
         }
     }
@@ -141,8 +141,8 @@ impl fmt::Debug for Spacing {
 mod tests {
     use super::*;
 
-    fn device(number: u64) -> DeviceToken {
-        DeviceToken::from_bytes(&number.to_be_bytes()).unwrap()
+    fn device(number: u64) -> [u8; 8] {
+        number.to_be_bytes()
     }
 
     fn at(millis: u64) -> Now {

@@ -13,21 +13,20 @@
 //! gone do nothing.
 
 use core::fmt::Debug;
-use std::sync::Arc;
 
 use super::jobs::JobId;
 use super::lane::Lane;
 use super::link::LinkId;
 use crate::auth::ProviderToken;
-use crate::notification::Notification;
-use crate::provider::Outcome;
+use crate::provider::{Message, Outcome};
 use crate::time::{Now, UnixTime};
 
-/// A notification, and how its outcome is wanted.
+/// A message, and how its outcome is wanted.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What to send.
-    pub notification: Arc<Notification>,
+    /// What to send. The binary gateway takes notifications to devices alone; anything else ends
+    /// there as not sent.
+    pub message: Message,
     /// When its outcome must be there.
     pub deadline: Now,
     /// Whether to make sure that the binary gateway took it, which costs a connection for each
@@ -129,7 +128,7 @@ pub trait Way: Debug {
 
 impl Way for Lane {
     fn submit(&mut self, now: Now, order: Order) -> Result<JobId, QueueFull> {
-        Self::submit(self, now, order.notification, order.deadline)
+        Self::submit(self, now, order.message, order.deadline)
     }
 
     fn handle_connected(&mut self, now: Now, id: LinkId) {

@@ -16,7 +16,6 @@ use super::super::way::Action;
 use super::Lane;
 use super::tokens::Expired;
 use crate::http2::{self, ErrorCode, Event, Processed};
-use crate::notification::Expiration;
 use crate::provider::{ConnectionAction, Outcome, Reason, Retry, Service, Treatment, Why};
 use crate::time::{Now, UnixTime};
 
@@ -109,7 +108,7 @@ impl Lane {
         if self.spacing.len() > 0
             && let Some(known) = self.jobs.get(job)
         {
-            self.spacing.accepted(known.notification.token());
+            self.spacing.accepted(known.message.recipient());
         }
         self.breaker.worked(job);
         self.works(id);
@@ -207,9 +206,9 @@ impl Lane {
             Retry::OldProviderToken if self.tokens.step_back(token, time) => Next::AtOnce,
             Retry::OldProviderToken => Next::Hold(now + retry::after_token_update(attempt)),
             Retry::DevicePause => {
-                let device = job.notification.token();
+                let recipient = job.message.recipient();
                 let Attempt { asked, entropy, .. } = attempt;
-                Next::Hold(self.spacing.refused(device, now, asked, entropy))
+                Next::Hold(self.spacing.refused(recipient, now, asked, entropy))
             }
             Retry::Backoff => {
                 let first = self.config.server_error_wait;
@@ -228,10 +227,8 @@ impl Lane {
         else {
             return false;
         };
-        match job.notification.expiration() {
-            Expiration::At(at) => clock.now(at.as_unix_time()) <= *until,
-            Expiration::StoragePolicy | Expiration::Once => false,
-        }
+        let expires = job.message.expires_at();
+        expires.is_some_and(|at| clock.now(at.as_unix_time()) <= *until)
     }
 
     /// Does what is to be done next; gives the refusal back if that is to send it again at once.

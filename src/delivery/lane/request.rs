@@ -23,12 +23,13 @@ pub(super) fn send(
         indexing: Indexing::Without,
     }; HEADERS];
     let mut count = 0;
-    let (mut path, mut authority) = ("", "");
+    let (mut method, mut path, mut authority) = ("", "", "");
     for header in request.headers() {
         match header.name {
             ":path" => path = header.value,
             ":authority" => authority = header.value,
-            ":method" | ":scheme" => {}
+            ":method" => method = header.value,
+            ":scheme" => {}
             name => {
                 if let Some(place) = headers.get_mut(count) {
                     let indexing = match header.indexing {
@@ -46,7 +47,7 @@ pub(super) fn send(
         }
     }
     let headers = headers.get(..count).unwrap_or_default();
-    let (method, scheme) = ("POST", "https");
+    let scheme = "https";
     let body = request.body();
     http2.send_request(
         now,

@@ -131,7 +131,7 @@ impl Rig {
         confirm: bool,
     ) -> Result<JobId, QueueFull> {
         let order = Order {
-            notification,
+            message: notification.into(),
             deadline: self.now + timeout,
             confirm,
         };

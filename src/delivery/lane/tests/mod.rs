@@ -1,6 +1,7 @@
 //! A lane against a scripted peer, in virtual time.
 
 mod endings;
+mod messages;
 mod outage;
 mod outcomes;
 mod pool;
