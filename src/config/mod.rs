@@ -28,10 +28,11 @@
 //! keep_receipts_days = 7
 //! ```
 //!
-//! `[[binary]]` is described in `binary.rs`.
+//! `[[binary]]` is described in `binary.rs`, and the rest of `[apns.*]` in `apns.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 
+mod apns;
 mod binary;
 
 use core::fmt;
@@ -41,9 +42,10 @@ use serde::Deserialize;
 
 use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
-use crate::limits::{DEVELOPMENT_HOST, PRODUCTION_HOST, PROVIDER_PORT};
 use crate::notification::{PushType, Topic};
 
+use apns::{Apns, RawApns};
+pub use apns::{Endpoint, Service};
 pub use binary::BinaryApp;
 use binary::RawBinary;
 
@@ -60,22 +62,13 @@ const MAX_CONNECTIONS: usize = 64;
 /// What the configuration says to the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    development: Endpoint,
-    production: Endpoint,
+    development: Apns,
+    production: Apns,
     credentials: Vec<Credential>,
     api_keys: Vec<ApiKey>,
     binary: Vec<BinaryApp>,
     delivery: Delivery,
     registry: Registry,
-}
-
-/// Where an environment's APNs is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// DNS name or literal address; also the name its certificate is checked against.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
 }
 
 /// A provider token's key and what it is good for.
@@ -177,9 +170,10 @@ impl Settings {
         let numbered = |name: &'static str| move |index: usize| format!("{name}[{index}]");
         let binary = each(raw.binary, numbered("binary"), RawBinary::check)?;
         binary::check_distinct(&binary)?;
+        let (development, production) = raw.apns.resolve();
         Ok(Self {
-            development: raw.apns.development.resolve(DEVELOPMENT_HOST),
-            production: raw.apns.production.resolve(PRODUCTION_HOST),
+            development,
+            production,
             credentials: each(
                 raw.credentials,
                 numbered("credentials"),
@@ -192,8 +186,23 @@ impl Settings {
         })
     }
 
-    /// Where an environment's APNs is.
+    /// Where an environment's provider API is.
     pub fn endpoint(&self, environment: Environment) -> &Endpoint {
+        self.service(environment, Service::Push)
+    }
+
+    /// Where a service of an environment is.
+    pub fn service(&self, environment: Environment, service: Service) -> &Endpoint {
+        self.apns(environment).endpoint(service)
+    }
+
+    /// Whose connections carry the requests of a service: broadcasts go with the pushes unless they
+    /// have an address of their own.
+    pub fn carrier(&self, environment: Environment, service: Service) -> Service {
+        self.apns(environment).carrier(service)
+    }
+
+    fn apns(&self, environment: Environment) -> &Apns {
         match environment {
             Environment::Development => &self.development,
             Environment::Production => &self.production,
@@ -309,31 +318,6 @@ struct RawSettings {
     _tasks: serde::de::IgnoredAny,
     #[serde(default, rename = "tls")]
     _tls: serde::de::IgnoredAny,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawApns {
-    #[serde(default)]
-    development: RawEndpoint,
-    #[serde(default)]
-    production: RawEndpoint,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEndpoint {
-    host: Option<String>,
-    port: Option<u16>,
-}
-
-impl RawEndpoint {
-    fn resolve(self, default: &str) -> Endpoint {
-        Endpoint {
-            host: self.host.unwrap_or_else(|| default.to_owned()),
-            port: self.port.unwrap_or(PROVIDER_PORT),
-        }
-    }
 }
 
 #[derive(Deserialize)]
