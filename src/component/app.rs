@@ -12,7 +12,7 @@ use super::store::{ChangeError, Store, StoreError};
 use super::transport::Destination;
 use crate::api::Problem;
 use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
-use crate::config::{Credential, Delivery, Endpoint, Settings};
+use crate::config::{Credential, Delivery, Endpoint, Service, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
@@ -39,8 +39,8 @@ pub(super) struct App {
     pub(super) settings: Settings,
     pub(super) store: Store,
     signers: Vec<Signer>,
-    /// At most two for each credential.
-    lanes: RefCell<BTreeMap<(usize, Environment), Rc<Driver>>>,
+    /// At most six for each credential: three services in two environments.
+    lanes: RefCell<BTreeMap<(usize, Environment, Service), Rc<Driver>>>,
     /// At most one for each app on the binary protocols.
     gateways: RefCell<BTreeMap<usize, Rc<Driver>>>,
     /// Keeps a wrong credential from looking like dead devices.
@@ -108,6 +108,17 @@ impl App {
         credential: usize,
         environment: Environment,
     ) -> Result<Rc<Driver>, Problem> {
+        self.lane_to(credential, environment, Service::Push)
+    }
+
+    /// The same for any service of the environment.
+    pub(super) fn lane_to(
+        &self,
+        credential: usize,
+        environment: Environment,
+        service: Service,
+    ) -> Result<Rc<Driver>, Problem> {
+        let service = self.settings.carrier(environment, service);
         let signer = self
             .signers
             .get(credential)
@@ -115,9 +126,9 @@ impl App {
         let lane = Rc::clone(
             self.lanes
                 .borrow_mut()
-                .entry((credential, environment))
+                .entry((credential, environment, service))
                 .or_insert_with(|| {
-                    let endpoint = self.settings.endpoint(environment);
+                    let endpoint = self.settings.service(environment, service);
                     provider_api(endpoint, self.settings.delivery(), credential)
                 }),
         );
@@ -155,7 +166,7 @@ impl App {
     }
 }
 
-/// The way to the provider API for a credential.
+/// The way to a service that speaks HTTP/2, for a credential.
 fn provider_api(endpoint: &Endpoint, delivery: &Delivery, credential: usize) -> Rc<Driver> {
     // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
     let host = match endpoint.host.contains(':') {
