@@ -2,7 +2,8 @@
 //!
 //! Sources: Apple, *Sending notification requests to APNs* (SEND), *Handling notification responses
 //! from APNs* (RESP), *Establishing a token-based connection to APNs* (TOKEN), *Sending broadcast
-//! push notification requests to APNs* (BC-SEND), *Viewing the status of push notifications using
+//! push notification requests to APNs* (BC-SEND), *Sending channel management requests to APNs*
+//! (BC-CHAN), *Viewing the status of push notifications using
 //! Metrics and APNs* (METRICS), and the appendix *Binary Provider API* of the archived *Local and
 //! Remote Notification Programming Guide* (BIN). A number marked **ours** is not Apple's: it bounds
 //! memory where Apple states no bound.
@@ -37,6 +38,17 @@ pub const PAYLOAD_KEY_SHOWN_CHARS: usize = 40;
 
 /// Longest `apns-collapse-id`, in bytes. SEND.
 pub const COLLAPSE_ID_MAX_BYTES: usize = 64;
+
+/// Longest channel identifier, in bytes. **Ours**: BC-CHAN says "don't make assumptions on the
+/// channel ID size", and its example has 20.
+pub const CHANNEL_ID_MAX_BYTES: usize = 256;
+
+/// Most channels of an app in one environment. BC-CHAN.
+pub const CHANNELS_MAX: usize = 10_000;
+
+/// Largest answer about channels that is read, in bytes. **Ours**: room for [`CHANNELS_MAX`]
+/// identifiers of 100 bytes, five times the length of BC-CHAN's example.
+pub const CHANNELS_BODY_MAX_BYTES: usize = 1 << 20;
 
 /// Longest topic, in bytes. **Ours**: Apple states no length; a bundle identifier with a suffix
 /// stays far below.
@@ -104,3 +116,15 @@ pub const PRODUCTION_HOST: &str = "api.push.apple.com";
 
 /// Host of the provider API for development builds. SEND.
 pub const DEVELOPMENT_HOST: &str = "api.sandbox.push.apple.com";
+
+/// Host of channel management in production. BC-CHAN.
+pub const PRODUCTION_CHANNELS_HOST: &str = "api-manage-broadcast.push.apple.com";
+
+/// Port of channel management in production. BC-CHAN.
+pub const PRODUCTION_CHANNELS_PORT: u16 = 2196;
+
+/// Host of channel management for development builds. BC-CHAN.
+pub const DEVELOPMENT_CHANNELS_HOST: &str = "api-manage-broadcast.sandbox.push.apple.com";
+
+/// Port of channel management for development builds. BC-CHAN.
+pub const DEVELOPMENT_CHANNELS_PORT: u16 = 2195;

@@ -10,6 +10,8 @@
 
 #[path = "end_to_end/binary.rs"]
 mod binary;
+#[path = "end_to_end/broadcast.rs"]
+mod broadcast;
 #[path = "support/client.rs"]
 mod client;
 #[path = "end_to_end/life.rs"]

@@ -20,14 +20,19 @@ mod mutate;
 #[path = "support/samples.rs"]
 mod samples;
 
-use dunlin::api::{self, PushRequest, Recipients};
+use dunlin::api::{self, BroadcastRequest, PushRequest, Recipients};
 use dunlin::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use dunlin::config::Settings;
 use dunlin::environment::Environment;
 use dunlin::http2::fuzz::exercise;
 use dunlin::limits::PAYLOAD_FINDINGS_MAX;
-use dunlin::notification::{ApnsId, DeviceToken, Finding, Payload, PushType, Topic, Weight, rule};
-use dunlin::provider::{Outcome, read_response};
+use dunlin::notification::{
+    ApnsId, BundleId, ChannelId, DeviceToken, Finding, Payload, PushType, StoragePolicy, Topic,
+    Weight, rule,
+};
+use dunlin::provider::{
+    ChannelCall, ChannelRequest, Message, Outcome, RequestBuffer, ResponseReader, read_response,
+};
 use dunlin::registry::{AliasIndex, DeviceRecord, DeviceRef};
 use dunlin::time::UnixTime;
 use mutate::fuzz;
@@ -314,6 +319,69 @@ fn provider_responses() {
         }
         true
     });
+}
+
+#[test]
+fn broadcasts() {
+    fuzz("broadcasts", samples::BROADCASTS, |bytes, noise| {
+        let now = UnixTime::from_secs(1_700_000_000);
+        let id = ApnsId::from_random(noise.octets(16).try_into().unwrap());
+        let Ok(request) = BroadcastRequest::parse(bytes, now, id) else {
+            return false;
+        };
+        let broadcast = request.broadcast;
+        assert!((2..=5_120).contains(&broadcast.payload().as_bytes().len()));
+        let channel = broadcast.channel();
+        assert_eq!(ChannelId::parse(channel.as_str()).as_ref(), Ok(channel));
+        assert!(BundleId::new(broadcast.bundle_id().as_topic().clone()).is_ok());
+        let message = Message::from(broadcast);
+        let mut buffer = RequestBuffer::new();
+        let request = buffer.fill_message(&message, "a", None);
+        let is_legal = |value: &str| value.bytes().all(|byte| byte.is_ascii_graphic());
+        assert!(
+            request
+                .headers()
+                .iter()
+                .all(|header| is_legal(header.value))
+        );
+        true
+    });
+}
+
+#[test]
+fn channel_answers() {
+    fuzz(
+        "channel answers",
+        samples::CHANNEL_ANSWERS,
+        |bytes, noise| {
+            let id = ChannelId::parse("YQ==").unwrap();
+            let call = match noise.below(4) {
+                0 => ChannelCall::Create(StoragePolicy::NoMessage),
+                1 => ChannelCall::Read(id),
+                2 => ChannelCall::Delete(id),
+                _ => ChannelCall::List,
+            };
+            let bundle_id = BundleId::new(topic("com.example.app")).unwrap();
+            let request = ChannelRequest {
+                bundle_id: bundle_id.clone(),
+                call: call.clone(),
+                id: None,
+            };
+            let mut reader = ResponseReader::to(&Message::from(request));
+            let status = *noise.pick(&["200", "201", "204", "400"]);
+            reader.header(b":status", status.as_bytes());
+            reader.header(b"apns-channel-id", bytes);
+            bytes.chunks(5).for_each(|piece| reader.body(piece));
+            let outcome = reader.finish();
+            let outcome = (&outcome, None);
+            let environment = Environment::Production;
+            match api::channel_reply(&bundle_id, environment, &call, outcome) {
+                Ok(reply) => assert!((200..300).contains(&reply.status)),
+                Err(problem) => assert!(problem.status() >= 400),
+            }
+            true
+        },
+    );
 }
 
 fn token(bytes: &[u8]) -> DeviceToken {

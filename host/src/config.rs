@@ -1,9 +1,9 @@
 //! The host's half of `dunlin.toml`: where to listen, where to store, whom to trust, how much of
 //! the machine the function gets.
 //!
-//! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]` and
-//! `[delivery]`, `[[binary]]` and `[registry]`; the host reads what is below and, of `[apns.*]`, the addresses, because they are
-//! what the function may reach. Unknown keys are errors on either side.
+//! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]`,
+//! `[delivery]`, `[[binary]]` and `[registry]`; the host reads what is below and, of the function's,
+//! the addresses, because they are what the function may reach. Unknown keys are errors on either side.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin::auth::SigningKey;
-use dunlin::config::Settings;
+use dunlin::config::{Service, Settings};
+use dunlin::environment::Environment;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -34,10 +35,9 @@ pub struct Config {
     /// `[[tasks]]`, those left out with their own intervals.
     #[serde(default = "default_tasks", deserialize_with = "tasks")]
     pub tasks: Vec<TaskSettings>,
-    /// `[apns.development]`, `[apns.production]`
-    #[serde(default)]
-    pub apns: BTreeMap<String, Endpoint>,
-    /// The function's own; not looked at here.
+    /// The function's own; of these the addresses matter here, see `function_hosts`.
+    #[serde(default, rename = "apns")]
+    _apns: IgnoredAny,
     #[serde(default, rename = "credentials")]
     _credentials: IgnoredAny,
     #[serde(default, rename = "api_keys")]
@@ -48,9 +48,9 @@ pub struct Config {
     _delivery: IgnoredAny,
     #[serde(default, rename = "registry")]
     _registry: IgnoredAny,
-    /// Addresses of `[[binary]]`, filled in by [`Config::load`].
+    /// Addresses of `[apns.*]` and `[[binary]]`, filled in by [`Config::load`].
     #[serde(skip)]
-    binary_hosts: Vec<AllowedHost>,
+    function_hosts: Vec<AllowedHost>,
 }
 
 /// `[host]`: HTTP in, and what the function gets.
@@ -230,14 +230,6 @@ fn tasks<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<TaskSettings>
     Ok(tasks)
 }
 
-/// `[apns.<environment>]`: the function's, of which the host needs the address.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Endpoint {
-    host: Option<String>,
-    port: Option<u16>,
-}
-
 /// Why a configuration was refused.
 #[derive(Debug)]
 pub struct ConfigError(String);
@@ -293,15 +285,18 @@ fn check_secrets(
     Ok(())
 }
 
-/// Where the apps' gateways and feedback services are.
-fn binary_hosts(settings: &Settings) -> Vec<AllowedHost> {
+/// Where the function has to reach: APNs, and the apps' gateways and feedback services.
+fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
+    let services = Environment::ALL.into_iter().flat_map(|environment| {
+        Service::ALL.map(|service| settings.service(environment, service).clone())
+    });
     let addresses = |app: &dunlin::config::BinaryApp| [app.gateway.clone(), app.feedback.clone()];
     let apps = settings.binary_apps().iter().flat_map(addresses).flatten();
-    apps.map(|endpoint| AllowedHost {
+    let allowed = services.chain(apps).map(|endpoint| AllowedHost {
         name: endpoint.host.to_ascii_lowercase(),
         port: endpoint.port,
-    })
-    .collect()
+    });
+    allowed.collect()
 }
 
 impl Config {
@@ -331,7 +326,7 @@ impl Config {
             identity.key = identity.key.as_ref().map(|path| folder.join(path));
         }
         check_secrets(folder, &config.tls.identities)?;
-        config.binary_hosts = binary_hosts(&settings);
+        config.function_hosts = function_hosts(&settings);
         Ok(config)
     }
 
@@ -390,20 +385,6 @@ impl Config {
 
     /// The hosts that the function may reach: APNs, gateways and feedback services, as configured.
     pub fn allowed_hosts(&self) -> Arc<[AllowedHost]> {
-        let defaults = [
-            ("development", dunlin::limits::DEVELOPMENT_HOST),
-            ("production", dunlin::limits::PRODUCTION_HOST),
-        ];
-        let provider = defaults.into_iter().map(|(environment, default)| {
-            let endpoint = self.apns.get(environment).cloned().unwrap_or_default();
-            AllowedHost {
-                name: endpoint
-                    .host
-                    .unwrap_or_else(|| default.to_owned())
-                    .to_ascii_lowercase(),
-                port: endpoint.port.unwrap_or(dunlin::limits::PROVIDER_PORT),
-            }
-        });
-        provider.chain(self.binary_hosts.iter().cloned()).collect()
+        Arc::from(self.function_hosts.as_slice())
     }
 }

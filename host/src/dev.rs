@@ -248,6 +248,7 @@ async fn start_simulator(
 fn configuration(simulator: &Simulator, api_key: &str) -> String {
     let hash = hex::encode(digest::digest(&digest::SHA256, api_key.as_bytes()));
     let port = simulator.provider_addr().port();
+    let channels = simulator.channels_addr().port();
     let gateway = simulator.gateway_addr().port();
     let feedback = simulator.feedback_addr().port();
     format!(
@@ -256,10 +257,12 @@ fn configuration(simulator: &Simulator, api_key: &str) -> String {
 [apns.development]
 host = \"localhost\"
 port = {port}
+channels = {{ host = \"localhost\", port = {channels} }}
 
 [apns.production]
 host = \"localhost\"
 port = {port}
+channels = {{ host = \"localhost\", port = {channels} }}
 
 [[credentials]]
 key_id = \"{KEY_ID}\"

@@ -4,7 +4,7 @@
 //!   method, path ──► Route          (or a 404 / 405 problem)
 //!   Authorization ─► Caller         (or 401 / 403)
 //!   query ─────────► Topic, DeviceQuery   (or 400 with the name of the field)
-//!   body ──────────► PushRequest, Registration (or 400 with the path of the field)
+//!   body ──────────► PushRequest, BroadcastRequest, Registration (or 400 with the path of the field)
 //!   results ───────► Reply
 //! ```
 //!
@@ -12,6 +12,8 @@
 
 mod auth;
 mod body;
+mod broadcast;
+mod channels;
 mod device;
 mod form;
 mod problem;
@@ -23,6 +25,8 @@ mod route;
 mod task;
 
 pub use auth::{Caller, authenticate};
+pub use broadcast::BroadcastRequest;
+pub use channels::{ChannelsOf, channel_reply, parse_channel_query, parse_new_channel};
 pub use device::{device_page_reply, device_reply};
 pub use problem::Problem;
 pub use push::{PushRequest, PushResult, Recipients, Via};

@@ -15,7 +15,9 @@ use serde::Serialize;
 
 use super::{Reply, Task};
 use crate::binary::Unsendable;
+use crate::limits::CHANNELS_MAX;
 use crate::notification::InvalidNotification;
+use crate::provider::{Reason, Why};
 use crate::registry::{ALIAS_MAX_DEVICES, Failure};
 
 /// Why a request was not carried out.
@@ -29,6 +31,7 @@ struct Parts {
     title: &'static str,
     detail: String,
     field: Option<Field>,
+    apns: Option<Apns>,
     headers: Vec<(&'static str, String)>,
 }
 
@@ -39,6 +42,14 @@ struct Field {
     got: String,
 }
 
+/// What APNs said, or what is known of its silence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Apns {
+    Rejected { apns_status: u16, reason: String },
+    Unanswered { may_resend: bool, why: String },
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,
@@ -47,6 +58,8 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(flatten)]
     field: &'a Option<Field>,
+    #[serde(flatten)]
+    apns: &'a Option<Apns>,
 }
 
 impl Problem {
@@ -59,6 +72,7 @@ impl Problem {
             title,
             detail,
             field: None,
+            apns: None,
             headers,
         }))
     }
@@ -164,6 +178,42 @@ impl Problem {
         Self::new(404, "unknown-task", "Unknown task", detail)
     }
 
+    /// 404: APNs knows no such channel of the app.
+    pub fn unknown_channel() -> Self {
+        let detail = "the app has no such channel in this environment";
+        Self::new(404, "unknown-channel", "Unknown channel", detail)
+    }
+
+    /// 409: the app has all the channels it may have.
+    pub fn too_many_channels() -> Self {
+        let detail = format!("expected at most {CHANNELS_MAX} channels of an app");
+        Self::new(409, "too-many-channels", "Too many channels", detail)
+    }
+
+    /// `status`: APNs refused what was asked, with a status and a reason of its own.
+    pub fn apns_rejected(status: u16, apns_status: u16, reason: &Reason) -> Self {
+        let detail = format!("APNs refused it: {apns_status} {reason}");
+        let mut problem = Self::new(status, "apns-rejected", "Refused by APNs", detail);
+        problem.0.apns = Some(Apns::Rejected {
+            apns_status,
+            reason: reason.as_str().to_owned(),
+        });
+        problem
+    }
+
+    /// 503 if APNs has certainly not acted on what was asked, 504 if it may have.
+    pub fn apns_unanswered(may_resend: bool, why: Why, trouble: Option<&str>) -> Self {
+        let trouble = trouble.map_or_else(String::new, |trouble| format!(" ({trouble})"));
+        let (status, detail) = match may_resend {
+            true => (503, format!("{why}{trouble}; APNs has not acted on it")),
+            false => (504, format!("{why}{trouble}; APNs may have acted on it")),
+        };
+        let mut problem = Self::new(status, "apns-unanswered", "No answer from APNs", detail);
+        let why = why.to_string();
+        problem.0.apns = Some(Apns::Unanswered { may_resend, why });
+        problem
+    }
+
     /// 404: the alias has no devices.
     pub fn unknown_alias() -> Self {
         Self::new(
@@ -264,6 +314,7 @@ impl Problem {
             title,
             detail,
             field,
+            apns,
             headers,
         } = *self.0;
         let document = Document {
@@ -272,6 +323,7 @@ impl Problem {
             status,
             detail: &detail,
             field: &field,
+            apns: &apns,
         };
         let reply = Reply::json(status, &document);
         Reply {

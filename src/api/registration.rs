@@ -137,7 +137,7 @@ fn parse_token(text: &str, field: impl Into<Cow<'static, str>>) -> Result<Device
     DeviceToken::parse(text).map_err(|error| Problem::invalid(&error.at(field)))
 }
 
-fn parse_environment((text, field): (&str, String)) -> Result<Environment, Problem> {
+pub(super) fn parse_environment((text, field): (&str, String)) -> Result<Environment, Problem> {
     // The same words as in JSON.
     Environment::deserialize(
         serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text),

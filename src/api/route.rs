@@ -1,7 +1,7 @@
 //! Method and path become one of the calls of the interface.
 
 use super::{Problem, Task};
-use crate::notification::DeviceToken;
+use crate::notification::{ChannelId, DeviceToken};
 
 /// A call, with what its path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub enum Route {
     LogoutDevice(DeviceToken),
     /// `POST /v1/devices/{token}/restore`
     RestoreDevice(DeviceToken),
+    /// `POST /v1/broadcasts`
+    Broadcast,
+    /// `GET /v1/channels`
+    ListChannels,
+    /// `POST /v1/channels`
+    CreateChannel,
+    /// `GET /v1/channels/{id}`
+    GetChannel(ChannelId),
+    /// `DELETE /v1/channels/{id}`
+    DeleteChannel(ChannelId),
     /// `POST /v1/tasks/{task}`
     RunTask(Task),
     /// `GET /v1/receipts/{idempotency_key}`; whose key it is says the caller.
@@ -35,7 +45,7 @@ impl Route {
     ///
     /// # Errors
     /// 404 for a path that is none of ours, 405 for a method that its path does not take, 400 for
-    /// a device token that is none.
+    /// a device token or a channel that is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, Problem> {
         let path = path.strip_prefix('/').unwrap_or(path);
         if path == "healthz" {
@@ -45,10 +55,23 @@ impl Route {
             };
         }
         let call = path.strip_prefix("v1/").ok_or_else(Problem::not_found)?;
+        if let Some(id) = call.strip_prefix("channels/") {
+            return match method {
+                "GET" => channel_in(id).map(Self::GetChannel),
+                "DELETE" => channel_in(id).map(Self::DeleteChannel),
+                _ => Err(Problem::method_not_allowed("GET, DELETE")),
+            };
+        }
         let mut parts = call.splitn(4, '/');
         let parts = [parts.next(), parts.next(), parts.next(), parts.next()];
         match parts {
             [Some("push"), None, ..] => only_post(method, || Ok(Self::Push)),
+            [Some("broadcasts"), None, ..] => only_post(method, || Ok(Self::Broadcast)),
+            [Some("channels"), None, ..] => match method {
+                "GET" => Ok(Self::ListChannels),
+                "POST" => Ok(Self::CreateChannel),
+                _ => Err(Problem::method_not_allowed("GET, POST")),
+            },
             [Some("devices"), None, ..] => match method {
                 "GET" => Ok(Self::ListDevices),
                 "POST" => Ok(Self::PostDevice),
@@ -96,6 +119,13 @@ fn token_in(segment: &str) -> Result<DeviceToken, Problem> {
     DeviceToken::parse_hex(segment).map_err(|error| Problem::invalid(&error.at("path")))
 }
 
+/// The channel in a path. Base64 has `/`, `+` and `=`: all may stand as they are or be
+/// percent-encoded, so whatever follows is the identifier.
+fn channel_in(rest: &str) -> Result<ChannelId, Problem> {
+    let decoded = percent_encoding::percent_decode_str(rest).decode_utf8_lossy();
+    ChannelId::parse(&decoded).map_err(|error| Problem::invalid(&error.at("path")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +134,7 @@ mod tests {
     #[test]
     fn calls_are_told_apart() {
         let token = || DeviceToken::parse_hex("a1b2").unwrap();
+        let channel = || ChannelId::parse("a+/b==").unwrap();
         for (method, path, route) in [
             ("GET", "/healthz", Route::Health),
             ("HEAD", "/healthz", Route::Health),
@@ -122,6 +153,15 @@ mod tests {
                 "POST",
                 "/v1/devices/a1b2/restore",
                 Route::RestoreDevice(token()),
+            ),
+            ("POST", "/v1/broadcasts", Route::Broadcast),
+            ("GET", "/v1/channels", Route::ListChannels),
+            ("POST", "/v1/channels", Route::CreateChannel),
+            ("GET", "/v1/channels/a+/b==", Route::GetChannel(channel())),
+            (
+                "DELETE",
+                "/v1/channels/a%2B%2fb%3D%3D",
+                Route::DeleteChannel(channel()),
             ),
             ("POST", "/v1/tasks/feedback", Route::RunTask(Task::Feedback)),
             ("POST", "/v1/tasks/sweep", Route::RunTask(Task::Sweep)),
@@ -155,6 +195,13 @@ mod tests {
             ("PATCH", "/v1/devices/a1", 405),
             ("GET", "/v1/devices/a1/logout", 405),
             ("GET", "/v1/tasks/sweep", 405),
+            ("GET", "/v1/broadcasts", 405),
+            ("POST", "/v1/broadcasts/", 404),
+            ("DELETE", "/v1/channels", 405),
+            ("PUT", "/v1/channels/a", 405),
+            ("GET", "/v1/channels/", 400),
+            ("GET", "/v1/channels/%20", 400),
+            ("GET", "/v1/channels/%ff", 400),
             ("PUT", "/v1/devices/xyz", 400),
             ("GET", "/v1/devices/", 400),
             ("POST", "/v1/devices/xyz/logout", 400),

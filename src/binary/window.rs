@@ -286,8 +286,12 @@ impl<J> Verdict<J> {
             Cause::Named { .. } | Cause::Unlocated { .. } => Why::Unreadable,
         };
         let accepted = self.accepted.into_iter().map(|job| {
-            let (apns_id, unique_id) = (None, None);
-            (job, Outcome::Accepted { apns_id, unique_id })
+            let accepted = Outcome::Accepted {
+                apns_id: None,
+                unique_id: None,
+                answer: None,
+            };
+            (job, accepted)
         });
         let rejected = self.rejected.into_iter().map(|(job, status)| {
             let (status, reason) = status.as_http();

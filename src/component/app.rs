@@ -12,10 +12,9 @@ use super::store::{ChangeError, Store, StoreError};
 use super::transport::Destination;
 use crate::api::Problem;
 use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
-use crate::config::{Credential, Endpoint, Settings};
+use crate::config::{Credential, Delivery, Endpoint, Service, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
-use crate::http2;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
 use crate::registry::Guard;
 use crate::time::{Now, UnixTime};
@@ -40,8 +39,8 @@ pub(super) struct App {
     pub(super) settings: Settings,
     pub(super) store: Store,
     signers: Vec<Signer>,
-    /// At most two for each credential.
-    lanes: RefCell<BTreeMap<(usize, Environment), Rc<Driver>>>,
+    /// At most six for each credential: three services in two environments.
+    lanes: RefCell<BTreeMap<(usize, Environment, Service), Rc<Driver>>>,
     /// At most one for each app on the binary protocols.
     gateways: RefCell<BTreeMap<usize, Rc<Driver>>>,
     /// Keeps a wrong credential from looking like dead devices.
@@ -109,6 +108,17 @@ impl App {
         credential: usize,
         environment: Environment,
     ) -> Result<Rc<Driver>, Problem> {
+        self.lane_to(credential, environment, Service::Push)
+    }
+
+    /// The same for any service of the environment.
+    pub(super) fn lane_to(
+        &self,
+        credential: usize,
+        environment: Environment,
+        service: Service,
+    ) -> Result<Rc<Driver>, Problem> {
+        let service = self.settings.carrier(environment, service);
         let signer = self
             .signers
             .get(credential)
@@ -116,10 +126,10 @@ impl App {
         let lane = Rc::clone(
             self.lanes
                 .borrow_mut()
-                .entry((credential, environment))
+                .entry((credential, environment, service))
                 .or_insert_with(|| {
-                    let endpoint = self.settings.endpoint(environment);
-                    provider_api(endpoint, self.settings.delivery().queue)
+                    let endpoint = self.settings.service(environment, service);
+                    provider_api(endpoint, self.settings.delivery(), credential)
                 }),
         );
         lane.set_token(signer.token(&self.store, platform::now(), platform::unix_time())?);
@@ -141,14 +151,23 @@ impl App {
                 endpoint: endpoint.clone(),
                 tls_name: binary.tls_name(endpoint),
             };
-            Driver::new(destination, Box::new(GatewayLane::new(config)))
+            let lane = Box::new(GatewayLane::new(config));
+            Driver::new(destination, lane, Box::new(|_| None))
         });
         Some(Rc::clone(gateway))
     }
+
+    /// Another provider token of a credential than the one issued then, if there may be one.
+    fn renewed(credential: usize, refused: UnixTime) -> Option<ProviderToken> {
+        let app = Self::get().ok()?;
+        let (now, time) = (platform::now(), platform::unix_time());
+        let signer = app.signers.get(credential)?;
+        signer.fetch(&app.store, now, time, Some(refused)).ok()
+    }
 }
 
-/// The way to the provider API.
-fn provider_api(endpoint: &Endpoint, queue: usize) -> Rc<Driver> {
+/// The way to a service that speaks HTTP/2, for a credential.
+fn provider_api(endpoint: &Endpoint, delivery: &Delivery, credential: usize) -> Rc<Driver> {
     // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
     let host = match endpoint.host.contains(':') {
         true => format!("[{}]", endpoint.host),
@@ -159,9 +178,10 @@ fn provider_api(endpoint: &Endpoint, queue: usize) -> Rc<Driver> {
         port => format!("{host}:{port}"),
     };
     let lane = Lane::new(LaneConfig {
-        authority,
-        queue,
-        http2: http2::Config::default(),
+        queue: delivery.queue,
+        connections: delivery.connections,
+        server_error_wait: delivery.server_error_wait,
+        ..LaneConfig::new(authority, platform::random_u64())
     });
     let tls_name = TlsName {
         protocol: Protocol::Http2,
@@ -169,7 +189,8 @@ fn provider_api(endpoint: &Endpoint, queue: usize) -> Rc<Driver> {
         host: endpoint.host.clone(),
     };
     let endpoint = endpoint.clone();
-    Driver::new(Destination { endpoint, tls_name }, Box::new(lane))
+    let renew = Box::new(move |refused| App::renewed(credential, refused));
+    Driver::new(Destination { endpoint, tls_name }, Box::new(lane), renew)
 }
 
 impl Signer {
@@ -198,14 +219,26 @@ impl Signer {
 
     /// A token for now: the one in hand, the one in the store, or a new one that goes there.
     fn token(&self, store: &Store, now: Now, time: UnixTime) -> Result<ProviderToken, Problem> {
+        self.fetch(store, now, time, None)
+    }
+
+    /// The same; but one that was issued at `refused` is of no more use than one that is due.
+    fn fetch(
+        &self,
+        store: &Store,
+        now: Now,
+        time: UnixTime,
+        refused: Option<UnixTime>,
+    ) -> Result<ProviderToken, Problem> {
         if let Some(token) = &*self.token.borrow()
             && freshness(token.issued_at(), time) == Freshness::Fresh
+            && Some(token.issued_at()) != refused
         {
             return Ok(token.clone());
         }
         let may_sign = may_sign_again(self.last_signed.get(), now);
         let shared = store.change(&self.store_key(), |stored| {
-            Ok::<_, Problem>(match self.usable(stored, time, may_sign) {
+            Ok::<_, Problem>(match self.usable(stored, time, may_sign, refused) {
                 Some(token) => (None, (token, false)),
                 None => {
                     let token = self.sign(time);
@@ -230,14 +263,15 @@ impl Signer {
         stored: Option<&[u8]>,
         time: UnixTime,
         may_sign: bool,
+        refused: Option<UnixTime>,
     ) -> Option<ProviderToken> {
         let token = ProviderToken::parse(core::str::from_utf8(stored?).ok()?).ok()?;
         // Signatures need no randomness, so ours of that moment is this one, unless the key file
         // was another then.
         let ours = self.sign(token.issued_at()) == token;
         let keep = match freshness(token.issued_at(), time) {
-            Freshness::Fresh => true,
-            Freshness::Due => !(may_sign && may_renew(token.issued_at(), time)),
+            Freshness::Fresh if Some(token.issued_at()) != refused => true,
+            Freshness::Fresh | Freshness::Due => !(may_sign && may_renew(token.issued_at(), time)),
             // The monotonic clock may have slept with the machine; this one is of no use.
             Freshness::Expired => false,
         };

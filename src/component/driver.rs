@@ -14,7 +14,7 @@ use super::transport::{self, Destination, Transport};
 use crate::auth::ProviderToken;
 use crate::delivery::{Action, JobId, LinkId, Order, QueueFull, Way};
 use crate::provider::{Outcome, Why};
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 /// Bytes read from a connection at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -39,9 +39,14 @@ impl LinkSignals {
     }
 }
 
+/// Gets another provider token than the one issued then, which was refused as too old; the same
+/// one if there may be no other yet, and none if nobody knows.
+pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<ProviderToken>>;
+
 /// A way to APNs with its connections.
 pub(super) struct Driver {
     destination: Destination,
+    renew: Renew,
     lane: RefCell<Box<dyn Way>>,
     waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
@@ -58,9 +63,10 @@ pub(super) struct Delivered {
 }
 
 impl Driver {
-    pub(super) fn new(destination: Destination, lane: Box<dyn Way>) -> Rc<Self> {
+    pub(super) fn new(destination: Destination, lane: Box<dyn Way>, renew: Renew) -> Rc<Self> {
         Rc::new(Self {
             destination,
+            renew,
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
@@ -70,9 +76,11 @@ impl Driver {
         })
     }
 
-    /// The provider token from now on.
+    /// The provider token from now on; to be followed by [`Self::submit`].
     pub(super) fn set_token(&self, token: ProviderToken) {
-        self.lane.borrow_mut().set_token(token);
+        let (now, mut lane) = (platform::now(), self.lane.borrow_mut());
+        lane.set_clock(now, platform::unix_time());
+        lane.set_token(now, token);
     }
 
     /// Hands a notification in; the receiver gets its outcome at its deadline at the latest.
@@ -103,18 +111,12 @@ impl Driver {
     /// Carries out what the lane wants: the contract's "drain after every call".
     fn pump(self: &Rc<Self>) {
         loop {
-            let next = self.lane.borrow_mut().poll_outcome();
-            let Some((job, outcome)) = next else { break };
-            if let Some(sender) = self.waiting.borrow_mut().remove(&job) {
-                // The caller may have gone.
-                let _ = sender.send(outcome);
-            }
-        }
-        loop {
+            self.hand_out();
             let next = self.lane.borrow_mut().poll_action();
             match next {
                 Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_link(link)),
                 Some(Action::Close(link)) => self.close(link),
+                Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 None => break,
             }
         }
@@ -124,6 +126,24 @@ impl Driver {
             }
         }
         self.arm();
+    }
+
+    /// Gives outcomes to those who wait for them.
+    fn hand_out(&self) {
+        loop {
+            let next = self.lane.borrow_mut().poll_outcome();
+            let Some((job, outcome)) = next else { return };
+            if let Some(sender) = self.waiting.borrow_mut().remove(&job) {
+                // The caller may have gone.
+                let _ = sender.send(outcome);
+            }
+        }
+    }
+
+    fn renew_token(&self, refused: UnixTime) {
+        if let Some(token) = (self.renew)(refused) {
+            self.lane.borrow_mut().set_token(platform::now(), token);
+        }
     }
 
     fn close(&self, link: LinkId) {

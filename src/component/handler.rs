@@ -6,10 +6,11 @@ use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Res
 use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use crate::api::{
-    Problem, Reply, Route, authenticate, parse_device_query, parse_posted_registration,
-    parse_registration, parse_topic, parse_topic_query,
+    Caller, Problem, Reply, Route, authenticate, parse_channel_query, parse_device_query,
+    parse_posted_registration, parse_registration, parse_topic, parse_topic_query,
 };
 use crate::notification::DeviceToken;
+use crate::provider::ChannelCall;
 use crate::registry::DeviceRef;
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
@@ -74,12 +75,35 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
             calls::restore_device(&app, caller, &DeviceRef { topic, token })
         }
         Route::GetReceipt(key) => calls::receipt(&app, caller, &key),
+        Route::CreateChannel => {
+            let body = json_body(request, &headers).await?;
+            calls::create_channel(&app, caller, &body).await
+        }
+        Route::ListChannels => about_channels(&app, caller, query, ChannelCall::List).await,
+        Route::GetChannel(id) => about_channels(&app, caller, query, ChannelCall::Read(id)).await,
+        Route::DeleteChannel(id) => {
+            about_channels(&app, caller, query, ChannelCall::Delete(id)).await
+        }
+        Route::Broadcast => {
+            let body = json_body(request, &headers).await?;
+            calls::broadcast(&app, caller, &body).await
+        }
         Route::RunTask(task) => calls::task(&app, caller, task).await,
         Route::Push => {
             let body = json_body(request, &headers).await?;
             calls::push(&app, caller, &body).await
         }
     }
+}
+
+/// The calls about channels that have no body.
+async fn about_channels(
+    app: &App,
+    caller: Caller<'_>,
+    query: Option<&str>,
+    call: ChannelCall,
+) -> Result<Reply, Problem> {
+    calls::call_channels(app, caller, parse_channel_query(query)?, call).await
 }
 
 #[derive(serde::Serialize)]

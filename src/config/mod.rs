@@ -19,6 +19,8 @@
 //!
 //! [delivery]
 //! timeout_ms = 10000
+//! connections = 4                    # most to APNs, for each credential, environment and instance
+//! server_error_wait_ms = 900000      # before what got a 5xx is sent again: Apple's 15 minutes
 //!
 //! [registry]
 //! stale_after_days = 90
@@ -26,10 +28,11 @@
 //! keep_receipts_days = 7
 //! ```
 //!
-//! `[[binary]]` is described in `binary.rs`.
+//! `[[binary]]` is described in `binary.rs`, and the rest of `[apns.*]` in `apns.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 
+mod apns;
 mod binary;
 
 use core::fmt;
@@ -39,9 +42,10 @@ use serde::Deserialize;
 
 use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
-use crate::limits::{DEVELOPMENT_HOST, PRODUCTION_HOST, PROVIDER_PORT};
 use crate::notification::{PushType, Topic};
 
+use apns::{Apns, RawApns};
+pub use apns::{Endpoint, Service};
 pub use binary::BinaryApp;
 use binary::RawBinary;
 
@@ -51,26 +55,21 @@ pub const MAX_BYTES: usize = 64 * 1024;
 /// Most credentials, most API keys, and most binary apps.
 const MAX_ENTRIES: usize = 1_000;
 
+/// Most connections of one credential to one environment that may be asked for. Ours: each takes up
+/// to some megabytes.
+const MAX_CONNECTIONS: usize = 64;
+
 /// What the configuration says to the function.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    development: Endpoint,
-    production: Endpoint,
+    development: Apns,
+    production: Apns,
     credentials: Vec<Credential>,
     api_keys: Vec<ApiKey>,
     operator: ApiKey,
     binary: Vec<BinaryApp>,
     delivery: Delivery,
     registry: Registry,
-}
-
-/// Where an environment's APNs is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// DNS name or literal address; also the name its certificate is checked against.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
 }
 
 /// A provider token's key and what it is good for.
@@ -115,6 +114,11 @@ pub struct Delivery {
     pub timeout: Duration,
     /// Pushes that may wait, for each credential and environment.
     pub queue: usize,
+    /// Most connections of one credential to one environment, for each instance.
+    pub connections: usize,
+    /// How long what APNs answered by a server's error waits before it is sent again, if its time
+    /// allows; longer each time.
+    pub server_error_wait: Duration,
     /// Where a token goes of which nothing is known.
     pub default_environment: Environment,
 }
@@ -167,9 +171,10 @@ impl Settings {
         let numbered = |name: &'static str| move |index: usize| format!("{name}[{index}]");
         let binary = each(raw.binary, numbered("binary"), RawBinary::check)?;
         binary::check_distinct(&binary)?;
+        let (development, production) = raw.apns.resolve();
         Ok(Self {
-            development: raw.apns.development.resolve(DEVELOPMENT_HOST),
-            production: raw.apns.production.resolve(PRODUCTION_HOST),
+            development,
+            production,
             credentials: each(
                 raw.credentials,
                 numbered("credentials"),
@@ -183,8 +188,23 @@ impl Settings {
         })
     }
 
-    /// Where an environment's APNs is.
+    /// Where an environment's provider API is.
     pub fn endpoint(&self, environment: Environment) -> &Endpoint {
+        self.service(environment, Service::Push)
+    }
+
+    /// Where a service of an environment is.
+    pub fn service(&self, environment: Environment, service: Service) -> &Endpoint {
+        self.apns(environment).endpoint(service)
+    }
+
+    /// Whose connections carry the requests of a service: broadcasts go with the pushes unless they
+    /// have an address of their own.
+    pub fn carrier(&self, environment: Environment, service: Service) -> Service {
+        self.apns(environment).carrier(service)
+    }
+
+    fn apns(&self, environment: Environment) -> &Apns {
         match environment {
             Environment::Development => &self.development,
             Environment::Production => &self.production,
@@ -317,31 +337,6 @@ struct RawSettings {
     _tls: serde::de::IgnoredAny,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawApns {
-    #[serde(default)]
-    development: RawEndpoint,
-    #[serde(default)]
-    production: RawEndpoint,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEndpoint {
-    host: Option<String>,
-    port: Option<u16>,
-}
-
-impl RawEndpoint {
-    fn resolve(self, default: &str) -> Endpoint {
-        Endpoint {
-            host: self.host.unwrap_or_else(|| default.to_owned()),
-            port: self.port.unwrap_or(PROVIDER_PORT),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCredential {
@@ -420,6 +415,8 @@ impl RawApiKey {
 struct RawDelivery {
     timeout_ms: u64,
     queue: usize,
+    connections: usize,
+    server_error_wait_ms: u64,
     default_environment: Environment,
 }
 
@@ -428,6 +425,8 @@ impl Default for RawDelivery {
         Self {
             timeout_ms: 10_000,
             queue: 10_000,
+            connections: 4,
+            server_error_wait_ms: 15 * 60 * 1_000,
             default_environment: Environment::Production,
         }
     }
@@ -441,9 +440,16 @@ impl RawDelivery {
                 "expected timeout_ms and queue above 0, got 0",
             ));
         }
+        let connections = self.connections;
+        if !(1..=MAX_CONNECTIONS).contains(&connections) {
+            let why = format!("expected 1..={MAX_CONNECTIONS}, got {connections}");
+            return Err(invalid("delivery.connections", why));
+        }
         Ok(Delivery {
             timeout: Duration::from_millis(self.timeout_ms),
             queue: self.queue,
+            connections,
+            server_error_wait: Duration::from_millis(self.server_error_wait_ms),
             default_environment: self.default_environment,
         })
     }

@@ -86,6 +86,13 @@ fn mistakes_are_named() {
     let message = |text: &str| Settings::parse(text).unwrap_err().to_string();
     assert!(message("[nonsense]").contains("nonsense"));
     assert!(message("[delivery]\ntimeout_ms = 0").contains("timeout_ms"));
+    for connections in ["0", "65"] {
+        let message = message(&format!("[delivery]\nconnections = {connections}"));
+        assert!(
+            message.contains("delivery.connections: expected 1..=64"),
+            "{message}"
+        );
+    }
     let short = FULL.replace("ABC123DEFH", "short");
     assert!(
         message(&short).contains("credentials[1].key_id"),
@@ -95,4 +102,17 @@ fn mistakes_are_named() {
     let key = FULL.replace("0001\"", "zz\"");
     assert!(message(&key).contains("api_keys[0].sha256"));
     assert!(message(&" ".repeat(MAX_BYTES + 1)).contains("64 KiB"));
+}
+
+#[test]
+fn delivery_has_defaults_and_takes_others() {
+    let parse = |text: &str| Settings::parse(text).unwrap();
+    let settings = parse("");
+    let delivery = settings.delivery();
+    assert_eq!((delivery.connections, delivery.queue), (4, 10_000));
+    assert_eq!(delivery.server_error_wait, Duration::from_secs(15 * 60));
+    let settings = parse("[delivery]\nconnections = 1\nserver_error_wait_ms = 10000");
+    let delivery = settings.delivery();
+    assert_eq!(delivery.connections, 1);
+    assert_eq!(delivery.server_error_wait, Duration::from_secs(10));
 }

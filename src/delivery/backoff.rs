@@ -7,30 +7,56 @@ use core::time::Duration;
 
 use crate::time::Now;
 
-/// The first wait, at most.
+/// The first wait between connects, at most.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// The longest wait.
+/// The longest wait between connects.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// Failures since the last success, and when the next attempt may be made.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
     failures: u32,
     until: Option<Now>,
 }
 
+impl Default for Backoff {
+    /// The one between connects.
+    fn default() -> Self {
+        Self::new(FIRST, LONGEST)
+    }
+}
+
 impl Backoff {
+    /// One whose waits are at most `first` at the beginning, and at most `longest` ever.
+    pub(super) const fn new(first: Duration, longest: Duration) -> Self {
+        Self {
+            first,
+            longest,
+            failures: 0,
+            until: None,
+        }
+    }
+
     /// Something was answered: the next attempt may come at once.
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        self.failures = 0;
+        self.until = None;
+    }
+
+    /// Whether nothing has failed since something was answered.
+    pub(super) fn is_calm(&self) -> bool {
+        self.failures == 0
     }
 
     /// An attempt failed. The wait is drawn from the upper half of its bound by `entropy`.
     pub(super) fn failed(&mut self, now: Now, entropy: u64) {
-        let bound = FIRST
+        let bound = self
+            .first
             .saturating_mul(1 << self.failures.min(16))
-            .min(LONGEST);
+            .min(self.longest);
         self.failures = self.failures.saturating_add(1);
         let half = bound / 2;
         let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);

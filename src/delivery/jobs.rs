@@ -1,12 +1,10 @@
-//! The notifications a lane answers for: where each one is and when it must be answered.
+//! The messages a lane answers for: where each one is and when it must be answered.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use super::link::LinkId;
 use super::way::Order;
-use crate::notification::Notification;
-use crate::provider::Why;
+use crate::provider::{Message, Outcome, Why};
 use crate::time::Now;
 
 /// Ended jobs that the queue may hold in any case.
@@ -20,16 +18,27 @@ pub struct JobId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<S> {
     Queued,
-    InFlight { link: LinkId, slot: S },
+    /// Not to be sent before then.
+    Held {
+        until: Now,
+    },
+    InFlight {
+        link: LinkId,
+        slot: S,
+    },
 }
 
 #[derive(Debug)]
 pub(super) struct Job<S> {
-    pub(super) notification: Arc<Notification>,
+    pub(super) message: Message,
     pub(super) deadline: Now,
     pub(super) confirm: bool,
     /// How often it was put on a connection.
     pub(super) attempts: u8,
+    /// It was to be sent again for a new provider token: once is enough.
+    pub(super) renewed: bool,
+    /// How it was refused, if it is to be sent again all the same.
+    pub(super) refusal: Option<Box<Outcome>>,
     pub(super) place: Place<S>,
 }
 
@@ -41,15 +50,24 @@ impl<S> Job<S> {
     /// How the answer was lost of one whose time is over.
     pub(super) fn why_overdue(&self) -> Why {
         match self.place {
-            Place::Queued if self.attempts == 0 => Why::NotSent,
-            Place::Queued => Why::NotProcessed,
             Place::InFlight { .. } => Why::TimedOut,
+            Place::Queued | Place::Held { .. } if self.attempts == 0 => Why::NotSent,
+            Place::Queued | Place::Held { .. } => Why::NotProcessed,
+        }
+    }
+
+    /// The outcome of one whose time is over: how it was refused, if it waited to be sent again.
+    pub(super) fn overdue(self) -> Outcome {
+        let why = self.why_overdue();
+        match (self.place, self.refusal) {
+            (Place::Queued | Place::Held { .. }, Some(refusal)) => *refusal,
+            _ => Outcome::unanswered(why),
         }
     }
 }
 
-/// All notifications without an outcome. Bounded by its owner through [`Jobs::waiting`]; those in
-/// flight are bounded by the peer's stream limit, or by the windows of the gateway's connections.
+/// All notifications without an outcome. Bounded by its owner through [`Jobs::waiting`] and
+/// [`Jobs::held`]; those in flight are bounded by the peer's stream limit, or by the windows of the gateway's connections.
 #[derive(Debug)]
 pub(super) struct Jobs<S> {
     all: BTreeMap<JobId, Job<S>>,
@@ -57,6 +75,8 @@ pub(super) struct Jobs<S> {
     /// out once they are the majority. Bound: twice `waiting`, and [`QUEUE_SLACK`].
     queue: VecDeque<JobId>,
     waiting: usize,
+    /// Those that are not to be sent yet, by when they are.
+    held: BTreeSet<(Now, JobId)>,
     deadlines: BTreeSet<(Now, JobId)>,
     next: u64,
 }
@@ -67,6 +87,7 @@ impl<S> Default for Jobs<S> {
             all: BTreeMap::new(),
             queue: VecDeque::new(),
             waiting: 0,
+            held: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             next: 0,
         }
@@ -78,17 +99,19 @@ impl<S> Jobs<S> {
         let id = JobId(self.next);
         self.next += 1;
         let Order {
-            notification,
+            message,
             deadline,
             confirm,
         } = order;
         self.all.insert(
             id,
             Job {
-                notification,
+                message,
                 deadline,
                 confirm,
                 attempts: 0,
+                renewed: false,
+                refusal: None,
                 place: Place::Queued,
             },
         );
@@ -102,9 +125,19 @@ impl<S> Jobs<S> {
         self.all.get(&id)
     }
 
+    /// For what is not its place, which is changed here alone.
+    pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job<S>> {
+        self.all.get_mut(&id)
+    }
+
     /// How many wait to be sent.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
+    }
+
+    /// How many wait until they may be sent.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -144,12 +177,63 @@ impl<S> Jobs<S> {
         }
     }
 
+    /// One that is in flight, or at the front, is not to be sent before `until`.
+    pub(super) fn hold(&mut self, id: JobId, until: Now) {
+        let Some(job) = self.all.get_mut(&id) else {
+            return;
+        };
+        match job.place {
+            Place::Held { .. } => return,
+            Place::Queued => {
+                self.waiting -= 1;
+                // It is the front one; were it not, its place would be passed over later.
+                if self.queue.front() == Some(&id) {
+                    self.queue.pop_front();
+                }
+            }
+            Place::InFlight { .. } => {}
+        }
+        job.place = Place::Held { until };
+        self.held.insert((until, id));
+    }
+
+    /// When the next that is held may be sent.
+    pub(super) fn next_release(&self) -> Option<Now> {
+        self.held.first().map(|(until, _)| *until)
+    }
+
+    /// Those whose time has come go to the head of the queue, in that order.
+    pub(super) fn release(&mut self, now: Now) {
+        let mut due = Vec::new();
+        while let Some((_, id)) = self.held.first().filter(|(until, _)| *until <= now) {
+            due.push(*id);
+            self.held.pop_first();
+        }
+        self.put_back(&due);
+    }
+
+    /// These may be sent at once, if they are held.
+    pub(super) fn release_these(&mut self, ids: &[JobId]) {
+        let mut freed = Vec::new();
+        for id in ids {
+            if let Some(Place::Held { until }) = self.all.get(id).map(|job| &job.place) {
+                self.held.remove(&(*until, *id));
+                freed.push(*id);
+            }
+        }
+        self.put_back(&freed);
+    }
+
     /// It has its outcome.
     pub(super) fn end(&mut self, id: JobId) -> Option<Job<S>> {
         let job = self.all.remove(&id)?;
         self.deadlines.remove(&(job.deadline, id));
-        if job.is_queued() {
-            self.waiting -= 1;
+        match job.place {
+            Place::Queued => self.waiting -= 1,
+            Place::Held { until } => {
+                self.held.remove(&(until, id));
+            }
+            Place::InFlight { .. } => {}
         }
         if self.queue.len() > 2 * self.waiting + QUEUE_SLACK {
             let all = &self.all;
@@ -174,21 +258,31 @@ impl<S> Jobs<S> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::notification::{DeviceToken, Draft, Payload, Topic};
+    use std::sync::Arc;
 
-    #[test]
-    fn jobs_that_end_while_they_wait_leave_the_queue() {
+    /// Identifiers for those who need no jobs.
+    pub fn job_ids(count: u64) -> Vec<JobId> {
+        (0..count).map(JobId).collect()
+    }
+
+    fn orders() -> impl Fn(Now) -> Order {
         let token = DeviceToken::from_bytes(&[7; 32]).unwrap();
         let topic = Topic::parse("com.example.app").unwrap();
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
-        let order = |deadline| Order {
-            notification: Arc::clone(&notification),
+        move |deadline| Order {
+            message: Message::from(Arc::clone(&notification)),
             deadline,
             confirm: false,
-        };
+        }
+    }
+
+    #[test]
+    fn jobs_that_end_while_they_wait_leave_the_queue() {
+        let order = orders();
         let mut jobs = Jobs::<()>::default();
         let first = jobs.add(order(Now::from_nanos(u64::MAX)));
         for _ in 0..10_000 {
@@ -202,5 +296,27 @@ mod tests {
         assert_eq!(jobs.front().map(|(id, _)| id), Some(last));
         jobs.end(last);
         assert!(jobs.front().is_none() && jobs.is_empty());
+    }
+
+    #[test]
+    fn what_is_held_comes_back_in_the_order_of_its_time_and_before_the_rest() {
+        let (order, at) = (orders(), Now::from_nanos);
+        let mut jobs = Jobs::<()>::default();
+        let ids: Vec<_> = (0..4).map(|_| jobs.add(order(at(100)))).collect();
+        for (id, until) in [(ids[0], 20), (ids[1], 10), (ids[2], 30)] {
+            assert_eq!(jobs.front().map(|(front, _)| front), Some(id));
+            jobs.hold(id, at(until));
+        }
+        assert_eq!((jobs.waiting(), jobs.held()), (1, 3));
+        assert_eq!(jobs.next_release(), Some(at(10)));
+        jobs.release(at(20));
+        jobs.release_these(&ids);
+        let mut order = Vec::new();
+        while let Some((id, _)) = jobs.front() {
+            order.push(id);
+            jobs.end(id);
+        }
+        assert_eq!(order, [ids[2], ids[1], ids[0], ids[3]]);
+        assert!(jobs.is_empty() && jobs.held() == 0);
     }
 }

@@ -1,25 +1,46 @@
 //! The way from one credential to one environment.
+//!
+//! ```text
+//!            ┌─ queue ◄─────────────── held: until their device may get one, until 15 minutes
+//!            ▼                          ▲    after a server's error, until there is a new token
+//!   pool of connections ── refused, may be sent again ──┘
+//!            │  └──────── not processed ─► queue
+//!            ▼
+//!         outcome
+//! ```
+//!
+//! | part | |
+//! |---|---|
+//! | `answers.rs` | what an answer means for notification, connection and lane |
+//! | `pool.rs` | how many connections |
+//! | `tokens.rs` | which provider token |
+//! | `request.rs` | a request handed to HTTP/2 |
+//!
+//! All connections of a lane are one credential's: never two teams on one connection.
 
+mod answers;
+mod pool;
+mod request;
+mod tokens;
+
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
+use self::pool::Pool;
+use self::tokens::{Change, Tokens};
 use super::backoff::Backoff;
+use super::breaker::Breaker;
+use super::clock::Clock;
+use super::entropy::Entropy;
 use super::jobs::{JobId, Jobs, Place};
-use super::link::{InFlight, Link, LinkId};
-use super::way::{Action, Order, QueueFull};
+use super::link::{Link, LinkId};
+use super::spacing::Spacing;
+use super::way::{Action, Order, QueueFull, Status};
 use crate::auth::ProviderToken;
-use crate::http2::{self, ErrorCode, Event, Header, Indexing, Processed, StreamId};
-use crate::notification::Notification;
-use crate::provider::{HeaderIndexing, Outcome, RequestBuffer, Why};
-use crate::time::Now;
-
-/// How often a notification is put on a connection when the peer keeps saying it did not process
-/// it.
-const MAX_ATTEMPTS: u8 = 4;
-
-/// Connections at once: the one in use and those that are draining. At the bound no new one is
-/// opened until one is gone.
-const MAX_LINKS: usize = 8;
+use crate::http2::{self, ErrorCode, StreamId};
+use crate::limits::SERVER_ERROR_RETRY_AFTER;
+use crate::provider::{Message, Outcome, RequestBuffer, ResponseReader, Why};
+use crate::time::{Now, UnixTime};
 
 /// Bytes after which [`Lane::poll_transmit`] stops adding requests: one write carries as much as is
 /// worth crossing the sandbox wall for.
@@ -30,24 +51,56 @@ const TRANSMIT_BYTES: usize = 64 * 1024;
 pub struct LaneConfig {
     /// The value of `:authority`: host, and port unless it is 443.
     pub authority: String,
-    /// Notifications that may wait; [`Lane::submit`] refuses the next.
+    /// Notifications that may wait; [`Lane::submit`] refuses the next. As many more may wait to be
+    /// sent again, or for their device; one that finds no room there ends, with the rejection it
+    /// has, or as not sent.
     pub queue: usize,
+    /// Most connections that carry something, at least 1. Up to 7 more may be finishing what they
+    /// have.
+    pub connections: usize,
+    /// The first wait before what was answered by a server's error is sent again; it doubles each
+    /// time.
+    pub server_error_wait: Duration,
+    /// Anything random, for jitter.
+    pub seed: u64,
     /// Of its connections.
     pub http2: http2::Config,
+}
+
+impl LaneConfig {
+    /// To `authority`, with a queue of 10,000, 4 connections, and Apple's 15 minutes.
+    pub fn new(authority: String, seed: u64) -> Self {
+        Self {
+            authority,
+            queue: 10_000,
+            connections: 4,
+            server_error_wait: SERVER_ERROR_RETRY_AFTER,
+            seed,
+            http2: http2::Config::default(),
+        }
+    }
 }
 
 /// A queue and its connections. [`Way`](super::Way) has the contract.
 #[derive(Debug)]
 pub struct Lane {
     config: LaneConfig,
-    token: Option<ProviderToken>,
+    clock: Option<Clock>,
+    tokens: Tokens,
     jobs: Jobs<StreamId>,
+    /// Those that wait for a new provider token. Bound: those that are held.
+    parked: Vec<JobId>,
+    /// Oldest first. Bound: see `pool.rs`.
     links: Vec<Link>,
     next_link: u32,
+    pool: Pool,
     backoff: Backoff,
+    breaker: Breaker,
+    spacing: Spacing,
+    entropy: Entropy,
     /// Bounded by the notifications handed in: each adds one at most.
     outcomes: VecDeque<(JobId, Outcome)>,
-    /// One per link at most, plus one.
+    /// Two per link at most, plus one.
     actions: VecDeque<Action>,
     buffer: RequestBuffer,
     trouble: Option<String>,
@@ -57,12 +110,18 @@ impl Lane {
     /// A lane without connections; the first notification asks for one.
     pub fn new(config: LaneConfig) -> Self {
         Self {
+            entropy: Entropy::new(config.seed),
             config,
-            token: None,
+            clock: None,
+            tokens: Tokens::default(),
             jobs: Jobs::default(),
+            parked: Vec::new(),
             links: Vec::new(),
             next_link: 0,
+            pool: Pool::default(),
             backoff: Backoff::default(),
+            breaker: Breaker::default(),
+            spacing: Spacing::default(),
             outcomes: VecDeque::new(),
             actions: VecDeque::new(),
             buffer: RequestBuffer::new(),
@@ -82,38 +141,71 @@ impl Lane {
         self.trouble.as_deref()
     }
 
-    /// Whether [`Lane::poll_transmit`] would append anything.
+    /// How it is, for metrics and for people.
+    pub fn status(&self) -> Status {
+        Status {
+            connections: self.links.len(),
+            waiting: self.jobs.waiting(),
+            held: self.jobs.held(),
+            in_flight: self.links.iter().map(|link| link.in_flight.len()).sum(),
+            spaced_devices: self.spacing.len(),
+            breaker_open: !self.breaker.is_closed(),
+        }
+    }
+
+    /// Whether [`Lane::poll_transmit`] has anything to do.
     pub fn wants_transmit(&self, link: LinkId) -> bool {
-        let waiting = self.jobs.waiting() > 0;
+        let sends = self.jobs.waiting() > 0 && self.breaker.admits();
+        let with_token = self.tokens.is_some();
         self.link(link)
-            .is_some_and(|link| !link.outbox.is_empty() || (waiting && link.room() > 0))
+            .is_some_and(|link| !link.outbox.is_empty() || (sends && link.room(with_token) > 0))
     }
 
     // ---- commands
 
-    /// The provider token that requests carry from now on.
-    pub fn set_token(&mut self, token: ProviderToken) {
-        self.token = Some(token);
+    /// What the wall clock shows at `now`: for expirations, for dates in `retry-after`, and for the
+    /// age of provider tokens. Without it none of them counts.
+    pub fn set_clock(&mut self, now: Now, time: UnixTime) {
+        self.clock = Some(Clock::new(now, time));
     }
 
-    /// Takes a notification that must have its outcome by `deadline`.
+    /// The provider token that requests carry from now on. Also the answer to
+    /// [`Action::RenewToken`]: the same one again says that there is no other.
+    pub fn set_token(&mut self, now: Now, token: ProviderToken) {
+        let change = self.tokens.set(token);
+        let parked = core::mem::take(&mut self.parked);
+        if change == Change::None {
+            parked.into_iter().for_each(|job| self.give_up(now, job));
+            return;
+        }
+        self.backoff.succeeded();
+        self.jobs.release_these(&parked);
+        if change == Change::OtherKey {
+            let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
+            links.into_iter().for_each(|id| self.retire(now, id));
+        }
+        self.connect_if_needed(now);
+    }
+
+    /// Takes a message that must have its outcome by `deadline`.
     ///
     /// # Errors
     /// [`QueueFull`].
     pub fn submit(
         &mut self,
         now: Now,
-        notification: Arc<Notification>,
+        message: impl Into<Message>,
         deadline: Now,
     ) -> Result<JobId, QueueFull> {
         if self.jobs.waiting() >= self.config.queue {
             return Err(QueueFull);
         }
         let id = self.jobs.add(Order {
-            notification,
+            message: message.into(),
             deadline,
             confirm: true,
         });
+        self.breaker.handle_timeout(now);
         self.connect_if_needed(now);
         Ok(id)
     }
@@ -159,12 +251,15 @@ impl Lane {
         if let Some(http2) = &mut link.http2 {
             http2.handle_eof();
         }
-        let proven = link.proven;
-        self.drain_events(id);
+        self.drain_events(now, id);
+        let failed = self.link(id).is_some_and(|link| !link.proven);
+        let counted = self.link(id).is_some_and(|link| link.blamed);
         self.links.retain(|link| link.id != id);
-        if !proven {
+        if failed {
             self.trouble
                 .get_or_insert_with(|| "the connection was closed by the peer".into());
+        }
+        if failed && !counted {
             self.backoff.failed(now, entropy);
         }
         self.connect_if_needed(now);
@@ -173,18 +268,26 @@ impl Lane {
     /// A moment given by [`Lane::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(id) = self.jobs.overdue(now) {
-            self.give_up(id);
+            self.give_up(now, id);
         }
+        self.jobs.release(now);
+        self.breaker.handle_timeout(now);
         let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
         for id in links {
             let Some(link) = self.link_mut(id) else {
                 continue;
             };
-            if let Err(error) = link.handle_timeout(now) {
+            let result = link.handle_timeout(now);
+            let doubted = link.is_doubted();
+            if let Err(error) = result {
                 self.trouble = Some(error.to_string());
+            }
+            if doubted {
+                self.blame(now, id);
             }
             self.settle(now, id);
         }
+        self.shrink(now);
         self.connect_if_needed(now);
     }
 
@@ -203,51 +306,35 @@ impl Lane {
     /// Appends what is to be written on `link`: frames of the connection first, then as many
     /// requests as the peer takes, up to 64 KiB at a time.
     pub fn poll_transmit(&mut self, now: Now, id: LinkId, out: &mut Vec<u8>) {
-        let Self {
-            links,
-            jobs,
-            buffer,
-            token,
-            config,
-            ..
-        } = self;
-        let Some(link) = links.iter_mut().find(|link| link.id == id) else {
+        let Some(link) = self.link_mut(id) else {
             return;
         };
         out.append(&mut link.outbox);
-        while link.room() > 0 && out.len() < TRANSMIT_BYTES {
-            let Some((job, next)) = jobs.front() else {
-                return;
-            };
-            let notification = Arc::clone(&next.notification);
-            let request = buffer.fill(&notification, &config.authority, token.as_ref());
-            let Some(http2) = &mut link.http2 else { return };
-            match send(http2, now, &request, out) {
-                Ok(stream) => {
-                    link.carries(now, stream, job);
-                    jobs.sent(job, id, stream);
-                }
-                // Room was there, so only the request itself can be at fault, and ours never is by
-                // type; should it be, it ends here instead of blocking the queue.
-                Err(_) => {
-                    jobs.end(job);
-                    self.outcomes
-                        .push_back((job, Outcome::unanswered(Why::NotSent)));
-                }
-            }
+        let with_token = self.tokens.is_some();
+        let has_room = |lane: &Self| {
+            let link = lane.link(id);
+            lane.breaker.admits() && link.is_some_and(|link| link.room(with_token) > 0)
+        };
+        while out.len() < TRANSMIT_BYTES && has_room(self) {
+            let Some(job) = self.next_job(now) else { break };
+            self.put_on(now, id, job, out);
         }
+        self.watch_pool(now);
     }
 
     /// When [`Lane::handle_timeout`] is to be called next.
     pub fn poll_timeout(&self) -> Option<Now> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
+        let waits = self.jobs.waiting() > 0;
         let reconnect = self.backoff.until().filter(|_| self.lacks_link());
-        self.jobs
-            .next_deadline()
-            .into_iter()
-            .chain(links)
-            .chain(reconnect)
-            .min()
+        let times = [
+            self.jobs.next_deadline(),
+            self.jobs.next_release(),
+            self.breaker.until().filter(|_| waits),
+            reconnect,
+            self.pool_changes_at(),
+        ];
+        times.into_iter().flatten().chain(links).min()
     }
 
     // ---- inside
@@ -260,84 +347,92 @@ impl Lane {
         self.links.iter_mut().find(|link| link.id == id)
     }
 
-    /// Whether something waits and nothing would carry it.
-    fn lacks_link(&self) -> bool {
-        self.jobs.waiting() > 0
-            && self.links.len() < MAX_LINKS
-            && !self.links.iter().any(Link::is_usable)
+    fn time(&self, now: Now) -> Option<UnixTime> {
+        self.clock.map(|clock| clock.time(now))
     }
 
-    fn connect_if_needed(&mut self, now: Now) {
-        if self.lacks_link() && self.backoff.is_over(now) {
-            let id = LinkId(self.next_link);
-            self.next_link = self.next_link.wrapping_add(1);
-            self.links.push(Link::opening(id, now));
-            self.actions.push_back(Action::Connect(id));
+    /// The first that waits and may be sent now.
+    fn next_job(&mut self, now: Now) -> Option<JobId> {
+        loop {
+            let (id, job) = self.jobs.front()?;
+            match self.spacing.admit(job.message.recipient(), now) {
+                Ok(()) => return Some(id),
+                Err(until) => {
+                    if !self.hold(id, until) {
+                        self.give_up(now, id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends it not before `until`; `false` if that is too late for it, or too many are held.
+    fn hold(&mut self, id: JobId, until: Now) -> bool {
+        let deadline = self.jobs.get(id).map(|job| job.deadline);
+        let holds = self.jobs.held() < self.config.queue
+            && deadline.is_some_and(|deadline| until < deadline);
+        if holds {
+            self.jobs.hold(id, until);
+        }
+        holds
+    }
+
+    /// Puts the first that waits on a connection that has room.
+    fn put_on(&mut self, now: Now, id: LinkId, job: JobId, out: &mut Vec<u8>) {
+        let time = self.time(now);
+        let token = self.tokens.choose(time);
+        let used = token.map(ProviderToken::issued_at);
+        let message = self.jobs.get(job).map(|job| job.message.clone());
+        let link = self.links.iter_mut().find(|link| link.id == id);
+        let sent = message.zip(link).and_then(|(message, link)| {
+            let authority = &self.config.authority;
+            let request = self.buffer.fill_message(&message, authority, token);
+            let stream = request::send(link.http2.as_mut()?, now, &request, out).ok()?;
+            link.carries(now, stream, (job, ResponseReader::to(&message)), used);
+            Some(stream)
+        });
+        match sent {
+            Some(stream) => {
+                self.jobs.sent(job, id, stream);
+                self.breaker.sent(job);
+            }
+            // Room was there, so only the request itself can be at fault, and ours never is by
+            // type; should it be, it ends here instead of blocking the queue.
+            None => self.end(job, Outcome::unanswered(Why::NotSent)),
         }
     }
 
     /// After input on a link: outcomes out, and the link closed if it is spent.
     fn settle(&mut self, now: Now, id: LinkId) {
-        self.drain_events(id);
+        self.drain_events(now, id);
         if let Some(link) = self.link_mut(id)
             && link.is_spent()
             && !link.closing
         {
             link.closing = true;
+            if let Some(http2) = &mut link.http2 {
+                http2.close(ErrorCode::NO_ERROR, &mut link.outbox);
+            }
             self.actions.push_back(Action::Close(id));
         }
         self.connect_if_needed(now);
     }
 
-    fn drain_events(&mut self, id: LinkId) {
-        let mut unprocessed = Vec::new();
-        loop {
-            let Some(link) = self.link_mut(id) else {
-                return;
-            };
-            let Some(event) = link.http2.as_mut().and_then(http2::Connection::poll_event) else {
-                break;
-            };
-            let is_answer = matches!(event, Event::Response { .. });
-            if let Some((job, outcome)) = link.take(event) {
-                match outcome {
-                    Ended::With(outcome) => self.end(job, outcome),
-                    Ended::Unprocessed(why) => unprocessed.push((job, why)),
-                }
-            }
-            if is_answer {
-                self.backoff.succeeded();
-                self.trouble = None;
-            }
-        }
-        self.send_again(&unprocessed);
-    }
-
-    fn send_again(&mut self, unprocessed: &[(JobId, Why)]) {
-        let mut again = Vec::new();
-        for (job, why) in unprocessed {
-            match self.jobs.get(*job) {
-                Some(known) if known.attempts < MAX_ATTEMPTS => again.push(*job),
-                _ => self.end(*job, Outcome::unanswered(*why)),
-            }
-        }
-        self.jobs.put_back(&again);
-    }
-
     fn end(&mut self, job: JobId, outcome: Outcome) {
         if self.jobs.end(job).is_some() {
+            self.breaker.returned(job);
             self.outcomes.push_back((job, outcome));
         }
     }
 
-    /// The deadline of a notification has passed.
-    fn give_up(&mut self, id: JobId) {
+    /// It cannot be waited for any longer.
+    fn give_up(&mut self, now: Now, id: JobId) {
         let Some(job) = self.jobs.end(id) else { return };
         if let Place::InFlight { link, slot } = job.place {
             self.forget(link, slot);
+            self.breaker.lost(now, id, self.entropy.next());
         }
-        let outcome = Outcome::unanswered(job.why_overdue());
-        self.outcomes.push_back((id, outcome));
+        self.outcomes.push_back((id, job.overdue()));
     }
 
     fn forget(&mut self, link: LinkId, stream: StreamId) {
@@ -348,124 +443,6 @@ impl Lane {
             }
         }
     }
-}
-
-/// How a stream ended.
-enum Ended {
-    With(Outcome),
-    /// The peer has not acted on it.
-    Unprocessed(Why),
-}
-
-impl Link {
-    /// Takes an event in; a stream's last one gives its notification's end.
-    fn take(&mut self, event: Event) -> Option<(JobId, Ended)> {
-        let last = event.ends();
-        let ended = match event {
-            Event::Response {
-                stream,
-                status,
-                headers,
-                ..
-            } => {
-                self.answered();
-                let InFlight { answer, begun, .. } = self.in_flight.get_mut(&stream)?;
-                *begun = true;
-                answer.header(b":status", status.to_string().as_bytes());
-                headers
-                    .iter()
-                    .for_each(|(name, value)| answer.header(name, value));
-                None
-            }
-            Event::Data { stream, bytes, .. } => {
-                self.in_flight.get_mut(&stream)?.answer.body(&bytes);
-                None
-            }
-            Event::Reset {
-                code, processed, ..
-            } => Some(reset(code, processed)),
-            Event::Unprocessed { .. } => Some(Ended::Unprocessed(Why::NotProcessed)),
-            Event::Lost {
-                request_complete: false,
-                ..
-            } => Some(Ended::Unprocessed(Why::NotProcessed)),
-            Event::Lost { .. } => Some(Ended::With(Outcome::unanswered(Why::ConnectionLost))),
-            Event::Malformed { .. } => Some(Ended::With(Outcome::unanswered(Why::Unreadable))),
-            _ => None,
-        };
-        let InFlight { job, answer, begun } = self.in_flight.remove(&last?)?;
-        let ended = match ended {
-            // An answer that has begun contradicts this.
-            Some(Ended::Unprocessed(_)) if begun => {
-                Ended::With(Outcome::unanswered(Why::ConnectionLost))
-            }
-            Some(ended) => ended,
-            None => Ended::With(answer.finish()),
-        };
-        Some((job, ended))
-    }
-}
-
-fn reset(code: ErrorCode, processed: Processed) -> Ended {
-    let why = Why::StreamReset(code.value());
-    match processed {
-        Processed::No => Ended::Unprocessed(why),
-        Processed::Maybe => Ended::With(Outcome::unanswered(why)),
-    }
-}
-
-/// Most headers that are not pseudo-headers.
-const HEADERS: usize = 8;
-
-fn send(
-    http2: &mut http2::Connection,
-    now: Now,
-    request: &crate::provider::Request<'_>,
-    out: &mut Vec<u8>,
-) -> Result<StreamId, http2::SendError> {
-    let mut headers = [Header {
-        name: "",
-        value: "",
-        indexing: Indexing::Without,
-    }; HEADERS];
-    let mut count = 0;
-    let (mut path, mut authority) = ("", "");
-    for header in request.headers() {
-        match header.name {
-            ":path" => path = header.value,
-            ":authority" => authority = header.value,
-            ":method" | ":scheme" => {}
-            name => {
-                if let Some(place) = headers.get_mut(count) {
-                    let indexing = match header.indexing {
-                        HeaderIndexing::Incremental => Indexing::Incremental,
-                        HeaderIndexing::Without => Indexing::Without,
-                    };
-                    *place = Header {
-                        name,
-                        value: header.value,
-                        indexing,
-                    };
-                    count += 1;
-                }
-            }
-        }
-    }
-    let headers = headers.get(..count).unwrap_or_default();
-    let (method, scheme) = ("POST", "https");
-    let body = request.body();
-    http2.send_request(
-        now,
-        &http2::Request {
-            method,
-            scheme,
-            authority,
-            path,
-            headers,
-            body,
-        },
-        out,
-    )
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 //!
 //! ```text
 //!   Opening ──connected──► Open ──GOAWAY, error, silence──► Draining ──nothing in flight──► (gone)
+//!                          │  ▲
+//!                    owes  ▼  │ heard
+//!                        Doubted: gets nothing new, and is no reason not to open another
 //! ```
 
 use core::time::Duration;
@@ -11,10 +14,14 @@ use super::jobs::JobId;
 use crate::http2::{self, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
 use crate::provider::ResponseReader;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 /// Silence while something is in flight, after which the peer is asked whether it is there.
 const SUSPECT_AFTER: Duration = Duration::from_secs(4);
+
+/// How long the answer to that may take before the connection is in doubt. A round trip on Earth
+/// takes less, and whoever waits has seconds only.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 /// Answers given up one after the other, none having come between them, after which the connection
 /// is replaced: a peer can answer PINGs and still be stuck.
@@ -28,6 +35,8 @@ pub struct LinkId(pub(super) u32);
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) job: JobId,
+    /// When the provider token it carries was issued.
+    pub(super) token: Option<UnixTime>,
     pub(super) answer: ResponseReader,
     /// The head of the answer is there.
     pub(super) begun: bool,
@@ -42,19 +51,24 @@ pub(super) struct Link {
     pub(super) in_flight: BTreeMap<StreamId, InFlight>,
     /// Bytes that must go out before anything new.
     pub(super) outbox: Vec<u8>,
-    /// Something was answered on it.
+    /// Something was answered on it that was not about the connection itself.
     pub(super) proven: bool,
+    /// It has been counted as a failure.
+    pub(super) blamed: bool,
     /// The driver has been told to close it.
     pub(super) closing: bool,
     /// When the peer was last heard, or last given something to answer when it owed nothing.
     quiet_since: Now,
-    pinged: bool,
+    pinged_at: Option<Now>,
+    /// The answer to that is late.
+    doubted: bool,
     /// An answer was given up, and the peer has not been heard since.
     owes: bool,
     /// Answers given up since one came.
     given_up: u32,
-    /// It gets nothing new: its stream identifiers are used up, or it answers nothing.
-    retired: bool,
+    /// It gets nothing new: its stream identifiers are used up, it answers nothing, APNs wants
+    /// another, or it is one too many.
+    pub(super) retired: bool,
 }
 
 impl Link {
@@ -65,9 +79,11 @@ impl Link {
             in_flight: BTreeMap::new(),
             outbox: Vec::new(),
             proven: false,
+            blamed: false,
             closing: false,
             quiet_since: now,
-            pinged: false,
+            pinged_at: None,
+            doubted: false,
             owes: false,
             given_up: 0,
             retired: false,
@@ -78,21 +94,42 @@ impl Link {
     pub(super) fn is_usable(&self) -> bool {
         !self.closing
             && !self.retired
+            && !self.doubted
             && self
                 .http2
                 .as_ref()
                 .is_none_or(|http2| !http2.is_going_away() && !http2.is_closed())
     }
 
-    /// Requests it would take right now.
-    pub(super) fn room(&self) -> usize {
-        if self.closing || self.retired {
-            0
-        } else {
-            self.http2
-                .as_ref()
-                .map_or(0, http2::Connection::available_streams)
+    /// Whether it owes an answer and has not answered a PING for a second.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// Requests it would take right now. With a provider token that is one until the first is
+    /// answered, whatever the peer's SETTINGS say.
+    pub(super) fn room(&self, with_token: bool) -> usize {
+        if self.closing || self.retired || self.doubted {
+            return 0;
         }
+        let streams = self
+            .http2
+            .as_ref()
+            .map_or(0, http2::Connection::available_streams);
+        if with_token && !self.proven {
+            streams.min(1_usize.saturating_sub(self.in_flight.len()))
+        } else {
+            streams
+        }
+    }
+
+    /// Requests it can carry at once.
+    pub(super) fn capacity(&self) -> usize {
+        let limit = self
+            .http2
+            .as_ref()
+            .map_or(0, http2::Connection::stream_limit);
+        usize::try_from(limit).unwrap_or(usize::MAX)
     }
 
     /// Whether nothing is left to be done with it.
@@ -106,21 +143,28 @@ impl Link {
 
     pub(super) fn heard(&mut self, now: Now) {
         self.quiet_since = now;
-        self.pinged = false;
+        self.pinged_at = None;
+        self.doubted = false;
         self.owes = false;
     }
 
     /// A request was put on it.
-    pub(super) fn carries(&mut self, now: Now, stream: StreamId, job: JobId) {
+    pub(super) fn carries(
+        &mut self,
+        now: Now,
+        stream: StreamId,
+        (job, answer): (JobId, ResponseReader),
+        token: Option<UnixTime>,
+    ) {
         if self.in_flight.is_empty() && !self.owes {
             self.quiet_since = now;
         }
         self.retired |= stream == StreamId::MAX;
-        let answer = ResponseReader::new();
         self.in_flight.insert(
             stream,
             InFlight {
                 job,
+                token,
                 answer,
                 begun: false,
             },
@@ -139,32 +183,43 @@ impl Link {
 
     /// The head of an answer has come.
     pub(super) fn answered(&mut self) {
-        self.proven = true;
         self.given_up = 0;
     }
 
     /// When to ask whether the peer is there: soon if it owes an answer, else after an idle hour.
     fn doubt_at(&self) -> Option<Now> {
-        if self.pinged || self.closing {
+        if self.pinged_at.is_some() || self.closing {
             return None;
         }
-        let is_idle = self.in_flight.is_empty() && !self.owes;
-        let patience = if is_idle {
-            IDLE_BEFORE_PING
-        } else {
+        let patience = if self.is_owing() {
             SUSPECT_AFTER
+        } else {
+            IDLE_BEFORE_PING
         };
         self.http2.as_ref().map(|_| self.quiet_since + patience)
     }
 
+    /// Whether the peer has something to answer.
+    fn is_owing(&self) -> bool {
+        self.owes || !self.in_flight.is_empty()
+    }
+
+    /// When it gets nothing new any more, unless it is heard.
+    fn doubted_at(&self) -> Option<Now> {
+        let asked = self
+            .pinged_at
+            .filter(|_| self.is_owing() && !self.doubted && !self.closing);
+        asked.map(|at| at + DOUBT_AFTER)
+    }
+
     /// The next moment [`Link::handle_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Now> {
-        let own = self.doubt_at();
+        let own = self.doubt_at().into_iter().chain(self.doubted_at());
         let http2 = self
             .http2
             .as_ref()
             .and_then(http2::Connection::poll_timeout);
-        own.into_iter().chain(http2).min()
+        own.chain(http2).min()
     }
 
     /// Sends a PING where it is due.
@@ -173,11 +228,12 @@ impl Link {
     /// The connection is over: the peer did not answer in time.
     pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), http2::ConnectionError> {
         let due = self.doubt_at().is_some_and(|at| at <= now);
+        self.doubted |= self.doubted_at().is_some_and(|at| at <= now);
         let Some(http2) = &mut self.http2 else {
             return Ok(());
         };
         if due && !http2.is_closed() {
-            self.pinged = true;
+            self.pinged_at = Some(now);
             // Refused only while another is unanswered, which does as well.
             let _ = http2.ping(now, now.as_nanos().to_be_bytes(), &mut self.outbox);
         }
@@ -200,16 +256,17 @@ mod tests {
         let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
         let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
         let job = Jobs::<StreamId>::default().add(Order {
-            notification,
+            message: notification.into(),
             deadline: Now::ZERO,
             confirm: false,
         });
         let mut link = Link::opening(LinkId(0), Now::ZERO);
         let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
         link.http2 = Some(http2);
-        link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), job);
+        let answer = ResponseReader::new;
+        link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), (job, answer()), None);
         assert!(link.is_usable());
-        link.carries(Now::ZERO, StreamId::MAX, job);
+        link.carries(Now::ZERO, StreamId::MAX, (job, answer()), None);
         assert!(!link.is_usable() && !link.is_spent());
         link.in_flight.clear();
         assert!(link.is_spent());

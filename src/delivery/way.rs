@@ -13,21 +13,20 @@
 //! gone do nothing.
 
 use core::fmt::Debug;
-use std::sync::Arc;
 
 use super::jobs::JobId;
 use super::lane::Lane;
 use super::link::LinkId;
 use crate::auth::ProviderToken;
-use crate::notification::Notification;
-use crate::provider::Outcome;
-use crate::time::Now;
+use crate::provider::{Message, Outcome};
+use crate::time::{Now, UnixTime};
 
-/// A notification, and how its outcome is wanted.
+/// A message, and how its outcome is wanted.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What to send.
-    pub notification: Arc<Notification>,
+    /// What to send. The binary gateway takes notifications to devices alone; anything else ends
+    /// there as not sent.
+    pub message: Message,
     /// When its outcome must be there.
     pub deadline: Now,
     /// Whether to make sure that the binary gateway took it, which costs a connection for each
@@ -43,6 +42,26 @@ pub enum Action {
     /// Write what [`Way::poll_transmit`] still has for it, then close its transport and report
     /// [`Way::handle_closed`].
     Close(LinkId),
+    /// The provider token issued then was refused as too old: get another, if that is allowed, and
+    /// hand it over by [`Way::set_token`]; if not, hand over the same one. Asked once for each.
+    RenewToken(UnixTime),
+}
+
+/// How a way is, for metrics and for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Connections, those included that are being opened or are finishing what they have.
+    pub connections: usize,
+    /// Notifications in the queue.
+    pub waiting: usize,
+    /// Notifications that may not be sent yet.
+    pub held: usize,
+    /// Notifications on a connection.
+    pub in_flight: usize,
+    /// Devices that get one notification at a time because APNs said that it was too much.
+    pub spaced_devices: usize,
+    /// Whether APNs's errors keep the queue from being sent, but for a probe now and then.
+    pub breaker_open: bool,
 }
 
 /// The queue is full. Nothing was taken.
@@ -90,15 +109,26 @@ pub trait Way: Debug {
     /// What last went wrong on the way to the peer, while nothing has gone right since; for people.
     fn trouble(&self) -> Option<&str>;
 
-    /// The provider token from now on. Only HTTP/2 has one; elsewhere it is dropped.
-    fn set_token(&mut self, token: ProviderToken) {
-        drop(token);
+    /// The provider token from now on, and the answer to [`Action::RenewToken`]. Only HTTP/2 has
+    /// one; elsewhere it is dropped.
+    fn set_token(&mut self, now: Now, token: ProviderToken) {
+        let _ = (now, token);
+    }
+
+    /// What the wall clock shows at `now`, from time to time. Only HTTP/2 uses it.
+    fn set_clock(&mut self, now: Now, time: UnixTime) {
+        let _ = (now, time);
+    }
+
+    /// How it is.
+    fn status(&self) -> Status {
+        Status::default()
     }
 }
 
 impl Way for Lane {
     fn submit(&mut self, now: Now, order: Order) -> Result<JobId, QueueFull> {
-        Self::submit(self, now, order.notification, order.deadline)
+        Self::submit(self, now, order.message, order.deadline)
     }
 
     fn handle_connected(&mut self, now: Now, id: LinkId) {
@@ -145,7 +175,15 @@ impl Way for Lane {
         Self::trouble(self)
     }
 
-    fn set_token(&mut self, token: ProviderToken) {
-        Self::set_token(self, token);
+    fn set_token(&mut self, now: Now, token: ProviderToken) {
+        Self::set_token(self, now, token);
+    }
+
+    fn set_clock(&mut self, now: Now, time: UnixTime) {
+        Self::set_clock(self, now, time);
+    }
+
+    fn status(&self) -> Status {
+        Self::status(self)
     }
 }

@@ -112,6 +112,10 @@ rules! {
     COLLAPSE_ID_EMPTY = "collapse-id-empty", "A collapse identifier has at least one character.";
     COLLAPSE_ID_TOO_LONG = "collapse-id-too-long", "A collapse identifier has at most 64 bytes.";
     COLLAPSE_ID_CHARACTER = "collapse-id-character", "A collapse identifier is printable ASCII, with no blank at either end.";
+    CHANNEL_ID_EMPTY = "channel-id-empty", "A channel's identifier has at least one character.";
+    CHANNEL_ID_TOO_LONG = "channel-id-too-long", "A channel's identifier has at most 256 bytes.";
+    CHANNEL_ID_CHARACTER = "channel-id-character", "A channel's identifier is visible ASCII, as APNs gave it.";
+    STORAGE_POLICY_UNKNOWN = "storage-policy-unknown", "A channel's storage policy is none or most-recent.";
     ID_MALFORMED = "id-malformed", "A notification's identifier is a UUID of the form 8-4-4-4-12.";
     PAYLOAD_EMPTY = "payload-empty", "A payload has at least the two bytes of an empty JSON object.";
     PAYLOAD_TOO_LARGE = "payload-too-large", "A payload has at most 4096 bytes, or 5120 for voip and broadcasts.";

@@ -8,7 +8,8 @@
 //! ```text
 //! &str, bytes ──parse──> DeviceToken, Topic, Payload, Priority ...   one value each, valid by type
 //!         │                    │
-//!         │                    └──> Draft ──build──> Notification    the rules between the values
+//!         │                    ├──> Draft ──build──> Notification    the rules between the values
+//!         │                    └──> Broadcast                        the same for a channel
 //!         └────inspect──> Findings        what is unusual about a payload for its push type
 //! ```
 //!
@@ -27,6 +28,9 @@
 //! what each app expects in its payload. Only APNs and the app know.
 
 mod apns_id;
+mod broadcast;
+mod bundle_id;
+mod channel;
 mod collapse_id;
 mod draft;
 mod error;
@@ -40,6 +44,9 @@ mod topic;
 pub(crate) mod vectors;
 
 pub use apns_id::ApnsId;
+pub use broadcast::Broadcast;
+pub use bundle_id::BundleId;
+pub use channel::{ChannelId, StoragePolicy};
 pub use collapse_id::CollapseId;
 pub use draft::{Draft, Notification};
 pub use error::{InvalidNotification, rule};

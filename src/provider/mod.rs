@@ -10,19 +10,31 @@
 //!                                                   └─ Reason ── one table: what to do about it
 //! ```
 //!
+//! A broadcast and a request about channels take the same way ([`Message`]); their answers are read
+//! by the same reader, and what was asked for of channels is the [`Answer`].
+//!
 //! Invariants: every notification ends in one of three outcomes; what APNs says that is not known
 //! here is kept and shown; a request's header values are legal by the types they come from.
 //!
-//! Left to others: the delays and deadlines behind [`Retry`], and what is done to a device's record.
+//! Left to others: the delays and deadlines behind [`Retry`] (`delivery`), and what is done to a
+//! device's record (`registry`).
 
+mod channel;
+mod message;
 mod outcome;
 mod reason;
 mod request;
 mod response;
+mod retry_after;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod vectors;
 
+pub use channel::{Answer, ChannelCall, ChannelRequest};
+pub use message::Message;
 pub use outcome::{Outcome, Why};
-pub use reason::{ConnectionAction, Fault, Reason, Retry, TokenAction, Treatment};
+pub use reason::{ConnectionAction, Fault, Reason, Retry, Service, TokenAction, Treatment};
 pub use request::{Header, HeaderIndexing, Request, RequestBuffer};
 pub use response::{ResponseReader, read_response};
+pub use retry_after::RetryAfter;

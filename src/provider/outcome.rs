@@ -3,24 +3,27 @@
 //! Source: Apple, *Handling notification responses from APNs*; RFC 9113, sections 6.8 and 8.7 (which
 //! requests a server has certainly not acted on).
 
+use super::channel::Answer;
 use super::reason::{Reason, Treatment};
+use super::retry_after::RetryAfter;
 use crate::notification::ApnsId;
 use crate::time::UnixTime;
 use core::fmt;
-use core::time::Duration;
 
 /// The error code of a stream that was not processed at all. RFC 9113, section 7.
 const REFUSED_STREAM: u32 = 0x7;
 
-/// What became of one notification.
+/// What became of one notification, or of one request about channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// APNs took it. Whether it reached the device is not known.
     Accepted {
-        /// The identifier sent, or the one that APNs made up.
+        /// The identifier sent, or the one that APNs made up; of a broadcast that of the request.
         apns_id: Option<ApnsId>,
         /// Key of the delivery log; development environment only. At most 64 bytes.
         unique_id: Option<Box<str>>,
+        /// What was asked for, of a request about channels.
+        answer: Option<Box<Answer>>,
     },
     /// APNs refused it, and said why.
     Rejected {
@@ -30,8 +33,8 @@ pub enum Outcome {
         reason: Reason,
         /// Since when the token has been dead: only with status 410, if APNs says so.
         invalid_since: Option<UnixTime>,
-        /// The wait that APNs asks for in `retry-after`, in whole seconds.
-        retry_after: Option<Duration>,
+        /// The wait that APNs asks for in `retry-after`.
+        retry_after: Option<RetryAfter>,
         /// The identifier of the notification, if APNs repeats it.
         apns_id: Option<ApnsId>,
     },
@@ -174,7 +177,8 @@ mod tests {
         assert_eq!(
             Outcome::Accepted {
                 apns_id: None,
-                unique_id: None
+                unique_id: None,
+                answer: None,
             }
             .treatment(),
             None

@@ -1,14 +1,13 @@
 //! The `reason` of a response or a GOAWAY turned into what to do: one table.
 //!
-//! Source: Apple, *Handling notification responses from APNs*. The column of retries follows its
-//! list of what must never be sent again and its 15 minutes for 5xx. Token and connection are ours,
-//! from Apple's text on each reason and from what the libraries of the vectors do. Two spellings
-//! that live servers or other pages of Apple use are read as well: `BadEnvironmentKeyInToken` and
-//! `Service Unavailable`.
+//! Source: Apple, *Handling notification responses from APNs*, and for channels and broadcasts
+//! *Handling error responses from Apple Push Notification service*. The column of retries follows
+//! Apple's list of what must never be sent again and its 15 minutes for 5xx. Token, connection and
+//! service are ours, from Apple's text on each reason and from what the libraries of the vectors
+//! do. Two spellings that live servers or other pages of Apple use are read as well:
+//! `BadEnvironmentKeyInToken` and `Service Unavailable`.
 //!
 //! A reason that is not in the table is kept, shown, and treated by its status alone.
-//!
-//! Left to a later edition: the reasons that only channels and broadcasts have.
 
 use crate::limits::REASON_MAX_BYTES;
 use core::fmt;
@@ -58,6 +57,16 @@ pub enum ConnectionAction {
     Close,
 }
 
+/// What a rejection says of APNs as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// It works: the answer is about this request.
+    Works,
+    /// It could not do its work. Several in a row mean that it is out of order, and that asking it
+    /// goes on only makes it worse.
+    Fails,
+}
+
 /// Who has to act for it not to happen again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -82,14 +91,16 @@ pub struct Treatment {
     pub token: TokenAction,
     /// What becomes of the connection?
     pub connection: ConnectionAction,
+    /// Does APNs work?
+    pub service: Service,
     /// Who has to act?
     pub fault: Fault,
 }
 
 /// Writes the enum, its names and the table from one list.
 macro_rules! reasons {
-    ($($status:literal $name:ident $retry:ident $token:ident $connection:ident $fault:ident $doc:literal;)*) => {
-        /// Why APNs refused a notification or closed a connection.
+    ($($status:literal $name:ident $retry:ident $token:ident $connection:ident $service:ident $fault:ident $doc:literal;)*) => {
+        /// Why APNs refused a request or closed a connection.
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Reason {
@@ -102,7 +113,7 @@ macro_rules! reasons {
             Missing,
         }
 
-        /// Status, reason and treatment, in the order of Apple's page.
+        /// Status, reason and treatment, in the order of Apple's pages.
         const TABLE: &[(u16, Reason, &str, Treatment)] = &[$((
             $status,
             Reason::$name,
@@ -111,6 +122,7 @@ macro_rules! reasons {
                 retry: Retry::$retry,
                 token: TokenAction::$token,
                 connection: ConnectionAction::$connection,
+                service: Service::$service,
                 fault: Fault::$fault,
             },
         )),*];
@@ -129,42 +141,56 @@ macro_rules! reasons {
 }
 
 reasons! {
-// status reason                     retry            token              connection fault
-    400 BadCollapseId                Never            Keep               Keep       Caller   "The collapse identifier is too long.";
-    400 BadDeviceToken               OtherEnvironment RemoveIfEverywhere Keep       Device   "The token is none, or of the other environment.";
-    400 BadExpirationDate            Never            Keep               Keep       Caller   "The expiration is wrong.";
-    400 BadMessageId                 Never            Keep               Keep       Caller   "The identifier is wrong.";
-    400 BadPriority                  Never            Keep               Keep       Caller   "The priority is wrong.";
-    400 BadTopic                     Never            Keep               Keep       Operator "The topic is wrong.";
-    400 DeviceTokenNotForTopic       Never            RemoveUnlessMany   Keep       Device   "The token is not of this topic.";
-    400 DuplicateHeaders             Never            Keep               Keep       Ours     "A header came twice.";
-    400 IdleTimeout                  NewConnection    Keep               Replace    Apns     "The connection was idle for too long.";
-    400 InvalidPushType              Never            Keep               Keep       Caller   "The push type is wrong.";
-    400 MissingDeviceToken           Never            Keep               Keep       Ours     "The path has no token.";
-    400 MissingTopic                 Never            Keep               Keep       Ours     "There is no topic, and the certificate has several.";
-    400 PayloadEmpty                 Never            Keep               Keep       Caller   "There is no payload.";
-    400 TopicDisallowed              Never            Keep               Keep       Operator "Pushing to the topic is not allowed.";
-    403 BadCertificate               Never            Keep               Close      Operator "The certificate is wrong.";
-    403 BadCertificateEnvironment    Never            Keep               Close      Operator "The certificate is of the other environment.";
-    403 ExpiredProviderToken         NewProviderToken Keep               Replace    Ours     "The provider token is too old.";
-    403 Forbidden                    Never            Keep               Keep       Operator "The action is not allowed.";
-    403 InvalidProviderToken         Never            Keep               Close      Operator "The provider token is wrong or its signature is.";
-    403 MissingProviderToken         Never            Keep               Close      Operator "There is neither a certificate nor a provider token.";
-    403 UnrelatedKeyIdInToken        NewConnection    Keep               Replace    Ours     "The key is not related to that of the connection's first push.";
-    403 BadEnvironmentKeyIdInToken   Never            Keep               Close      Operator "The key is of the other environment.";
-    404 BadPath                      Never            Keep               Keep       Ours     "The path is wrong.";
-    405 MethodNotAllowed             Never            Keep               Keep       Ours     "The method is not POST.";
-    410 ExpiredToken                 Never            Remove             Keep       Device   "The token has expired.";
-    410 Unregistered                 Never            Remove             Keep       Device   "The token is inactive for the topic.";
-    413 PayloadTooLarge              Never            Keep               Keep       Caller   "The payload is too large.";
-    429 TooManyProviderTokenUpdates  OldProviderToken Keep               Keep       Ours     "The provider token was renewed within 20 minutes.";
-    429 TooManyRequests              DevicePause      Keep               Keep       Caller   "Too many requests in a row for one token.";
-    500 InternalServerError          Backoff          Keep               Keep       Apns     "An error of the server.";
-    503 ServiceUnavailable           Backoff          Keep               Keep       Apns     "The service is unavailable.";
-    503 Shutdown                     NewConnection    Keep               Replace    Apns     "The server is shutting down.";
+// status reason                     retry            token              connection service fault
+    400 BadCollapseId                Never            Keep               Keep       Works   Caller   "The collapse identifier is too long.";
+    400 BadDeviceToken               OtherEnvironment RemoveIfEverywhere Keep       Works   Device   "The token is none, or of the other environment.";
+    400 BadExpirationDate            Never            Keep               Keep       Works   Caller   "The expiration is wrong.";
+    400 BadMessageId                 Never            Keep               Keep       Works   Caller   "The identifier is wrong.";
+    400 BadPriority                  Never            Keep               Keep       Works   Caller   "The priority is wrong.";
+    400 BadTopic                     Never            Keep               Keep       Works   Operator "The topic is wrong.";
+    400 DeviceTokenNotForTopic       Never            RemoveUnlessMany   Keep       Works   Device   "The token is not of this topic.";
+    400 DuplicateHeaders             Never            Keep               Keep       Works   Ours     "A header came twice.";
+    400 IdleTimeout                  NewConnection    Keep               Replace    Works   Apns     "The connection was idle for too long.";
+    400 InvalidPushType              Never            Keep               Keep       Works   Caller   "The push type is wrong.";
+    400 MissingDeviceToken           Never            Keep               Keep       Works   Ours     "The path has no token.";
+    400 MissingTopic                 Never            Keep               Keep       Works   Ours     "There is no topic, and the certificate has several.";
+    400 PayloadEmpty                 Never            Keep               Keep       Works   Caller   "There is no payload.";
+    400 TopicDisallowed              Never            Keep               Keep       Works   Operator "Pushing to the topic is not allowed.";
+    403 BadCertificate               Never            Keep               Close      Works   Operator "The certificate is wrong.";
+    403 BadCertificateEnvironment    Never            Keep               Close      Works   Operator "The certificate is of the other environment.";
+    403 ExpiredProviderToken         NewProviderToken Keep               Replace    Works   Ours     "The provider token is too old.";
+    403 Forbidden                    Never            Keep               Keep       Works   Operator "The action is not allowed.";
+    403 InvalidProviderToken         Never            Keep               Close      Works   Operator "The provider token is wrong or its signature is.";
+    403 MissingProviderToken         Never            Keep               Close      Works   Operator "There is neither a certificate nor a provider token.";
+    403 UnrelatedKeyIdInToken        NewConnection    Keep               Replace    Works   Ours     "The key is not related to that of the connection's first push.";
+    403 BadEnvironmentKeyIdInToken   Never            Keep               Close      Works   Operator "The key is of the other environment.";
+    404 BadPath                      Never            Keep               Keep       Works   Ours     "The path is wrong.";
+    405 MethodNotAllowed             Never            Keep               Keep       Works   Ours     "The method is not POST.";
+    410 ExpiredToken                 Never            Remove             Keep       Works   Device   "The token has expired.";
+    410 Unregistered                 Never            Remove             Keep       Works   Device   "The token is inactive for the topic.";
+    413 PayloadTooLarge              Never            Keep               Keep       Works   Caller   "The payload is too large.";
+    429 TooManyProviderTokenUpdates  OldProviderToken Keep               Keep       Works   Ours     "The provider token was renewed within 20 minutes.";
+    429 TooManyRequests              DevicePause      Keep               Keep       Works   Caller   "Too many requests in a row for one token.";
+    500 InternalServerError          Backoff          Keep               Keep       Fails   Apns     "An error of the server.";
+    503 ServiceUnavailable           Backoff          Keep               Keep       Fails   Apns     "The service is unavailable.";
+    503 Shutdown                     NewConnection    Keep               Replace    Fails   Apns     "The server is shutting down.";
+    // Of channels and broadcasts only.
+    400 FeatureNotEnabled            Never            Keep               Keep       Works   Operator "Broadcasts are not enabled for the app.";
+    400 MissingChannelId             Never            Keep               Keep       Works   Ours     "There is no channel identifier.";
+    400 BadChannelId                 Never            Keep               Keep       Works   Caller   "The channel identifier is wrong.";
+    400 ChannelNotRegistered         Never            Keep               Keep       Works   Caller   "There is no such channel.";
+    400 BadRequestParams             Never            Keep               Keep       Works   Ours     "The request has an attribute that is not known.";
+    400 BadRequestPayload            Never            Keep               Keep       Works   Ours     "The request is not readable.";
+    400 MissingPushType              Never            Keep               Keep       Works   Ours     "There is no push type.";
+    400 CannotCreateChannelConfig    Never            Keep               Keep       Works   Operator "The app has as many channels as it may have.";
+    403 TopicMismatch                Never            Keep               Keep       Works   Operator "The app is not one of the provider token.";
 }
 
 impl Reason {
+    /// How many the table has.
+    #[cfg(test)]
+    pub(super) const COUNT: usize = TABLE.len();
+
     /// From the text of the key `reason`.
     pub fn parse(text: &str) -> Self {
         let text = match text {
@@ -208,16 +234,17 @@ impl Reason {
         if let Some((_, _, _, treatment)) = TABLE.iter().find(|(_, reason, _, _)| reason == self) {
             return *treatment;
         }
-        let (retry, fault) = match status {
-            500..=599 => (Retry::Backoff, Fault::Apns),
-            429 => (Retry::DevicePause, Fault::Caller),
-            410 => (Retry::Never, Fault::Device),
-            _ => (Retry::Never, Fault::Operator),
+        let (retry, service, fault) = match status {
+            500..=599 => (Retry::Backoff, Service::Fails, Fault::Apns),
+            429 => (Retry::DevicePause, Service::Works, Fault::Caller),
+            410 => (Retry::Never, Service::Works, Fault::Device),
+            _ => (Retry::Never, Service::Works, Fault::Operator),
         };
         Treatment {
             retry,
             token: TokenAction::Keep,
             connection: ConnectionAction::Keep,
+            service,
             fault,
         }
     }
@@ -272,7 +299,7 @@ mod tests {
                 "the status does not matter"
             );
         }
-        assert_eq!(TABLE.len(), 32);
+        assert_eq!(TABLE.len(), 41);
     }
 
     #[test]

@@ -87,7 +87,30 @@ impl<'a> Request<'a> {
         self.body
     }
 
-    fn push(&mut self, name: &'static str, value: &'a str, indexing: HeaderIndexing) {
+    /// A request that begins as all of them do.
+    pub(super) fn begin(
+        (method, path): (&'static str, &'a str),
+        authority: &'a str,
+        token: Option<&'a ProviderToken>,
+        body: &'a [u8],
+    ) -> Self {
+        use HeaderIndexing::{Incremental, Without};
+        let mut request = Self {
+            headers: [Header::EMPTY; HEADERS_MAX],
+            count: 0,
+            body,
+        };
+        request.push(":method", method, Incremental);
+        request.push(":scheme", "https", Incremental);
+        request.push(":path", path, Without);
+        request.push(":authority", authority, Incremental);
+        if let Some(token) = token {
+            request.push("authorization", token.authorization(), Without);
+        }
+        request
+    }
+
+    pub(super) fn push(&mut self, name: &'static str, value: &'a str, indexing: HeaderIndexing) {
         if let Some(place) = self.headers.get_mut(self.count) {
             *place = Header::new(name, value, indexing);
             self.count += 1;
@@ -108,12 +131,12 @@ impl fmt::Debug for Request<'_> {
 
 /// The text that a request needs beside what it borrows; filled anew for each notification.
 ///
-/// Holds less than 400 bytes, and allocates for the first request only.
+/// Holds less than 600 bytes, and allocates for the first request only.
 #[derive(Default)]
 pub struct RequestBuffer {
-    path: String,
-    id: String,
-    expiration: String,
+    pub(super) path: String,
+    pub(super) id: String,
+    pub(super) expiration: String,
 }
 
 impl RequestBuffer {
@@ -139,18 +162,7 @@ impl RequestBuffer {
         use HeaderIndexing::{Incremental, Without};
         self.write(notification);
         let body = notification.payload().as_bytes();
-        let mut request = Request {
-            headers: [Header::EMPTY; HEADERS_MAX],
-            count: 0,
-            body,
-        };
-        request.push(":method", "POST", Incremental);
-        request.push(":scheme", "https", Incremental);
-        request.push(":path", &self.path, Without);
-        request.push(":authority", authority, Incremental);
-        if let Some(token) = token {
-            request.push("authorization", token.authorization(), Without);
-        }
+        let mut request = Request::begin(("POST", &self.path), authority, token, body);
         request.push("apns-topic", notification.topic().as_str(), Incremental);
         request.push(
             "apns-push-type",

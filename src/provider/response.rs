@@ -2,22 +2,28 @@
 //!
 //! Source: Apple, *Handling notification responses from APNs*: `:status`, `apns-id`,
 //! `apns-unique-id`; a body only if refused, JSON with `reason` and, for 410, `timestamp` in
-//! milliseconds. `retry-after`: RFC 9110, section 10.2.3, of which the form in seconds is read.
+//! milliseconds. `retry-after` and `date`: see `retry_after.rs`.
 //!
 //! Lenient, because what APNs sends changes without notice: a reason that is not known, a body that
 //! is no JSON, a 410 without body or timestamp are all outcomes. A success is a success whatever
 //! its body. Only a response without a usable status is none.
 //!
-//! Limits: 2048 bytes of a body, the rest is dropped and the reason then [`Reason::NotJson`]; 64
-//! bytes of `apns-unique-id`, a longer one is left out. A success allocates only for that header.
+//! The answer to a request about channels is the exception: it was asked for, so a success that
+//! lacks it is not one that can be reported ([`Why::Unreadable`]).
+//!
+//! Limits: 2048 bytes of a body that refuses, 1 MiB of one that was asked for; the rest is dropped,
+//! and the reason then [`Reason::NotJson`]. 64 bytes of `apns-unique-id`, a longer one is left out. A
+//! success allocates only for that header, or for its answer.
 
+use super::channel::{Unreadable, Wanted};
+use super::message::Message;
 use super::outcome::{Outcome, Why};
 use super::reason::{Reason, parse_body};
+use super::retry_after::{self, RetryAfter};
 use crate::limits::{RESPONSE_BODY_MAX_BYTES, UNIQUE_ID_MAX_BYTES};
-use crate::notification::ApnsId;
+use crate::notification::{ApnsId, ChannelId};
 use crate::time::UnixTime;
 use core::fmt;
-use core::time::Duration;
 use serde_json::Value;
 
 const GONE: u16 = 410;
@@ -29,19 +35,34 @@ pub struct ResponseReader {
     status: Option<u16>,
     apns_id: Option<ApnsId>,
     unique_id: Option<Box<str>>,
-    retry_after: Option<Duration>,
+    retry_after: Option<RetryAfter>,
+    /// The server's clock.
+    date: Option<UnixTime>,
+    channel: Option<ChannelId>,
+    wanted: Wanted,
     body: Vec<u8>,
 }
 
 impl ResponseReader {
-    /// One that has read nothing.
+    /// One that has read nothing, of the answer to a notification.
     pub const fn new() -> Self {
         Self {
             status: None,
             apns_id: None,
             unique_id: None,
             retry_after: None,
+            date: None,
+            channel: None,
+            wanted: Wanted::Nothing,
             body: Vec::new(),
+        }
+    }
+
+    /// One for the answer to this message.
+    pub fn to(message: &Message) -> Self {
+        Self {
+            wanted: Wanted::by(message),
+            ..Self::new()
         }
     }
 
@@ -51,19 +72,25 @@ impl ResponseReader {
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
         match name {
             b":status" => self.status = status(value),
-            b"apns-id" => self.apns_id = ApnsId::read(value),
+            b"apns-id" | b"apns-request-id" => self.apns_id = ApnsId::read(value),
             b"apns-unique-id" => self.unique_id = unique_id(value),
-            b"retry-after" => self.retry_after = decimal(value).map(Duration::from_secs),
+            b"retry-after" => self.retry_after = RetryAfter::read(value),
+            b"date" => self.date = retry_after::date(value),
+            b"apns-channel-id" if self.wanted == Wanted::NewChannel => {
+                self.channel = ChannelId::read(value);
+            }
             _ => {}
         }
     }
 
-    /// Takes a piece of the body. Nothing of a success is kept, and 2048 bytes of anything else.
+    /// Takes a piece of the body. Of a success only what was asked for is kept, and 2048 bytes of
+    /// anything else.
     pub fn body(&mut self, piece: &[u8]) {
-        if self.accepted() {
-            return;
-        }
-        let room = RESPONSE_BODY_MAX_BYTES.saturating_sub(self.body.len());
+        let limit = match self.accepted() {
+            true => self.wanted.body_max(),
+            false => RESPONSE_BODY_MAX_BYTES,
+        };
+        let room = limit.saturating_sub(self.body.len());
         self.body
             .extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
@@ -74,9 +101,13 @@ impl ResponseReader {
             return Outcome::unanswered(Why::Unreadable);
         };
         if self.accepted() {
-            return Outcome::Accepted {
-                apns_id: self.apns_id,
-                unique_id: self.unique_id,
+            return match self.wanted.read(self.channel, &self.body) {
+                Ok(answer) => Outcome::Accepted {
+                    apns_id: self.apns_id,
+                    unique_id: self.unique_id,
+                    answer: answer.map(Box::new),
+                },
+                Err(Unreadable) => Outcome::unanswered(Why::Unreadable),
             };
         }
         let (reason, invalid_since) = match parse_body(&self.body) {
@@ -89,8 +120,10 @@ impl ResponseReader {
         let Self {
             apns_id,
             retry_after,
+            date,
             ..
         } = self;
+        let retry_after = retry_after.map(|wait| wait.by_clock(date));
         Outcome::Rejected {
             status,
             reason,
@@ -140,20 +173,9 @@ fn timestamp(body: &Value) -> Option<UnixTime> {
 
 /// Three digits.
 fn status(value: &[u8]) -> Option<u16> {
-    decimal(value)
+    retry_after::decimal(value)
         .filter(|_| value.len() == 3)
         .and_then(|status| u16::try_from(status).ok())
-}
-
-/// Up to nine decimal digits.
-fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 9 {
-        return None;
-    }
-    value.iter().try_fold(0, |sum: u64, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        Some(sum * 10 + u64::from(digit))
-    })
 }
 
 /// Printable ASCII within the limit.
@@ -168,6 +190,7 @@ fn unique_id(value: &[u8]) -> Option<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     fn rejected(status: u16, body: &[u8]) -> (Reason, Option<UnixTime>) {
         match read_response(status, [], body) {
@@ -195,7 +218,8 @@ mod tests {
             outcome,
             Outcome::Accepted {
                 apns_id,
-                unique_id: Some("0f-1".into())
+                unique_id: Some("0f-1".into()),
+                answer: None,
             }
         );
     }
@@ -219,7 +243,7 @@ mod tests {
                 status: 410,
                 reason: Reason::Unregistered,
                 invalid_since: Some(UnixTime::from_millis(1_508_249_865_488)),
-                retry_after: Some(Duration::from_secs(30)),
+                retry_after: Some(RetryAfter::In(Duration::from_secs(30))),
                 apns_id: None,
             }
         );
@@ -298,6 +322,7 @@ mod tests {
             let accepted = Outcome::Accepted {
                 apns_id: None,
                 unique_id: None,
+                answer: None,
             };
             assert_eq!(read_response(200, headers, b""), accepted);
             let Outcome::Rejected { retry_after, .. } = read_response(429, headers, b"") else {

@@ -152,6 +152,7 @@ mod tests {
         let accepted = Outcome::Accepted {
             apns_id: None,
             unique_id: None,
+            answer: None,
         };
         assert_eq!(of(&accepted), None);
     }

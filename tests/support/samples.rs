@@ -108,3 +108,18 @@ pub const RESPONSES: &[&str] = &[
     r#"{"reason":"\u0055nknown","timestamp":-1}"#,
     "",
 ];
+
+pub const BROADCASTS: &[&str] = &[
+    r#"{"topic":"com.example.app","channel":"dHN0LXNyY2gtY2hubA==","payload":{"aps":{"event":"end"}}}"#,
+    r#"{"topic":"a.b","channel":"a+/=","environment":"sandbox","priority":5,"ttl_s":60,
+        "id":"01234567-89ab-cdef-0123-456789abcdef","dry_run":true,"payload":{}}"#,
+    r#"{"topic":"a\u002eb","channel":"\u0061","expiration":1700000000,"payload":{"a":1}}"#,
+];
+
+pub const CHANNEL_ANSWERS: &[&str] = &[
+    "dHN0LXNyY2gtY2hubA==",
+    r#"{"channels":["dHN0LXNyY2gtY2hubA==","\u0061"]}"#,
+    r#"{"message-storage-policy":1,"push-type":"LiveActivity"}"#,
+    r#"{"reason":"ChannelNotRegistered"}"#,
+    "",
+];

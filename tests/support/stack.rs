@@ -149,6 +149,7 @@ fn configuration(simulator: &Simulator, timeout: Duration, every: &str, extra: &
     }
     let timeout = timeout.as_millis();
     let port = simulator.provider_addr().port();
+    let channels = simulator.channels_addr().port();
     let gateway = simulator.gateway_addr().port();
     let feedback = simulator.feedback_addr().port();
     format!(
@@ -156,10 +157,12 @@ fn configuration(simulator: &Simulator, timeout: Duration, every: &str, extra: &
 [apns.development]
 host = "localhost"
 port = {port}
+channels = {{ host = "localhost", port = {channels} }}
 
 [apns.production]
 host = "localhost"
 port = {port}
+channels = {{ host = "localhost", port = {channels} }}
 
 [[credentials]]
 key_id = "{KEY_ID}"

@@ -35,9 +35,15 @@ use instance::Worker;
 /// passed on as they come.
 const MAX_HELD: usize = 1024 * 1024;
 
-/// The call whose answer does not wait for the disk: what has been sent is reported, whatever
-/// becomes of the records.
-const PUSH: &str = "/v1/push";
+/// The calls whose answers do not wait for the disk: what has been sent, or done at APNs, is
+/// reported, whatever becomes of the records.
+const DONE_AT_APNS: [&str; 3] = ["/v1/push", "/v1/broadcasts", "/v1/channels"];
+
+/// Whether a request changes something that has to be on disk before it is answered.
+fn writes(method: &http::Method, path: &str) -> bool {
+    let is_channel = path.starts_with("/v1/channels/");
+    !method.is_safe() && !is_channel && !DONE_AT_APNS.contains(&path)
+}
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -152,12 +158,12 @@ impl Dispatcher {
     }
 
     /// Runs one request to its answer. The answer to a request that writes is not given before what
-    /// it reports is durable; a push that was sent is reported in any case.
+    /// it reports is durable; what was done at APNs is reported in any case.
     ///
     /// # Errors
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
-        let writes = !request.method().is_safe() && request.uri().path() != PUSH;
+        let writes = writes(request.method(), request.uri().path());
         let until = tokio::time::Instant::now() + self.limits.timeout;
         let answer = tokio::time::timeout_at(until, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
@@ -270,4 +276,27 @@ fn into_wasi(request: Request) -> http::Request<WasiBody> {
             .map_err(|never| match never {})
             .boxed_unsync()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+
+    #[test]
+    fn what_is_done_at_apns_does_not_wait_for_the_disk() {
+        for (method, path, expected) in [
+            (Method::POST, "/v1/push", false),
+            (Method::POST, "/v1/broadcasts", false),
+            (Method::POST, "/v1/channels", false),
+            (Method::DELETE, "/v1/channels/YQ==", false),
+            (Method::GET, "/v1/devices", false),
+            (Method::POST, "/v1/devices", true),
+            (Method::PUT, "/v1/devices/a1", true),
+            (Method::DELETE, "/v1/devices/a1", true),
+            (Method::POST, "/v1/tasks/feedback", true),
+        ] {
+            assert_eq!(writes(&method, path), expected, "{method} {path}");
+        }
+    }
 }

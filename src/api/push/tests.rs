@@ -285,6 +285,7 @@ fn a_reply_counts_and_explains() {
         result(Some(Outcome::Accepted {
             apns_id: None,
             unique_id: Some("u".into()),
+            answer: None,
         })),
         result(Some(rejected)),
         result(Some(Outcome::unanswered(Why::ConnectionLost))),

@@ -178,7 +178,7 @@ fn submit(
     times: Times,
 ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
     way.submit(Order {
-        notification: std::sync::Arc::clone(&prepared.notification),
+        message: std::sync::Arc::clone(&prepared.notification).into(),
         deadline: times.deadline,
         confirm: times.confirm,
     })

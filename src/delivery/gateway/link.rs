@@ -12,7 +12,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use crate::binary::{Dialect, ErrorResponses, Frame, Identifier, Unsendable, Window, encode_probe};
+use crate::binary::{Dialect, ErrorResponses, Frame, Identifier, Window, encode_probe};
 use crate::delivery::jobs::{Job, JobId, Jobs};
 use crate::delivery::link::LinkId;
 use crate::time::Now;
@@ -160,19 +160,22 @@ impl Link {
         self.last_polled = now;
     }
 
-    /// Appends a notification to `out`, for which [`Self::has_room`] has been asked.
-    ///
-    /// # Errors
-    /// [`Unsendable`]; nothing was appended.
+    /// Appends a notification to `out`, for which [`Self::has_room`] has been asked. Nothing is
+    /// appended, and the answer is `false`, if this protocol cannot say it.
     pub(super) fn write(
         &mut self,
         now: Now,
         dialect: Dialect,
         (id, job): (JobId, &Job<()>),
         out: &mut Vec<u8>,
-    ) -> Result<(), Unsendable> {
-        let frame = Frame::new(&job.notification).identifier(self.window.next_identifier());
-        frame.encode(dialect, out)?;
+    ) -> bool {
+        let Some(notification) = job.message.notification() else {
+            return false;
+        };
+        let frame = Frame::new(notification).identifier(self.window.next_identifier());
+        if frame.encode(dialect, out).is_err() {
+            return false;
+        }
         if self.window.len() >= self.window.capacity() {
             self.forget_oldest();
         }
@@ -184,7 +187,7 @@ impl Link {
         } else {
             self.unasked.push_back((now, id));
         }
-        Ok(())
+        true
     }
 
     fn forget_oldest(&mut self) {

@@ -226,13 +226,12 @@ impl Way for GatewayLane {
             let Some((job, next)) = jobs.front() else {
                 break;
             };
-            match link.write(now, config.dialect, (job, next), out) {
-                Ok(()) => jobs.sent(job, id, ()),
+            if link.write(now, config.dialect, (job, next), out) {
+                jobs.sent(job, id, ());
+            } else {
                 // The caller has not checked it; it ends here instead of blocking the queue.
-                Err(_) => {
-                    jobs.end(job);
-                    outcomes.push_back((job, Outcome::unanswered(Why::NotSent)));
-                }
+                jobs.end(job);
+                outcomes.push_back((job, Outcome::unanswered(Why::NotSent)));
             }
         }
         if link.phase == Phase::Open && link.asked_since.is_some() && link.is_full(jobs) {

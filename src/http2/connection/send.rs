@@ -96,7 +96,7 @@ impl Connection {
     }
 
     /// The streams that both the peer and we allow.
-    pub(super) fn stream_limit(&self) -> u32 {
+    pub fn stream_limit(&self) -> u32 {
         self.peer
             .max_concurrent_streams
             .min(self.config.max_open_streams)

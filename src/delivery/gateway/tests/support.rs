@@ -131,7 +131,7 @@ impl Rig {
         confirm: bool,
     ) -> Result<JobId, QueueFull> {
         let order = Order {
-            notification,
+            message: notification.into(),
             deadline: self.now + timeout,
             confirm,
         };
@@ -263,6 +263,7 @@ impl Rig {
                     self.gone.insert(link, peer);
                 }
             }
+            Action::RenewToken(_) => panic!("the gateway has no token"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Connections that end: GOAWAY, a closed transport, a broken protocol, no connection at all.
 
-use super::super::MAX_ATTEMPTS;
 use super::support::{LONG, Rig, World, secs};
 use super::wire;
+use crate::delivery::retry::MAX_ATTEMPTS;
 use crate::provider::{Outcome, Why};
 
 #[test]

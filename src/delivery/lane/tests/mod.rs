@@ -1,9 +1,14 @@
 //! A lane against a scripted peer, in virtual time.
 
 mod endings;
+mod messages;
+mod outage;
 mod outcomes;
+mod pool;
 mod random;
 mod requests;
+mod retries;
 mod silence;
+mod soak;
 mod support;
 mod wire;

@@ -3,7 +3,7 @@
 use super::support::{LONG, Rig, secs};
 use super::wire;
 use crate::notification::ApnsId;
-use crate::provider::{Outcome, Reason, Why};
+use crate::provider::{Outcome, Reason, RetryAfter, Why};
 use crate::time::UnixTime;
 use core::time::Duration;
 
@@ -25,6 +25,7 @@ fn accepted_with_both_identifiers() {
     let expected = Outcome::Accepted {
         apns_id,
         unique_id: Some("0f-1".into()),
+        answer: None,
     };
     assert_eq!(rig.outcome(rig.jobs[0]), Some(&expected));
 }
@@ -40,7 +41,7 @@ fn rejected_with_everything_that_apns_says() {
         status: 410,
         reason: Reason::Unregistered,
         invalid_since: Some(UnixTime::from_millis(1_508_249_865_488)),
-        retry_after: Some(secs(30)),
+        retry_after: Some(RetryAfter::In(secs(30))),
         apns_id: Some(ApnsId::parse(ID).unwrap()),
     };
     assert_eq!(rig.outcome(rig.jobs[0]), Some(&expected));

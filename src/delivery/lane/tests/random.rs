@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use super::super::MAX_ATTEMPTS;
 use super::support::{Rig, secs};
 use super::wire;
 use crate::delivery::LinkId;
+use crate::delivery::retry::MAX_ATTEMPTS;
 use crate::http2;
 use crate::provider::Outcome;
 use crate::time::Now;

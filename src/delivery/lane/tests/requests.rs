@@ -1,12 +1,10 @@
 //! What goes out: connects, requests, batches, limits.
 
-use super::super::{MAX_LINKS, QueueFull, TRANSMIT_BYTES};
-use super::support::{LONG, QUEUE, Rig, secs};
+use super::super::{QueueFull, TRANSMIT_BYTES};
+use super::support::{LONG, MAX_LINKS, QUEUE, Rig, secs, token};
 use super::wire;
-use crate::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use crate::http2;
 use crate::provider::Why;
-use crate::time::UnixTime;
 
 #[test]
 fn nothing_is_opened_without_a_notification() {
@@ -198,24 +196,14 @@ fn connections_are_bounded() {
     assert!(rig.is_accepted(last));
 }
 
-fn token(secs: u64) -> ProviderToken {
-    let key = SigningKey::from_scalar(&[7; 32]).unwrap();
-    let (key_id, team_id) = (KeyId::parse("1QBCDJ9RST"), TeamId::parse("3Z24IP123A"));
-    ProviderToken::sign(
-        &key,
-        key_id.unwrap(),
-        team_id.unwrap(),
-        UnixTime::from_secs(secs),
-    )
-}
-
 #[test]
 fn the_token_that_was_set_is_in_the_next_request() {
     let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
     let (first, second) = (token(1), token(2));
-    rig.lane.set_token(first.clone());
+    rig.lane.set_token(rig.now, first.clone());
     rig.submit(LONG);
-    rig.lane.set_token(second.clone());
+    rig.lane.set_token(rig.now, second.clone());
     rig.submit(LONG);
     let open = &rig.peer(link).open;
     let sent: Vec<_> = open
@@ -224,11 +212,7 @@ fn the_token_that_was_set_is_in_the_next_request() {
         .collect();
     assert_eq!(
         sent,
-        [
-            None,
-            Some(first.authorization()),
-            Some(second.authorization())
-        ]
+        [Some(first.authorization()), Some(second.authorization())]
     );
 }
 

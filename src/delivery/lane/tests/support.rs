@@ -4,19 +4,36 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::{Action, Lane, LaneConfig, MAX_LINKS, QueueFull};
+use super::super::pool::MAX_DRAINING;
+use super::super::{Action, Lane, LaneConfig, QueueFull};
 use super::wire::{self, Reader};
+use crate::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use crate::delivery::{JobId, LinkId};
 use crate::http2;
 use crate::notification::{DeviceToken, Draft, Notification, Payload, Topic};
 use crate::provider::{Outcome, Why};
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 
 pub const QUEUE: usize = 2_000;
+
+/// With one usable connection, as here unless a test says otherwise.
+pub const MAX_LINKS: usize = 1 + MAX_DRAINING;
 pub const LONG: Duration = Duration::from_secs(1_000_000);
 
 pub fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// A provider token of one key, issued then.
+pub fn token(secs: u64) -> ProviderToken {
+    token_of("1QBCDJ9RST", secs)
+}
+
+pub fn token_of(key_id: &str, secs: u64) -> ProviderToken {
+    let key = SigningKey::from_scalar(&[7; 32]).unwrap();
+    let (key_id, team_id) = (KeyId::parse(key_id), TeamId::parse("3Z24IP123A"));
+    let issued_at = UnixTime::from_secs(secs);
+    ProviderToken::sign(&key, key_id.unwrap(), team_id.unwrap(), issued_at)
 }
 
 /// A notification to a device of this number.
@@ -25,6 +42,15 @@ pub fn notification(device: u64, payload: &[u8]) -> Arc<Notification> {
     let topic = Topic::parse("com.example.app").unwrap();
     let payload = Payload::parse(payload).unwrap();
     Arc::new(Draft::new(token, topic, payload).build().unwrap())
+}
+
+/// With so many usable connections.
+pub fn config(connections: usize) -> LaneConfig {
+    LaneConfig {
+        queue: QUEUE,
+        connections,
+        ..LaneConfig::new("api.push.apple.com".to_owned(), 7)
+    }
 }
 
 /// What connecting comes to while time passes in [`Rig::advance`].
@@ -43,6 +69,7 @@ pub enum World {
 
 pub struct Rig {
     pub lane: Lane,
+    max_links: usize,
     pub now: Now,
     pub world: World,
     /// Connects asked for and not yet decided.
@@ -56,6 +83,8 @@ pub struct Rig {
     pub gone: BTreeMap<LinkId, Reader>,
     pub outcomes: BTreeMap<JobId, (Now, Outcome)>,
     pub jobs: Vec<JobId>,
+    /// Tokens that the lane wanted another for.
+    pub renewals: Vec<UnixTime>,
     entropy: u64,
 }
 
@@ -65,13 +94,17 @@ impl Rig {
     }
 
     pub fn with(queue: usize, http2: http2::Config) -> Self {
-        let authority = "api.push.apple.com".to_owned();
+        Self::configured(LaneConfig {
+            queue,
+            http2,
+            ..config(1)
+        })
+    }
+
+    pub fn configured(config: LaneConfig) -> Self {
         Self {
-            lane: Lane::new(LaneConfig {
-                authority,
-                queue,
-                http2,
-            }),
+            max_links: config.connections + MAX_DRAINING,
+            lane: Lane::new(config),
             now: Now::ZERO,
             world: World::Undecided,
             pending: VecDeque::new(),
@@ -81,6 +114,7 @@ impl Rig {
             gone: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             jobs: Vec::new(),
+            renewals: Vec::new(),
             entropy: 0x9e37_79b9_7f4a_7c15,
         }
     }
@@ -101,10 +135,21 @@ impl Rig {
     }
 
     pub fn try_submit(&mut self, timeout: Duration, payload: &[u8]) -> Result<JobId, QueueFull> {
-        let notification = notification(self.jobs.len() as u64, payload);
-        let job = self
-            .lane
-            .submit(self.now, notification, self.now + timeout)?;
+        self.try_push(timeout, notification(self.jobs.len() as u64, payload))
+    }
+
+    /// The same, of a notification that the test has made.
+    pub fn push(&mut self, timeout: Duration, notification: Arc<Notification>) -> JobId {
+        self.try_push(timeout, notification).unwrap()
+    }
+
+    fn try_push(
+        &mut self,
+        timeout: Duration,
+        notification: Arc<Notification>,
+    ) -> Result<JobId, QueueFull> {
+        let deadline = self.now + timeout;
+        let job = self.lane.submit(self.now, notification, deadline)?;
         self.jobs.push(job);
         self.drive();
         Ok(job)
@@ -175,6 +220,53 @@ impl Rig {
         self.send(link, &wire::ok(stream));
     }
 
+    /// Answers the stream with a refusal and forgets it.
+    pub fn reject(&mut self, link: LinkId, stream: u32, status: u16, reason: &str) {
+        self.answer(link, stream, status, &[], reason);
+    }
+
+    /// The same, with headers.
+    pub fn answer(
+        &mut self,
+        link: LinkId,
+        stream: u32,
+        status: u16,
+        headers: &[(&str, &str)],
+        reason: &str,
+    ) {
+        let asked = self.peers.get_mut(&link).unwrap().open.remove(&stream);
+        asked.expect("not open");
+        let body = format!("{{\"reason\":\"{reason}\"}}");
+        let answer = wire::answer(stream, &status.to_string(), headers, body.as_bytes());
+        self.send(link, &answer);
+    }
+
+    /// The one stream that waits for an answer.
+    pub fn only_stream(&self, link: LinkId) -> u32 {
+        let open = self.open_streams(link);
+        assert_eq!(open.len(), 1, "{open:?}");
+        open[0]
+    }
+
+    /// The connections that the peer has, oldest first.
+    pub fn links(&self) -> Vec<LinkId> {
+        self.peers.keys().copied().collect()
+    }
+
+    /// The reason that a job was refused for.
+    pub fn reason(&self, job: JobId) -> Option<&str> {
+        match self.outcome(job) {
+            Some(Outcome::Rejected { reason, .. }) => Some(reason.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Hands over a token, as the driver does.
+    pub fn set_token(&mut self, token: ProviderToken) {
+        self.lane.set_token(self.now, token);
+        self.drive();
+    }
+
     /// What a driver does after every call.
     pub fn drive(&mut self) {
         loop {
@@ -189,13 +281,14 @@ impl Rig {
                 Action::Connect(link) => {
                     self.pending.push_back(link);
                     self.connects.push(self.now);
-                    assert!(self.pending.len() + self.peers.len() <= MAX_LINKS);
+                    assert!(self.pending.len() + self.peers.len() <= self.max_links);
                 }
                 Action::Close(link) => {
                     self.transmit(link);
                     self.closed.push(link);
                     self.cut(link);
                 }
+                Action::RenewToken(issued_at) => self.renewals.push(issued_at),
             }
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();

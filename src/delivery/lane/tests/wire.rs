@@ -137,7 +137,7 @@ pub struct Reader {
     pub open: BTreeMap<u32, Asked>,
     /// Streams in the order they were opened.
     pub order: Vec<u32>,
-    /// Their devices.
+    /// The devices of those that are for one.
     pub devices: Vec<u64>,
     /// By the client.
     pub resets: Vec<(u32, u32)>,
@@ -184,7 +184,10 @@ impl Reader {
                     body: Vec::new(),
                     complete: ends,
                 };
-                self.devices.push(asked.device());
+                let path = asked.header(":path");
+                if path.is_some_and(|path| path.starts_with("/3/device/")) {
+                    self.devices.push(asked.device());
+                }
                 self.open.insert(stream, asked);
                 if let Some(limit) = self.limit {
                     assert!(
@@ -243,6 +246,7 @@ impl Reader {
     fn entry(&self, index: usize) -> (String, String) {
         let (name, value) = match index {
             1 => (":authority", ""),
+            2 => (":method", "GET"),
             3 => (":method", "POST"),
             4 => (":path", "/"),
             7 => (":scheme", "https"),

@@ -1,0 +1,273 @@
+//! The body of `POST /v1/broadcasts`, and its reply.
+//!
+//! ```json
+//! {"topic": "com.example.app", "channel": "dHN0LXNyY2gtY2hubA==", "environment": "production",
+//!  "priority": 5, "ttl_s": 3600, "id": "0f3c…", "dry_run": false, "payload": {"aps": {…}}}
+//! ```
+//!
+//! `topic`, `channel` and `payload` are required. The reply to one that was carried out is 200,
+//! whatever became of it, in the words of a push's result.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Problem, Reply, body};
+use crate::environment::Environment;
+use crate::notification::{
+    ApnsId, Broadcast, BundleId, ChannelId, Expiration, InvalidNotification, Payload, Priority,
+    Topic,
+};
+use crate::provider::Outcome;
+use crate::time::UnixTime;
+
+/// A broadcast as it was asked for.
+#[derive(Clone, Debug)]
+pub struct BroadcastRequest {
+    /// What to send.
+    pub broadcast: Broadcast,
+    /// Where; the configured environment if the caller does not say.
+    pub environment: Option<Environment>,
+    /// Check everything and send nothing.
+    pub dry_run: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow)]
+    topic: Cow<'a, str>,
+    #[serde(borrow)]
+    channel: Cow<'a, str>,
+    environment: Option<Environment>,
+    priority: Option<i64>,
+    expiration: Option<u64>,
+    ttl_s: Option<u64>,
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+fn invalid(error: InvalidNotification) -> Problem {
+    Problem::invalid(&error)
+}
+
+impl BroadcastRequest {
+    /// Reads the body; `now` is what `ttl_s` counts from, and `fallback_id` names the request unless
+    /// the caller did.
+    ///
+    /// # Errors
+    /// 400 with the path of the field.
+    pub fn parse(bytes: &[u8], now: UnixTime, fallback_id: ApnsId) -> Result<Self, Problem> {
+        let raw: Body<'_> = body::parse(bytes)?;
+        let topic = Topic::parse(&raw.topic).map_err(invalid)?;
+        let bundle_id = BundleId::new(topic).map_err(invalid)?;
+        let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
+        let payload = Payload::parse(raw.payload.get().as_bytes()).map_err(invalid)?;
+        let id = raw.id.as_deref().map(ApnsId::parse).transpose();
+        let id = id.map_err(invalid)?.unwrap_or(fallback_id);
+        let broadcast = Broadcast::new(bundle_id, channel, payload).map_err(invalid)?;
+        let mut broadcast = broadcast.with_id(id);
+        if let Some(number) = raw.priority {
+            let priority = Priority::from_number(number).map_err(invalid)?;
+            broadcast = broadcast.with_priority(priority);
+        }
+        if let Some(Expiration::At(at)) = raw.expiration(now)? {
+            broadcast = broadcast.expiring_at(at);
+        }
+        Ok(Self {
+            broadcast,
+            environment: raw.environment,
+            dry_run: raw.dry_run,
+        })
+    }
+
+    /// The reply to this broadcast once it was carried out, whatever became of it, or checked for a
+    /// dry run, which has no `outcome`: 200. `trouble` is what the way to APNs suffers from.
+    pub fn reply(&self, outcome: Option<&Outcome>, trouble: Option<&str>) -> Reply {
+        let broadcast = &self.broadcast;
+        let common = Document {
+            channel: broadcast.channel().as_str(),
+            request_id: broadcast.id().map(|id| id.to_string()),
+            outcome: "valid",
+            detail: trouble,
+            ..Document::default()
+        };
+        let document = match outcome {
+            None => common,
+            Some(Outcome::Accepted { unique_id, .. }) => Document {
+                outcome: "accepted",
+                status: Some(200),
+                apns_unique_id: unique_id.as_deref(),
+                ..common
+            },
+            Some(Outcome::Rejected { status, reason, .. }) => Document {
+                outcome: "rejected",
+                status: Some(*status),
+                reason: Some(reason.as_str()),
+                ..common
+            },
+            Some(Outcome::Unanswered { may_resend, why }) => Document {
+                outcome: "unanswered",
+                may_resend: Some(*may_resend),
+                why: Some(why.to_string()),
+                ..common
+            },
+        };
+        Reply::json(200, &document)
+    }
+}
+
+impl Body<'_> {
+    fn expiration(&self, now: UnixTime) -> Result<Option<Expiration>, Problem> {
+        match (self.expiration, self.ttl_s) {
+            (Some(_), Some(_)) => {
+                let expected = "either expiration or ttl_s";
+                let rule = "expiration-twice";
+                Err(Problem::field(rule, "ttl_s", expected, "both"))
+            }
+            (Some(secs), None) => {
+                let expiration = Expiration::from_unix_secs(secs).map_err(invalid)?;
+                Ok(Some(expiration))
+            }
+            (None, Some(secs)) => Ok(Some(Expiration::from_ttl(now, Duration::from_secs(secs)))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+#[derive(Default, Serialize)]
+struct Document<'a> {
+    channel: &'a str,
+    request_id: Option<String>,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apns_unique_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    may_resend: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{Reason, Why};
+
+    const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+
+    fn parse(body: &str) -> Result<BroadcastRequest, Problem> {
+        BroadcastRequest::parse(body.as_bytes(), NOW, ApnsId::from_random([0; 16]))
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default_that_every_channel_takes() {
+        let request = parse(r#"{"topic":"a.b","channel":"YQ==","payload":{"aps": {}}}"#).unwrap();
+        assert_eq!((request.environment, request.dry_run), (None, false));
+        let broadcast = request.broadcast;
+        assert_eq!(broadcast.expiration_secs(), 0);
+        assert_eq!(broadcast.priority(), Priority::Immediate);
+        assert_eq!(broadcast.id(), Some(ApnsId::from_random([0; 16])));
+        assert_eq!(broadcast.payload().as_bytes(), br#"{"aps": {}}"#);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let id = "01234567-89ab-cdef-0123-456789abcdef";
+        let request = parse(&format!(
+            r#"{{"topic":"a.b","channel":"YQ==","environment":"sandbox","priority":5,
+                "ttl_s":60,"id":"{id}","dry_run":true,"payload":{{}}}}"#
+        ))
+        .unwrap();
+        assert_eq!(request.environment, Some(Environment::Development));
+        assert!(request.dry_run);
+        let broadcast = request.broadcast;
+        assert_eq!(broadcast.expiration_secs(), 1_000_060);
+        assert_eq!(broadcast.priority(), Priority::PowerSaving);
+        assert_eq!(broadcast.id(), Some(ApnsId::parse(id).unwrap()));
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        let problem = |rest: &str| {
+            let problem = parse(&format!(r#"{{"payload":{{}},{rest}}}"#)).unwrap_err();
+            let rule = problem.rule().to_owned();
+            let body: serde_json::Value =
+                serde_json::from_slice(&problem.into_reply().body).unwrap();
+            format!("{} {rule}", body["field"].as_str().unwrap())
+        };
+        let to = r#""topic":"a.b","channel":"YQ==""#;
+        for (rest, expected) in [
+            (r#""topic":"a.b""#.to_owned(), ". missing-field"),
+            (
+                r#""topic":"a.b","channel":"a b""#.to_owned(),
+                "channel channel-id-character",
+            ),
+            (
+                r#""topic":"a.b.voip-ptt","channel":"a""#.to_owned(),
+                "topic topic-suffix",
+            ),
+            (format!(r#"{to},"priority":7"#), "priority priority-unknown"),
+            (
+                format!(r#"{to},"ttl_s":1,"expiration":1"#),
+                "ttl_s expiration-twice",
+            ),
+            (
+                format!(r#"{to},"expiration":1700000000000"#),
+                "expiration expiration-range",
+            ),
+            (format!(r#"{to},"id":"x""#), "id id-malformed"),
+            (
+                format!(r#"{to},"push_type":"alert""#),
+                "push_type unknown-field",
+            ),
+        ] {
+            let got = problem(&rest).replace("body missing", ". missing");
+            assert_eq!(got, expected);
+        }
+    }
+
+    #[test]
+    fn the_reply_is_in_the_words_of_a_push() {
+        let request = parse(r#"{"topic":"a.b","channel":"YQ==","payload":{}}"#).unwrap();
+        let reply = |outcome: Option<Outcome>| {
+            let reply = request.reply(outcome.as_ref(), None);
+            assert_eq!(reply.status, 200);
+            serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+        };
+        let id = "00000000-0000-4000-8000-000000000000";
+        let expected = serde_json::json!({"channel":"YQ==","request_id":id,"outcome":"valid"});
+        assert_eq!(reply(None), expected);
+        let accepted = reply(Some(Outcome::Accepted {
+            apns_id: None,
+            unique_id: Some("u".into()),
+            answer: None,
+        }));
+        assert_eq!(accepted["outcome"], "accepted");
+        assert_eq!(accepted["apns_unique_id"], "u");
+        let rejected = reply(Some(Outcome::Rejected {
+            status: 400,
+            reason: Reason::ChannelNotRegistered,
+            invalid_since: None,
+            retry_after: None,
+            apns_id: None,
+        }));
+        assert_eq!(
+            (&rejected["status"], &rejected["reason"]),
+            (&400.into(), &"ChannelNotRegistered".into())
+        );
+        let lost = reply(Some(Outcome::unanswered(Why::ConnectionLost)));
+        assert_eq!(lost["may_resend"], false);
+    }
+}

@@ -1,0 +1,206 @@
+//! `[apns.<environment>]`: where Apple's services are.
+//!
+//! ```toml
+//! [apns.production]
+//! host = "api.push.apple.com"       # pushes to devices; broadcasts too
+//! port = 443
+//! channels = { host = "api-manage-broadcast.push.apple.com", port = 2196 }
+//! broadcast = { host = "api-broadcast.push.apple.com", port = 443 }     # if they go elsewhere
+//! ```
+//!
+//! Everything above but the last line is a default. Apple's page on broadcasts names the host of
+//! pushes in its text and `api-broadcast…` in its samples; the providers that were read use the
+//! first. Both are reached the same way, so the address is all that has to be said.
+
+use serde::Deserialize;
+
+use crate::limits::{
+    DEVELOPMENT_CHANNELS_HOST, DEVELOPMENT_CHANNELS_PORT, DEVELOPMENT_HOST,
+    PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT, PRODUCTION_HOST, PROVIDER_PORT,
+};
+
+/// An address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// DNS name or literal address; also the name its certificate is checked against.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// A service of APNs that is reached by HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Service {
+    /// Pushes to devices: the provider API.
+    Push,
+    /// Broadcasts to channels.
+    Broadcast,
+    /// What is done to channels.
+    Channels,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Push, Self::Broadcast, Self::Channels];
+}
+
+/// The services of an environment.
+#[derive(Clone, Debug)]
+pub(super) struct Apns {
+    push: Endpoint,
+    /// `None` if they go where pushes go.
+    broadcast: Option<Endpoint>,
+    channels: Endpoint,
+}
+
+impl Apns {
+    pub(super) fn endpoint(&self, service: Service) -> &Endpoint {
+        match service {
+            Service::Push => &self.push,
+            Service::Broadcast => self.broadcast.as_ref().unwrap_or(&self.push),
+            Service::Channels => &self.channels,
+        }
+    }
+
+    /// Whose connections carry the requests of a service.
+    pub(super) fn carrier(&self, service: Service) -> Service {
+        match service {
+            Service::Broadcast if self.broadcast.is_none() => Service::Push,
+            service => service,
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawApns {
+    #[serde(default)]
+    development: RawServices,
+    #[serde(default)]
+    production: RawServices,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServices {
+    host: Option<String>,
+    port: Option<u16>,
+    #[serde(default)]
+    channels: RawEndpoint,
+    broadcast: Option<RawEndpoint>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEndpoint {
+    host: Option<String>,
+    port: Option<u16>,
+}
+
+impl RawApns {
+    /// The services of development and of production, filled in with Apple's.
+    pub(super) fn resolve(self) -> (Apns, Apns) {
+        let development = self.development.resolve(
+            (DEVELOPMENT_HOST, PROVIDER_PORT),
+            (DEVELOPMENT_CHANNELS_HOST, DEVELOPMENT_CHANNELS_PORT),
+        );
+        let production = self.production.resolve(
+            (PRODUCTION_HOST, PROVIDER_PORT),
+            (PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT),
+        );
+        (development, production)
+    }
+}
+
+impl RawServices {
+    fn resolve(self, push: (&str, u16), channels: (&str, u16)) -> Apns {
+        let Self {
+            host,
+            port,
+            channels: raw_channels,
+            broadcast,
+        } = self;
+        let push = RawEndpoint { host, port }.resolve(push);
+        // What is not said of their address is as for pushes.
+        let broadcast = broadcast.map(|raw| raw.resolve((&push.host, push.port)));
+        Apns {
+            broadcast: broadcast.filter(|broadcast| *broadcast != push),
+            channels: raw_channels.resolve(channels),
+            push,
+        }
+    }
+}
+
+impl RawEndpoint {
+    fn resolve(self, (host, port): (&str, u16)) -> Endpoint {
+        Endpoint {
+            host: self.host.unwrap_or_else(|| host.to_owned()),
+            port: self.port.unwrap_or(port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+    use crate::environment::Environment;
+    use crate::notification::vectors::rows;
+
+    fn address(text: &str, environment: Environment, service: Service) -> String {
+        let settings = Settings::parse(text).unwrap();
+        let Endpoint { host, port } = settings.service(environment, service);
+        format!("https://{host}:{port}")
+    }
+
+    /// Vectors: where channels are managed. The other row of the kind is the binary gateway's.
+    #[test]
+    fn endpoint() {
+        let rows = rows("endpoint");
+        let is_it = |row: &&serde_json::Value| row["input"]["protocol"] == "channel management";
+        let row = rows.iter().find(is_it).unwrap();
+        for (environment, name) in [
+            (Environment::Development, "sandbox"),
+            (Environment::Production, "production"),
+        ] {
+            let got = address("", environment, Service::Channels);
+            assert_eq!(row["expected"][name], got, "{row}");
+        }
+    }
+
+    #[test]
+    fn broadcasts_go_where_pushes_go_unless_they_are_sent_elsewhere() {
+        let production = Environment::Production;
+        let pushes = "[apns.production]\nhost = \"localhost\"\nport = 2197\n";
+        let settings = Settings::parse(pushes).unwrap();
+        let carrier = |settings: &Settings, service| settings.carrier(production, service);
+        assert_eq!(carrier(&settings, Service::Broadcast), Service::Push);
+        assert_eq!(carrier(&settings, Service::Channels), Service::Channels);
+        let broadcast = Service::Broadcast;
+        let got = address(pushes, production, broadcast);
+        assert_eq!(got, "https://localhost:2197");
+        let same = format!("{pushes}broadcast = {{ port = 2197 }}");
+        let settings = Settings::parse(&same).unwrap();
+        assert_eq!(carrier(&settings, broadcast), Service::Push);
+        let elsewhere = format!("{pushes}broadcast = {{ host = \"api-broadcast\" }}");
+        let settings = Settings::parse(&elsewhere).unwrap();
+        assert_eq!(carrier(&settings, broadcast), broadcast);
+        let got = address(&elsewhere, production, broadcast);
+        assert_eq!(got, "https://api-broadcast:2197");
+        let development = address(&elsewhere, Environment::Development, broadcast);
+        assert_eq!(development, "https://api.sandbox.push.apple.com:443");
+    }
+
+    #[test]
+    fn channels_have_an_address_of_their_own() {
+        let text = "[apns.development]\nchannels = { host = \"localhost\", port = 1 }";
+        let development = Environment::Development;
+        let got = address(text, development, Service::Channels);
+        assert_eq!(got, "https://localhost:1");
+        let got = address(text, development, Service::Push);
+        assert_eq!(got, "https://api.sandbox.push.apple.com:443");
+        let wrong = "[apns.development]\nchannels = { adress = \"localhost\" }";
+        let error = Settings::parse(wrong).unwrap_err().to_string();
+        assert!(error.contains("adress"), "{error}");
+    }
+}

@@ -1,0 +1,357 @@
+//! What an answer means: for its notification, for its connection, and for the lane.
+//!
+//! ```text
+//!   event ─► Link::take ─► End ─┬─ not processed ──────────► to the head of the queue
+//!                               ├─ accepted, unanswered ───► outcome
+//!                               └─ rejected ─► treatment (the table of reasons)
+//!                                    connection: proven, or replaced
+//!                                    service:    the breaker counts
+//!                                    retry:      outcome, at once, held, or parked for a token
+//! ```
+
+use super::super::jobs::JobId;
+use super::super::link::{InFlight, Link, LinkId};
+use super::super::retry::{self, Attempt, MAX_ATTEMPTS};
+use super::super::way::Action;
+use super::Lane;
+use super::tokens::Expired;
+use crate::http2::{self, ErrorCode, Event, Processed};
+use crate::provider::{ConnectionAction, Outcome, Reason, Retry, Service, Treatment, Why};
+use crate::time::{Now, UnixTime};
+
+/// What to do next with a notification that was refused.
+enum Next {
+    /// It has its outcome.
+    End,
+    /// Again, on whatever connection has room.
+    AtOnce,
+    /// Again, not before then.
+    Hold(Now),
+    /// Again, once there is another provider token.
+    Park,
+}
+
+impl Lane {
+    pub(super) fn drain_events(&mut self, now: Now, id: LinkId) {
+        // What is to be sent again, with the outcome it has if it must not be.
+        let mut again = Vec::new();
+        loop {
+            let Some(link) = self.link_mut(id) else { break };
+            let event = link.http2.as_mut().and_then(http2::Connection::poll_event);
+            let Some(event) = event else { break };
+            if let Event::GoAway { debug, .. } = &event {
+                self.heard_goodbye(now, id, debug);
+            }
+            let end = self.link_mut(id).and_then(|link| link.take(event));
+            match end {
+                None => {}
+                Some(End {
+                    job,
+                    how: Ended::Unprocessed(why),
+                    ..
+                }) => {
+                    self.breaker.returned(job);
+                    again.push((job, Outcome::unanswered(why)));
+                }
+                Some(End {
+                    job,
+                    token,
+                    how: Ended::With(outcome),
+                }) => {
+                    let refusal = self.answered(now, id, (job, token), outcome);
+                    again.extend(refusal.map(|refusal| (job, refusal)));
+                }
+            }
+        }
+        self.send_again(again);
+    }
+
+    /// A GOAWAY may say that the credential is refused, with a code that says nothing.
+    fn heard_goodbye(&mut self, now: Now, id: LinkId, debug: &[u8]) {
+        let reason = Reason::from_json(debug);
+        let status = reason.usual_status().unwrap_or_default();
+        if reason.treatment(status).connection == ConnectionAction::Close {
+            self.trouble = Some(format!("APNs closed the connection: {reason}"));
+            self.refuse(now, id);
+        }
+    }
+
+    /// A notification has been answered, or certainly will not be. Gives the refusal back if it is
+    /// to be sent again at once; everything else is done here.
+    fn answered(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        (job, token): (JobId, Option<UnixTime>),
+        outcome: Outcome,
+    ) -> Option<Outcome> {
+        match (&outcome, outcome.treatment()) {
+            (Outcome::Rejected { retry_after, .. }, Some(treatment)) => {
+                let attempt = Attempt {
+                    count: self.jobs.get(job).map_or(u8::MAX, |job| job.attempts),
+                    asked: retry_after.and_then(|wait| wait.wait(self.time(now))),
+                    entropy: self.entropy.next(),
+                };
+                self.judge(now, (id, job), treatment, attempt, &outcome);
+                let next = self.next(now, (job, token), treatment.retry, attempt);
+                return self.carry_out(job, &next, outcome);
+            }
+            (Outcome::Accepted { .. }, _) => self.taken(id, job),
+            _ => self.breaker.lost(now, job, self.entropy.next()),
+        }
+        self.end(job, outcome);
+        None
+    }
+
+    /// APNs accepted it.
+    fn taken(&mut self, id: LinkId, job: JobId) {
+        if self.spacing.len() > 0
+            && let Some(known) = self.jobs.get(job)
+        {
+            self.spacing.accepted(known.message.recipient());
+        }
+        self.breaker.worked(job);
+        self.works(id);
+    }
+
+    fn works(&mut self, id: LinkId) {
+        if let Some(link) = self.link_mut(id) {
+            link.proven = true;
+        }
+        self.backoff.succeeded();
+        if self.breaker.is_closed() {
+            self.trouble = None;
+        }
+    }
+
+    /// What a rejection means for the connection and for the lane.
+    fn judge(
+        &mut self,
+        now: Now,
+        (id, job): (LinkId, JobId),
+        treatment: Treatment,
+        attempt: Attempt,
+        outcome: &Outcome,
+    ) {
+        match treatment.service {
+            Service::Works => self.breaker.worked(job),
+            Service::Fails => {
+                let Attempt { asked, entropy, .. } = attempt;
+                self.breaker.failed(now, job, asked, entropy);
+            }
+        }
+        match treatment.connection {
+            ConnectionAction::Keep => self.works(id),
+            ConnectionAction::Replace => self.retire(now, id),
+            ConnectionAction::Close => self.refuse(now, id),
+        }
+        if treatment.connection != ConnectionAction::Keep || treatment.service == Service::Fails {
+            self.trouble = Some(format!("APNs answers {outcome}"));
+        }
+    }
+
+    /// Nothing new goes on the connection. One that never did any good counts as a failed connect,
+    /// so that a peer that always says the same is not asked over and over.
+    pub(super) fn retire(&mut self, now: Now, id: LinkId) {
+        if let Some(link) = self.link_mut(id) {
+            link.retired = true;
+        }
+        self.blame(now, id);
+    }
+
+    /// Counts a connection that never did any good as a failed connect, once.
+    pub(super) fn blame(&mut self, now: Now, id: LinkId) {
+        let entropy = self.entropy.next();
+        if let Some(link) = self.link_mut(id)
+            && !link.proven
+            && !link.blamed
+        {
+            link.blamed = true;
+            self.backoff.failed(now, entropy);
+        }
+    }
+
+    /// The same, for a connection whose credential is refused: the next will be refused, too.
+    fn refuse(&mut self, now: Now, id: LinkId) {
+        if let Some(link) = self.link_mut(id) {
+            link.proven = false;
+        }
+        self.retire(now, id);
+    }
+
+    fn next(
+        &mut self,
+        now: Now,
+        (id, token): (JobId, Option<UnixTime>),
+        retry: Retry,
+        attempt: Attempt,
+    ) -> Next {
+        let time = self.time(now);
+        let Some(job) = self.jobs.get_mut(id) else {
+            return Next::End;
+        };
+        let next = match retry {
+            Retry::Never | Retry::OtherEnvironment => Next::End,
+            Retry::NewConnection => Next::AtOnce,
+            Retry::NewProviderToken if core::mem::replace(&mut job.renewed, true) => Next::End,
+            Retry::NewProviderToken => match self.tokens.expired(token) {
+                Expired::Replaced => Next::AtOnce,
+                Expired::Asked => Next::Park,
+                Expired::Hopeless => Next::End,
+                Expired::Ask(issued_at) => {
+                    self.actions.push_back(Action::RenewToken(issued_at));
+                    Next::Park
+                }
+            },
+            Retry::OldProviderToken if self.tokens.step_back(token, time) => Next::AtOnce,
+            Retry::OldProviderToken => Next::Hold(now + retry::after_token_update(attempt)),
+            Retry::DevicePause => {
+                let recipient = job.message.recipient();
+                let Attempt { asked, entropy, .. } = attempt;
+                Next::Hold(self.spacing.refused(recipient, now, asked, entropy))
+            }
+            Retry::Backoff => {
+                let first = self.config.server_error_wait;
+                Next::Hold(now + retry::after_server_error(first, attempt))
+            }
+        };
+        if attempt.count >= MAX_ATTEMPTS || self.is_expired(id, &next) {
+            return Next::End;
+        }
+        next
+    }
+
+    /// Whether a notification would have expired by then.
+    fn is_expired(&self, id: JobId, next: &Next) -> bool {
+        let (Next::Hold(until), Some(clock), Some(job)) = (next, self.clock, self.jobs.get(id))
+        else {
+            return false;
+        };
+        let expires = job.message.expires_at();
+        expires.is_some_and(|at| clock.now(at.as_unix_time()) <= *until)
+    }
+
+    /// Does what is to be done next; gives the refusal back if that is to send it again at once.
+    fn carry_out(&mut self, id: JobId, next: &Next, refusal: Outcome) -> Option<Outcome> {
+        let holds = match next {
+            Next::AtOnce => return Some(refusal),
+            Next::End => false,
+            Next::Hold(until) => self.hold(id, *until),
+            Next::Park => self.park(id),
+        };
+        match self.jobs.get_mut(id).filter(|_| holds) {
+            Some(job) => job.refusal = Some(Box::new(refusal)),
+            None => self.end(id, refusal),
+        }
+        None
+    }
+
+    /// Holds it until a token is set, or it is overdue.
+    fn park(&mut self, id: JobId) -> bool {
+        let Some(deadline) = self.jobs.get(id).map(|job| job.deadline) else {
+            return false;
+        };
+        if self.jobs.held() >= self.config.queue {
+            return false;
+        }
+        if self.parked.len() >= self.config.queue {
+            let jobs = &self.jobs;
+            self.parked.retain(|id| jobs.get(*id).is_some());
+        }
+        self.jobs.hold(id, deadline);
+        self.parked.push(id);
+        true
+    }
+
+    fn send_again(&mut self, again: Vec<(JobId, Outcome)>) {
+        let mut ids = Vec::new();
+        for (id, outcome) in again {
+            match self.jobs.get_mut(id) {
+                Some(job) if job.attempts < MAX_ATTEMPTS => {
+                    if matches!(outcome, Outcome::Rejected { .. }) {
+                        job.refusal = Some(Box::new(outcome));
+                    }
+                    ids.push(id);
+                }
+                _ => self.end(id, outcome),
+            }
+        }
+        self.jobs.put_back(&ids);
+    }
+}
+
+/// How a stream ended.
+struct End {
+    job: JobId,
+    /// When the provider token was issued that it carried.
+    token: Option<UnixTime>,
+    how: Ended,
+}
+
+enum Ended {
+    With(Outcome),
+    /// The peer has not acted on it.
+    Unprocessed(Why),
+}
+
+impl Link {
+    /// Takes an event in; a stream's last one gives its notification's end.
+    fn take(&mut self, event: Event) -> Option<End> {
+        let last = event.ends();
+        let ended = match event {
+            Event::Response {
+                stream,
+                status,
+                headers,
+                ..
+            } => {
+                self.answered();
+                let InFlight { answer, begun, .. } = self.in_flight.get_mut(&stream)?;
+                *begun = true;
+                answer.header(b":status", status.to_string().as_bytes());
+                headers
+                    .iter()
+                    .for_each(|(name, value)| answer.header(name, value));
+                None
+            }
+            Event::Data { stream, bytes, .. } => {
+                self.in_flight.get_mut(&stream)?.answer.body(&bytes);
+                None
+            }
+            Event::Reset {
+                code, processed, ..
+            } => Some(reset(code, processed)),
+            Event::Unprocessed { .. } => Some(Ended::Unprocessed(Why::NotProcessed)),
+            Event::Lost {
+                request_complete: false,
+                ..
+            } => Some(Ended::Unprocessed(Why::NotProcessed)),
+            Event::Lost { .. } => Some(Ended::With(Outcome::unanswered(Why::ConnectionLost))),
+            Event::Malformed { .. } => Some(Ended::With(Outcome::unanswered(Why::Unreadable))),
+            _ => None,
+        };
+        let InFlight {
+            job,
+            token,
+            answer,
+            begun,
+        } = self.in_flight.remove(&last?)?;
+        let how = match ended {
+            // An answer that has begun contradicts this.
+            Some(Ended::Unprocessed(_)) if begun => {
+                Ended::With(Outcome::unanswered(Why::ConnectionLost))
+            }
+            Some(ended) => ended,
+            None => Ended::With(answer.finish()),
+        };
+        Some(End { job, token, how })
+    }
+}
+
+fn reset(code: ErrorCode, processed: Processed) -> Ended {
+    let why = Why::StreamReset(code.value());
+    match processed {
+        Processed::No => Ended::Unprocessed(why),
+        Processed::Maybe => Ended::With(Outcome::unanswered(why)),
+    }
+}

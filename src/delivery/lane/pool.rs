@@ -1,0 +1,132 @@
+//! How many connections a lane has.
+//!
+//! Source: Apple, *Sending notification requests to APNs*: many connections rather than bursts over
+//! few, kept for hours to days; *Troubleshooting push notifications*: opening and closing them again
+//! and again looks like an attack.
+//!
+//! ```text
+//!   nothing waits                             none is opened
+//!   something waits, none is usable           one, when the back-off is over
+//!   all are full for 100 ms, something waits  one more, up to the maximum, if nothing is failing
+//!   all but the newest would have been        the newest gets nothing new, and is closed when its
+//!   twice enough for 10 minutes               last answer is there; the last one stays
+//! ```
+//!
+//! One at a time: another is opened only when the last one has had its first answer.
+
+use core::time::Duration;
+
+use super::super::way::Action;
+use super::{Lane, Link, LinkId};
+use crate::time::Now;
+
+/// How long all connections are full before another is opened.
+const GROW_AFTER: Duration = Duration::from_millis(100);
+
+/// How long the others would have been enough before one is closed.
+const SHRINK_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Connections that get nothing new and wait for their last answers, beside the usable ones. At the
+/// bound no new one is opened until one is gone.
+pub(super) const MAX_DRAINING: usize = 7;
+
+/// Since when there have been too few connections, or too many.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pool {
+    full_since: Option<Now>,
+    slack_since: Option<Now>,
+}
+
+impl Lane {
+    /// Whether something waits and nothing would carry it.
+    pub(super) fn lacks_link(&self) -> bool {
+        self.may_open() && self.usable().next().is_none()
+    }
+
+    pub(super) fn connect_if_needed(&mut self, now: Now) {
+        self.watch_pool(now);
+        let lacks = self.lacks_link() && self.backoff.is_over(now);
+        if lacks || self.grows_at().is_some_and(|at| at <= now) {
+            let id = LinkId(self.next_link);
+            self.next_link = self.next_link.wrapping_add(1);
+            self.links.push(Link::opening(id, now));
+            self.actions.push_back(Action::Connect(id));
+            self.watch_pool(now);
+        }
+    }
+
+    /// Closes the newest connection if the others have been enough for long.
+    pub(super) fn shrink(&mut self, now: Now) {
+        if self.shrinks_at().is_none_or(|at| at > now) {
+            return;
+        }
+        self.pool.slack_since = Some(now);
+        let newest = self.usable().last().map(|link| link.id);
+        if let Some(id) = newest {
+            if let Some(link) = self.link_mut(id) {
+                link.retired = true;
+            }
+            self.settle(now, id);
+        }
+    }
+
+    /// Notes whether there are too few connections, or too many.
+    pub(super) fn watch_pool(&mut self, now: Now) {
+        let Pool {
+            full_since,
+            slack_since,
+        } = self.pool;
+        self.pool = Pool {
+            full_since: self.is_full().then(|| full_since.unwrap_or(now)),
+            slack_since: self.has_slack().then(|| slack_since.unwrap_or(now)),
+        };
+    }
+
+    /// When the number of connections changes, if nothing else happens.
+    pub(super) fn pool_changes_at(&self) -> Option<Now> {
+        self.grows_at().into_iter().chain(self.shrinks_at()).min()
+    }
+
+    fn grows_at(&self) -> Option<Now> {
+        let may_grow = self.may_open()
+            && self.backoff.is_calm()
+            && self.breaker.is_closed()
+            && self.usable().count() < self.config.connections;
+        let since = self.pool.full_since.filter(|_| may_grow);
+        since.map(|since| since + GROW_AFTER)
+    }
+
+    fn shrinks_at(&self) -> Option<Now> {
+        self.pool.slack_since.map(|since| since + SHRINK_AFTER)
+    }
+
+    fn usable(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().filter(|link| link.is_usable())
+    }
+
+    /// Whether a connection may be opened at all.
+    fn may_open(&self) -> bool {
+        self.jobs.waiting() > 0
+            && self.breaker.admits()
+            && self.links.len() < self.config.connections.max(1) + MAX_DRAINING
+    }
+
+    /// Something waits, all usable connections have proven themselves, and none has room.
+    fn is_full(&self) -> bool {
+        let with_token = self.tokens.is_some();
+        let is_full = |link: &Link| link.proven && link.room(with_token) == 0;
+        self.jobs.waiting() > 0 && self.usable().next().is_some() && self.usable().all(is_full)
+    }
+
+    /// Nothing waits, and all but the newest have room for twice of what is in flight.
+    fn has_slack(&self) -> bool {
+        let count = self.usable().count();
+        if count < 2 || self.jobs.waiting() > 0 {
+            return false;
+        }
+        let others = self.usable().take(count - 1);
+        let room: usize = others.map(Link::capacity).sum();
+        let in_flight: usize = self.usable().map(|link| link.in_flight.len()).sum();
+        in_flight.saturating_mul(2) <= room
+    }
+}
