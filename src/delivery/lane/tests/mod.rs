@@ -1,11 +1,13 @@
 //! A lane against a scripted peer, in virtual time.
 
 mod endings;
+mod outage;
 mod outcomes;
 mod pool;
 mod random;
 mod requests;
 mod retries;
 mod silence;
+mod soak;
 mod support;
 mod wire;

@@ -1,0 +1,577 @@
+//! 200,000 notifications against a server that goes wrong in every way there is, in virtual time.
+//!
+//! The server keeps a journal of what it took and what it refused. At the end every outcome is held
+//! against it. All chance comes from one seed, which is printed; `DUNLIN_SEED` repeats a run:
+//!
+//! ```text
+//! DUNLIN_SEED=7 cargo nextest run -p dunlin --lib soak
+//! ```
+
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use super::super::pool::MAX_DRAINING;
+use super::super::{Lane, LaneConfig};
+use super::support::{config, secs, token};
+use super::wire::{self, Reader};
+use crate::delivery::entropy::Entropy;
+use crate::delivery::retry::MAX_ATTEMPTS;
+use crate::delivery::{Action, JobId, LinkId};
+use crate::notification::{ApnsId, DeviceToken, Draft, Notification, Payload, Topic};
+use crate::provider::{Outcome, Reason};
+use crate::time::{Now, UnixTime};
+
+const PUSHES: usize = 200_000;
+const DEVICES: u64 = 20_000;
+const QUEUE: usize = 4_000;
+const CONNECTIONS: usize = 4;
+
+/// A number below `bound`.
+fn below(chance: &mut Entropy, bound: u64) -> u64 {
+    (chance.next() >> 11) % bound
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What happens at a moment, beside what the lane wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happens {
+    Submits,
+    Fault,
+    Connect(LinkId),
+    Answer(LinkId, u32),
+}
+
+/// The server's end of a connection.
+struct Side {
+    reader: Reader,
+    /// Requests that it has seen the beginning of.
+    seen: usize,
+    /// Requests whose end it has not seen.
+    incomplete: Vec<u32>,
+    /// The largest stream it has acted on, and what it promised in GOAWAY.
+    highest: u32,
+    last: Option<u32>,
+    /// Streams that it took without a word.
+    mute: BTreeSet<u32>,
+    silent: bool,
+    limit: u32,
+    answered: bool,
+}
+
+/// What the server did with a notification.
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    requests: u8,
+    taken: u8,
+    /// The last refusal that left it whole.
+    refused: Option<(u16, &'static str)>,
+}
+
+struct Soak {
+    lane: Lane,
+    now: Now,
+    chance: Entropy,
+    events: BinaryHeap<Reverse<(Now, u64, Happens)>>,
+    sequence: u64,
+    sides: BTreeMap<LinkId, Side>,
+    journal: Vec<Entry>,
+    jobs: BTreeMap<JobId, usize>,
+    outcomes: Vec<Option<Outcome>>,
+    /// Until then the server answers 503 to everything, or takes no connections.
+    errors_until: Now,
+    closed_until: Now,
+    connects: usize,
+    most_kept: usize,
+    faults: BTreeMap<&'static str, usize>,
+}
+
+fn notification(number: usize, device: u64) -> Arc<Notification> {
+    let token = DeviceToken::from_bytes(&device.to_be_bytes()).unwrap();
+    let topic = Topic::parse("com.example.app").unwrap();
+    let payload = Payload::parse(br#"{"aps":{"alert":"hello"}}"#).unwrap();
+    let id = ApnsId::from_random((number as u128).to_be_bytes());
+    Arc::new(Draft::new(token, topic, payload).id(id).build().unwrap())
+}
+
+/// The number that [`notification`] was made with: its last 48 bits.
+fn number(asked: &wire::Asked) -> usize {
+    let id = asked.header("apns-id").unwrap();
+    usize::from_str_radix(id.rsplit('-').next().unwrap(), 16).unwrap()
+}
+
+impl Soak {
+    fn new(seed: u64) -> Self {
+        let mut lane = Lane::new(LaneConfig {
+            queue: QUEUE,
+            server_error_wait: secs(2),
+            seed,
+            ..config(CONNECTIONS)
+        });
+        lane.set_clock(Now::ZERO, UnixTime::from_secs(1_000_000));
+        lane.set_token(Now::ZERO, token(1_000_000));
+        Self {
+            lane,
+            now: Now::ZERO,
+            chance: Entropy::new(seed ^ 0x736f_616b),
+            events: BinaryHeap::new(),
+            sequence: 0,
+            sides: BTreeMap::new(),
+            journal: Vec::new(),
+            jobs: BTreeMap::new(),
+            outcomes: Vec::new(),
+            errors_until: Now::ZERO,
+            closed_until: Now::ZERO,
+            connects: 0,
+            most_kept: 0,
+            faults: BTreeMap::new(),
+        }
+    }
+
+    fn at(&mut self, wait: Duration, happens: Happens) {
+        self.sequence += 1;
+        let event = (self.now + wait, self.sequence, happens);
+        self.events.push(Reverse(event));
+    }
+
+    fn count(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    // ---- the driver
+
+    fn run(&mut self) {
+        self.at(Duration::ZERO, Happens::Submits);
+        self.at(millis(500), Happens::Fault);
+        loop {
+            let event = self.events.peek().map(|Reverse((at, ..))| *at);
+            let timer = self.lane.poll_timeout();
+            let is_done = self.outcomes.len() == PUSHES && self.lane.is_idle();
+            let Some(at) = event.into_iter().chain(timer).min().filter(|_| !is_done) else {
+                return;
+            };
+            self.now = self.now.max(at);
+            if event == Some(at) {
+                let Reverse((.., happens)) = self.events.pop().unwrap();
+                self.happen(happens);
+            } else {
+                self.lane.handle_timeout(self.now);
+            }
+            self.drive();
+        }
+    }
+
+    fn happen(&mut self, happens: Happens) {
+        match happens {
+            Happens::Submits => self.submit(),
+            Happens::Fault => self.fault(),
+            Happens::Connect(link) => self.connect(link),
+            Happens::Answer(link, stream) => self.answer(link, stream),
+        }
+    }
+
+    /// Eight each four milliseconds, as long as there is room.
+    fn submit(&mut self) {
+        for _ in 0..8 {
+            let number = self.outcomes.len();
+            if number == PUSHES {
+                return;
+            }
+            let notification = notification(number, below(&mut self.chance, DEVICES));
+            let timeout = millis(500 + below(&mut self.chance, 20_000));
+            let Ok(job) = self.lane.submit(self.now, notification, self.now + timeout) else {
+                break;
+            };
+            self.jobs.insert(job, number);
+            self.outcomes.push(None);
+            self.journal.push(Entry::default());
+        }
+        self.at(millis(4), Happens::Submits);
+    }
+
+    fn connect(&mut self, link: LinkId) {
+        if self.now < self.closed_until || below(&mut self.chance, 20) == 0 {
+            self.count("refused connects");
+            let (entropy, why) = (self.chance.next(), "refused".to_owned());
+            return self
+                .lane
+                .handle_connect_failed(self.now, link, why, entropy);
+        }
+        let mut reader = Reader::default();
+        reader.limit = Some(1);
+        self.sides.insert(
+            link,
+            Side {
+                reader,
+                seen: 0,
+                incomplete: Vec::new(),
+                highest: 0,
+                last: None,
+                mute: BTreeSet::new(),
+                silent: false,
+                limit: 1_000,
+                answered: false,
+            },
+        );
+        self.lane.handle_connected(self.now, link);
+        self.drive();
+        self.send(link, &[wire::streams(1_000), wire::settings_ack()].concat());
+    }
+
+    /// What a driver does after every call.
+    fn drive(&mut self) {
+        self.drain();
+        let links: Vec<LinkId> = self.sides.keys().copied().collect();
+        for link in links {
+            self.transmit(link);
+        }
+        self.drain();
+        let status = self.lane.status();
+        assert!(status.connections <= CONNECTIONS + MAX_DRAINING);
+        assert!(status.held <= QUEUE && status.spaced_devices <= DEVICES as usize);
+        let kept = status.waiting + status.held + status.in_flight;
+        self.most_kept = self.most_kept.max(kept);
+    }
+
+    fn drain(&mut self) {
+        loop {
+            self.collect();
+            match self.lane.poll_action() {
+                None => break,
+                Some(Action::Connect(link)) => {
+                    self.connects += 1;
+                    self.at(millis(30), Happens::Connect(link));
+                }
+                Some(Action::Close(link)) => {
+                    self.transmit(link);
+                    self.close(link);
+                }
+                Some(Action::RenewToken(_)) => panic!("the token is good"),
+            }
+        }
+    }
+
+    fn collect(&mut self) {
+        while let Some((job, outcome)) = self.lane.poll_outcome() {
+            let number = self.jobs.remove(&job).expect("two outcomes for one job");
+            self.outcomes[number] = Some(outcome);
+        }
+    }
+
+    fn transmit(&mut self, link: LinkId) {
+        while self.sides.contains_key(&link) && self.lane.wants_transmit(link) {
+            let mut bytes = Vec::new();
+            self.lane.poll_transmit(self.now, link, &mut bytes);
+            self.collect();
+            self.read(link, &bytes);
+        }
+    }
+
+    fn close(&mut self, link: LinkId) {
+        self.sides.remove(&link);
+        let entropy = self.chance.next();
+        self.lane.handle_closed(self.now, link, entropy);
+    }
+
+    // ---- the server
+
+    fn read(&mut self, link: LinkId, bytes: &[u8]) {
+        let Some(side) = self.sides.get_mut(&link) else {
+            return;
+        };
+        side.reader.read(bytes);
+        let mut candidates = core::mem::take(&mut side.incomplete);
+        candidates.extend_from_slice(&side.reader.order[side.seen..]);
+        let beginning = side.reader.order.len() - side.seen;
+        side.seen = side.reader.order.len();
+        for stream in &side.reader.order[side.seen - beginning..] {
+            if let Some(asked) = side.reader.open.get(stream) {
+                self.journal[number(asked)].requests += 1;
+            }
+        }
+        let mut complete = Vec::new();
+        for stream in candidates {
+            match side.reader.open.get(&stream) {
+                Some(asked) if asked.complete => complete.push(stream),
+                Some(_) => side.incomplete.push(stream),
+                None => {}
+            }
+        }
+        for stream in complete {
+            let wait = millis(5 + below(&mut self.chance, 40));
+            self.at(wait, Happens::Answer(link, stream));
+        }
+        self.upkeep(link);
+    }
+
+    /// Windows and PINGs.
+    fn upkeep(&mut self, link: LinkId) {
+        let Some(side) = self.sides.get_mut(&link).filter(|side| !side.silent) else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        for ping in core::mem::take(&mut side.reader.pings) {
+            bytes.extend(wire::pong(&ping));
+        }
+        if side.reader.consumed > 30_000 {
+            let consumed = core::mem::take(&mut side.reader.consumed);
+            bytes.extend(wire::window_update(0, consumed));
+        }
+        if !bytes.is_empty() {
+            self.lane.handle_input(self.now, link, &bytes);
+        }
+    }
+
+    /// In two pieces, as it happens.
+    fn send(&mut self, link: LinkId, bytes: &[u8]) {
+        let at = below(&mut self.chance, bytes.len() as u64 + 1) as usize;
+        for piece in [&bytes[..at], &bytes[at..]] {
+            if self.sides.contains_key(&link) {
+                self.lane.handle_input(self.now, link, piece);
+                self.drive();
+            }
+        }
+    }
+
+    /// Takes a request off the connection, if it may still be acted on.
+    fn take(&mut self, link: LinkId, stream: u32) -> Option<usize> {
+        let side = self.sides.get_mut(&link)?;
+        let is_beyond = side.last.is_some_and(|last| stream > last);
+        if side.silent || is_beyond || side.mute.contains(&stream) {
+            return None;
+        }
+        let asked = side.reader.open.remove(&stream)?;
+        side.highest = side.highest.max(stream);
+        if !core::mem::replace(&mut side.answered, true) {
+            side.reader.limit = Some(side.limit);
+        }
+        Some(number(&asked))
+    }
+
+    fn answer(&mut self, link: LinkId, stream: u32) {
+        let fate = below(&mut self.chance, 1_000);
+        // Some are never answered; the server took every other one of them.
+        if fate < 2 {
+            self.count("silent streams");
+            if fate == 0
+                && let Some(side) = self.sides.get_mut(&link).filter(|side| !side.silent)
+                && side.last.is_none_or(|last| stream <= last)
+                && let Some(asked) = side.reader.open.get(&stream)
+            {
+                side.highest = side.highest.max(stream);
+                side.mute.insert(stream);
+                self.journal[number(asked)].taken += 1;
+            }
+            return;
+        }
+        let Some(number) = self.take(link, stream) else {
+            return;
+        };
+        let bytes = match fate {
+            _ if self.now < self.errors_until => {
+                self.refuse(number, stream, 503, "ServiceUnavailable", &[])
+            }
+            2..=9 => self.refuse(number, stream, 400, "BadDeviceToken", &[]),
+            10..=13 => self.refuse(number, stream, 410, "Unregistered", &[]),
+            14..=18 => self.refuse(number, stream, 429, "TooManyRequests", &[]),
+            19 => {
+                let asked = [("retry-after", "3")];
+                self.refuse(number, stream, 429, "TooManyRequests", &asked)
+            }
+            20..=24 => self.refuse(number, stream, 503, "ServiceUnavailable", &[]),
+            25 => {
+                let asked = [("retry-after", "1")];
+                self.refuse(number, stream, 500, "InternalServerError", &asked)
+            }
+            26 => self.refuse(number, stream, 503, "Shutdown", &[]),
+            27 => self.refuse(number, stream, 400, "IdleTimeout", &[]),
+            28..=31 => wire::reset(stream, 7),
+            32 | 33 => {
+                self.journal[number].taken += u8::from(fate == 32);
+                wire::reset(stream, 2)
+            }
+            _ => {
+                self.journal[number].taken += 1;
+                wire::ok(stream)
+            }
+        };
+        self.send(link, &bytes);
+    }
+
+    fn refuse(
+        &mut self,
+        number: usize,
+        stream: u32,
+        status: u16,
+        reason: &'static str,
+        headers: &[(&str, &str)],
+    ) -> Vec<u8> {
+        self.count(reason);
+        self.journal[number].refused = Some((status, reason));
+        let body = format!("{{\"reason\":\"{reason}\"}}");
+        wire::answer(stream, &status.to_string(), headers, body.as_bytes())
+    }
+
+    /// Something happens to a connection or to the whole server, five times a second.
+    fn fault(&mut self) {
+        let wait = millis(100 + below(&mut self.chance, 200));
+        self.at(wait, Happens::Fault);
+        let links: Vec<LinkId> = self.sides.keys().copied().collect();
+        if links.is_empty() {
+            return;
+        }
+        let link = links[below(&mut self.chance, links.len() as u64) as usize];
+        match below(&mut self.chance, 20) {
+            0..=4 => self.change_limit(link),
+            5..=9 => self.go_away(link),
+            10..=14 => self.cut(link),
+            15..=17 => {
+                self.count("silent connections");
+                self.sides.get_mut(&link).unwrap().silent = true;
+            }
+            18 => {
+                self.count("server out of order");
+                self.errors_until = self.now + millis(1_500);
+            }
+            _ => {
+                self.count("server gone");
+                self.closed_until = self.now + secs(2);
+                links.into_iter().for_each(|link| self.cut(link));
+            }
+        }
+    }
+
+    fn change_limit(&mut self, link: LinkId) {
+        self.count("stream limits");
+        let limit = [1_000, 1, 500, 50][below(&mut self.chance, 4) as usize];
+        let side = self.sides.get_mut(&link).unwrap();
+        if side.silent {
+            return;
+        }
+        side.limit = limit;
+        // The old limit or the new one may hold for what comes between the two pieces.
+        let before = side.reader.limit.unwrap_or(1);
+        if side.answered {
+            side.reader.limit = Some(before.max(limit));
+        }
+        self.send(link, &wire::streams(limit));
+        if let Some(side) = self.sides.get_mut(&link).filter(|side| side.answered) {
+            side.reader.limit = Some(side.limit);
+        }
+    }
+
+    fn go_away(&mut self, link: LinkId) {
+        let side = self.sides.get_mut(&link).unwrap();
+        if side.silent {
+            return;
+        }
+        let opened = side.reader.order.last().copied().unwrap_or(0);
+        let high = side.last.unwrap_or(opened.max(side.highest));
+        let span = u64::from(high.saturating_sub(side.highest)) + 1;
+        let last = side.highest + below(&mut self.chance, span) as u32;
+        self.sides.get_mut(&link).unwrap().last = Some(last);
+        self.count("GOAWAY");
+        let debug: &[u8] = match last % 2 {
+            0 => br#"{"reason":"Shutdown"}"#,
+            _ => b"",
+        };
+        self.send(link, &wire::go_away(last, 0, debug));
+    }
+
+    /// A few more are taken, their answers are cut at an arbitrary byte, and the socket is gone.
+    fn cut(&mut self, link: LinkId) {
+        self.count("cut sockets");
+        let Some(side) = self.sides.get(&link) else {
+            return;
+        };
+        let complete = side.reader.open.iter().filter(|(_, asked)| asked.complete);
+        let streams: Vec<u32> = complete.map(|(stream, _)| *stream).take(5).collect();
+        let mut bytes = Vec::new();
+        for stream in streams {
+            if let Some(number) = self.take(link, stream) {
+                self.journal[number].taken += 1;
+                bytes.extend(wire::ok(stream));
+            }
+        }
+        let at = below(&mut self.chance, bytes.len() as u64 + 1) as usize;
+        self.send(link, &bytes[..at]);
+        if self.sides.contains_key(&link) {
+            self.close(link);
+            self.drive();
+        }
+    }
+
+    // ---- the reckoning
+
+    /// Every outcome against the journal. Returns how many were accepted and rejected, and how the
+    /// others were lost.
+    fn reckon(&self) -> ([usize; 2], BTreeMap<String, usize>) {
+        let (mut counts, mut lost) = ([0; 2], BTreeMap::new());
+        for (number, outcome) in self.outcomes.iter().enumerate() {
+            let Entry {
+                requests,
+                taken,
+                refused,
+            } = &self.journal[number];
+            let outcome = outcome.as_ref().expect("no outcome");
+            let case = format!("{number}: {outcome}, {:?}", self.journal[number]);
+            assert!(*requests <= MAX_ATTEMPTS, "{case}");
+            match outcome {
+                Outcome::Accepted { .. } => {
+                    assert_eq!(*taken, 1, "{case}");
+                    counts[0] += 1;
+                }
+                Outcome::Rejected { status, reason, .. } => {
+                    let (known, name) = refused.expect("never refused");
+                    assert_eq!((*taken, *status, reason), (0, known, &Reason::parse(name)));
+                    counts[1] += 1;
+                }
+                Outcome::Unanswered { may_resend, why } => {
+                    let most = u8::from(!may_resend);
+                    assert!(*taken <= most, "a duplicate nobody was told of: {case}");
+                    assert!(*may_resend || *requests > 0, "{case}");
+                    *lost.entry(why.to_string()).or_default() += 1;
+                }
+            }
+        }
+        (counts, lost)
+    }
+}
+
+#[test]
+fn soak() {
+    let seed = match std::env::var("DUNLIN_SEED") {
+        Ok(text) => text.parse().expect("DUNLIN_SEED: expected a number"),
+        Err(_) => 20_261_122,
+    };
+    println!("DUNLIN_SEED={seed}");
+    let mut soak = Soak::new(seed);
+    soak.run();
+    let ([accepted, rejected], lost) = soak.reckon();
+    let unanswered: usize = lost.values().sum();
+    let summary = format!(
+        "{accepted} accepted, {rejected} rejected, unanswered: {lost:?}, in {:?} of virtual time, {} connections, at most {} kept, {:?}",
+        soak.now.since(Now::ZERO),
+        soak.connects,
+        soak.most_kept,
+        soak.faults
+    );
+    println!("{summary}");
+    assert_eq!(accepted + rejected + unanswered, PUSHES, "{summary}");
+    // Queue, as many that wait to be sent again, and what the streams of all connections hold.
+    assert!(
+        soak.most_kept <= 2 * QUEUE + CONNECTIONS * 1_000,
+        "{summary}"
+    );
+    // Far less would say that most of what is meant to happen did not.
+    assert!(
+        accepted > PUSHES / 2 && rejected > PUSHES / 200,
+        "{summary}"
+    );
+    assert_eq!(soak.faults.len(), 15, "{summary}");
+    assert!(soak.faults.values().all(|count| *count >= 3), "{summary}");
+}
