@@ -67,11 +67,6 @@ impl Breaker {
         self.state == State::Closed
     }
 
-    /// Whether nothing may be sent for a time.
-    pub(super) fn is_open(&self) -> bool {
-        self.until().is_some()
-    }
-
     /// When it is half open, if it is open.
     pub(super) fn until(&self) -> Option<Now> {
         match self.state {
@@ -166,7 +161,7 @@ mod tests {
     #[test]
     fn five_errors_in_a_row_open_it_and_four_do_not() {
         let (breaker, jobs) = opened();
-        assert!(breaker.is_open() && !breaker.admits());
+        assert!(breaker.until().is_some() && !breaker.admits());
         let mut breaker = Breaker::default();
         for job in jobs {
             for _ in 0..4 {
@@ -192,7 +187,7 @@ mod tests {
             assert!(!breaker.admits(), "one probe");
             breaker.failed(now, jobs[0], None, 0);
             breaker.worked(jobs[1]);
-            assert!(!breaker.is_open(), "others say nothing");
+            assert!(!breaker.until().is_some(), "others say nothing");
             breaker.lost(now, *job, 0);
         }
         assert_eq!(waits[..3], [500, 1_000, 2_000]);

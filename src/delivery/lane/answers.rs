@@ -15,7 +15,7 @@ use super::super::retry::{self, Attempt, MAX_ATTEMPTS};
 use super::super::way::Action;
 use super::Lane;
 use super::tokens::Expired;
-use crate::http2::{self, ErrorCode, Event, Processed};
+use crate::http2::{ErrorCode, Event, Processed};
 use crate::provider::{ConnectionAction, Outcome, Reason, Retry, Service, Treatment, Why};
 use crate::time::{Now, UnixTime};
 
@@ -35,10 +35,7 @@ impl Lane {
     pub(super) fn drain_events(&mut self, now: Now, id: LinkId) {
         // What is to be sent again, with the outcome it has if it must not be.
         let mut again = Vec::new();
-        loop {
-            let Some(link) = self.link_mut(id) else { break };
-            let event = link.http2.as_mut().and_then(http2::Connection::poll_event);
-            let Some(event) = event else { break };
+        while let Some(event) = self.next_event(id) {
             if let Event::GoAway { debug, .. } = &event {
                 self.heard_goodbye(now, id, debug);
             }
@@ -64,6 +61,10 @@ impl Lane {
             }
         }
         self.send_again(again);
+    }
+
+    fn next_event(&mut self, id: LinkId) -> Option<Event> {
+        self.link_mut(id)?.http2.as_mut()?.poll_event()
     }
 
     /// A GOAWAY may say that the credential is refused, with a code that says nothing.

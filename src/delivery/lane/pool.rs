@@ -57,6 +57,7 @@ impl Lane {
 
     /// Closes the newest connection if the others have been enough for long.
     pub(super) fn shrink(&mut self, now: Now) {
+        self.watch_pool(now);
         if self.shrinks_at().is_none_or(|at| at > now) {
             return;
         }
