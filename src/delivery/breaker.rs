@@ -187,7 +187,7 @@ mod tests {
             assert!(!breaker.admits(), "one probe");
             breaker.failed(now, jobs[0], None, 0);
             breaker.worked(jobs[1]);
-            assert!(!breaker.until().is_some(), "others say nothing");
+            assert!(breaker.until().is_none(), "others say nothing");
             breaker.lost(now, *job, 0);
         }
         assert_eq!(waits[..3], [500, 1_000, 2_000]);

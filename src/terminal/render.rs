@@ -83,12 +83,9 @@ fn push(document: &Value) -> String {
         }
         lines.push_str(&line);
         lines.push('\n');
-        for warning in list(result, "warnings") {
-            let said = warning
-                .as_str()
-                .map_or_else(|| warning.to_string(), str::to_owned);
-            let _ = writeln!(lines, "            warning: {said}");
-        }
+    }
+    for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
+        let _ = writeln!(lines, "warning: {warning}");
     }
     let [accepted, rejected, unanswered] =
         ["accepted", "rejected", "unanswered"].map(|name| count(document, name));

@@ -138,13 +138,13 @@ const PUSH: &[&str] = &["push", "--alias", "anna", "--alert", "x"];
 #[test]
 fn a_push_is_shown_a_line_a_device() {
     let body = r#"{"accepted":1,"rejected":1,"unanswered":0,"results":[
-        {"token":"a1b2c3d4e5f6","apns_id":"ID-1","outcome":"accepted","status":200,
-         "warnings":["payload.aps.badge: odd"]},
+        {"token":"a1b2c3d4e5f6","apns_id":"ID-1","outcome":"accepted","status":200},
         {"token":"a1","apns_id":"ID-2","outcome":"rejected","status":410,"reason":"Unregistered",
-         "removed":true}]}"#;
+         "removed":true}],"warnings":["payload.aps.badge: odd"]}"#;
     let shown = shown(PUSH, 200, body);
-    let expected = "accepted    a1b2c3d4…  ID-1\n            warning: payload.aps.badge: odd\n\
+    let expected = "accepted    a1b2c3d4…  ID-1\n\
                     rejected    a1         ID-2  410 Unregistered  removed from the registry\n\
+                    warning: payload.aps.badge: odd\n\
                     1 accepted, 1 rejected, 0 unanswered";
     assert_eq!(shown.text, expected);
     assert!(!shown.well);

@@ -219,6 +219,7 @@ fn a_lenient_push_goes_out_with_warnings() {
         Some(Outcome::Accepted {
             apns_id: None,
             unique_id: None,
+            answer: None,
         }),
     ] {
         let result = PushResult {
