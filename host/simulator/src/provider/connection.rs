@@ -1,4 +1,4 @@
-//! Runs the strict provider API on one TLS connection.
+//! Runs the strict provider API, or the calls about channels, on one TLS connection.
 //!
 //! Source: `apns-facts.md` 3.1: with a provider token only one stream is allowed until a request with a
 //! valid one was seen; RFC 9113 8.7 (REFUSED_STREAM: not processed, may be sent again).
@@ -12,40 +12,61 @@ use h2::Reason as Code;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::task::JoinSet;
 
-use super::exchange::{self, Connection, HARD_STREAM_LIMIT, Session};
-use crate::wire::{self, Wire};
+use super::exchange::{self, Connection, HARD_STREAM_LIMIT};
+use crate::fault::Action;
+use crate::stats::Service;
+use crate::wire;
 use crate::world::World;
 
-/// Serves a connection until it is over.
+/// Serves a connection of the provider API until it is over.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     world: Arc<World>,
     tls: S,
     number: u64,
 ) {
-    let (stream, wire, pump) = wire::attach(tls, LIMIT_WITHOUT_TOKEN);
-    let ((), result) = tokio::join!(pump, drive(world, stream, wire, number));
+    run(world, Service::Provider, tls, number).await;
+}
+
+/// Serves a connection to the management of channels until it is over.
+pub(super) async fn serve_channels<S: AsyncRead + AsyncWrite + Unpin>(
+    world: Arc<World>,
+    tls: S,
+    number: u64,
+) {
+    run(world, Service::Channels, tls, number).await;
+}
+
+async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    world: Arc<World>,
+    service: Service,
+    tls: S,
+    number: u64,
+) {
+    let fault = world.faults().for_connection(service);
+    let cut_received = fault.and_then(|fault| match fault.action {
+        Action::CutReceived { after_bytes } => Some(after_bytes),
+        _ => None,
+    });
+    let (stream, wire, pump) = wire::attach(tls, LIMIT_WITHOUT_TOKEN, cut_received);
+    let connection = Connection {
+        world,
+        service,
+        number,
+        wire,
+        session: Mutex::default(),
+    };
+    let ((), result) = tokio::join!(pump, drive(connection, stream));
     if let Err(error) = result {
         tracing::debug!(connection = number, %error, "the connection ended with an error");
     }
 }
 
-async fn drive(
-    world: Arc<World>,
-    stream: DuplexStream,
-    wire: Wire,
-    number: u64,
-) -> Result<(), h2::Error> {
+async fn drive(connection: Connection, stream: DuplexStream) -> Result<(), h2::Error> {
     let mut server = builder()
         .max_concurrent_streams(HARD_STREAM_LIMIT)
         .handshake(stream)
         .await?;
-    let session = Mutex::new(Session::default());
-    let connection = Arc::new(Connection {
-        world,
-        number,
-        wire,
-        session,
-    });
+    let connection = Arc::new(connection);
     let mut requests = JoinSet::new();
     loop {
         tokio::select! {
