@@ -48,7 +48,8 @@ pub struct Config {
     /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000. Each
     /// costs at most about 8 KiB of payload plus its headers (at most 16 KiB).
     pub journal_capacity: usize,
-    /// What SETTINGS allow once a valid provider token was seen; before that it is 1. Default 1000.
+    /// What SETTINGS allow once a valid provider token was seen (before that it is 1), or with a client
+    /// certificate from the beginning. Default 1000.
     /// From 1 to 10,000; what is outside becomes the nearer of the two.
     pub max_concurrent_streams: u32,
     /// The longest payload in commands 0 and 1 of the binary gateway, in bytes. Default 256, as Apple's

@@ -37,12 +37,11 @@
 //! | `world` | the state they share: `journal`, `devices`, `channels`, `feedback`, `fault`, `stats` |
 //!
 //! The gateway and the feedback service want a client certificate that
-//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection.
+//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
+//! one in the place of provider tokens.
 //!
 //! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client uses for
 //! them; channels are managed at an address of their own.
-//!
-//! Not here yet: client certificates at the provider API.
 
 mod accept;
 mod channels;

@@ -10,6 +10,8 @@
 
 #[path = "apple/broadcast.rs"]
 mod broadcast;
+#[path = "apple/certificates.rs"]
+mod certificates;
 #[path = "apple/reasons.rs"]
 mod reasons;
 mod support;

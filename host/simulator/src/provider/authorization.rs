@@ -8,6 +8,9 @@
 //! bearer base64url({"alg":"ES256","kid":…}) . base64url({"iss":…,"iat":seconds}) . base64url(signature)
 //! ```
 //!
+//! A client certificate takes the place of tokens (3.2): its topic is the default, and it covers its suffixed
+//! topics.
+//!
 //! Decided here, where Apple is silent: `iat` more than five minutes ahead is ExpiredProviderToken; `iat` as a
 //! string is refused (APNSwift sends one, so Apple may be lenient); two tokens are "too many updates" if
 //! their `iat` are less than 20 minutes apart, so that a fleet's shared token, first seen here when it was
@@ -22,9 +25,11 @@ use crate::keys::TrustedKey;
 use crate::reason::Reason;
 use crate::tokens::TokenLog;
 
-/// What a connection has learned from the provider tokens it saw.
+/// What a connection has learned from the client's certificate, or from the provider tokens it saw.
 #[derive(Default)]
 pub(super) struct Authorization {
+    /// The topic of the certificate; with one, provider tokens are not looked at.
+    certificate: Option<String>,
     current: Option<Accepted>,
 }
 
@@ -38,6 +43,19 @@ struct Accepted {
 }
 
 impl Authorization {
+    /// Of a client whose certificate is for `topic`, or that has shown none.
+    pub(super) fn new(topic: Option<String>) -> Self {
+        Self {
+            certificate: topic,
+            current: None,
+        }
+    }
+
+    /// The topic a request without one is for: that of the certificate.
+    pub(super) fn default_topic(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
     /// Checks a header value; afterwards [`allows`](Self::allows) knows the key's topics.
     pub(super) fn check(
         &mut self,
@@ -46,6 +64,9 @@ impl Authorization {
         log: &TokenLog,
         now_s: u64,
     ) -> Result<(), Reason> {
+        if self.certificate.is_some() {
+            return Ok(());
+        }
         let rules = &config.token_rules;
         let jwt = bearer(header.ok_or(Reason::MissingProviderToken)?)?;
         if let Some(current) = self.current.as_ref().filter(|current| current.jwt == jwt) {
@@ -62,8 +83,11 @@ impl Authorization {
         Ok(())
     }
 
-    /// Whether the key of the provider token in use may push to this bundle id or topic.
+    /// Whether the certificate, or the key of the provider token in use, may push to this bundle id or topic.
     pub(super) fn allows(&self, topic: &str, bundle_id: &str) -> bool {
+        if let Some(own) = &self.certificate {
+            return own == topic || own == bundle_id;
+        }
         let topics = self
             .current
             .as_ref()

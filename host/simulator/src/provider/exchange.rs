@@ -26,7 +26,7 @@ use super::authorization::Authorization;
 use super::errand::{Accepted, Errand};
 use super::request::{Rejection, Request, call_of};
 use super::warnings;
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::fault::{Action, Fault};
 use crate::journal::{Call, MAX_KEPT_PAYLOAD, Protocol, Received};
 use crate::stats::{Open, Service};
@@ -136,7 +136,8 @@ impl Connection {
         let answer = self.answer(&request, verdict, fault.as_ref());
         let last_stream = session.note(stream, fault.as_ref());
         let raises = authorized && !std::mem::replace(&mut session.raised, true);
-        self.record(stream, &request, &answer, fault.as_ref());
+        let topic = session.authorization.default_topic();
+        self.record(stream, &request, topic, &answer, fault.as_ref());
         Some(Decision {
             answer,
             fault,
@@ -176,7 +177,14 @@ impl Connection {
         }
     }
 
-    fn record(&self, stream: u32, request: &Request<'_>, answer: &Answer, fault: Option<&Fault>) {
+    fn record(
+        &self,
+        stream: u32,
+        request: &Request<'_>,
+        topic: Option<&str>,
+        answer: &Answer,
+        fault: Option<&Fault>,
+    ) {
         let is_answered = fault.is_none_or(|fault| is_answered(&fault.action));
         let status = is_answered.then_some(answer.status);
         let text = |name| {
@@ -184,7 +192,7 @@ impl Connection {
             value.to_str().ok()
         };
         let topic = match request.call {
-            Call::Push => text("apns-topic").unwrap_or_default(),
+            Call::Push => text("apns-topic").or(topic).unwrap_or_default(),
             Call::Broadcast | Call::Channels => request.bundle_id(),
         };
         let is_accepted = status == Some(200);
@@ -226,11 +234,7 @@ impl Connection {
             last_stream,
         } = decision;
         if raises {
-            let limit = self
-                .world
-                .config
-                .max_concurrent_streams
-                .clamp(1, HARD_STREAM_LIMIT);
+            let limit = stream_limit(&self.world.config);
             self.wire.set_stream_limit(limit).await;
         }
         if let Some(fault) = fault {
@@ -297,6 +301,15 @@ impl Connection {
 }
 
 impl Session {
+    /// Of a client whose certificate is for `topic`, or that has shown none.
+    pub(super) fn new(topic: Option<String>) -> Self {
+        Self {
+            raised: topic.is_some(),
+            authorization: Authorization::new(topic),
+            ..Self::default()
+        }
+    }
+
     /// Notes that the stream is judged; the last-stream-id of a GOAWAY it sets off.
     fn note(&mut self, stream: u32, fault: Option<&Fault>) -> u32 {
         let before = self.highest;
@@ -315,6 +328,11 @@ impl Session {
 fn debug_data(reason: Option<String>) -> String {
     let json = reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
     json.unwrap_or_default()
+}
+
+/// What SETTINGS allow a client that is known.
+pub(super) fn stream_limit(config: &Config) -> u32 {
+    config.max_concurrent_streams.clamp(1, HARD_STREAM_LIMIT)
 }
 
 /// Whether a request gets an answer in spite of the fault.

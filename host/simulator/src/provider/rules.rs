@@ -10,7 +10,8 @@
 //!
 //! Decided here, where Apple is silent: a path with anything behind the token is BadPath; uppercase in
 //! `apns-id` is BadMessageId (the documents say lowercase); `background` without a priority passes though
-//! the default is 10; an empty topic is BadTopic.
+//! the default is 10; an empty topic is BadTopic; `location`, which wants a provider token, is InvalidPushType
+//! with a certificate.
 
 use http::Method;
 
@@ -38,7 +39,7 @@ impl Request<'_> {
         self.check_id()?;
         self.authorize(world, authorization, authorized)?;
         let topic = self.check_topic(world, authorization)?;
-        let push_type = self.check_push_type(topic)?;
+        let push_type = self.check_push_type(topic, authorization)?;
         self.check_numbers(push_type)?;
         if self
             .headers
@@ -75,9 +76,14 @@ impl Request<'_> {
         }
     }
 
-    fn check_topic(&self, world: &World, authorization: &Authorization) -> Result<&str, Reason> {
+    fn check_topic<'t>(
+        &'t self,
+        world: &World,
+        authorization: &'t Authorization,
+    ) -> Result<&'t str, Reason> {
         let topic = self
             .text("apns-topic", Reason::BadTopic)?
+            .or(authorization.default_topic())
             .ok_or(Reason::MissingTopic)?;
         if !topic::is_topic(topic) {
             return Err(Reason::BadTopic);
@@ -91,8 +97,15 @@ impl Request<'_> {
         Ok(topic)
     }
 
-    fn check_push_type(&self, topic: &str) -> Result<Option<&str>, Reason> {
+    fn check_push_type(
+        &self,
+        topic: &str,
+        authorization: &Authorization,
+    ) -> Result<Option<&str>, Reason> {
         let push_type = self.text("apns-push-type", Reason::InvalidPushType)?;
+        if push_type == Some("location") && authorization.default_topic().is_some() {
+            return Err(Reason::InvalidPushType);
+        }
         push_type.map_or(Ok(()), |push_type| push_type::check(push_type, topic))?;
         Ok(push_type)
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use dunlin_simulator::{Clock, Config, PublicKey, Simulator, TrustedKey};
+use dunlin_simulator::{ClientCertificate, Clock, Config, PublicKey, Simulator, TrustedKey};
 use h2::client::SendRequest;
 use http::Request;
 use ring::rand::SystemRandom;
@@ -187,6 +187,25 @@ impl Client {
         protocols: &[&[u8]],
     ) -> io::Result<Self> {
         let tls = tls_to(address, simulator.ca_pem(), "localhost", protocols).await?;
+        Self::over(tls).await
+    }
+
+    /// An HTTP/2 connection to the provider API with a certificate in the place of provider tokens.
+    pub async fn connect_as(
+        simulator: &Simulator,
+        identity: &ClientCertificate,
+    ) -> io::Result<Self> {
+        let address = simulator.provider_addr();
+        let identity = Some(identity);
+        let tls =
+            legacy::try_connect_with(simulator, address, identity, legacy::TLS13, &[b"h2"]).await?;
+        Self::over(tls).await
+    }
+
+    async fn over<S>(tls: S) -> io::Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let tapped = Tap {
             stream: tls,
