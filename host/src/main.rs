@@ -102,6 +102,9 @@ struct Simulate {
     /// Where the provider API is, HTTP/2 over TLS.
     #[arg(long, default_value = "127.0.0.1:2197")]
     provider: SocketAddr,
+    /// Where channels are managed, HTTP/2 over TLS; Apple's ports 2195 and 2196 are the binary protocols' here.
+    #[arg(long, default_value = "127.0.0.1:2198")]
+    channels: SocketAddr,
     /// Where the binary gateway is; it wants a client certificate, see POST /certificates.
     #[arg(long, default_value = "127.0.0.1:2195")]
     gateway: SocketAddr,
@@ -195,6 +198,7 @@ async fn run_here(command: Command) -> Result<(), Error> {
         }
         Command::Simulate(Simulate {
             provider,
+            channels,
             gateway,
             feedback,
             control,
@@ -204,6 +208,7 @@ async fn run_here(command: Command) -> Result<(), Error> {
         }) => {
             let options = simulate::Options {
                 provider,
+                channels,
                 gateway,
                 feedback,
                 control,

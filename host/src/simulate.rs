@@ -14,6 +14,8 @@ use crate::server::stop_signal;
 pub struct Options {
     /// Where the provider API is.
     pub provider: SocketAddr,
+    /// Where channels are managed.
+    pub channels: SocketAddr,
     /// Where the binary gateway is.
     pub gateway: SocketAddr,
     /// Where the feedback service is.
@@ -41,6 +43,7 @@ pub async fn run(options: &Options) -> Result<(), Error> {
         .collect::<Result<Vec<_>, _>>()?;
     let config = dunlin_simulator::Config {
         provider: options.provider,
+        channels: options.channels,
         gateway: options.gateway,
         feedback: options.feedback,
         control: options.control,
@@ -58,9 +61,10 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     println!(
         "\nA simulated APNs is up. Ctrl-C stops it.\n\n  \
          provider API   https://{}   (trust {})\n  \
-         gateway        {}\n  feedback       {}\n  page           http://{}\n",
+         channels       https://{}\n  gateway        {}\n  feedback       {}\n  page           http://{}\n",
         simulator.provider_addr(),
         options.folder.join("ca.pem").display(),
+        simulator.channels_addr(),
         simulator.gateway_addr(),
         simulator.feedback_addr(),
         simulator.control_addr(),

@@ -27,7 +27,7 @@ use rcgen::{
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientCertVerifierBuilder, WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 
 use crate::topic::{USER_ID_ARCS, is_topic};
@@ -84,7 +84,7 @@ impl CertificateAuthority {
         &self.key_pem
     }
 
-    /// Makes a client certificate for one topic, good for the binary gateway and the feedback service.
+    /// Makes a client certificate for one topic, good for all services.
     /// Like Apple's it says the topic in the subject's `UID`.
     ///
     /// Fails if `topic` cannot be one: 1 to 255 letters, digits, `-` and `_`, with single dots between.
@@ -108,30 +108,37 @@ impl CertificateAuthority {
         })
     }
 
-    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol` and asking
-    /// for no certificate of the client's.
+    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol`. A client may show
+    /// a certificate of this authority, or none.
     pub(crate) fn server_config(
         &self,
         names: &[String],
         protocol: &[u8],
     ) -> io::Result<Arc<ServerConfig>> {
-        let mut config = self.finish(names, builder()?.with_no_client_auth())?;
+        let verifier = self.client_verifier()?.allow_unauthenticated();
+        let verifier = verifier.build().map_err(io::Error::other)?;
+        let mut config = self.finish(names, builder()?.with_client_cert_verifier(verifier))?;
         config.alpn_protocols = vec![protocol.to_vec()];
         Ok(Arc::new(config))
     }
 
     /// The same for clients that have to show a certificate of this authority, without ALPN.
     pub(crate) fn mutual_config(&self, names: &[String]) -> io::Result<Arc<ServerConfig>> {
+        let verifier = self.client_verifier()?.build().map_err(io::Error::other)?;
+        let builder = builder()?.with_client_cert_verifier(verifier);
+        Ok(Arc::new(self.finish(names, builder)?))
+    }
+
+    fn client_verifier(&self) -> io::Result<ClientCertVerifierBuilder> {
         let own = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
             .map_err(io::Error::other)?;
         let mut roots = RootCertStore::empty();
         roots.add(own).map_err(io::Error::other)?;
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crypto_provider())
-                .build()
-                .map_err(io::Error::other)?;
-        let builder = builder()?.with_client_cert_verifier(verifier);
-        Ok(Arc::new(self.finish(names, builder)?))
+        let roots = Arc::new(roots);
+        Ok(WebPkiClientVerifier::builder_with_provider(
+            roots,
+            crypto_provider(),
+        ))
     }
 
     fn finish(
@@ -173,7 +180,8 @@ impl fmt::Debug for CertificateAuthority {
     }
 }
 
-/// What a client of the binary gateway and of the feedback service shows of itself.
+/// What a client of the binary gateway and of the feedback service shows of itself, and one of the provider API
+/// may show in the place of provider tokens.
 #[derive(Clone)]
 pub struct ClientCertificate {
     /// The certificate.

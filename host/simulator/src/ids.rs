@@ -28,11 +28,7 @@ impl IdSource {
 
     /// The next identifier; its low 48 bits are the seed's with the counter mixed in.
     pub(crate) fn next(&self) -> String {
-        const COUNTER: u128 = (1 << 48) - 1;
-        const VERSION: u128 = 0xf << 76;
-        const VARIANT: u128 = 0b11 << 62;
-        let counter = u128::from(self.next.fetch_add(1, Ordering::Relaxed)) & COUNTER;
-        let bits = ((self.seed ^ counter) & !VERSION & !VARIANT) | 4 << 76 | 0b10 << 62;
+        let bits = self.next_bits();
         format!(
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
             bits >> 96,
@@ -42,7 +38,22 @@ impl IdSource {
             bits & COUNTER
         )
     }
+
+    /// The sixteen bytes of the next identifier.
+    pub(crate) fn next_bytes(&self) -> [u8; 16] {
+        self.next_bits().to_be_bytes()
+    }
+
+    fn next_bits(&self) -> u128 {
+        const VERSION: u128 = 0xf << 76;
+        const VARIANT: u128 = 0b11 << 62;
+        let counter = u128::from(self.next.fetch_add(1, Ordering::Relaxed)) & COUNTER;
+        ((self.seed ^ counter) & !VERSION & !VARIANT) | 4 << 76 | 0b10 << 62
+    }
 }
+
+/// The bits that count.
+const COUNTER: u128 = (1 << 48) - 1;
 
 /// Sixteen bytes from the operating system, for a seed or a nonce.
 pub(crate) fn random_bytes() -> io::Result<[u8; 16]> {

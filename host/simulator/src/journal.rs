@@ -12,7 +12,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{SerializeMap, SerializeStruct};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
 
 /// One request as it arrived, and what it was answered; or one notification of the binary gateway.
@@ -20,7 +20,7 @@ use tokio::sync::watch;
 /// As JSON, `payload` is the text if the bytes are UTF-8 (else `null`), `payload_base64` the exact
 /// bytes, and `headers` an object in order, where a repeated header has an array of its values.
 /// `protocol` is `"http2"` or `"binary"`, and with the latter there are also `command`, `identifier`,
-/// `expiry` and `priority`.
+/// `expiry` and `priority`. `call` is `"push"`, `"broadcast"` or `"channels"`.
 /// `Debug` shows neither the payload, nor the headers, nor more than the beginning of the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
@@ -30,7 +30,9 @@ pub struct Received {
     pub time_ms: u64,
     /// What it came by.
     pub protocol: Protocol,
-    /// The connection it came on; the first of each protocol is 1.
+    /// What it is: a push, a broadcast, or a call about channels.
+    pub call: Call,
+    /// The connection it came on; the first of each listener is 1.
     pub connection: u64,
     /// Its HTTP/2 stream; 0 for a binary notification.
     pub stream: u32,
@@ -38,10 +40,13 @@ pub struct Received {
     pub method: String,
     /// `:path`, exactly; empty for a binary notification.
     pub path: String,
-    /// The topic: the first `apns-topic`, or what the client's certificate says. Empty if there is none.
+    /// The topic: the first `apns-topic`, the bundle id in the path of a broadcast or a call about
+    /// channels, or what the client's certificate says. Empty if there is none.
     pub topic: String,
     /// The device token as sent (a binary one in lowercase hexadecimal); empty if there is none.
     pub token: String,
+    /// The `apns-channel-id`, as sent or as made for a new channel; empty if there is none.
+    pub channel: String,
     /// Every header except the pseudo-headers, in the order of first appearance. The authorization
     /// header is here too: it is a credential for up to an hour.
     pub headers: Vec<(String, String)>,
@@ -54,12 +59,25 @@ pub struct Received {
     pub status: Option<u16>,
     /// The `reason` answered, or what the status of the packet means.
     pub reason: Option<String>,
-    /// The `apns-id` answered: the client's, or a new one. Empty for a binary notification.
+    /// The `apns-id` answered, or the `apns-request-id`: the client's, or a new one. Empty for a binary
+    /// notification.
     pub apns_id: String,
     /// The scripted fault that had a part in it.
     pub fault: Option<String>,
     /// What APNs would not say: why an accepted notification may show nothing.
     pub warnings: Vec<&'static str>,
+}
+
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// A notification for one device, by the provider API or the binary gateway.
+    Push,
+    /// A notification for everybody who follows a channel.
+    Broadcast,
+    /// Making, reading, deleting or listing channels.
+    Channels,
 }
 
 /// The way a notification came.
@@ -98,10 +116,10 @@ impl Received {
         std::str::from_utf8(&self.payload).ok()
     }
 
-    /// Whether it was answered 200, or taken by the gateway.
+    /// Whether it was answered 200 (or 201 or 204, if it is about channels), or taken by the gateway.
     pub fn is_accepted(&self) -> bool {
         match self.protocol {
-            Protocol::Http2 => self.status == Some(200),
+            Protocol::Http2 => matches!(self.status, Some(200..300)),
             Protocol::Binary(_) => self.status == Some(0),
         }
     }
@@ -120,6 +138,7 @@ impl fmt::Debug for Received {
         f.debug_struct("Received")
             .field("sequence", &self.sequence)
             .field("protocol", &self.protocol)
+            .field("call", &self.call)
             .field("connection", &self.connection)
             .field("stream", &self.stream)
             .field("token", &format_args!("{:.8}…", self.token))
@@ -133,7 +152,7 @@ impl fmt::Debug for Received {
 
 impl Serialize for Received {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = if self.binary().is_some() { 22 } else { 18 };
+        let fields = if self.binary().is_some() { 24 } else { 20 };
         let mut record = serializer.serialize_struct("Received", fields)?;
         record.serialize_field("sequence", &self.sequence)?;
         record.serialize_field("time_ms", &self.time_ms)?;
@@ -146,12 +165,14 @@ impl Serialize for Received {
         } else {
             record.serialize_field("protocol", "http2")?;
         }
+        record.serialize_field("call", &self.call)?;
         record.serialize_field("connection", &self.connection)?;
         record.serialize_field("stream", &self.stream)?;
         record.serialize_field("method", &self.method)?;
         record.serialize_field("path", &self.path)?;
         record.serialize_field("topic", &self.topic)?;
         record.serialize_field("token", &self.token)?;
+        record.serialize_field("channel", &self.channel)?;
         record.serialize_field("headers", &InOrder(&self.headers))?;
         record.serialize_field("payload", &self.payload_text())?;
         record.serialize_field("payload_base64", &STANDARD.encode(&self.payload))?;
@@ -286,12 +307,14 @@ pub(crate) mod tests {
             sequence: 0,
             time_ms: 5,
             protocol: Protocol::Http2,
+            call: Call::Push,
             connection: 1,
             stream: 1,
             method: "POST".into(),
             path: format!("/3/device/{token}"),
             topic: "com.example.app".into(),
             token: token.into(),
+            channel: String::new(),
             headers: vec![("b".into(), "1".into()), ("a".into(), "2".into())],
             payload: b"{}".to_vec(),
             payload_length: 2,

@@ -28,20 +28,23 @@
 //! | module | what it turns into what |
 //! |---|---|
 //! | `accept`, `tls` | a listener into TCP connections, and those into TLS connections |
-//! | `provider` | TLS connections into the provider API: rules, provider tokens, answers |
+//! | `provider` | TLS connections into the provider API and the calls about channels: rules, provider tokens, answers |
+//! | `channels` | creating, reading, deleting, broadcasting into the channels of apps |
 //! | `wire` | orders into bytes: stream limits, GOAWAY with a reason, cuts |
 //! | `gateway` | TLS connections into the retired binary gateway: notifications, error responses |
 //! | `feedback` | dead tokens into lists, and TLS connections into readers of them |
 //! | `control` | HTTP/1.1 requests into reads and changes of the state; the page |
-//! | `world` | the state they share: `journal`, `devices`, `feedback`, `fault`, `stats` |
+//! | `world` | the state they share: `journal`, `devices`, `channels`, `feedback`, `fault`, `stats` |
 //!
 //! The gateway and the feedback service want a client certificate that
-//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection.
+//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
+//! one in the place of provider tokens.
 //!
-//! Not here yet: channels and broadcast, client certificates at the provider API. The first is a module
-//! beside `provider` with a listener of its own over the same `world`.
+//! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client uses for
+//! them; channels are managed at an address of their own.
 
 mod accept;
+mod channels;
 mod clock;
 mod config;
 mod control;
@@ -57,10 +60,12 @@ mod provider;
 mod reason;
 mod stats;
 mod tls;
+mod tokens;
 mod topic;
 mod wire;
 mod world;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,16 +77,19 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+pub use crate::channels::{Channel, ChannelError, MAX_CHANNELS, StoragePolicy};
 pub use crate::clock::Clock;
-pub use crate::config::{Config, Environment, Validation};
+pub use crate::config::{Config, Environment, TokenRules, UpdateScope, Validation};
 pub use crate::devices::{Device, DeviceError, DeviceState, MAX_DEVICES};
 pub use crate::fault::{
     Action, Fault, FaultError, FeedbackAction, GatewayAction, MAX_DELAY_MS, MAX_FAULTS,
+    MAX_STREAM_LIMITS, RandomFaults,
 };
 pub use crate::feedback::{FeedbackError, FeedbackStats, MAX_FEEDBACK_BYTES, MAX_FEEDBACK_TOPICS};
 pub use crate::identity::{CertificateAuthority, ClientCertificate};
-pub use crate::journal::{BinaryFrame, MAX_KEPT_PAYLOAD, Protocol, Received};
+pub use crate::journal::{BinaryFrame, Call, MAX_KEPT_PAYLOAD, Protocol, Received};
 pub use crate::keys::{KeyError, PublicKey, TrustedKey};
+pub use crate::reason::{BROADCAST_REASONS, PUSH_REASONS};
 use crate::stats::Service;
 pub use crate::stats::{ConnectionStats, Stats};
 use crate::world::World;
@@ -91,20 +99,21 @@ pub struct Simulator {
     world: Arc<World>,
     addresses: Addresses,
     stop: watch::Sender<bool>,
-    listeners: [JoinHandle<()>; 4],
+    listeners: [JoinHandle<()>; 5],
 }
 
 /// Where everything listens.
 #[derive(Debug, Clone, Copy)]
 struct Addresses {
     provider: SocketAddr,
+    channels: SocketAddr,
     gateway: SocketAddr,
     feedback: SocketAddr,
     control: SocketAddr,
 }
 
 impl Simulator {
-    /// Binds all four addresses and begins to serve on the current tokio runtime.
+    /// Binds all five addresses and begins to serve on the current tokio runtime.
     pub async fn start(config: Config) -> io::Result<Self> {
         let authority = match config.authority.clone() {
             Some(authority) => authority,
@@ -113,11 +122,13 @@ impl Simulator {
         let http2 = TlsAcceptor::from(authority.server_config(&config.names, provider::ALPN)?);
         let binary = TlsAcceptor::from(authority.mutual_config(&config.names)?);
         let provider = TcpListener::bind(config.provider).await?;
+        let channels = TcpListener::bind(config.channels).await?;
         let gateway = TcpListener::bind(config.gateway).await?;
         let feedback = TcpListener::bind(config.feedback).await?;
         let control = TcpListener::bind(config.control).await?;
         let addresses = Addresses {
             provider: provider.local_addr()?,
+            channels: channels.local_addr()?,
             gateway: gateway.local_addr()?,
             feedback: feedback.local_addr()?,
             control: control.local_addr()?,
@@ -129,7 +140,8 @@ impl Simulator {
             stopped,
         };
         let listeners = [
-            services.spawn(Service::Provider, provider, http2, provider::serve),
+            services.spawn(Service::Provider, provider, http2.clone(), provider::serve),
+            services.spawn(Service::Channels, channels, http2, provider::serve_channels),
             services.spawn(Service::Gateway, gateway, binary.clone(), gateway::serve),
             services.spawn(Service::Feedback, feedback, binary, feedback::serve),
             tokio::spawn(control::listen(
@@ -150,6 +162,11 @@ impl Simulator {
     /// Where the provider API listens.
     pub fn provider_addr(&self) -> SocketAddr {
         self.addresses.provider
+    }
+
+    /// Where channels are managed.
+    pub fn channels_addr(&self) -> SocketAddr {
+        self.addresses.channels
     }
 
     /// Where the binary gateway listens.
@@ -210,6 +227,22 @@ impl Simulator {
         self.world.devices().clear();
     }
 
+    /// Declares a channel, or declares it anew, and gives its identifier; one is made if it has none. Apple
+    /// lets nobody choose one, so this is for tests that need to know it.
+    pub fn add_channel(&self, channel: Channel) -> Result<String, ChannelError> {
+        self.world.add_channel(channel)
+    }
+
+    /// The channels of all apps, by app and identifier.
+    pub fn channels(&self) -> Vec<Channel> {
+        self.world.channels().list()
+    }
+
+    /// Forgets every channel.
+    pub fn clear_channels(&self) {
+        self.world.channels().clear();
+    }
+
     /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970). A token
     /// may be there more than once, and may have any length that fits its sixteen bits, 0 included.
     pub fn add_feedback(
@@ -258,7 +291,23 @@ impl Simulator {
         self.world.faults().add(fault)
     }
 
-    /// Forgets the script.
+    /// Puts a mix of faults at random in the place of the one there was. What the script says of a request goes
+    /// first.
+    pub fn set_random_faults(&self, mix: RandomFaults) -> Result<(), FaultError> {
+        self.world.faults().set_random(mix)
+    }
+
+    /// How often each kind was drawn since [`set_random_faults`](Self::set_random_faults), by its name in the
+    /// journal.
+    pub fn random_faults_drawn(&self) -> BTreeMap<&'static str, u64> {
+        let faults = self.world.faults();
+        faults
+            .random()
+            .map(|(_, drawn)| drawn.clone())
+            .unwrap_or_default()
+    }
+
+    /// Forgets the script and the mix.
     pub fn clear_faults(&self) {
         self.world.faults().clear();
     }

@@ -11,8 +11,10 @@ use serde::Serialize;
 /// What has a listener, and TLS, of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// The provider API.
+    /// The provider API: pushes and broadcasts.
     Provider,
+    /// The management of channels.
+    Channels,
     /// The binary gateway.
     Gateway,
     /// The feedback service.
@@ -23,6 +25,7 @@ pub(crate) enum Service {
 #[derive(Default)]
 pub(crate) struct Counters {
     provider: Connections,
+    channels: Connections,
     gateway: Connections,
     feedback: Connections,
     pub(crate) streams_open: AtomicU64,
@@ -51,6 +54,7 @@ impl Counters {
     pub(crate) fn connections(&self, service: Service) -> &Connections {
         match service {
             Service::Provider => &self.provider,
+            Service::Channels => &self.channels,
             Service::Gateway => &self.gateway,
             Service::Feedback => &self.feedback,
         }
@@ -119,11 +123,13 @@ impl Counters {
             requests: read(&self.requests) + accepted_all,
             unanswered: read(&self.unanswered),
             responses,
+            channels: self.channels.snapshot(),
             gateway: self.gateway.snapshot(),
             feedback: self.feedback.snapshot(),
             notifications: self.notifications(),
             notifications_unanswered: read(&self.notifications_unanswered),
             journal_dropped: 0,
+            provider_tokens: BTreeMap::new(),
         }
     }
 
@@ -191,6 +197,8 @@ pub struct Stats {
     pub unanswered: u64,
     /// Answers by status.
     pub responses: BTreeMap<u16, u64>,
+    /// Connections to the management of channels. Its requests count above, with those of the provider API.
+    pub channels: ConnectionStats,
     /// Connections to the binary gateway.
     pub gateway: ConnectionStats,
     /// Connections to the feedback service.
@@ -201,6 +209,8 @@ pub struct Stats {
     pub notifications_unanswered: u64,
     /// Records that made way for newer ones in the journal.
     pub journal_dropped: u64,
+    /// Different provider tokens that were taken, by key id.
+    pub provider_tokens: BTreeMap<String, u64>,
 }
 
 /// The connections of one service since the start.

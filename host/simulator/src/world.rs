@@ -1,11 +1,12 @@
 //! The one state all connections and the control API share: the journal, the devices, the feedback
-//! lists, the script of faults, the counters, the certificate authority, and the configuration they go by.
+//! lists, the channels, the script of faults, the counters, the certificate authority, and the configuration they go by.
 //!
 //! Invariant: no lock is held while waiting, and none of these while taking another of these.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::channels::{self, Channel, ChannelError, Channels};
 use crate::config::Config;
 use crate::devices::Devices;
 use crate::fault::Faults;
@@ -14,6 +15,7 @@ use crate::identity::CertificateAuthority;
 use crate::ids::IdSource;
 use crate::journal::Journal;
 use crate::stats::{Counters, Stats};
+use crate::tokens::TokenLog;
 
 pub(crate) struct World {
     pub(crate) config: Config,
@@ -21,8 +23,11 @@ pub(crate) struct World {
     pub(crate) authority: CertificateAuthority,
     pub(crate) counters: Counters,
     pub(crate) ids: IdSource,
+    /// The provider tokens seen.
+    pub(crate) tokens: TokenLog,
     journal: Mutex<Journal>,
     devices: Mutex<Devices>,
+    channels: Mutex<Channels>,
     faults: Mutex<Faults>,
     feedback: Mutex<Lists>,
 }
@@ -35,7 +40,9 @@ impl World {
             authority,
             counters: Counters::default(),
             ids: IdSource::new()?,
+            tokens: TokenLog::default(),
             devices: Mutex::default(),
+            channels: Mutex::default(),
             faults: Mutex::default(),
             feedback: Mutex::default(),
         })
@@ -49,12 +56,27 @@ impl World {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn channels(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn feedback(&self) -> MutexGuard<'_, Lists> {
         self.feedback.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a channel, with an identifier made for it if it has none.
+    pub(crate) fn add_channel(&self, mut channel: Channel) -> Result<String, ChannelError> {
+        if channel.channel_id.is_empty() {
+            channel.channel_id = channels::channel_id(self.ids.next_bytes());
+        }
+        let channel_id = channel.channel_id.clone();
+        self.channels()
+            .declare(channel, self.config.max_channels_per_app)?;
+        Ok(channel_id)
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -65,6 +87,7 @@ impl World {
         let journal_dropped = self.journal().dropped();
         Stats {
             journal_dropped,
+            provider_tokens: self.tokens.counts(),
             ..self.counters.snapshot()
         }
     }

@@ -8,13 +8,15 @@
     reason = "a test stops at what it does not expect"
 )]
 
+#[path = "faults/random.rs"]
+mod random;
 mod support;
 
 use std::time::Duration;
 
 use dunlin_simulator::{Action, Fault};
 
-use support::{Client, Key, NOW_S, PATIENCE, Push, TOKEN, raw, start, tls, within};
+use support::{Client, Key, NOW_S, PATIENCE, Push, TOKEN, control_json, raw, start, tls, within};
 
 fn push(key: &Key) -> Push {
     Push::new(&key.bearer(NOW_S))
@@ -323,6 +325,113 @@ async fn the_stream_limit_changes_while_the_connection_lives() {
         assert_eq!(client.requests.current_max_send_streams(), limit as usize);
     }
     assert_eq!(simulator.stats().streams_refused, 0);
+}
+
+#[tokio::test]
+async fn the_stream_limit_follows_a_script_of_counts() {
+    let (simulator, key) = start().await;
+    let (client, push) = warm(&simulator, &key).await;
+    let body = r#"[{"fault":"settings","max_concurrent_streams":1,"after":2},
+                   {"fault":"settings","max_concurrent_streams":500,"after":3}]"#;
+    assert_eq!(
+        control_json(&simulator, "POST", "/faults", body).await.0,
+        204
+    );
+    let mut limits = Vec::new();
+    for _ in 0..6 {
+        assert_eq!(client.push(push.clone()).await.unwrap().status, 200);
+        limits.push(client.requests.current_max_send_streams());
+    }
+    assert_eq!(limits, [1000, 1000, 1, 1, 500, 500]);
+}
+
+#[tokio::test]
+async fn faults_pick_the_first_n_the_ones_after_n_and_every_nth() {
+    let (simulator, key) = start().await;
+    let (client, push) = warm(&simulator, &key).await;
+    let statuses = async |fault: Fault| {
+        simulator.add_fault(fault).unwrap();
+        let mut statuses = Vec::new();
+        for _ in 0..6 {
+            statuses.push(client.push(push.clone()).await.unwrap().status);
+        }
+        simulator.clear_faults();
+        statuses
+    };
+    let busy = || Fault::status(503, "ServiceUnavailable");
+    assert_eq!(
+        statuses(busy().times(2)).await,
+        [503, 503, 200, 200, 200, 200]
+    );
+    assert_eq!(
+        statuses(busy().after(4).always()).await,
+        [200, 200, 200, 200, 503, 503]
+    );
+    assert_eq!(
+        statuses(busy().every(3).always()).await,
+        [200, 200, 503, 200, 200, 503]
+    );
+    let some = busy().after(1).every(2).times(2);
+    assert_eq!(statuses(some).await, [200, 200, 503, 200, 503, 200]);
+}
+
+#[tokio::test]
+async fn too_many_requests_comes_with_retry_after_or_without() {
+    let (simulator, key) = start().await;
+    let (client, push) = warm(&simulator, &key).await;
+    let body = r#"[{"fault":"status","reason":"TooManyRequests","retry_after":7},
+                   {"fault":"status","reason":"TooManyRequests"}]"#;
+    assert_eq!(
+        control_json(&simulator, "POST", "/faults", body).await.0,
+        204
+    );
+    for expected in [Some("7"), None] {
+        let answer = client.push(push.clone()).await.unwrap();
+        assert_eq!(answer.reason(), (429, "TooManyRequests".to_owned()));
+        assert_eq!(
+            answer.headers.get("retry-after").map(String::as_str),
+            expected
+        );
+    }
+}
+
+#[tokio::test]
+async fn two_goaways_lose_no_request() {
+    let (simulator, key) = start().await;
+    let (client, push) = warm(&simulator, &key).await;
+    let reason = Some("Shutdown".into());
+    let twice = Fault::new(Action::GoawayTwice { reason });
+    simulator.add_fault(twice).unwrap();
+    assert_eq!(client.push(push).await.unwrap().status, 200);
+    let _ = within(client.end).await.unwrap();
+    let seen = client.seen.lock().unwrap().clone();
+    let frames = raw::frames(&seen).0;
+    let goaways: Vec<_> = frames
+        .iter()
+        .filter(|frame| frame.kind == raw::GOAWAY)
+        .collect();
+    assert_eq!(goaways[0].payload, [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    let last = [&[0, 0, 0, 3, 0, 0, 0, 0], &br#"{"reason":"Shutdown"}"#[..]].concat();
+    assert_eq!(goaways[1].payload, last);
+    assert_eq!(
+        simulator.journal().pop().unwrap().fault.as_deref(),
+        Some("goaway_twice")
+    );
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_in_the_middle_of_a_request() {
+    let (simulator, key) = start().await;
+    // Preface and SETTINGS of the client pass, the headers of its request do not.
+    let after_bytes = 24 + 9 + 40;
+    let cut = Fault::new(Action::CutReceived { after_bytes });
+    simulator.add_fault(cut).unwrap();
+    let client = Client::connect(&simulator).await;
+    assert!(client.push(push(&key)).await.is_err());
+    let _ = within(client.end).await.unwrap();
+    assert!(simulator.journal().is_empty());
+    let client = Client::connect(&simulator).await;
+    assert_eq!(client.push(push(&key)).await.unwrap().status, 200);
 }
 
 #[tokio::test]

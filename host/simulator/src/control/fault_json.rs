@@ -2,11 +2,14 @@
 //!
 //! ```json
 //! {"fault":"status","status":429,"reason":"TooManyRequests","timestamp_ms":1,"retry_after":10}
+//! {"fault":"status","reason":"Shutdown"}                   a reason of Apple's tables has its status
 //! {"fault":"body","status":503,"body":"<html>"}            or "body_base64"
 //! {"fault":"goaway","reason":"Shutdown","error_code":"NO_ERROR","answer":true}
+//! {"fault":"goaway_twice","reason":"Shutdown"}
 //! {"fault":"reset","error_code":"REFUSED_STREAM"}
 //! {"fault":"silence"}
-//! {"fault":"close","after_bytes":20}
+//! {"fault":"close","after_bytes":20}                      of the server's, from now on
+//! {"fault":"cut_received","after_bytes":2000}             of the client's, from its connect on
 //! {"fault":"garbage","bytes_base64":"AAAA"}
 //! {"fault":"settings","max_concurrent_streams":1}
 //! {"fault":"delay","delay_ms":500}
@@ -25,15 +28,43 @@
 //! {"fault":"feedback_refuse"}
 //! ```
 //!
-//! Each may also have `times`, `token_prefix`, `every` and `delay_ms`. Without `times` it happens once,
-//! or for ever if it has a `token_prefix` or `every`. Unknown fields, and fields of another fault, are
-//! errors.
+//! Each may also say to what, when and how often it happens:
+//!
+//! | field | it happens |
+//! |---|---|
+//! | `token_prefix` | only to device tokens, or channels, that begin so |
+//! | `call` | only to `"push"`, `"broadcast"` or `"channels"` |
+//! | `after` | not to the first so many that fit |
+//! | `every` | of the rest, only to every n-th |
+//! | `times` | so often; without it once, or for ever if there is a `token_prefix`, `call` or `every` |
+//! | `delay_ms` | so much later |
+//!
+//! Unknown fields, and fields of another fault, are errors. The stream limit that goes 1000, 1, 500 while a
+//! connection lives, and a hundred refused pushes after the first thousand:
+//!
+//! ```json
+//! [{"fault":"settings","max_concurrent_streams":1,"after":100},
+//!  {"fault":"settings","max_concurrent_streams":500,"after":200},
+//!  {"fault":"status","reason":"TooManyRequests","after":1000,"times":100}]
+//! ```
+//!
+//! A mix at random is one object, in the place of the mix there was; see
+//! [`RandomFaults`](crate::RandomFaults) for its fields. Each kind has a number n and happens once in n
+//! requests or connections. With none of them it is [`RandomFaults::mix`](crate::RandomFaults::mix), without
+//! a `seed` one is chosen. The answer is 200 with the mix, so that it can be repeated:
+//!
+//! ```json
+//! {"random":{"seed":7,"goaway":500,"reset":100,"silence":1000}}
+//! {"random":{}}
+//! ```
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Action, Fault, FeedbackAction, GatewayAction};
+use crate::journal::Call;
+use crate::reason::status_of;
 
 /// All fields of all faults.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +75,10 @@ pub(super) struct FaultJson {
     status: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    call: Option<Call>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timestamp_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,13 +126,12 @@ enum ErrorCode {
 impl FaultJson {
     /// The fault, or what was expected instead.
     pub(super) fn into_fault(mut self) -> Result<Fault, String> {
-        let everyones = [self.token_prefix.is_some(), self.every.is_some()];
+        let is_once = self.token_prefix.is_none() && self.every.is_none() && self.call.is_none();
         let fault = Fault {
-            times: self
-                .times
-                .take()
-                .or((everyones == [false, false]).then_some(1)),
+            times: self.times.take().or(is_once.then_some(1)),
             token_prefix: self.token_prefix.take(),
+            call: self.call.take(),
+            skip: self.after.take().unwrap_or(0),
             every: self.every.take(),
             delay_ms: self.delay_ms.take().unwrap_or(0),
             action: self.take_action()?,
@@ -141,11 +175,17 @@ impl FaultJson {
                 error_code: self.take_error_code("NO_ERROR")?,
                 answer: self.answer.take().unwrap_or(false),
             },
+            "goaway_twice" => Action::GoawayTwice {
+                reason: self.reason.take(),
+            },
             "reset" => Action::Reset {
                 error_code: self.take_error_code("INTERNAL_ERROR")?,
             },
             "silence" => Action::Silence,
             "close" => Action::Close {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "cut_received" => Action::CutReceived {
                 after_bytes: self.after_bytes.take().unwrap_or(0),
             },
             "garbage" => {
@@ -226,10 +266,12 @@ impl FaultJson {
         match self.status.take() {
             Some(status) if (200..600).contains(&status) => Ok(status),
             Some(status) => Err(format!("expected a status from 200 to 599, got {status}")),
-            None => Err(format!(
-                "expected a status, got a fault {:?} without",
-                self.fault
-            )),
+            None => self.reason.as_deref().and_then(status_of).ok_or_else(|| {
+                format!(
+                    "expected a status, or a reason of Apple's tables, got a fault {:?} without",
+                    self.fault
+                )
+            }),
         }
     }
 
@@ -265,6 +307,8 @@ impl From<Fault> for FaultJson {
             fault: fault.action.name().to_owned(),
             times: fault.times,
             token_prefix: fault.token_prefix,
+            call: fault.call,
+            after: (fault.skip > 0).then_some(fault.skip),
             every: fault.every,
             delay_ms: (fault.delay_ms > 0).then_some(fault.delay_ms),
             ..Self::default()
@@ -302,8 +346,11 @@ impl FaultJson {
                 self.error_code = Some(ErrorCode::Number(error_code));
                 self.answer = Some(answer);
             }
+            Action::GoawayTwice { reason } => self.reason = reason,
             Action::Reset { error_code } => self.error_code = Some(ErrorCode::Number(error_code)),
-            Action::Close { after_bytes } => self.after_bytes = Some(after_bytes),
+            Action::Close { after_bytes } | Action::CutReceived { after_bytes } => {
+                self.after_bytes = Some(after_bytes);
+            }
             Action::Garbage { bytes } => self.bytes_base64 = Some(STANDARD.encode(bytes)),
             Action::MaxConcurrentStreams { limit } => self.max_concurrent_streams = Some(limit),
             Action::Gateway(action) => self.put_gateway(&action),
@@ -354,13 +401,15 @@ fn decode(field: &str, text: String) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("expected base64 in {field}, got: {error}"))
 }
 
-const FAULTS: [&str; 24] = [
+const FAULTS: [&str; 26] = [
     "status",
     "body",
     "goaway",
+    "goaway_twice",
     "reset",
     "silence",
     "close",
+    "cut_received",
     "garbage",
     "settings",
     "delay",

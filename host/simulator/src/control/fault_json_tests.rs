@@ -15,7 +15,10 @@ fn every_fault_survives_its_json() {
         r#"{"fault":"body","status":503,"body":"<html>"}"#,
         r#"{"fault":"goaway"}"#,
         r#"{"fault":"goaway","reason":"Shutdown","error_code":"ENHANCE_YOUR_CALM","answer":true}"#,
+        r#"{"fault":"goaway_twice","reason":"Shutdown","after":7}"#,
         r#"{"fault":"reset","error_code":"REFUSED_STREAM","times":3}"#,
+        r#"{"fault":"cut_received","after_bytes":20,"call":"channels"}"#,
+        r#"{"fault":"silence","call":"broadcast","after":1,"every":2,"times":3}"#,
         r#"{"fault":"silence","token_prefix":"ab"}"#,
         r#"{"fault":"close","after_bytes":20,"every":7}"#,
         r#"{"fault":"garbage","bytes_base64":"AAEC"}"#,
@@ -69,6 +72,17 @@ fn names_of_error_codes_are_their_numbers() {
 }
 
 #[test]
+fn a_reason_of_apples_has_its_status() {
+    for (reason, expected) in [("Unregistered", 410), ("Service Unavailable", 503)] {
+        let json = format!(r#"{{"fault":"status","reason":"{reason}"}}"#);
+        assert_eq!(
+            parse(&json).unwrap().action,
+            Fault::status(expected, reason).action
+        );
+    }
+}
+
+#[test]
 fn how_often_follows_from_the_rest_unless_said() {
     assert_eq!(parse(r#"{"fault":"silence"}"#).unwrap().times, Some(1));
     assert_eq!(
@@ -81,6 +95,8 @@ fn how_often_follows_from_the_rest_unless_said() {
             .times,
         None
     );
+    let call = parse(r#"{"fault":"silence","call":"push"}"#).unwrap();
+    assert_eq!(call.times, None);
     assert_eq!(
         parse(r#"{"fault":"silence","every":2,"times":4}"#)
             .unwrap()
@@ -94,6 +110,8 @@ fn errors_say_what_was_expected_and_what_came() {
     for json in [
         r#"{"fault":"flood"}"#,
         r#"{"fault":"status"}"#,
+        r#"{"fault":"status","reason":"MadeUp"}"#,
+        r#"{"fault":"silence","call":"mail"}"#,
         r#"{"fault":"status","status":99}"#,
         r#"{"fault":"silence","status":200}"#,
         r#"{"fault":"body","status":200,"body":"a","body_base64":"YQ=="}"#,

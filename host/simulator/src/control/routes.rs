@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fault_json::FaultJson;
+use crate::channels::Channel;
 use crate::devices::Device;
+use crate::fault::RandomFaults;
 use crate::feedback::FeedbackStats;
 use crate::ids;
 use crate::journal::{Received, Selection};
@@ -54,6 +56,15 @@ pub(super) fn answer(world: &World, asked: &Asked<'_>) -> Reply {
         ("POST", "/devices") => add_devices(world, asked.body),
         ("DELETE", "/devices") => {
             world.devices().clear();
+            Ok(done())
+        }
+        ("GET", "/channels") => Ok(Reply::json(
+            200,
+            &json!({ "channels": world.channels().list() }),
+        )),
+        ("POST", "/channels") => add_channels(world, asked.body),
+        ("DELETE", "/channels") => {
+            world.channels().clear();
             Ok(done())
         }
         ("GET", "/faults") => Ok(faults(world)),
@@ -133,6 +144,7 @@ fn not_routed(method: &str, path: &str) -> Reply {
         "/",
         "/notifications",
         "/devices",
+        "/channels",
         "/faults",
         "/feedback",
         "/stats",
@@ -214,7 +226,55 @@ fn add_devices(world: &World, body: &[u8]) -> Result<Reply, String> {
     Ok(done())
 }
 
+fn add_channels(world: &World, body: &[u8]) -> Result<Reply, String> {
+    let mut ids = Vec::new();
+    for channel in one_or_many::<Channel>(body)? {
+        let id = world.add_channel(channel);
+        ids.push(id.map_err(|error| error.to_string())?);
+    }
+    Ok(Reply::json(200, &json!({ "channel_ids": ids })))
+}
+
+/// A mix at random, which is alone in its body.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RandomJson {
+    random: Value,
+}
+
+fn set_random(world: &World, asked: RandomJson) -> Result<Reply, String> {
+    let has_seed = asked.random.get("seed").is_some();
+    let parsed = serde_json::from_value::<RandomFaults>(asked.random);
+    let mut mix = parsed.map_err(|error| format!("expected a mix of faults, got: {error}"))?;
+    if !has_seed {
+        let [a, b, c, d, ..] = ids::random_bytes().map_err(|error| error.to_string())?;
+        mix.seed = u64::from(u32::from_be_bytes([a, b, c, d]));
+    }
+    if mix.is_empty() {
+        let everything = RandomFaults::mix(mix.seed);
+        mix = RandomFaults {
+            token_prefix: mix.token_prefix,
+            max_cut_bytes: mix.max_cut_bytes,
+            max_cut_received: mix.max_cut_received,
+            max_delay_ms: mix.max_delay_ms,
+            stream_limits: mix.stream_limits,
+            ..everything
+        };
+    }
+    let reply = Reply::json(200, &json!({ "random": mix }));
+    world
+        .faults()
+        .set_random(mix)
+        .map_err(|error| error.to_string())?;
+    Ok(reply)
+}
+
 fn add_faults(world: &World, body: &[u8]) -> Result<Reply, String> {
+    if body.trim_ascii_start().starts_with(b"{")
+        && let Ok(asked) = serde_json::from_slice::<RandomJson>(body)
+    {
+        return set_random(world, asked);
+    }
     let parsed = one_or_many::<FaultJson>(body)?
         .into_iter()
         .map(FaultJson::into_fault);
@@ -269,13 +329,16 @@ fn feedback(world: &World) -> Reply {
 }
 
 fn faults(world: &World) -> Reply {
-    let list: Vec<FaultJson> = world
-        .faults()
-        .list()
-        .into_iter()
-        .map(FaultJson::from)
-        .collect();
-    Reply::json(200, &json!({ "faults": list }))
+    let faults = world.faults();
+    let list: Vec<FaultJson> = faults.list().into_iter().map(FaultJson::from).collect();
+    let random = faults.random().map(|(mix, drawn)| {
+        let mut mix = json!(mix);
+        if let Some(mix) = mix.as_object_mut() {
+            mix.insert("drawn".into(), json!(drawn));
+        }
+        mix
+    });
+    Reply::json(200, &json!({ "faults": list, "random": random }))
 }
 
 /// A client certificate and its key, for programs that want one file.
@@ -294,6 +357,7 @@ fn stats(world: &World) -> Reply {
     let mut stats = json!(world.stats());
     if let Some(stats) = stats.as_object_mut() {
         stats.insert("environment".into(), json!(world.config.environment));
+        stats.insert("channels_known".into(), json!(world.channels().count()));
         stats.insert("validation".into(), json!(world.config.validation));
     }
     Reply::json(200, &stats)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Asked, answer};
 use crate::config::Config;
+use crate::journal::Call;
 use crate::journal::tests::example;
 use crate::topic;
 use crate::world::World;
@@ -101,6 +102,45 @@ fn faults_are_scripted_listed_and_forgotten() {
 }
 
 #[test]
+fn channels_are_declared_listed_and_forgotten() {
+    let world = world();
+    let body = r#"[{"bundle_id":"com.example.app","channel_id":"YQ==","message_storage_policy":1},
+                   {"bundle_id":"com.example.app"}]"#;
+    let (status, made) = ask(&world, "POST", "/channels", body);
+    assert_eq!((status, &made["channel_ids"][0]), (200, &json!("YQ==")));
+    let listed = ask(&world, "GET", "/channels", "").1;
+    let expected = json!({
+        "bundle_id": "com.example.app", "channel_id": "YQ==",
+        "message_storage_policy": 1, "broadcasts": 0,
+    });
+    let listed = listed["channels"].as_array().unwrap();
+    assert!(listed.contains(&expected) && listed.len() == 2);
+    assert_eq!(ask(&world, "DELETE", "/channels", "").0, 204);
+    assert!(world.channels().list().is_empty());
+}
+
+#[test]
+fn a_mix_at_random_is_answered_with_its_seed_and_can_be_repeated() {
+    let world = world();
+    let ask_for = |body: &str| ask(&world, "POST", "/faults", body);
+    let (status, chosen) = ask_for(r#"{"random":{"token_prefix":"ab"}}"#);
+    assert_eq!((status, &chosen["random"]["reset"]), (200, &json!(100)));
+    assert_eq!(chosen["random"]["token_prefix"], json!("ab"));
+    assert!(chosen["random"]["seed"].is_u64());
+    let (_, again) = ask_for(&chosen.to_string());
+    assert_eq!(chosen, again);
+
+    let (_, own) = ask_for(r#"{"random":{"seed":7,"silence":1}}"#);
+    assert_eq!(own["random"]["reset"], json!(0));
+    world.faults().for_request(Call::Push, "ab").unwrap();
+    let listed = ask(&world, "GET", "/faults", "").1;
+    assert_eq!(listed["random"]["seed"], json!(7));
+    assert_eq!(listed["random"]["drawn"], json!({"silence": 1}));
+    assert_eq!(ask(&world, "DELETE", "/faults", "").0, 204);
+    assert_eq!(ask(&world, "GET", "/faults", "").1["random"], json!(null));
+}
+
+#[test]
 fn dead_tokens_are_listed_by_topic_and_forgotten() {
     let world = world();
     let body = r#"[{"topic":"com.example.app","token":"AB01","since":5},
@@ -130,6 +170,16 @@ fn malformed_requests_are_400_and_say_what_was_expected() {
         ("POST", "/faults", "[1]"),
         ("POST", "/faults", r#"{"fault":"flood"}"#),
         ("POST", "/faults", r#"{"fault":"delay","delay_ms":600001}"#),
+        ("POST", "/faults", r#"{"random":{"flood":1}}"#),
+        ("POST", "/faults", r#"{"random":{"max_delay_ms":600001}}"#),
+        ("POST", "/faults", r#"{"random":{},"fault":"silence"}"#),
+        ("POST", "/channels", r#"{"bundle_id":"a b"}"#),
+        ("POST", "/channels", r#"{"bundle_id":"a","channel_id":"?"}"#),
+        (
+            "POST",
+            "/channels",
+            r#"{"bundle_id":"a","message_storage_policy":2}"#,
+        ),
         ("POST", "/feedback", r#"{"topic":"a","token":"abc"}"#),
         ("POST", "/feedback", r#"{"topic":"a b","token":"ab"}"#),
         (

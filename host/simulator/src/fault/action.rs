@@ -39,6 +39,12 @@ pub enum Action {
         /// processed (last-stream-id is that of the last one that was).
         answer: bool,
     },
+    /// Sends two GOAWAYs, as a server that goes down gently: the first without debug data and with the highest
+    /// last-stream-id there is, the second with that of the request, which is answered.
+    GoawayTwice {
+        /// The debug data of the second is `{"reason":"…"}`, or empty.
+        reason: Option<String>,
+    },
     /// Sends RST_STREAM.
     Reset {
         /// The error code; 7 is REFUSED_STREAM.
@@ -50,6 +56,13 @@ pub enum Action {
     /// is answered as usual; 0 bytes cuts before anything of it is sent.
     Close {
         /// Bytes still sent, those of answers to other requests under way included.
+        after_bytes: u64,
+    },
+    /// Cuts a connection, without a TLS close, after it has received so many bytes of HTTP/2, the preface
+    /// included: in the middle of a request, for one. What is whole before that is judged, and perhaps
+    /// answered. `token_prefix` and `delay_ms` mean nothing here.
+    CutReceived {
+        /// Bytes received.
         after_bytes: u64,
     },
     /// Sends these bytes between two frames, then goes on as usual.
@@ -65,8 +78,8 @@ pub enum Action {
     },
     /// Answers as usual, after [`Fault::delay_ms`](crate::Fault::delay_ms).
     Delay,
-    /// Closes the next TCP connections to the provider API instead of taking them. `token_prefix` and
-    /// `delay_ms` mean nothing here.
+    /// Closes the next TCP connections to the provider API (or, for [`Call::Channels`](crate::Call), to the
+    /// management of channels) instead of taking them. `token_prefix` and `delay_ms` mean nothing here.
     RefuseConnections,
     /// Something at the binary gateway.
     Gateway(GatewayAction),
@@ -166,9 +179,11 @@ impl Action {
             Self::Status { .. } => "status",
             Self::Body { .. } => "body",
             Self::Goaway { .. } => "goaway",
+            Self::GoawayTwice { .. } => "goaway_twice",
             Self::Reset { .. } => "reset",
             Self::Silence => "silence",
             Self::Close { .. } => "close",
+            Self::CutReceived { .. } => "cut_received",
             Self::Garbage { .. } => "garbage",
             Self::MaxConcurrentStreams { .. } => "settings",
             Self::Delay => "delay",
@@ -181,6 +196,7 @@ impl Action {
     pub(super) fn trigger(&self) -> Trigger {
         match self {
             Self::RefuseConnections => Trigger::Arrival(Service::Provider),
+            Self::CutReceived { .. } => Trigger::Connection(Service::Provider),
             Self::Gateway(GatewayAction::Refuse) => Trigger::Arrival(Service::Gateway),
             Self::Gateway(GatewayAction::Cut { .. } | GatewayAction::Slow { .. }) => {
                 Trigger::Connection(Service::Gateway)

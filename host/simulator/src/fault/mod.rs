@@ -4,17 +4,23 @@
 //! Source: the misbehaviour seen in the field, `apns-facts.md` 3.1 (GOAWAY with a JSON reason, the
 //! stream limit that changes), 3.5 and 1.5; RFC 9113 section 7 (error codes).
 //!
-//! The first fault of the script that fits a request is the one it gets. The request was judged before
-//! that, so a valid provider token counts as seen even if the answer is another. The same goes for the
-//! notifications of the gateway. What sets a fault off follows from its action alone.
+//! The first fault of the script that fits a request is the one it gets; if none does, the mix of `random` may
+//! have one. The request was judged before that, so a valid provider token counts as seen even if the answer
+//! is another. The same goes for the notifications of the gateway. What sets a fault off follows from its
+//! action, and for the calls about channels from [`Fault::call`].
 //!
 //! Limit: [`MAX_FAULTS`] in the script; one more is refused with an error.
 
 mod action;
+mod random;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use self::action::{Action, FeedbackAction, GatewayAction};
+use self::random::Random;
+pub use self::random::{MAX_STREAM_LIMITS, RandomFaults};
+use crate::journal::Call;
 use crate::stats::Service;
 
 /// One line of the script: what happens, to which requests, how often.
@@ -24,10 +30,16 @@ pub struct Fault {
     pub action: Action,
     /// How often at most; `None` means for ever.
     pub times: Option<u32>,
-    /// Only to requests whose device token begins with this (case does not matter). Means nothing to
-    /// connections.
+    /// Only to requests whose device token, or whose channel, begins with this (case does not matter). Means
+    /// nothing to connections.
     pub token_prefix: Option<String>,
-    /// Only to every n-th of the requests that fit otherwise. 0 and 1 mean each.
+    /// Only to pushes, to broadcasts, or to calls about channels; `None` means any. For connections,
+    /// [`Call::Channels`] means those to the management of channels, and anything else those to the provider
+    /// API. Means nothing to the binary protocols.
+    pub call: Option<Call>,
+    /// Not to the first so many of the requests that fit otherwise and that no earlier fault of the script took.
+    pub skip: u32,
+    /// Only to every n-th of the requests that fit otherwise, counted after `skip`. 0 and 1 mean each.
     pub every: Option<u32>,
     /// Milliseconds to wait first, at most [`MAX_DELAY_MS`].
     pub delay_ms: u64,
@@ -40,6 +52,8 @@ impl Fault {
             action,
             times: Some(1),
             token_prefix: None,
+            call: None,
+            skip: 0,
             every: None,
             delay_ms: 0,
         }
@@ -79,6 +93,19 @@ impl Fault {
         }
     }
 
+    /// The same, for pushes, for broadcasts or for calls about channels only.
+    pub fn for_calls(self, call: Call) -> Self {
+        Self {
+            call: Some(call),
+            ..self
+        }
+    }
+
+    /// The same, but not for the first `skip` requests.
+    pub fn after(self, skip: u32) -> Self {
+        Self { skip, ..self }
+    }
+
     /// The same, for every n-th request only.
     pub fn every(self, every: u32) -> Self {
         Self {
@@ -104,6 +131,11 @@ pub enum FaultError {
         /// The delay asked for.
         delay_ms: u64,
     },
+    /// More than [`MAX_STREAM_LIMITS`] stream limits to draw from.
+    StreamLimits {
+        /// How many.
+        count: usize,
+    },
 }
 
 impl fmt::Display for FaultError {
@@ -116,15 +148,22 @@ impl fmt::Display for FaultError {
                     "expected delay_ms of at most {MAX_DELAY_MS}, got {delay_ms}"
                 )
             }
+            Self::StreamLimits { count } => write!(
+                f,
+                "expected at most {MAX_STREAM_LIMITS} stream_limits, got {count}"
+            ),
         }
     }
 }
 
 impl std::error::Error for FaultError {}
 
-/// The script, in order.
+/// The script, in order, and the mix for what the script does not touch.
 #[derive(Default)]
-pub(crate) struct Faults(Vec<Waiting>);
+pub(crate) struct Faults {
+    script: Vec<Waiting>,
+    random: Option<Random>,
+}
 
 struct Waiting {
     fault: Fault,
@@ -147,28 +186,41 @@ enum Trigger {
     Refusal,
 }
 
-impl Trigger {
-    fn has_token(self) -> bool {
-        !matches!(self, Self::Arrival(_) | Self::Connection(_))
-    }
-}
-
 impl Waiting {
-    fn fits(&self, triggers: &[Trigger], token: &str) -> bool {
-        let own = self.fault.action.trigger();
+    fn fits(&self, triggers: &[Trigger], call: Option<Call>, token: &str) -> bool {
+        let is_for_call = || self.fault.call.is_none() || call.is_none() || self.fault.call == call;
         let prefix = self.fault.token_prefix.as_deref().unwrap_or_default();
         let is_for_token = || {
             token
                 .get(..prefix.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
-        triggers.contains(&own) && (!own.has_token() || is_for_token())
+        match self.trigger() {
+            own @ (Trigger::Arrival(_) | Trigger::Connection(_)) => triggers.contains(&own),
+            own => triggers.contains(&own) && is_for_call() && is_for_token(),
+        }
+    }
+
+    /// A fault for calls about channels is for connections of theirs, too.
+    fn trigger(&self) -> Trigger {
+        match (self.fault.action.trigger(), self.fault.call) {
+            (Trigger::Arrival(Service::Provider), Some(Call::Channels)) => {
+                Trigger::Arrival(Service::Channels)
+            }
+            (Trigger::Connection(Service::Provider), Some(Call::Channels)) => {
+                Trigger::Connection(Service::Channels)
+            }
+            (trigger, _) => trigger,
+        }
     }
 
     fn is_its_turn(&mut self) -> bool {
         self.seen += 1;
-        self.seen
-            .is_multiple_of(u64::from(self.fault.every.unwrap_or(1).max(1)))
+        let every = u64::from(self.fault.every.unwrap_or(1).max(1));
+        match self.seen.checked_sub(u64::from(self.fault.skip)) {
+            None | Some(0) => false,
+            Some(turn) => turn.is_multiple_of(every),
+        }
     }
 }
 
@@ -179,18 +231,19 @@ impl Faults {
                 delay_ms: fault.delay_ms,
             });
         }
-        if self.0.len() >= MAX_FAULTS {
+        if self.script.len() >= MAX_FAULTS {
             return Err(FaultError::Full);
         }
         if fault.times != Some(0) {
-            self.0.push(Waiting { fault, seen: 0 });
+            self.script.push(Waiting { fault, seen: 0 });
         }
         Ok(())
     }
 
-    /// The fault a request to `token` gets, if any.
-    pub(crate) fn for_request(&mut self, token: &str) -> Option<Fault> {
-        self.take(&[Trigger::Request], token)
+    /// The fault a request to `token`, or to a channel, gets, if any.
+    pub(crate) fn for_request(&mut self, call: Call, token: &str) -> Option<Fault> {
+        self.take(&[Trigger::Request], Some(call), token)
+            .or_else(|| self.random.as_mut()?.for_request(token))
     }
 
     /// The fault a notification to `token` gets, if any.
@@ -201,42 +254,66 @@ impl Faults {
         } else {
             &triggers[..1]
         };
-        self.take(fitting, token)
+        self.take(fitting, None, token)
     }
 
     /// The fault a connection that has its TLS gets, if any.
     pub(crate) fn for_connection(&mut self, service: Service) -> Option<Fault> {
-        self.take(&[Trigger::Connection(service)], "")
+        self.take(&[Trigger::Connection(service)], None, "")
+            .or_else(|| {
+                let random = self
+                    .random
+                    .as_mut()
+                    .filter(|_| service == Service::Provider)?;
+                random.for_connection()
+            })
     }
 
     /// Whether the connection that just came in is to be refused.
     pub(crate) fn refuses_connection(&mut self, service: Service) -> bool {
-        self.take(&[Trigger::Arrival(service)], "").is_some()
+        self.take(&[Trigger::Arrival(service)], None, "").is_some()
+            || service == Service::Provider
+                && self.random.as_mut().is_some_and(Random::refuses_connection)
     }
 
-    fn take(&mut self, triggers: &[Trigger], token: &str) -> Option<Fault> {
+    fn take(&mut self, triggers: &[Trigger], call: Option<Call>, token: &str) -> Option<Fault> {
         let position = self
-            .0
+            .script
             .iter_mut()
-            .position(|waiting| waiting.fits(triggers, token) && waiting.is_its_turn())?;
+            .position(|waiting| waiting.fits(triggers, call, token) && waiting.is_its_turn())?;
         self.fire(position)
     }
 
+    /// Puts a mix in the place of the one there is.
+    pub(crate) fn set_random(&mut self, mix: RandomFaults) -> Result<(), FaultError> {
+        self.random = Some(Random::new(mix)?);
+        Ok(())
+    }
+
+    /// The mix, and what it has drawn so far.
+    pub(crate) fn random(&self) -> Option<(&RandomFaults, &BTreeMap<&'static str, u64>)> {
+        self.random.as_ref().map(Random::report)
+    }
+
+    /// Forgets the script and the mix.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     pub(crate) fn list(&self) -> Vec<Fault> {
-        self.0.iter().map(|waiting| waiting.fault.clone()).collect()
+        self.script
+            .iter()
+            .map(|waiting| waiting.fault.clone())
+            .collect()
     }
 
     fn fire(&mut self, position: usize) -> Option<Fault> {
-        let waiting = self.0.get_mut(position)?;
+        let waiting = self.script.get_mut(position)?;
         let fired = waiting.fault.clone();
         if let Some(left) = &mut waiting.fault.times {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.0.remove(position);
+                self.script.remove(position);
             }
         }
         Some(fired)
@@ -250,109 +327,4 @@ pub const MAX_FAULTS: usize = 256;
 pub const MAX_DELAY_MS: u64 = 600_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fault_happens_as_often_as_it_says_and_is_gone() {
-        let mut faults = Faults::default();
-        faults.add(Fault::new(Action::Silence).times(2)).unwrap();
-        faults.add(Fault::status(503, "Shutdown")).unwrap();
-        let actions: Vec<_> = (0..4)
-            .map(|_| faults.for_request("ab").map(|f| f.action.name()))
-            .collect();
-        assert_eq!(
-            actions,
-            [Some("silence"), Some("silence"), Some("status"), None]
-        );
-        assert!(faults.list().is_empty());
-    }
-
-    #[test]
-    fn a_prefix_picks_requests_whatever_the_case() {
-        let mut faults = Faults::default();
-        faults
-            .add(Fault::new(Action::Silence).for_tokens("AB").always())
-            .unwrap();
-        assert!(faults.for_request("abcd").is_some());
-        assert!(faults.for_request("cdab").is_none());
-        assert!(faults.for_request("a").is_none());
-        assert!(faults.for_request("é").is_none());
-        assert!(faults.for_request("ab").is_some());
-    }
-
-    #[test]
-    fn every_third_request_is_hit() {
-        let mut faults = Faults::default();
-        faults
-            .add(Fault::new(Action::Silence).every(3).always())
-            .unwrap();
-        let hit: Vec<bool> = (0..7).map(|_| faults.for_request("ab").is_some()).collect();
-        assert_eq!(hit, [false, false, true, false, false, true, false]);
-    }
-
-    #[test]
-    fn refused_connections_are_not_a_fault_of_requests() {
-        let mut faults = Faults::default();
-        faults.add(Fault::new(Action::RefuseConnections)).unwrap();
-        assert!(faults.for_request("ab").is_none());
-        assert!(!faults.refuses_connection(Service::Gateway));
-        assert!(faults.refuses_connection(Service::Provider));
-        assert!(!faults.refuses_connection(Service::Provider));
-    }
-
-    #[test]
-    fn each_service_gets_its_own_faults() {
-        let mut faults = Faults::default();
-        let silence = Action::Gateway(GatewayAction::Silence);
-        faults.add(Fault::new(silence.clone())).unwrap();
-        let close = Action::Gateway(GatewayAction::Close { accept: true });
-        faults
-            .add(Fault::new(close.clone()).for_tokens("ab"))
-            .unwrap();
-        let dribble = Action::Feedback(FeedbackAction::Dribble { bytes: 1 });
-        faults.add(Fault::new(dribble.clone())).unwrap();
-
-        assert_eq!(faults.for_request("ab"), None);
-        assert_eq!(faults.for_connection(Service::Gateway), None);
-        assert_eq!(faults.for_notification("cd", false), None);
-        let fired = |fault: Option<Fault>| fault.map(|fault| fault.action);
-        assert_eq!(fired(faults.for_notification("ab", false)), Some(close));
-        assert_eq!(fired(faults.for_notification("cd", true)), Some(silence));
-        assert_eq!(
-            fired(faults.for_connection(Service::Feedback)),
-            Some(dribble)
-        );
-        assert!(faults.list().is_empty());
-    }
-
-    #[test]
-    fn every_second_connection_is_hit_whatever_the_prefix() {
-        let mut faults = Faults::default();
-        let cut = Action::Gateway(GatewayAction::Cut { after_bytes: 0 });
-        let fault = Fault::new(cut).always().every(2).for_tokens("ab");
-        faults.add(fault).unwrap();
-        let hit: Vec<bool> = (0..4)
-            .map(|_| faults.for_connection(Service::Gateway).is_some())
-            .collect();
-        assert_eq!(hit, [false, true, false, true]);
-    }
-
-    #[test]
-    fn the_script_and_its_delays_are_bounded() {
-        let mut faults = Faults::default();
-        let slow = Fault::new(Action::Delay).after_ms(MAX_DELAY_MS + 1);
-        assert_eq!(
-            faults.add(slow),
-            Err(FaultError::Delay {
-                delay_ms: MAX_DELAY_MS + 1
-            })
-        );
-        for _ in 0..MAX_FAULTS {
-            faults.add(Fault::new(Action::Delay)).unwrap();
-        }
-        assert_eq!(faults.add(Fault::new(Action::Delay)), Err(FaultError::Full));
-        faults.clear();
-        assert_eq!(faults.add(Fault::new(Action::Delay)), Ok(()));
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use super::status::Status;
 use crate::config::Validation;
 use crate::fault::{Action, Fault, GatewayAction};
 use crate::ids::hex;
-use crate::journal::{BinaryFrame, MAX_KEPT_PAYLOAD, Protocol, Received};
+use crate::journal::{BinaryFrame, Call, MAX_KEPT_PAYLOAD, Protocol, Received};
 use crate::world::World;
 
 /// One connection.
@@ -205,12 +205,14 @@ impl Session {
                 expiry: notification.expiry,
                 priority: notification.priority,
             }),
+            call: Call::Push,
             connection: self.number,
             stream: 0,
             method: String::new(),
             path: String::new(),
             topic: self.topic.clone().unwrap_or_default(),
             token,
+            channel: String::new(),
             headers: Vec::new(),
             payload: payload.unwrap_or(&notification.payload).to_vec(),
             payload_length: notification.payload.len(),

@@ -2,13 +2,16 @@
 //!
 //! Source: Apple, *Handling notification responses from APNs* (`apns-facts.md` 3.4): `apns-id` always,
 //! `apns-unique-id` in the development environment, an empty body with 200, else JSON with `reason` and,
-//! with 410, `timestamp` in milliseconds.
+//! with 410, `timestamp` in milliseconds. Broadcasts and calls about channels (3.7) have `apns-request-id`
+//! instead, accepted broadcasts `apns-unique-id` in both environments, and a new channel
+//! `apns-channel-id`.
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::rules::Rejection;
+use super::errand::Accepted;
+use super::request::Rejection;
 use crate::fault::Action;
 
 /// A response that has not been sent.
@@ -16,31 +19,45 @@ use crate::fault::Action;
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) reason: Option<String>,
-    pub(super) apns_id: String,
+    /// Under what name the identifier is sent.
+    id_header: &'static str,
+    pub(super) id: String,
     pub(super) unique_id: Option<String>,
+    pub(super) channel_id: Option<String>,
     retry_after: Option<u32>,
     body: Bytes,
 }
 
 impl Answer {
     /// The answer to a request that was accepted, or not.
-    pub(super) fn new(verdict: Result<(), Rejection>, apns_id: String) -> Self {
-        let accepted = Self {
+    pub(super) fn new(
+        verdict: Result<Accepted, Rejection>,
+        id_header: &'static str,
+        id: String,
+    ) -> Self {
+        let empty = Self {
             status: 200,
             reason: None,
-            apns_id,
+            id_header,
+            id,
             unique_id: None,
+            channel_id: None,
             retry_after: None,
             body: Bytes::new(),
         };
         match verdict {
-            Ok(()) => accepted,
+            Ok(accepted) => Self {
+                status: accepted.status,
+                channel_id: accepted.channel_id,
+                body: accepted.body.into(),
+                ..empty
+            },
             Err(Rejection {
                 reason,
                 timestamp_ms,
             }) => {
                 let (status, reason) = reason.row();
-                accepted.with(status, Some(reason), timestamp_ms)
+                empty.with(status, Some(reason), timestamp_ms)
             }
         }
     }
@@ -66,6 +83,7 @@ impl Answer {
                     status: sendable(*status),
                     reason: None,
                     unique_id: None,
+                    channel_id: None,
                     body,
                     ..self
                 }
@@ -87,6 +105,7 @@ impl Answer {
             status,
             reason,
             unique_id: None,
+            channel_id: None,
             body: body.into(),
             ..self
         }
@@ -99,8 +118,9 @@ impl Answer {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         for (name, value) in [
-            ("apns-id", Some(self.apns_id)),
+            (self.id_header, Some(self.id)),
             ("apns-unique-id", self.unique_id),
+            ("apns-channel-id", self.channel_id),
         ] {
             if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
                 headers.insert(name, value);
@@ -138,18 +158,19 @@ mod tests {
             reason: Reason::Unregistered,
             timestamp_ms: Some(1_458_114_061_260),
         };
-        let answer = Answer::new(Err(gone), "id".into());
+        let new = |verdict| Answer::new(verdict, "apns-id", "id".into());
+        let answer = new(Err(gone));
         assert_eq!(answer.status, 410);
         assert_eq!(
             answer.body,
             r#"{"reason":"Unregistered","timestamp":1458114061260}"#
         );
-        let answer = Answer::new(Err(Reason::BadTopic.into()), "id".into());
+        let answer = new(Err(Reason::BadTopic.into()));
         assert_eq!(
             (answer.status, &answer.body[..]),
             (400, &br#"{"reason":"BadTopic"}"#[..])
         );
-        assert!(Answer::new(Ok(()), "id".into()).body.is_empty());
+        assert!(new(Ok(Accepted::new())).body.is_empty());
     }
 
     #[test]
@@ -159,10 +180,8 @@ mod tests {
                 status,
                 body: Vec::new(),
             };
-            assert_eq!(
-                Answer::new(Ok(()), "id".into()).replaced(&action).status,
-                500
-            );
+            let answer = Answer::new(Ok(Accepted::new()), "apns-id", "id".into());
+            assert_eq!(answer.replaced(&action).status, 500);
         }
     }
 }

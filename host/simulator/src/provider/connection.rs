@@ -1,7 +1,7 @@
-//! Runs the strict provider API on one TLS connection.
+//! Runs the strict provider API, or the calls about channels, on one TLS connection.
 //!
 //! Source: `apns-facts.md` 3.1: with a provider token only one stream is allowed until a request with a
-//! valid one was seen; RFC 9113 8.7 (REFUSED_STREAM: not processed, may be sent again).
+//! valid one was seen, with a client certificate as many as there are from the beginning; RFC 9113 8.7 (REFUSED_STREAM: not processed, may be sent again).
 //!
 //! Limits: [`HARD_STREAM_LIMIT`] streams, headers of [`MAX_HEADERS`] bytes a request.
 
@@ -9,43 +9,59 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use h2::Reason as Code;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::DuplexStream;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
 
 use super::exchange::{self, Connection, HARD_STREAM_LIMIT, Session};
-use crate::wire::{self, Wire};
+use crate::fault::Action;
+use crate::stats::Service;
+use crate::tls;
+use crate::wire;
 use crate::world::World;
 
-/// Serves a connection until it is over.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    world: Arc<World>,
-    tls: S,
-    number: u64,
-) {
-    let (stream, wire, pump) = wire::attach(tls, LIMIT_WITHOUT_TOKEN);
-    let ((), result) = tokio::join!(pump, drive(world, stream, wire, number));
+/// Serves a connection of the provider API until it is over.
+pub(super) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
+    run(world, Service::Provider, tls, number).await;
+}
+
+/// Serves a connection to the management of channels until it is over.
+pub(super) async fn serve_channels(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
+    run(world, Service::Channels, tls, number).await;
+}
+
+async fn run(world: Arc<World>, service: Service, tls: TlsStream<TcpStream>, number: u64) {
+    let fault = world.faults().for_connection(service);
+    let cut_received = fault.and_then(|fault| match fault.action {
+        Action::CutReceived { after_bytes } => Some(after_bytes),
+        _ => None,
+    });
+    let topic = tls::topic_of(&tls);
+    let limit = match topic {
+        Some(_) => exchange::stream_limit(&world.config),
+        None => LIMIT_WITHOUT_TOKEN,
+    };
+    let (stream, wire, pump) = wire::attach(tls, limit, cut_received);
+    let connection = Connection {
+        world,
+        service,
+        number,
+        wire,
+        session: Mutex::new(Session::new(topic)),
+    };
+    let ((), result) = tokio::join!(pump, drive(connection, stream));
     if let Err(error) = result {
         tracing::debug!(connection = number, %error, "the connection ended with an error");
     }
 }
 
-async fn drive(
-    world: Arc<World>,
-    stream: DuplexStream,
-    wire: Wire,
-    number: u64,
-) -> Result<(), h2::Error> {
+async fn drive(connection: Connection, stream: DuplexStream) -> Result<(), h2::Error> {
     let mut server = builder()
         .max_concurrent_streams(HARD_STREAM_LIMIT)
         .handshake(stream)
         .await?;
-    let session = Mutex::new(Session::default());
-    let connection = Arc::new(Connection {
-        world,
-        number,
-        wire,
-        session,
-    });
+    let connection = Arc::new(connection);
     let mut requests = JoinSet::new();
     loop {
         tokio::select! {

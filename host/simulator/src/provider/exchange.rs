@@ -23,18 +23,21 @@ use http::request::Parts;
 
 use super::answer::Answer;
 use super::authorization::Authorization;
-use super::rules::{Rejection, Request};
+use super::errand::{Accepted, Errand};
+use super::request::{Rejection, Request, call_of};
 use super::warnings;
-use crate::config::Environment;
+use crate::config::{Config, Environment};
 use crate::fault::{Action, Fault};
-use crate::journal::{MAX_KEPT_PAYLOAD, Protocol, Received};
-use crate::stats::Open;
+use crate::journal::{Call, MAX_KEPT_PAYLOAD, Protocol, Received};
+use crate::stats::{Open, Service};
 use crate::wire::Wire;
 use crate::world::World;
 
 /// What the requests of one connection share.
 pub(super) struct Connection {
     pub(super) world: Arc<World>,
+    /// What it listens for.
+    pub(super) service: Service,
     /// Its number in the journal.
     pub(super) number: u64,
     pub(super) wire: Wire,
@@ -115,20 +118,26 @@ impl Connection {
             return None;
         }
         let path = head.uri.path_and_query().map_or("", |path| path.as_str());
-        let (method, headers) = (&head.method, &head.headers);
         let request = Request {
-            method,
+            call: call_of(self.service, path),
+            method: &head.method,
             path,
-            headers,
+            headers: &head.headers,
+            body: &body.kept,
             length: body.length,
         };
         let mut authorized = false;
         let verdict = request.check(&self.world, &mut session.authorization, &mut authorized);
-        let fault = self.world.faults().for_request(request.token());
+        let subject = match request.call {
+            Call::Push => request.token(),
+            Call::Broadcast | Call::Channels => request.channel(),
+        };
+        let fault = self.world.faults().for_request(request.call, subject);
         let answer = self.answer(&request, verdict, fault.as_ref());
         let last_stream = session.note(stream, fault.as_ref());
         let raises = authorized && !std::mem::replace(&mut session.raised, true);
-        self.record(stream, &request, body, &answer, fault.as_ref());
+        let topic = session.authorization.default_topic();
+        self.record(stream, &request, topic, &answer, fault.as_ref());
         Some(Decision {
             answer,
             fault,
@@ -140,16 +149,28 @@ impl Connection {
     fn answer(
         &self,
         request: &Request<'_>,
-        verdict: Result<(), Rejection>,
+        verdict: Result<Errand<'_>, Rejection>,
         fault: Option<&Fault>,
     ) -> Answer {
         let id = request
             .id()
             .map_or_else(|| self.world.ids.next(), str::to_owned);
-        let mut answer = Answer::new(verdict, id);
-        if verdict.is_ok() && self.world.config.environment == Environment::Development {
-            answer.unique_id = Some(self.world.ids.next());
-        }
+        let is_done = fault.is_none_or(|fault| is_done(&fault.action));
+        let verdict = verdict.and_then(|errand| {
+            if is_done {
+                errand.run(&self.world).map_err(Rejection::from)
+            } else {
+                Ok(Accepted::new())
+            }
+        });
+        let has_unique_id = match request.call {
+            Call::Push => self.world.config.environment == Environment::Development,
+            Call::Broadcast => true,
+            Call::Channels => false,
+        };
+        let unique_id = (has_unique_id && verdict.is_ok()).then(|| self.world.ids.next());
+        let mut answer = Answer::new(verdict, request.id_header(), id);
+        answer.unique_id = unique_id;
         match fault {
             Some(fault) => answer.replaced(&fault.action),
             None => answer,
@@ -160,7 +181,7 @@ impl Connection {
         &self,
         stream: u32,
         request: &Request<'_>,
-        body: Body,
+        topic: Option<&str>,
         answer: &Answer,
         fault: Option<&Fault>,
     ) {
@@ -170,29 +191,35 @@ impl Connection {
             let value: &http::HeaderValue = request.headers.get(name)?;
             value.to_str().ok()
         };
-        let push_type = text("apns-push-type");
+        let topic = match request.call {
+            Call::Push => text("apns-topic").or(topic).unwrap_or_default(),
+            Call::Broadcast | Call::Channels => request.bundle_id(),
+        };
         let is_accepted = status == Some(200);
+        let channel = answer.channel_id.as_deref().unwrap_or(request.channel());
         let received = Received {
             sequence: 0,
             time_ms: self.world.now_ms(),
             protocol: Protocol::Http2,
+            call: request.call,
             connection: self.number,
             stream,
             method: request.method.as_str().to_owned(),
             path: request.path.to_owned(),
-            topic: text("apns-topic").unwrap_or_default().to_owned(),
+            topic: topic.to_owned(),
             token: request.token().to_owned(),
+            channel: channel.to_owned(),
             headers: headers_in_order(request.headers),
-            warnings: if is_accepted {
-                warnings::of(push_type, &body.kept)
-            } else {
-                Vec::new()
+            warnings: match request.call {
+                Call::Push if is_accepted => warnings::of(text("apns-push-type"), request.body),
+                Call::Broadcast if is_accepted => warnings::of_broadcast(request.body),
+                _ => Vec::new(),
             },
-            payload: body.kept,
-            payload_length: body.length,
+            payload: request.body.to_vec(),
+            payload_length: request.length,
             status,
             reason: answer.reason.clone().filter(|_| is_answered),
-            apns_id: answer.apns_id.clone(),
+            apns_id: answer.id.clone(),
             fault: fault.map(|fault| fault.action.name().to_owned()),
         };
         self.world.counters.answered(status);
@@ -207,11 +234,7 @@ impl Connection {
             last_stream,
         } = decision;
         if raises {
-            let limit = self
-                .world
-                .config
-                .max_concurrent_streams
-                .clamp(1, HARD_STREAM_LIMIT);
+            let limit = stream_limit(&self.world.config);
             self.wire.set_stream_limit(limit).await;
         }
         if let Some(fault) = fault {
@@ -243,11 +266,13 @@ impl Connection {
             Action::Goaway {
                 reason, error_code, ..
             } => {
-                let debug =
-                    reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
-                let debug = debug.unwrap_or_default();
                 self.wire
-                    .goaway(last_stream, error_code, debug.as_bytes())
+                    .goaway(last_stream, error_code, debug_data(reason).as_bytes())
+                    .await;
+            }
+            Action::GoawayTwice { reason } => {
+                self.wire
+                    .goaway_twice(last_stream, debug_data(reason).as_bytes())
                     .await;
             }
             Action::Reset { error_code } => respond.send_reset(Code::from(error_code)),
@@ -262,6 +287,7 @@ impl Connection {
             | Action::Status { .. }
             | Action::Body { .. }
             | Action::Delay
+            | Action::CutReceived { .. }
             | Action::RefuseConnections
             | Action::Gateway(_)
             | Action::Feedback(_) => {}
@@ -275,21 +301,38 @@ impl Connection {
 }
 
 impl Session {
+    /// Of a client whose certificate is for `topic`, or that has shown none.
+    pub(super) fn new(topic: Option<String>) -> Self {
+        Self {
+            raised: topic.is_some(),
+            authorization: Authorization::new(topic),
+            ..Self::default()
+        }
+    }
+
     /// Notes that the stream is judged; the last-stream-id of a GOAWAY it sets off.
     fn note(&mut self, stream: u32, fault: Option<&Fault>) -> u32 {
         let before = self.highest;
         self.highest = before.max(stream);
-        if let Some(Fault {
-            action: Action::Goaway { answer, .. },
-            ..
-        }) = fault
-        {
-            let last = if *answer { self.highest } else { before };
-            self.last_answered = Some(self.last_answered.map_or(last, |earlier| earlier.min(last)));
-            return last;
-        }
-        self.highest
+        let last = match fault.map(|fault| &fault.action) {
+            Some(Action::Goaway { answer: false, .. }) => before,
+            Some(Action::Goaway { .. } | Action::GoawayTwice { .. }) => self.highest,
+            _ => return self.highest,
+        };
+        self.last_answered = Some(self.last_answered.map_or(last, |earlier| earlier.min(last)));
+        last
     }
+}
+
+/// What GOAWAY says of its reason.
+fn debug_data(reason: Option<String>) -> String {
+    let json = reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
+    json.unwrap_or_default()
+}
+
+/// What SETTINGS allow a client that is known.
+pub(super) fn stream_limit(config: &Config) -> u32 {
+    config.max_concurrent_streams.clamp(1, HARD_STREAM_LIMIT)
 }
 
 /// Whether a request gets an answer in spite of the fault.
@@ -298,6 +341,15 @@ fn is_answered(action: &Action) -> bool {
         Action::Goaway { answer, .. } => *answer,
         Action::Close { after_bytes } => *after_bytes > 0,
         Action::Reset { .. } | Action::Silence => false,
+        _ => true,
+    }
+}
+
+/// Whether what a good request asks for is done in spite of the fault.
+fn is_done(action: &Action) -> bool {
+    match action {
+        Action::Goaway { answer, .. } => *answer,
+        Action::Status { .. } | Action::Body { .. } | Action::Reset { .. } => false,
         _ => true,
     }
 }

@@ -1,5 +1,5 @@
 //! Runs the accept-all provider API on one TLS connection: every request is answered 200, nothing is
-//! looked at but `apns-id`. It exists so that a benchmark measures the client and not this.
+//! looked at but `apns-id` and `apns-request-id`. It exists so that a benchmark measures the client and not this.
 //!
 //! A request whose body has arrived is answered in place; only one that has to wait gets a task.
 //! Limit: `max_concurrent_streams` tasks.
@@ -47,9 +47,15 @@ async fn answer(world: Arc<World>, request: Request<RecvStream>, mut respond: Se
         let _ = body.flow_control().release_capacity(chunk.len());
     }
     let mut response = Response::new(());
-    let id = head.headers.remove("apns-id");
+    let is_broadcast = head.uri.path().starts_with("/4/");
+    let name = if is_broadcast {
+        "apns-request-id"
+    } else {
+        "apns-id"
+    };
+    let id = head.headers.remove(name);
     if let Some(id) = id.or_else(|| HeaderValue::try_from(world.ids.next()).ok()) {
-        response.headers_mut().insert("apns-id", id);
+        response.headers_mut().insert(name, id);
     }
     if respond.send_response(response, true).is_ok() {
         world.counters.accepted();

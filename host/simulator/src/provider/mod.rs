@@ -12,10 +12,14 @@
 
 mod answer;
 mod authorization;
+mod broadcast;
 mod connection;
+mod errand;
 mod exchange;
 mod fast;
+mod manage;
 mod push_type;
+mod request;
 mod rules;
 mod warnings;
 
@@ -40,4 +44,10 @@ pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: 
             }
         }
     }
+}
+
+/// Serves a connection to the management of channels until it is over: the same HTTP/2, other paths, and
+/// always strict. A client that offers no protocol by ALPN is taken to speak HTTP/2; TLS refuses others.
+pub(crate) async fn serve_channels(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
+    connection::serve_channels(world, tls, number).await;
 }

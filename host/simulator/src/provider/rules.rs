@@ -1,4 +1,4 @@
-//! Turns one request of the provider API into the first rule it breaks, in Apple's order.
+//! Turns one push to a device into the first rule it breaks, in Apple's order.
 //!
 //! Source: Apple, *Sending notification requests to APNs* and *Handling notification responses from
 //! APNs* (`apns-facts.md` 3.2 to 3.4); the rows `mock_server_rule` of the vectors.
@@ -10,62 +10,22 @@
 //!
 //! Decided here, where Apple is silent: a path with anything behind the token is BadPath; uppercase in
 //! `apns-id` is BadMessageId (the documents say lowercase); `background` without a priority passes though
-//! the default is 10; an empty topic is BadTopic.
+//! the default is 10; an empty topic is BadTopic; `location`, which wants a provider token, is InvalidPushType
+//! with a certificate.
 
-use http::{HeaderMap, Method};
+use http::Method;
 
 use super::authorization::Authorization;
 use super::push_type;
+use super::request::{DEVICE_PATH, Rejection, Request};
 use crate::devices::is_token;
-use crate::ids::is_canonical_uuid;
 use crate::reason::Reason;
 use crate::topic;
 use crate::world::World;
 
-/// A request with its body read.
-pub(super) struct Request<'a> {
-    pub(super) method: &'a Method,
-    /// Path and query, as sent.
-    pub(super) path: &'a str,
-    pub(super) headers: &'a HeaderMap,
-    /// Bytes of the body.
-    pub(super) length: usize,
-}
-
-/// Why a request is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rejection {
-    pub(super) reason: Reason,
-    /// For a 410: since when, in milliseconds.
-    pub(super) timestamp_ms: Option<u64>,
-}
-
-impl From<Reason> for Rejection {
-    fn from(reason: Reason) -> Self {
-        Self {
-            reason,
-            timestamp_ms: None,
-        }
-    }
-}
-
 impl Request<'_> {
-    /// The device token, as far as the path has one.
-    pub(super) fn token(&self) -> &str {
-        self.path
-            .strip_prefix(DEVICE_PATH)
-            .and_then(|rest| rest.strip_prefix('/'))
-            .unwrap_or("")
-    }
-
-    /// The client's `apns-id` if it is one that can be echoed.
-    pub(super) fn id(&self) -> Option<&str> {
-        let value = self.headers.get("apns-id")?.to_str().ok()?;
-        is_canonical_uuid(value).then_some(value)
-    }
-
-    /// Finds the first broken rule. Whether the provider token was valid shows in `authorized`.
-    pub(super) fn check(
+    /// Finds the first rule a push breaks. Whether the provider token was valid shows in `authorized`.
+    pub(super) fn check_push(
         &self,
         world: &World,
         authorization: &mut Authorization,
@@ -76,17 +36,10 @@ impl Request<'_> {
         }
         self.check_path()?;
         self.check_repeated()?;
-        if self.headers.contains_key("apns-id") && self.id().is_none() {
-            return Err(Reason::BadMessageId.into());
-        }
-        let header = self
-            .headers
-            .get("authorization")
-            .map(|value| value.as_bytes());
-        authorization.check(header, &world.config, world.now_ms() / 1000)?;
-        *authorized = true;
+        self.check_id()?;
+        self.authorize(world, authorization, authorized)?;
         let topic = self.check_topic(world, authorization)?;
-        let push_type = self.check_push_type(topic)?;
+        let push_type = self.check_push_type(topic, authorization)?;
         self.check_numbers(push_type)?;
         if self
             .headers
@@ -123,18 +76,14 @@ impl Request<'_> {
         }
     }
 
-    /// HTTP/2 itself lets a client split `cookie`, so that one may repeat.
-    fn check_repeated(&self) -> Result<(), Reason> {
-        let mut names = self.headers.keys().filter(|name| *name != "cookie");
-        if names.any(|name| self.headers.get_all(name).iter().nth(1).is_some()) {
-            return Err(Reason::DuplicateHeaders);
-        }
-        Ok(())
-    }
-
-    fn check_topic(&self, world: &World, authorization: &Authorization) -> Result<&str, Reason> {
+    fn check_topic<'t>(
+        &'t self,
+        world: &World,
+        authorization: &'t Authorization,
+    ) -> Result<&'t str, Reason> {
         let topic = self
             .text("apns-topic", Reason::BadTopic)?
+            .or(authorization.default_topic())
             .ok_or(Reason::MissingTopic)?;
         if !topic::is_topic(topic) {
             return Err(Reason::BadTopic);
@@ -148,17 +97,21 @@ impl Request<'_> {
         Ok(topic)
     }
 
-    fn check_push_type(&self, topic: &str) -> Result<Option<&str>, Reason> {
+    fn check_push_type(
+        &self,
+        topic: &str,
+        authorization: &Authorization,
+    ) -> Result<Option<&str>, Reason> {
         let push_type = self.text("apns-push-type", Reason::InvalidPushType)?;
+        if push_type == Some("location") && authorization.default_topic().is_some() {
+            return Err(Reason::InvalidPushType);
+        }
         push_type.map_or(Ok(()), |push_type| push_type::check(push_type, topic))?;
         Ok(push_type)
     }
 
     fn check_numbers(&self, push_type: Option<&str>) -> Result<(), Reason> {
-        let expiration = self.text("apns-expiration", Reason::BadExpirationDate)?;
-        if expiration.is_some_and(|text| !is_date(text)) {
-            return Err(Reason::BadExpirationDate);
-        }
+        self.expiration()?;
         match (self.text("apns-priority", Reason::BadPriority)?, push_type) {
             (Some("10"), Some("background")) => Err(Reason::BadPriority),
             (None | Some("10" | "5" | "1"), _) => Ok(()),
@@ -183,22 +136,7 @@ impl Request<'_> {
             _ => Ok(()),
         }
     }
-
-    /// A header's value, or `otherwise` if it is not visible ASCII.
-    fn text(&self, name: &str, otherwise: Reason) -> Result<Option<&str>, Reason> {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().map_err(|_| otherwise))
-            .transpose()
-    }
 }
-
-/// UNIX seconds: digits only, and a number a signed 64-bit clock can hold.
-fn is_date(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<i64>().is_ok()
-}
-
-const DEVICE_PATH: &str = "/3/device";
 
 /// Bytes, not characters.
 const MAX_COLLAPSE_ID: usize = 64;

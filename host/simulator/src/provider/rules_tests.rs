@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use super::{MAX_PAYLOAD, MAX_VOIP_PAYLOAD, Rejection, Request};
 use crate::config::Config;
 use crate::devices::{Device, DeviceState};
+use crate::journal::Call;
 use crate::provider::authorization::Authorization;
 use crate::reason::Reason;
 use crate::world::World;
@@ -59,12 +60,14 @@ impl Case {
             length,
         } = self;
         let request = Request {
+            call: Call::Push,
             method,
             path,
             headers,
+            body: &[],
             length: *length,
         };
-        request.check(world, &mut Authorization::default(), &mut false)
+        request.check_push(world, &mut Authorization::default(), &mut false)
     }
 
     fn check(&self) -> Result<(), Reason> {
@@ -94,7 +97,8 @@ fn only_post_to_a_device_is_taken() {
         ("/3/devices/ab", Reason::BadPath),
         ("/2/device/ab", Reason::BadPath),
         ("/3/device/ab/cd", Reason::BadPath),
-        ("/4/broadcasts/apps/com.example.app", Reason::BadPath),
+        ("/4/broadcast/apps/com.example.app", Reason::BadPath),
+        ("/1/apps/com.example.app/channels", Reason::BadPath),
         ("/3/device", Reason::MissingDeviceToken),
         ("/3/device/", Reason::MissingDeviceToken),
         ("/3/device/xyz!", Reason::BadDeviceToken),

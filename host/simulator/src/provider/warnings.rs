@@ -38,6 +38,16 @@ pub(super) fn of(push_type: Option<&str>, payload: &[u8]) -> Vec<&'static str> {
     warnings
 }
 
+/// The same for a broadcast, which is always one of a Live Activity.
+pub(super) fn of_broadcast(payload: &[u8]) -> Vec<&'static str> {
+    let mut warnings = of(Some("liveactivity"), payload);
+    let parsed = serde_json::from_slice::<Value>(payload).unwrap_or_default();
+    if parsed.pointer("/aps/event") == Some(&Value::from("start")) {
+        warnings.push("a broadcast cannot start a Live Activity");
+    }
+    warnings
+}
+
 fn live_activity(aps: Option<&Value>) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if ["timestamp", "event", "content-state"]
@@ -82,6 +92,15 @@ mod tests {
                 of(Some(push_type), payload.as_bytes()).is_empty(),
                 "{payload}"
             );
+        }
+    }
+
+    #[test]
+    fn a_broadcast_updates_and_ends_but_does_not_start() {
+        for (event, expected) in [("update", 0), ("end", 0), ("start", 2)] {
+            let payload =
+                format!(r#"{{"aps":{{"timestamp":1,"event":"{event}","content-state":{{}}}}}}"#);
+            assert_eq!(of_broadcast(payload.as_bytes()).len(), expected, "{event}");
         }
     }
 

@@ -37,15 +37,16 @@ pub(crate) struct Wire {
 
 /// Puts the two halves together: the stream to give to the HTTP/2 server, the handle, and the future
 /// that moves the bytes and ends when the connection is over. `stream_limit` replaces the server's own
-/// in its first SETTINGS.
+/// in its first SETTINGS; the connection is cut when `cut_received` bytes of the client have come.
 pub(crate) fn attach<S: AsyncRead + AsyncWrite + Unpin>(
     tls: S,
     stream_limit: u32,
+    cut_received: Option<u64>,
 ) -> (DuplexStream, Wire, impl Future<Output = ()>) {
     let (server_side, our_side) = tokio::io::duplex(BUFFER);
     let (orders, waiting) = mpsc::channel(MAX_ORDERS);
     let state = Arc::new(Mutex::new(State::new(stream_limit)));
-    let pump = pump::run(tls, our_side, waiting, Arc::clone(&state));
+    let pump = pump::run(tls, our_side, waiting, Arc::clone(&state), cut_received);
     (server_side, Wire { state, orders }, pump)
 }
 
@@ -55,7 +56,7 @@ enum Order {
     Bytes(Bytes),
     /// Send SETTINGS with this stream limit.
     StreamLimit(u32),
-    /// Send these bytes, a GOAWAY; close once nothing up to the stream is open.
+    /// Send these bytes, one GOAWAY or more; close once nothing up to the stream is open.
     Goaway(Bytes, u32),
     /// Cut the connection after so many more bytes.
     CutAfter(u64),
@@ -79,6 +80,17 @@ impl Wire {
         self.order(Order::Goaway(frame, last_stream)).await;
     }
 
+    /// Sends GOAWAY with the highest last-stream-id there is and then another with the real one; RFC 9113 6.8
+    /// lets a server do so to lose no request. Closes as [`goaway`](Self::goaway) does.
+    pub(crate) async fn goaway_twice(&self, last_stream: u32, debug: &[u8]) {
+        let both = [
+            frames::goaway(HIGHEST_STREAM, 0, &[]),
+            frames::goaway(last_stream, 0, debug),
+        ];
+        self.order(Order::Goaway(both.concat().into(), last_stream))
+            .await;
+    }
+
     /// Sends bytes that need not be a frame.
     pub(crate) async fn send_raw(&self, bytes: Vec<u8>) {
         self.order(Order::Bytes(bytes.into())).await;
@@ -99,5 +111,6 @@ impl Wire {
     }
 }
 
+const HIGHEST_STREAM: u32 = 0x7fff_ffff;
 const BUFFER: usize = 64 * 1024;
 const MAX_ORDERS: usize = 64;

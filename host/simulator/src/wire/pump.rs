@@ -27,10 +27,11 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     server: DuplexStream,
     orders: mpsc::Receiver<Order>,
     state: Arc<Mutex<State>>,
+    cut_received: Option<u64>,
 ) {
     let (client_read, client_write) = tokio::io::split(tls);
     let (server_read, server_write) = tokio::io::split(server);
-    let mut inbound = pin!(inbound(client_read, server_write, &state));
+    let mut inbound = pin!(inbound(client_read, server_write, &state, cut_received));
     let outbound = Outbound {
         client: client_write,
         cut_after: None,
@@ -41,9 +42,12 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let end = tokio::select! {
         biased;
         end = &mut outbound => end,
-        () = &mut inbound => {
-            client_is_gone = true;
-            timeout(LINGER, outbound).await.unwrap_or(Ok(End::Cut))
+        end = &mut inbound => match end {
+            End::Closed => {
+                client_is_gone = true;
+                timeout(LINGER, outbound).await.unwrap_or(Ok(End::Cut))
+            }
+            End::Cut => Ok(End::Cut),
         }
     };
     if matches!(end, Ok(End::Closed)) && !client_is_gone {
@@ -52,12 +56,15 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Client to server, until the client is done. Without a server the bytes are thrown away.
+/// Client to server, until the client is done or `cut_received` bytes of it have come. Without a server the
+/// bytes are thrown away.
 async fn inbound<S: AsyncRead + AsyncWrite>(
-    mut client: ReadHalf<S>,
+    client: ReadHalf<S>,
     mut server: WriteHalf<DuplexStream>,
     state: &Mutex<State>,
-) {
+    cut_received: Option<u64>,
+) -> End {
+    let mut client = client.take(cut_received.unwrap_or(u64::MAX));
     let mut framer = Framer::of_client();
     let mut forward = BytesMut::new();
     let mut has_server = true;
@@ -70,15 +77,19 @@ async fn inbound<S: AsyncRead + AsyncWrite>(
         has_server = has_server && server.write_all(&forward).await.is_ok();
         forward.clear();
     }
+    if client.limit() == 0 {
+        return End::Cut;
+    }
     // It fails only if the server is gone already.
     let _ = server.shutdown().await;
+    End::Closed
 }
 
-/// How the way to the client ended.
+/// How a way ended.
 enum End {
     /// Everything was sent and the stream was closed.
     Closed,
-    /// An order cut it.
+    /// An order or a limit cut it.
     Cut,
 }
 
@@ -175,8 +186,12 @@ mod tests {
 
     /// The two outer ends of a pump that runs: the client's stream, the server's, and the handle.
     fn running(limit: u32) -> (DuplexStream, DuplexStream, Wire) {
+        cut(limit, None)
+    }
+
+    fn cut(limit: u32, cut_received: Option<u64>) -> (DuplexStream, DuplexStream, Wire) {
         let (client, tls) = tokio::io::duplex(1 << 16);
-        let (server, wire, pump) = attach(tls, limit);
+        let (server, wire, pump) = attach(tls, limit, cut_received);
         tokio::spawn(pump);
         (client, server, wire)
     }
@@ -216,6 +231,25 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(rest, frames::stream_limit(1));
+    }
+
+    #[tokio::test]
+    async fn a_client_is_cut_off_in_the_middle_of_what_it_says() {
+        let (mut client, mut server, _wire) = cut(1, Some(16));
+        let mut heard = Vec::new();
+        // The other end may be gone before everything is said.
+        let _ = client.write_all(b"not HTTP/2 at all, which is cut").await;
+        timeout(Duration::from_secs(10), server.read_to_end(&mut heard))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(heard, b"not HTTP/2 at al");
+        let mut rest = Vec::new();
+        timeout(Duration::from_secs(10), client.read_to_end(&mut rest))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(rest.is_empty());
     }
 
     #[tokio::test]

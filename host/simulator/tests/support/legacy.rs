@@ -42,6 +42,17 @@ pub async fn try_connect(
     identity: Option<&ClientCertificate>,
     version: &'static SupportedProtocolVersion,
 ) -> io::Result<Stream> {
+    try_connect_with(simulator, address, identity, version, &[]).await
+}
+
+/// The same with protocols to choose from.
+pub async fn try_connect_with(
+    simulator: &Simulator,
+    address: SocketAddr,
+    identity: Option<&ClientCertificate>,
+    version: &'static SupportedProtocolVersion,
+    protocols: &[&[u8]],
+) -> io::Result<Stream> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(simulator.ca_pem().as_bytes()).unwrap())
@@ -51,7 +62,7 @@ pub async fn try_connect(
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots);
-    let config = match identity {
+    let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let chain = CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes());
@@ -61,6 +72,7 @@ pub async fn try_connect(
                 .unwrap()
         }
     };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let stream = Tap {
         stream: TcpStream::connect(address).await?,
         seen: Arc::new(Mutex::new(Vec::new())),

@@ -7,6 +7,7 @@ pub mod raw;
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use dunlin_simulator::{Clock, Config, PublicKey, Simulator, TrustedKey};
+use dunlin_simulator::{ClientCertificate, Clock, Config, PublicKey, Simulator, TrustedKey};
 use h2::client::SendRequest;
 use http::Request;
 use ring::rand::SystemRandom;
@@ -39,6 +40,10 @@ pub const NOW_S: u64 = 1_700_000_000;
 pub const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub const TOPIC: &str = "com.example.app";
 pub const PAYLOAD: &str = r#"{"aps":{"alert":"hi"}}"#;
+pub const BROADCAST: &str =
+    r#"{"aps":{"timestamp":1700000000,"event":"update","content-state":{"score":3}}}"#;
+/// The body that makes a channel which stores no message.
+pub const NEW_CHANNEL: &str = r#"{"message-storage-policy":0,"push-type":"LiveActivity"}"#;
 
 /// A signing key made for one test.
 pub struct Key {
@@ -73,6 +78,11 @@ impl Key {
     pub fn bearer(&self, issued_s: u64) -> String {
         let header = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, self.key_id);
         let claims = format!(r#"{{"iss":"{}","iat":{issued_s}}}"#, self.team_id);
+        self.signed(&header, &claims)
+    }
+
+    /// A token of any header and claims.
+    pub fn signed(&self, header: &str, claims: &str) -> String {
         let signed = [header, claims]
             .map(|part| URL_SAFE_NO_PAD.encode(part))
             .join(".");
@@ -113,6 +123,16 @@ pub async fn tls(
     name: &str,
     protocols: &[&[u8]],
 ) -> io::Result<TlsStream<TcpStream>> {
+    tls_to(simulator.provider_addr(), ca_pem, name, protocols).await
+}
+
+/// The same to another address.
+pub async fn tls_to(
+    address: SocketAddr,
+    ca_pem: &str,
+    name: &str,
+    protocols: &[&[u8]],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).unwrap())
@@ -124,7 +144,7 @@ pub async fn tls(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let tcp = TcpStream::connect(simulator.provider_addr()).await?;
+    let tcp = TcpStream::connect(address).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     within(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
 }
@@ -145,20 +165,59 @@ impl Client {
 
     /// The same with other protocols in the handshake, or none.
     pub async fn connect_offering(simulator: &Simulator, protocols: &[&[u8]]) -> Self {
-        let tls = tls(simulator, simulator.ca_pem(), "localhost", protocols)
-            .await
-            .unwrap();
+        let address = simulator.provider_addr();
+        let connected = Self::try_offering(simulator, address, protocols).await;
+        connected.unwrap()
+    }
+
+    /// The same to where channels are managed.
+    pub async fn connect_for_channels(simulator: &Simulator) -> Self {
+        let address = simulator.channels_addr();
+        Self::try_connect(simulator, address).await.unwrap()
+    }
+
+    /// The same where it may fail.
+    pub async fn try_connect(simulator: &Simulator, address: SocketAddr) -> io::Result<Self> {
+        Self::try_offering(simulator, address, &[b"h2"]).await
+    }
+
+    async fn try_offering(
+        simulator: &Simulator,
+        address: SocketAddr,
+        protocols: &[&[u8]],
+    ) -> io::Result<Self> {
+        let tls = tls_to(address, simulator.ca_pem(), "localhost", protocols).await?;
+        Self::over(tls).await
+    }
+
+    /// An HTTP/2 connection to the provider API with a certificate in the place of provider tokens.
+    pub async fn connect_as(
+        simulator: &Simulator,
+        identity: &ClientCertificate,
+    ) -> io::Result<Self> {
+        let address = simulator.provider_addr();
+        let identity = Some(identity);
+        let tls =
+            legacy::try_connect_with(simulator, address, identity, legacy::TLS13, &[b"h2"]).await?;
+        Self::over(tls).await
+    }
+
+    async fn over<S>(tls: S) -> io::Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let tapped = Tap {
             stream: tls,
             seen: Arc::clone(&seen),
         };
-        let (requests, connection) = within(h2::client::handshake(tapped)).await.unwrap();
-        Self {
+        let handshake = within(h2::client::handshake(tapped)).await;
+        let (requests, connection) = handshake.map_err(io::Error::other)?;
+        Ok(Self {
             requests,
             seen,
             end: tokio::spawn(connection),
-        }
+        })
     }
 
     /// Sends a push; the future is its answer.
@@ -237,6 +296,30 @@ impl Push {
                 header("apns-push-type", "alert"),
             ],
             body: Bytes::from_static(PAYLOAD.as_bytes()),
+        }
+    }
+
+    /// A broadcast that would be accepted if the channel is there.
+    pub fn broadcast(authorization: &str, channel_id: &str) -> Self {
+        let push = Self {
+            path: format!("/4/broadcasts/apps/{TOPIC}"),
+            ..Self::new(authorization)
+        };
+        push.without("apns-topic")
+            .with("apns-push-type", "liveactivity")
+            .with("apns-channel-id", channel_id)
+            .with("apns-expiration", "0")
+            .with("apns-priority", "10")
+            .body(BROADCAST)
+    }
+
+    /// A call about the channels of an app: `channels` or `all-channels`.
+    pub fn manage(method: &'static str, authorization: &str, of: &str) -> Self {
+        Self {
+            method,
+            path: format!("/1/apps/{TOPIC}/{of}"),
+            headers: vec![("authorization".to_owned(), authorization.to_owned())],
+            body: Bytes::new(),
         }
     }
 
