@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::Error;
-use crate::config::{Config, HostSettings, IdentityFiles, StoreSettings};
+use crate::config::{Config, HostSettings, StoreSettings};
 use crate::dispatch::{Dispatcher, Limits};
 use crate::function::{Function, Grants};
 use crate::http_in;
 use crate::schedule::Schedule;
 use crate::status::Status;
 use crate::store::{Store, StoreError};
-use crate::tls::{Identity, Provider};
+use crate::tls::{Identity, Provider, TrustError};
 
 /// A service that is listening but not yet answering; [`Server::run`] does that.
 #[derive(Debug)]
@@ -150,18 +150,10 @@ pub fn load(
         .trust
         .iter()
         .map(|(name, path)| (name.as_str(), path.as_path()));
-    let identity = |(name, files): (_, &IdentityFiles)| {
-        let key = files.key.as_ref().unwrap_or(&files.certificate);
-        Ok((name, Identity::from_pem_files(&files.certificate, key)?))
-    };
-    let identities = config.tls.identities.iter();
-    let identities = identities
-        .map(|(name, files)| identity((name.as_str(), files)))
-        .collect::<Result<Vec<_>, Error>>()?;
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: store.clone(),
-        tls: Provider::new(trust, identities)?,
+        tls: Provider::new(trust, identities(config)?)?,
         allowed_hosts: config.allowed_hosts(),
         instances: config.host.instance_count(),
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
@@ -169,6 +161,17 @@ pub fn load(
     };
     let cache = config.host.cache.clone().or_else(usable_default_cache);
     Ok(Function::load(component, cache.as_deref(), grants)?)
+}
+
+/// The client certificates of a configuration, by their names.
+fn identities(config: &Config) -> Result<Vec<(&str, Identity)>, TrustError> {
+    let files = config.tls.identities.iter();
+    let read = files.map(|(name, files)| {
+        let identity = Identity::read(files);
+        let identity = identity.map_err(|found| TrustError::of_identity(name, &found))?;
+        Ok((name.as_str(), identity))
+    });
+    read.collect()
 }
 
 /// The default cache folder if it can be written; a service without one starts more slowly.

@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dunlin::tls_name::{Protocol, TlsName};
+use dunlin_certificates::Finding;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -26,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_tls::{Error, TlsProvider, TlsStream, TlsTransport};
 
 use flushing::Flushing;
-pub use identity::Identity;
+pub use identity::{Identity, PASSPHRASE_MAX_BYTES};
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn TlsStream>, Error>> + Send>>;
 
@@ -65,6 +66,14 @@ impl std::fmt::Debug for Provider {
 #[derive(Debug)]
 pub struct TrustError(String);
 
+impl TrustError {
+    /// What is wrong with an identity, by its name in the configuration, and what to do.
+    pub(crate) fn of_identity(name: &str, found: &Finding) -> Self {
+        let Finding { what, advice, .. } = found;
+        Self(format!("tls.identities.{name}: {what}. {advice}"))
+    }
+}
+
 impl std::fmt::Display for TrustError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -102,7 +111,9 @@ impl Provider {
             made: Mutex::default(),
         };
         // A key that does not fit shows now and not at the first push.
-        for name in shared.identities.keys() {
+        for (name, identity) in &shared.identities {
+            let wrong = |found| TrustError::of_identity(name, &found);
+            identity.check_key().map_err(wrong)?;
             shared.make(&(None, Some(name.clone()), Protocol::Binary))?;
         }
         Ok(Self {
