@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use crate::Error;
 use crate::config::{Config, HostSettings, StoreSettings};
 use crate::dispatch::{Dispatcher, Limits};
+use crate::expiry::ExpiryWatch;
 use crate::function::{Function, Grants};
 use crate::http_in;
 use crate::schedule::Schedule;
@@ -27,6 +28,7 @@ pub struct Server {
     store: Store,
     status: Arc<Status>,
     schedule: Schedule,
+    expiry: ExpiryWatch,
     settings: HostSettings,
 }
 
@@ -55,8 +57,19 @@ impl Server {
         component: Option<&Path>,
     ) -> Result<Self, Error> {
         let address = listener.local_addr()?;
-        let function = Arc::new(load(config_file, component, &config, &store)?);
+        let identities = identities(&config)?;
         let status = Arc::new(Status::default());
+        let certificates = identities
+            .iter()
+            .map(|(name, identity)| (name.to_string(), identity.info().clone()));
+        let expiry = ExpiryWatch::start(certificates.collect(), &status);
+        let function = Arc::new(load_with(
+            config_file,
+            component,
+            &config,
+            identities,
+            &store,
+        )?);
         let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;
         let limits = Limits {
@@ -73,6 +86,7 @@ impl Server {
             store,
             status,
             schedule,
+            expiry,
             settings,
         })
     }
@@ -99,6 +113,7 @@ impl Server {
         .await;
         // A poll that is cut off goes on at the next start.
         drop(self.schedule);
+        drop(self.expiry);
         // Requests are done; what instances still do after their answers gets a moment.
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
@@ -145,22 +160,7 @@ pub fn load(
     config: &Config,
     store: &Store,
 ) -> Result<Function, Error> {
-    let trust = config
-        .tls
-        .trust
-        .iter()
-        .map(|(name, path)| (name.as_str(), path.as_path()));
-    let grants = Grants {
-        config_file: config_file.to_owned(),
-        store: store.clone(),
-        tls: Provider::new(trust, identities(config)?)?,
-        allowed_hosts: config.allowed_hosts(),
-        instances: config.host.instance_count(),
-        memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
-        stall_timeout: config.host.stall_timeout(),
-    };
-    let cache = config.host.cache.clone().or_else(usable_default_cache);
-    Ok(Function::load(component, cache.as_deref(), grants)?)
+    load_with(config_file, component, config, identities(config)?, store)
 }
 
 /// The client certificates of a configuration, by their names.
@@ -172,6 +172,31 @@ fn identities(config: &Config) -> Result<Vec<(&str, Identity)>, TrustError> {
         Ok((name.as_str(), identity))
     });
     read.collect()
+}
+
+fn load_with(
+    config_file: &Path,
+    component: Option<&Path>,
+    config: &Config,
+    identities: Vec<(&str, Identity)>,
+    store: &Store,
+) -> Result<Function, Error> {
+    let trust = config
+        .tls
+        .trust
+        .iter()
+        .map(|(name, path)| (name.as_str(), path.as_path()));
+    let grants = Grants {
+        config_file: config_file.to_owned(),
+        store: store.clone(),
+        tls: Provider::new(trust, identities)?,
+        allowed_hosts: config.allowed_hosts(),
+        instances: config.host.instance_count(),
+        memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
+        stall_timeout: config.host.stall_timeout(),
+    };
+    let cache = config.host.cache.clone().or_else(usable_default_cache);
+    Ok(Function::load(component, cache.as_deref(), grants)?)
 }
 
 /// The default cache folder if it can be written; a service without one starts more slowly.
