@@ -13,6 +13,7 @@ pub mod ask;
 pub mod config;
 pub mod dev;
 pub mod dispatch;
+pub mod doctor;
 pub mod expiry;
 pub mod files;
 pub mod function;

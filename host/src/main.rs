@@ -1,4 +1,4 @@
-//! The command line: `dunlin serve`, `dev`, `feedback`, `status`, `simulate`.
+//! The command line: `dunlin serve`, `dev`, `doctor`, `feedback`, `status`, `simulate`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, simulate, tasks};
+use dunlin_host::{Error, dev, doctor, simulate, tasks};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Command {
     Serve(Serve),
     /// Run everything on this machine: service, simulated APNs, keys made on the spot.
     Dev(Dev),
+    /// Check every credential and the way to APNs, and say what to do; fails if anything does not work.
+    Doctor(Doctor),
     /// Poll the feedback services now; without this the running service does it by its schedule.
     Feedback(Feedback),
     /// Say what the running service has done.
@@ -48,6 +50,16 @@ struct Feedback {
     /// Run this component instead of the embedded one.
     #[arg(long)]
     component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Doctor {
+    /// The configuration file.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -113,7 +125,7 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(cli.log_format);
     match run(cli.command).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("dunlin: {error}");
             ExitCode::FAILURE
@@ -121,13 +133,20 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Error> {
+async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
+        Command::Doctor(Doctor { config, json }) => {
+            let report = doctor::examine(&config, doctor::PATIENCE).await;
+            match json {
+                true => println!("{}", report.json()),
+                false => print!("{}", report.text()),
+            }
+            return Ok(ExitCode::from(u8::from(report.has_errors())));
+        }
         Command::Serve(Serve { config, component }) => {
             let stop = stop_signal()?;
             let server = Server::start(&config, component.as_deref()).await?;
             server.run(stop).await;
-            Ok(())
         }
         Command::Dev(Dev {
             folder,
@@ -141,7 +160,7 @@ async fn run(command: Command) -> Result<(), Error> {
                 simulator,
                 component,
             })
-            .await
+            .await?;
         }
         Command::Feedback(Feedback {
             once: _,
@@ -152,11 +171,9 @@ async fn run(command: Command) -> Result<(), Error> {
             let report =
                 tasks::feedback_once(&config, component.as_deref(), api_key.as_deref()).await?;
             println!("{report}");
-            Ok(())
         }
         Command::Status(Status { config }) => {
             print!("{}", tasks::status(&config).await?);
-            Ok(())
         }
         Command::Simulate(Simulate {
             provider,
@@ -176,7 +193,8 @@ async fn run(command: Command) -> Result<(), Error> {
                 keys,
                 accept_all,
             };
-            simulate::run(&options).await
+            simulate::run(&options).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
 }

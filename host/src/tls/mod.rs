@@ -27,12 +27,13 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_tls::{Error, TlsProvider, TlsStream, TlsTransport};
 
 use flushing::Flushing;
+pub(crate) use identity::read_file;
 pub use identity::{Identity, PASSPHRASE_MAX_BYTES};
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn TlsStream>, Error>> + Send>>;
 
 /// The protocol of the provider API.
-const ALPN_H2: &[u8] = b"h2";
+pub(crate) const ALPN_H2: &[u8] = b"h2";
 
 /// What a client configuration is made of: the name whose roots it trusts (`None`: the public
 /// ones), an identity, a protocol.
@@ -122,6 +123,16 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// How TLS is done with a server.
+    ///
+    /// # Errors
+    /// If the name asks for an identity that is not there.
+    pub(crate) fn client_config(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
+        self.shared.config_for(name)
+    }
+}
+
 impl Shared {
     fn config_for(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
         let host = name.host.to_ascii_lowercase();
@@ -170,7 +181,11 @@ impl Shared {
     }
 }
 
-fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
+/// The trust roots in a PEM file.
+///
+/// # Errors
+/// If it cannot be read, or has none; the error names it.
+pub(crate) fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
     let failed = |why: &dyn std::fmt::Display| {
         TrustError(format!("trust roots in {}: {why}", path.display()))
     };
