@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::auth::SigningKey;
-use dunlin::config::{Service, Settings};
+use dunlin::config::{MAX_BYTES, Service, Settings};
 use dunlin::environment::Environment;
+use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
+use dunlin_certificates::examine_p8;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::files::read_at_most;
 use crate::sockets::AllowedHost;
 
 /// The whole file, as the host sees it.
@@ -155,14 +157,29 @@ pub struct TlsSettings {
     pub identities: BTreeMap<String, IdentityFiles>,
 }
 
-/// `[tls.identities.<name>]`: PEM files, relative to the configuration file.
-#[derive(Clone, Debug, Deserialize)]
+/// `[tls.identities.<name>]`: files, relative to the configuration file.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentityFiles {
-    /// The certificate and the chain above it.
+    /// PKCS #12 (`.p12`, `.pfx`), or PEM: the certificate and the chain above it.
     pub certificate: PathBuf,
-    /// Its private key; in the same file if absent.
+    /// Its private key as PEM; in the same file if absent.
     pub key: Option<PathBuf>,
+    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file. A line break at its end
+    /// does not belong to it.
+    pub passphrase_file: Option<PathBuf>,
+    /// The same, in an environment variable of this name.
+    pub passphrase_env: Option<String>,
+}
+
+impl IdentityFiles {
+    /// Those that nobody else may see.
+    fn secrets(&self) -> impl Iterator<Item = &Path> {
+        let key = self.key.as_deref().unwrap_or(&self.certificate);
+        [Some(key), self.passphrase_file.as_deref()]
+            .into_iter()
+            .flatten()
+    }
 }
 
 /// `[[tasks]]`: how often the schedule calls the function.
@@ -248,41 +265,57 @@ fn check_keys(folder: &Path, settings: &Settings) -> Result<(), ConfigError> {
         let path = folder.join(&credential.key_file);
         let failed =
             |why: &dyn std::fmt::Display| ConfigError(format!("key {}: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
-        SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
+        let file =
+            read_at_most(&path, PRIVATE_KEY_FILE_MAX_BYTES).map_err(|error| failed(&error))?;
+        examine_p8(&file)
+            .map_err(|found| failed(&format_args!("{}. {}", found.what, found.advice)))?;
     }
     Ok(())
 }
 
-/// The function can read everything in the folder of the configuration file, and is not to read the
-/// keys of certificates.
-fn check_secrets(
+/// The function can read everything in the folder of the configuration file, and is not to read what
+/// belongs to certificates. These are the identities that have secrets there, and the folder.
+pub(crate) fn exposed<'a>(
     folder: &Path,
-    identities: &BTreeMap<String, IdentityFiles>,
-) -> Result<(), ConfigError> {
+    identities: &'a BTreeMap<String, IdentityFiles>,
+) -> Vec<(&'a str, PathBuf)> {
     // A bare file name has an empty parent.
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
     };
     let Ok(folder) = folder.canonicalize() else {
+        return Vec::new();
+    };
+    // One that cannot be read is told of later, by its own error.
+    let is_inside = |path: &Path| {
+        path.canonicalize()
+            .is_ok_and(|path| path.starts_with(&folder))
+    };
+    identities
+        .iter()
+        .filter(|(_, files)| files.secrets().any(is_inside))
+        .map(|(name, _)| (name.as_str(), folder.clone()))
+        .collect()
+}
+
+fn check_secrets(
+    folder: &Path,
+    identities: &BTreeMap<String, IdentityFiles>,
+) -> Result<(), ConfigError> {
+    let Some((name, folder)) = exposed(folder, identities).into_iter().next() else {
         return Ok(());
     };
-    for (name, files) in identities {
-        let key = files.key.as_ref().unwrap_or(&files.certificate);
-        // One that cannot be read is told of later, by its own error.
-        let Ok(key) = key.canonicalize() else {
-            continue;
-        };
-        if key.starts_with(&folder) {
-            return Err(ConfigError(format!(
-                "tls.identities.{name}: the function can read everything in {}; expected the key \
-                 elsewhere",
-                folder.display()
-            )));
-        }
-    }
-    Ok(())
+    Err(ConfigError(format!(
+        "tls.identities.{name}: the function can read everything in {}; expected the key and its \
+         passphrase elsewhere",
+        folder.display()
+    )))
+}
+
+/// The folder that paths in a configuration file are relative to.
+pub(crate) fn folder_of(config_file: &Path) -> &Path {
+    config_file.parent().unwrap_or(Path::new(""))
 }
 
 /// Where the function has to reach: APNs, and the apps' gateways and feedback services.
@@ -300,21 +333,31 @@ fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
 }
 
 impl Config {
-    /// Reads the file; paths in it become relative to its folder.
+    /// Reads the file and checks the files that it names; paths in it become relative to its folder.
     ///
     /// # Errors
-    /// If it cannot be read, is not TOML, or has a key or a value that does not belong.
+    /// If it cannot be read, is not TOML, or has a key or a value that does not belong; or if a
+    /// signing key cannot be used, or the function could read what is not for it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let (config, settings) = Self::read(path)?;
+        let folder = folder_of(path);
+        check_keys(folder, &settings)?;
+        check_secrets(folder, &config.tls.identities)?;
+        Ok(config)
+    }
+
+    /// The same for both halves of the file, without a look at the files that it names.
+    pub(crate) fn read(path: &Path) -> Result<(Self, Settings), ConfigError> {
         let failed =
             |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let text = read_at_most(path, MAX_BYTES).map_err(|error| failed(&error))?;
+        let text = String::from_utf8(text).map_err(|_| failed(&"expected UTF-8"))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| failed(&error))?;
         // The function checks its own sections too, but in every instance and after start-up;
         // the operator should hear of a mistake now.
         let settings = Settings::parse(&text).map_err(|error| failed(&error))?;
         config.check(&settings).map_err(|error| failed(&error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        check_keys(folder, &settings)?;
+        let folder = folder_of(path);
         if let StoreSettings::File { path } = &mut config.store {
             *path = folder.join(&*path);
         }
@@ -323,11 +366,12 @@ impl Config {
         }
         for identity in config.tls.identities.values_mut() {
             identity.certificate = folder.join(&identity.certificate);
-            identity.key = identity.key.as_ref().map(|path| folder.join(path));
+            for path in [&mut identity.key, &mut identity.passphrase_file] {
+                *path = path.as_ref().map(|path| folder.join(path));
+            }
         }
-        check_secrets(folder, &config.tls.identities)?;
         config.function_hosts = function_hosts(&settings);
-        Ok(config)
+        Ok((config, settings))
     }
 
     fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
@@ -372,6 +416,12 @@ impl Config {
                 let topic = &app.topic;
                 let why = format!("binary: {topic}: there is no [tls.identities.{identity}]");
                 return Err(ConfigError(why));
+            }
+        }
+        for (name, files) in &self.tls.identities {
+            if files.passphrase_file.is_some() && files.passphrase_env.is_some() {
+                let why = "expected one of passphrase_file and passphrase_env, got both";
+                return Err(ConfigError(format!("tls.identities.{name}: {why}")));
             }
         }
         for (name, value, least, most) in ranges {

@@ -1,12 +1,29 @@
 //! Small files with secrets in them.
 
-use std::io::{ErrorKind, Write as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
 use crate::Error;
 
-fn failed(path: &Path, error: &std::io::Error) -> Error {
+fn failed(path: &Path, error: &io::Error) -> Error {
     Error::new(format!("{}: {error}", path.display()))
+}
+
+/// What a file holds, if that is at most so many bytes. Of a longer one, or one without an end, one
+/// byte more is read.
+///
+/// # Errors
+/// If it cannot be read, or is longer: [`ErrorKind::FileTooLarge`].
+pub fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        let why = format!("expected at most {most} bytes, got more");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, why));
+    }
+    Ok(bytes)
 }
 
 /// Writes a file that only its owner can read; whole or not at all.
@@ -52,5 +69,23 @@ pub fn read_or_make(
             write_private(path, &text)?;
             Ok(text)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [7; 10]).unwrap();
+        assert_eq!(read_at_most(&path, 10).unwrap(), [7; 10]);
+        let error = read_at_most(&path, 9).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+        assert_eq!(error.to_string(), "expected at most 9 bytes, got more");
+        let endless = read_at_most(Path::new("/dev/zero"), 100);
+        assert_eq!(endless.unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 }

@@ -13,6 +13,8 @@ pub mod ask;
 pub mod config;
 pub mod dev;
 pub mod dispatch;
+pub mod doctor;
+pub mod expiry;
 pub mod files;
 pub mod function;
 pub mod http_in;

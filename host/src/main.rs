@@ -1,4 +1,5 @@
-//! The command line: `dunlin serve`, `dev`, `push`, `devices`, `feedback`, `status`, `simulate`.
+//! The command line: `dunlin serve`, `dev`, `push`, `devices`, `doctor`, `feedback`, `status`,
+//! `simulate`.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, simulate, tasks, terminal};
+use dunlin_host::{Error, dev, doctor, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -33,6 +34,8 @@ enum Command {
     /// List devices; see `dunlin push --help`.
     #[command(disable_help_flag = true)]
     Devices(Words),
+    /// Check every credential and the way to APNs, and say what to do; fails if anything does not work.
+    Doctor(Doctor),
     /// Poll the feedback services now; without this the running service does it by its schedule.
     Feedback(Feedback),
     /// Say what the running service has done.
@@ -62,6 +65,16 @@ struct Feedback {
     /// Run this component instead of the embedded one.
     #[arg(long)]
     component: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Doctor {
+    /// The configuration file.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -145,25 +158,32 @@ async fn main() -> ExitCode {
 
 /// Whether all went well.
 async fn run(command: Command) -> Result<bool, Error> {
-    let command = match command {
-        Command::Push(Words { words }) => return terminal::run(&named("push", words)).await,
-        Command::Devices(Words { words }) => return terminal::run(&named("devices", words)).await,
-        command => command,
-    };
-    run_here(command).await.map(|()| true)
+    match command {
+        Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
+        Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,
+        Command::Doctor(Doctor { config, json }) => {
+            let report = doctor::examine(&config, doctor::PATIENCE).await;
+            match json {
+                true => println!("{}", report.json()),
+                false => print!("{}", report.text()),
+            }
+            Ok(!report.has_errors())
+        }
+        command => run_whole(command).await.map(|()| true),
+    }
 }
 
 fn named(name: &str, words: Vec<OsString>) -> Vec<OsString> {
     std::iter::once(name.into()).chain(words).collect()
 }
 
-async fn run_here(command: Command) -> Result<(), Error> {
+/// Those that do all of it or fail.
+async fn run_whole(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(Serve { config, component }) => {
             let stop = stop_signal()?;
             let server = Server::start(&config, component.as_deref()).await?;
             server.run(stop).await;
-            Ok(())
         }
         Command::Dev(Dev {
             folder,
@@ -177,10 +197,10 @@ async fn run_here(command: Command) -> Result<(), Error> {
                 simulator,
                 component,
             })
-            .await
+            .await?;
         }
         // Done by who called.
-        Command::Push(_) | Command::Devices(_) => Ok(()),
+        Command::Push(_) | Command::Devices(_) | Command::Doctor(_) => {}
         Command::Feedback(Feedback {
             once: _,
             config,
@@ -190,11 +210,9 @@ async fn run_here(command: Command) -> Result<(), Error> {
             let report =
                 tasks::feedback_once(&config, component.as_deref(), api_key.as_deref()).await?;
             println!("{report}");
-            Ok(())
         }
         Command::Status(Status { config }) => {
             print!("{}", tasks::status(&config).await?);
-            Ok(())
         }
         Command::Simulate(Simulate {
             provider,
@@ -216,7 +234,8 @@ async fn run_here(command: Command) -> Result<(), Error> {
                 keys,
                 accept_all,
             };
-            simulate::run(&options).await
+            simulate::run(&options).await?;
         }
     }
+    Ok(())
 }

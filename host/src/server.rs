@@ -9,14 +9,15 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use crate::Error;
-use crate::config::{Config, HostSettings, IdentityFiles, StoreSettings};
+use crate::config::{Config, HostSettings, StoreSettings};
 use crate::dispatch::{Dispatcher, Limits};
+use crate::expiry::ExpiryWatch;
 use crate::function::{Function, Grants};
 use crate::http_in;
 use crate::schedule::Schedule;
 use crate::status::Status;
 use crate::store::{Store, StoreError};
-use crate::tls::{Identity, Provider};
+use crate::tls::{Identity, Provider, TrustError};
 
 /// A service that is listening but not yet answering; [`Server::run`] does that.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct Server {
     store: Store,
     status: Arc<Status>,
     schedule: Schedule,
+    expiry: ExpiryWatch,
     settings: HostSettings,
 }
 
@@ -55,8 +57,19 @@ impl Server {
         component: Option<&Path>,
     ) -> Result<Self, Error> {
         let address = listener.local_addr()?;
-        let function = Arc::new(load(config_file, component, &config, &store)?);
+        let identities = identities(&config)?;
         let status = Arc::new(Status::default());
+        let certificates = identities
+            .iter()
+            .map(|(name, identity)| (name.to_string(), identity.info().clone()));
+        let expiry = ExpiryWatch::start(certificates.collect(), &status);
+        let function = Arc::new(load_with(
+            config_file,
+            component,
+            &config,
+            identities,
+            &store,
+        )?);
         let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;
         let limits = Limits {
@@ -73,6 +86,7 @@ impl Server {
             store,
             status,
             schedule,
+            expiry,
             settings,
         })
     }
@@ -99,6 +113,7 @@ impl Server {
         .await;
         // A poll that is cut off goes on at the next start.
         drop(self.schedule);
+        drop(self.expiry);
         // Requests are done; what instances still do after their answers gets a moment.
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
@@ -145,19 +160,32 @@ pub fn load(
     config: &Config,
     store: &Store,
 ) -> Result<Function, Error> {
+    load_with(config_file, component, config, identities(config)?, store)
+}
+
+/// The client certificates of a configuration, by their names.
+fn identities(config: &Config) -> Result<Vec<(&str, Identity)>, TrustError> {
+    let files = config.tls.identities.iter();
+    let read = files.map(|(name, files)| {
+        let identity = Identity::read(files);
+        let identity = identity.map_err(|found| TrustError::of_identity(name, &found))?;
+        Ok((name.as_str(), identity))
+    });
+    read.collect()
+}
+
+fn load_with(
+    config_file: &Path,
+    component: Option<&Path>,
+    config: &Config,
+    identities: Vec<(&str, Identity)>,
+    store: &Store,
+) -> Result<Function, Error> {
     let trust = config
         .tls
         .trust
         .iter()
         .map(|(name, path)| (name.as_str(), path.as_path()));
-    let identity = |(name, files): (_, &IdentityFiles)| {
-        let key = files.key.as_ref().unwrap_or(&files.certificate);
-        Ok((name, Identity::from_pem_files(&files.certificate, key)?))
-    };
-    let identities = config.tls.identities.iter();
-    let identities = identities
-        .map(|(name, files)| identity((name.as_str(), files)))
-        .collect::<Result<Vec<_>, Error>>()?;
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: store.clone(),

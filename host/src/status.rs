@@ -1,7 +1,8 @@
 //! What the host knows of itself, as `GET /metrics` and `GET /readyz` show it.
 //!
 //! The text is Prometheus's exposition format, version 0.0.4. Bound: one entry for each task of the
-//! configuration or of the function, at most `MAX_TASKS`.
+//! configuration or of the function, at most `MAX_TASKS`; one for each identity of the
+//! configuration.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dunlin::time::UnixTime;
 use serde_json::Value;
+
+use crate::expiry::now;
 
 /// Most tasks that are remembered; one more is not.
 const MAX_TASKS: usize = 64;
@@ -34,6 +38,8 @@ struct Task {
 #[derive(Debug, Default)]
 pub struct Status {
     tasks: Mutex<BTreeMap<String, Task>>,
+    /// The last second of each identity's certificate.
+    certificates: Mutex<BTreeMap<String, UnixTime>>,
     requests: AtomicU64,
     refused: AtomicU64,
 }
@@ -45,6 +51,12 @@ impl Status {
         if refused {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Until when the certificate of an identity is valid, that second included.
+    pub fn certificate(&self, identity: &str, not_after: UnixTime) {
+        let mut certificates = lock(&self.certificates);
+        certificates.insert(identity.to_owned(), not_after);
     }
 
     /// When a task runs next, since 1970.
@@ -75,18 +87,18 @@ impl Status {
     }
 
     fn with(&self, name: &str, change: impl FnOnce(&mut Task)) {
-        let mut tasks = self.lock();
+        let mut tasks = lock(&self.tasks);
         if tasks.len() < MAX_TASKS || tasks.contains_key(name) {
             change(tasks.entry(name.to_owned()).or_default());
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Task>> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The text of `GET /metrics`.
     pub fn metrics(&self) -> String {
+        self.metrics_at(now())
+    }
+
+    fn metrics_at(&self, now: UnixTime) -> String {
         let mut text = String::new();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = [
@@ -106,12 +118,37 @@ impl Status {
             // Writing to a string cannot fail, here and below.
             let _ = writeln!(text, "{name} {value}");
         }
-        let tasks = self.lock().clone();
+        let tasks = lock(&self.tasks).clone();
         for family in FAMILIES {
             family.write(&tasks, &mut text);
         }
+        write_certificates(&lock(&self.certificates), now, &mut text);
         text
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long each certificate lasts, from a time on.
+fn write_certificates(certificates: &BTreeMap<String, UnixTime>, now: UnixTime, text: &mut String) {
+    let name = "dunlin_certificate_expires_seconds";
+    let help = "Seconds until the certificate of an identity expires; negative once it has.";
+    head(text, name, "gauge", help);
+    for (identity, not_after) in certificates {
+        // Both are below 2^63, milliseconds having been divided.
+        let left = not_after.as_secs().cast_signed() + 1 - now.as_secs().cast_signed();
+        let _ = writeln!(text, "{name}{{identity=\"{}\"}} {left}", escaped(identity));
+    }
+}
+
+/// The value of a label: identities are named by whoever writes the configuration.
+fn escaped(label: &str) -> String {
+    label
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -262,6 +299,20 @@ mod tests {
         for n in 0..MAX_TASKS + 10 {
             status.task_due(&format!("t{n}"), Duration::ZERO);
         }
-        assert_eq!(status.lock().len(), MAX_TASKS);
+        assert_eq!(lock(&status.tasks).len(), MAX_TASKS);
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_comes_nearer() {
+        let status = Status::default();
+        status.certificate("shop", UnixTime::from_secs(1_000));
+        status.certificate("a\"b\\c\n", UnixTime::from_secs(2_000));
+        for (now, left) in [(0, 1_001), (1_000, 1), (1_001, 0), (1_101, -100)] {
+            let text = status.metrics_at(UnixTime::from_secs(now));
+            let line = format!("dunlin_certificate_expires_seconds{{identity=\"shop\"}} {left}");
+            assert!(text.lines().any(|own| own == line), "{line} in\n{text}");
+        }
+        let line = r#"dunlin_certificate_expires_seconds{identity="a\"b\\c\n"} "#;
+        assert!(status.metrics().contains(line));
     }
 }

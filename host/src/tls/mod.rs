@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dunlin::tls_name::{Protocol, TlsName};
+use dunlin_certificates::Finding;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -26,12 +27,13 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_tls::{Error, TlsProvider, TlsStream, TlsTransport};
 
 use flushing::Flushing;
-pub use identity::Identity;
+pub(crate) use identity::read_file;
+pub use identity::{Identity, PASSPHRASE_MAX_BYTES};
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn TlsStream>, Error>> + Send>>;
 
 /// The protocol of the provider API.
-const ALPN_H2: &[u8] = b"h2";
+pub(crate) const ALPN_H2: &[u8] = b"h2";
 
 /// What a client configuration is made of: the name whose roots it trusts (`None`: the public
 /// ones), an identity, a protocol.
@@ -64,6 +66,14 @@ impl std::fmt::Debug for Provider {
 /// Why trust or an identity could not be set up.
 #[derive(Debug)]
 pub struct TrustError(String);
+
+impl TrustError {
+    /// What is wrong with an identity, by its name in the configuration, and what to do.
+    pub(crate) fn of_identity(name: &str, found: &Finding) -> Self {
+        let Finding { what, advice, .. } = found;
+        Self(format!("tls.identities.{name}: {what}. {advice}"))
+    }
+}
 
 impl std::fmt::Display for TrustError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -102,12 +112,24 @@ impl Provider {
             made: Mutex::default(),
         };
         // A key that does not fit shows now and not at the first push.
-        for name in shared.identities.keys() {
+        for (name, identity) in &shared.identities {
+            let wrong = |found| TrustError::of_identity(name, &found);
+            identity.check_key().map_err(wrong)?;
             shared.make(&(None, Some(name.clone()), Protocol::Binary))?;
         }
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+}
+
+impl Provider {
+    /// How TLS is done with a server.
+    ///
+    /// # Errors
+    /// If the name asks for an identity that is not there.
+    pub(crate) fn client_config(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
+        self.shared.config_for(name)
     }
 }
 
@@ -159,7 +181,11 @@ impl Shared {
     }
 }
 
-fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
+/// The trust roots in a PEM file.
+///
+/// # Errors
+/// If it cannot be read, or has none; the error names it.
+pub(crate) fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
     let failed = |why: &dyn std::fmt::Display| {
         TrustError(format!("trust roots in {}: {why}", path.display()))
     };

@@ -1,0 +1,135 @@
+//! Private keys: wiped when dropped, and compared with certificates.
+//!
+//! Source: RFC 5958 (PKCS #8), RFC 8017 A.1 (PKCS #1), RFC 5915 (SEC1).
+//!
+//! ```text
+//! PKCS #8: SEQUENCE { INTEGER 0 or 1, SEQUENCE { OID, parameters }, OCTET STRING key, … }
+//!                                          rsaEncryption: key is ▼
+//! PKCS #1: SEQUENCE { INTEGER 0, INTEGER modulus, INTEGER exponent, … }
+//! in a certificate: SEQUENCE { INTEGER modulus, INTEGER exponent }
+//! ```
+//!
+//! RSA keys are compared by modulus, so that one which the TLS library refuses as too short is still
+//! told from the wrong one. Others are compared through the TLS library, which knows curves.
+
+use std::fmt;
+
+use der::Tag;
+use der::asn1::ObjectIdentifier;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
+use zeroize::Zeroize as _;
+
+use crate::certificate::{Certificate, PublicKey};
+use crate::fields::Fields;
+
+/// A private key that is wiped from memory when dropped, and printed as `Key(redacted)`.
+pub(crate) struct Key(PrivateKeyDer<'static>);
+
+impl Key {
+    pub(crate) fn new(der: PrivateKeyDer<'static>) -> Self {
+        Self(der)
+    }
+
+    pub(crate) fn der(&self) -> &PrivateKeyDer<'static> {
+        &self.0
+    }
+
+    /// Whether the TLS library can sign with it.
+    pub(crate) fn is_usable(&self) -> bool {
+        any_supported_type(&self.0).is_ok()
+    }
+
+    /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be compared.
+    pub(crate) fn belongs_to(&self, certificate: &Certificate<'_>) -> Option<bool> {
+        let public = certificate.public_key;
+        if let Some(modulus) = self.modulus() {
+            return Some(rsa_modulus(public) == Some(modulus));
+        }
+        let signing = any_supported_type(&self.0).ok()?;
+        let spki = signing.public_key()?;
+        let own = PublicKey::parse(Fields::of_file(&spki).ok()?).ok()?;
+        Some(own.bits == public.bits)
+    }
+
+    /// The modulus, if this is an RSA key.
+    fn modulus(&self) -> Option<&[u8]> {
+        let rsa = match &self.0 {
+            PrivateKeyDer::Pkcs1(key) => key.secret_pkcs1_der(),
+            PrivateKeyDer::Pkcs8(key) => {
+                let mut info = Fields::of_file(key.secret_pkcs8_der()).ok()?;
+                info.number().ok()?;
+                let algorithm = info.sequence().ok()?.oid().ok()?;
+                let key = info.take(Tag::OctetString).ok()?;
+                (algorithm == RSA).then_some(key)?
+            }
+            _ => return None,
+        };
+        let mut key = Fields::of_file(rsa).ok()?;
+        key.number().ok()?;
+        key.take(Tag::Integer).ok().map(without_zeros)
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(redacted)")
+    }
+}
+
+/// What a public key is, for people: `an RSA key of 2048 bits`.
+pub(crate) fn describe(key: PublicKey<'_>) -> String {
+    if let Some(modulus) = rsa_modulus(key) {
+        let unused = modulus.first().map_or(0, |byte| byte.leading_zeros());
+        return format!("an RSA key of {} bits", modulus.len() * 8 - unused as usize);
+    }
+    name(key.algorithm, key.curve)
+}
+
+/// What an algorithm with its curve is, for people: `a key on the curve P-256`.
+pub(crate) fn name(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> String {
+    let decisive = curve.filter(|_| algorithm == EC).unwrap_or(algorithm);
+    let known = NAMES.iter().find(|(number, _)| *number == decisive);
+    known.map_or_else(
+        || format!("a key of an unknown kind ({decisive})"),
+        |(_, name)| (*name).to_owned(),
+    )
+}
+
+fn rsa_modulus(key: PublicKey<'_>) -> Option<&[u8]> {
+    let mut fields = Fields::of_file(key.bits)
+        .ok()
+        .filter(|_| key.algorithm == RSA)?;
+    fields.take(Tag::Integer).ok().map(without_zeros)
+}
+
+/// An INTEGER begins with a zero byte if its first bit would be taken for a sign.
+fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+const fn oid(dotted: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(dotted)
+}
+
+const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");
+
+const NAMES: [(ObjectIdentifier, &str); 9] = [
+    (RSA, "an RSA key"),
+    (oid("1.2.840.10040.4.1"), "a DSA key"),
+    (oid("1.2.840.10045.3.1.7"), "a key on the curve P-256"),
+    (oid("1.3.132.0.34"), "a key on the curve P-384"),
+    (oid("1.3.132.0.35"), "a key on the curve P-521"),
+    (oid("1.3.132.0.33"), "a key on the curve P-224"),
+    (oid("1.3.132.0.10"), "a key on the curve secp256k1"),
+    (oid("1.3.101.112"), "an Ed25519 key"),
+    (oid("1.3.101.110"), "an X25519 key"),
+];

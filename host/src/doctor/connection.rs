@@ -1,0 +1,407 @@
+//! Whether the servers of the configuration can be reached from here, and what they say the time is.
+//!
+//! ```text
+//! provider API: lookup ─► TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
+//! gateway:      lookup ─► TCP ─► TLS with our certificate ─► half a second of silence
+//! feedback:     lookup ─► TCP
+//! ```
+//!
+//! With TLS 1.3 a gateway refuses a certificate only after the handshake, hence the silence. A feedback
+//! service forgets its list when a connection is closed well, so none is made to it here.
+//!
+//! Limits: the caller's patience for each server, [`ATTEMPT`] for each of at most [`ADDRESSES`] addresses of it,
+//! [`AT_ONCE`] servers at a time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use dunlin::tls_name::{Protocol, TlsName};
+use futures_util::{StreamExt as _, stream};
+use http::{HeaderMap, Request, header};
+use http_body_util::Empty;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::report::{Line, Severity};
+use crate::tls::{ALPN_H2, Provider};
+
+/// Longest wait for one address to take a connection.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// Most addresses of a name that are tried.
+const ADDRESSES: usize = 4;
+
+/// Most servers that are examined at once.
+const AT_ONCE: usize = 8;
+
+/// How long a gateway may take to refuse a certificate.
+const SILENCE: Duration = Duration::from_millis(500);
+
+/// What is at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// The provider API.
+    Provider,
+    /// A binary gateway, and the identity that it is shown.
+    Gateway(Option<String>),
+    /// A feedback service.
+    Feedback,
+}
+
+/// A server of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) service: Service,
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+/// What was found, and the time that the server gave.
+pub(super) struct Examined {
+    pub(super) line: Line,
+    pub(super) date: Option<Date>,
+}
+
+/// What a server says the time is, and what it was here when that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Date {
+    pub(super) host: String,
+    pub(super) theirs: SystemTime,
+    pub(super) ours: SystemTime,
+}
+
+/// Examines all of them; the answers are in the order of the targets.
+pub(super) async fn examine(
+    targets: Vec<Target>,
+    provider: &Provider,
+    patience: Duration,
+) -> Vec<Examined> {
+    stream::iter(targets)
+        .map(|target| async move { target.examine(provider, patience).await })
+        .buffered(AT_ONCE)
+        .collect()
+        .await
+}
+
+/// What went wrong with a connection, and what to do.
+struct Failure {
+    what: String,
+    advice: &'static str,
+}
+
+impl Failure {
+    fn new(what: impl Into<String>, advice: &'static str) -> Self {
+        let what = what.into();
+        Self { what, advice }
+    }
+}
+
+impl Target {
+    pub(super) fn subject(&self) -> String {
+        let Self { host, port, .. } = self;
+        match &self.service {
+            Service::Provider => format!("connection {host}:{port}"),
+            Service::Gateway(_) => format!("gateway {host}:{port}"),
+            Service::Feedback => format!("feedback {host}:{port}"),
+        }
+    }
+
+    async fn examine(self, provider: &Provider, patience: Duration) -> Examined {
+        let began = Instant::now();
+        let reached = self.reach(provider, began + patience).await;
+        let subject = self.subject();
+        match reached {
+            Ok((what, date)) => {
+                let what = format!("{what}, {} ms", began.elapsed().as_millis());
+                let line = Line::ok(&subject, what);
+                Examined { line, date }
+            }
+            Err(Failure { what, advice }) => {
+                let line = Line::new(Severity::Error, &subject, what, advice);
+                Examined { line, date: None }
+            }
+        }
+    }
+
+    async fn reach(
+        &self,
+        provider: &Provider,
+        until: Instant,
+    ) -> Result<(String, Option<Date>), Failure> {
+        let tcp = self.connect(until).await?;
+        let identity = match &self.service {
+            Service::Feedback => return Ok(("TCP".to_owned(), None)),
+            Service::Provider => {
+                let stream = self.secure(provider, Protocol::Http2, None, tcp, until);
+                return Ok(self.ask(stream.await?, until).await);
+            }
+            Service::Gateway(identity) => identity.clone(),
+        };
+        let stream = self.secure(provider, Protocol::Binary, identity, tcp, until);
+        listen(stream.await?).await?;
+        Ok(("TCP, TLS".to_owned(), None))
+    }
+
+    /// TCP to the first address that takes it.
+    async fn connect(&self, until: Instant) -> Result<TcpStream, Failure> {
+        let found = timeout_at(until, lookup_host((self.host.as_str(), self.port))).await;
+        let failed = |why: String| Failure::new(format!("expected an address, got {why}"), DNS);
+        let addresses: Vec<SocketAddr> = match found {
+            Ok(Ok(found)) => found.take(ADDRESSES).collect(),
+            Ok(Err(error)) => return Err(failed(error.to_string())),
+            Err(_) => return Err(failed("no answer".to_owned())),
+        };
+        let mut last = failed("none".to_owned());
+        for address in addresses {
+            let attempt = until.min(Instant::now() + ATTEMPT);
+            let (why, advice) = match timeout_at(attempt, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    ("connection refused".to_owned(), REFUSED)
+                }
+                Ok(Err(error)) => (error.to_string(), FIREWALL),
+                Err(_) => ("no answer".to_owned(), FIREWALL),
+            };
+            let what = format!("expected {address} to take a TCP connection, got {why}");
+            last = Failure::new(what, advice);
+        }
+        Err(last)
+    }
+
+    async fn secure(
+        &self,
+        provider: &Provider,
+        protocol: Protocol,
+        identity: Option<String>,
+        tcp: TcpStream,
+        until: Instant,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let host = self.host.clone();
+        let name = TlsName {
+            protocol,
+            identity,
+            host: host.clone(),
+        };
+        let config = provider.client_config(&name);
+        let config = config.map_err(|error| Failure::new(error.to_string(), OTHER))?;
+        let name = ServerName::try_from(host).map_err(|_| {
+            let what = "expected a DNS name or an IP address, got something else";
+            Failure::new(what, OTHER)
+        })?;
+        let connecting = TlsConnector::from(Arc::clone(&config)).connect(name, tcp);
+        let stream = match timeout_at(until, connecting).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(handshake(&error)),
+            Err(_) => return Err(Failure::new("expected TLS, got no answer", NO_TLS)),
+        };
+        match (protocol, stream.get_ref().1.alpn_protocol()) {
+            (Protocol::Http2, Some(ALPN_H2)) | (Protocol::Binary, _) => Ok(stream),
+            (Protocol::Http2, _) => Err(Failure::new(
+                "expected a server that speaks h2 (ALPN), got one that does not say so",
+                NO_H2,
+            )),
+        }
+    }
+
+    /// One request, whose answer only has to be one. It asks for nothing that there is, and carries
+    /// no token.
+    async fn ask(&self, stream: TlsStream<TcpStream>, until: Instant) -> (String, Option<Date>) {
+        let asked = async {
+            let io = TokioIo::new(stream);
+            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
+            let (mut sender, connection) = handshake.await.ok()?;
+            let running = tokio::spawn(connection);
+            let uri = format!("https://{}/", self.host);
+            let request = Request::get(uri).body(Empty::<Bytes>::new()).ok()?;
+            let response = sender.send_request(request).await.ok();
+            running.abort();
+            response
+        };
+        let Ok(Some(response)) = timeout_at(until, asked).await else {
+            let what = "TCP, TLS, ALPN h2, but a request without a token was not answered";
+            return (what.to_owned(), None);
+        };
+        let ours = SystemTime::now();
+        let date = date_of(response.headers()).map(|theirs| Date {
+            host: self.host.clone(),
+            theirs,
+            ours,
+        });
+        let status = response.status().as_u16();
+        let what =
+            format!("TCP, TLS, ALPN h2, and a request without a token was answered {status}");
+        (what, date)
+    }
+}
+
+fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(text).ok()
+}
+
+/// Waits for a refusal. Nothing is what a gateway says to somebody it knows.
+async fn listen(mut stream: TlsStream<TcpStream>) -> Result<(), Failure> {
+    let mut byte = [0];
+    match timeout(SILENCE, stream.read(&mut byte)).await {
+        Err(_) | Ok(Ok(1..)) => Ok(()),
+        Ok(Ok(0)) => Err(Failure::new(
+            "expected the gateway to wait for us, got a closed connection",
+            CERTIFICATE,
+        )),
+        Ok(Err(error)) => Err(handshake(&error)),
+    }
+}
+
+/// What a failed handshake means.
+fn handshake(error: &io::Error) -> Failure {
+    let what = format!("expected TLS, got: {error}");
+    let inner = error.get_ref();
+    let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let advice = match inner {
+        Some(rustls::Error::InvalidCertificate(why)) => match why {
+            // The second is what an older authority of the same name makes of it.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => ROOTS,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => DATES,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                NAME
+            }
+            _ => OTHER,
+        },
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)) => NO_H2,
+        Some(rustls::Error::AlertReceived(_)) => CERTIFICATE,
+        _ => NO_TLS,
+    };
+    Failure::new(what, advice)
+}
+
+/// What the clock is compared with: the first server that has given its time.
+pub(super) fn clock(dates: &[Date]) -> Line {
+    let subject = "clock";
+    let Some(Date { host, theirs, ours }) = dates.first() else {
+        return Line::new(
+            Severity::Note,
+            subject,
+            "not checked: no server that was reached has said what the time is",
+            "Compare `date -u` with a clock that is right.",
+        );
+    };
+    let (off, which) = match ours.duration_since(*theirs) {
+        Ok(off) => (off, "ahead"),
+        Err(error) => (error.duration(), "behind"),
+    };
+    let what = format!(
+        "expected the time of {host}, got one {} s {which}",
+        off.as_secs()
+    );
+    let advice = "Set the clock of this machine, by NTP for example.";
+    match off {
+        off if off >= SKEW_ERROR => Line::new(Severity::Error, subject, what, advice),
+        off if off >= SKEW_WARNING => Line::new(Severity::Warning, subject, what, advice),
+        _ => Line::ok(
+            subject,
+            format!("within {} s of {host}", SKEW_WARNING.as_secs()),
+        ),
+    }
+}
+
+/// A token is renewed when it is 40 minutes old and refused when it is an hour old, by APNs's clock:
+/// what is left for clocks to differ.
+const SKEW_ERROR: Duration = Duration::from_mins(20);
+
+/// Whether a device died before or after it registered is decided by two clocks. **Ours.**
+const SKEW_WARNING: Duration = Duration::from_secs(30);
+
+const DNS: &str = "Check the name in the configuration, and that this machine can look names up.";
+const REFUSED: &str = "Check host and port in the configuration; if they are right, let this machine connect there, or have APNs use its other port, 443 or 2197.";
+const FIREWALL: &str = "Let this machine make TCP connections to this address, directly and not through a proxy; for APNs port 2197 may do where 443 does not.";
+const NO_TLS: &str = "Check host and port in the configuration, and that no proxy or firewall takes TLS connections apart.";
+const NO_H2: &str =
+    "Check host and port in the configuration, and that no proxy answers in place of APNs.";
+const ROOTS: &str = "If the server is meant to have a certificate of its own authority, name the authority's PEM file under [tls.trust]; otherwise something answers in its place.";
+const DATES: &str =
+    "Check the date of this machine; if it is right, the server needs a new certificate.";
+const NAME: &str =
+    "Check host in the configuration: the server has a certificate for another name.";
+const CERTIFICATE: &str =
+    "Use an identity that this server knows, whose certificate has not expired or been revoked.";
+const OTHER: &str = "Check host, port and [tls] in the configuration.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ours: u64) -> Line {
+        let time = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        clock(&[Date {
+            host: "apns".into(),
+            theirs: time(100_000),
+            ours: time(ours),
+        }])
+    }
+
+    #[test]
+    fn a_clock_may_be_half_a_minute_off() {
+        for (ours, severity) in [
+            (100_000, Severity::Ok),
+            (100_029, Severity::Ok),
+            (99_971, Severity::Ok),
+            (100_030, Severity::Warning),
+            (99_970, Severity::Warning),
+            (101_199, Severity::Warning),
+            (101_200, Severity::Error),
+            (98_800, Severity::Error),
+        ] {
+            assert_eq!(at(ours).severity, severity, "{ours}");
+        }
+        assert!(at(101_200).what.ends_with("got one 1200 s ahead"));
+        assert!(at(98_800).what.ends_with("got one 1200 s behind"));
+    }
+
+    #[test]
+    fn a_clock_with_nothing_to_compare_it_with_is_not_checked() {
+        let line = clock(&[]);
+        assert_eq!(line.severity, Severity::Note);
+        assert!(line.what.starts_with("not checked"));
+    }
+
+    #[test]
+    fn a_date_is_that_of_http() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date_of(&headers), None);
+        headers.insert(header::DATE, "soon".parse().unwrap());
+        assert_eq!(date_of(&headers), None);
+        let text = "Sun, 06 Nov 1994 08:49:37 GMT";
+        headers.insert(header::DATE, text.parse().unwrap());
+        let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        assert_eq!(date_of(&headers), Some(expected));
+    }
+
+    #[test]
+    fn a_failed_handshake_says_what_to_do() {
+        let advice = |error: rustls::Error| handshake(&io::Error::other(error)).advice;
+        let of_certificate = |why| advice(rustls::Error::InvalidCertificate(why));
+        assert_eq!(of_certificate(CertificateError::UnknownIssuer), ROOTS);
+        assert_eq!(of_certificate(CertificateError::BadSignature), ROOTS);
+        assert_eq!(of_certificate(CertificateError::Expired), DATES);
+        assert_eq!(of_certificate(CertificateError::NotValidForName), NAME);
+        assert_eq!(of_certificate(CertificateError::BadEncoding), OTHER);
+        let alert = |alert| advice(rustls::Error::AlertReceived(alert));
+        assert_eq!(alert(AlertDescription::NoApplicationProtocol), NO_H2);
+        assert_eq!(alert(AlertDescription::CertificateRevoked), CERTIFICATE);
+        assert_eq!(advice(rustls::Error::DecryptError), NO_TLS);
+        let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert_eq!(handshake(&cut).advice, NO_TLS);
+    }
+}

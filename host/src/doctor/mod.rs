@@ -1,0 +1,196 @@
+//! `dunlin doctor`: a configuration file turned into what is wrong with its credentials and with the way
+//! to APNs, each with what to do about it.
+//!
+//! ```text
+//! configuration ─► keys, identities, trust roots ─► connections ─► clock ─► Report
+//! ```
+//!
+//! Nothing is sent but handshakes and one request without a token to each provider API. The store is
+//! not touched, so it can run beside the service.
+//!
+//! Left to others: whether APNs takes a key or a certificate; only a push shows that.
+
+mod connection;
+mod credentials;
+mod report;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use dunlin::config::{Endpoint, Settings};
+use dunlin::environment::Environment;
+
+use crate::config::{Config, folder_of};
+use crate::expiry::now;
+use crate::tls::{Provider, roots_from};
+use connection::{Service, Target};
+use credentials::Usable;
+pub use report::{Line, Report, Severity};
+
+/// How long the command waits for each server.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Examines everything that a configuration file names, each server at most for `patience`.
+pub async fn examine(config_file: &Path, patience: Duration) -> Report {
+    let mut report = Report::default();
+    let subject = "configuration";
+    let (config, settings) = match Config::read(config_file) {
+        Ok(read) => read,
+        Err(error) => {
+            let advice = "Correct the file; README.md lists all keys.";
+            let line = Line::new(Severity::Error, subject, error.to_string(), advice);
+            report.lines.push(line);
+            return report;
+        }
+    };
+    let folder = folder_of(config_file);
+    let file = config_file.display().to_string();
+    report.lines.push(Line::ok(subject, file));
+    report.lines.extend(credentials::keys(folder, &settings));
+    let (lines, identities) = credentials::identities(folder, &config, &settings, now());
+    report.lines.extend(lines);
+    connections(&config, &settings, identities, patience, &mut report).await;
+    report
+}
+
+/// Trust roots, then every server whose trust and identity can be used, then the clock.
+async fn connections(
+    config: &Config,
+    settings: &Settings,
+    identities: Usable<'_>,
+    patience: Duration,
+    report: &mut Report,
+) {
+    let mut distrusted = BTreeSet::new();
+    for (name, path) in &config.tls.trust {
+        if let Err(error) = roots_from(path) {
+            let advice = "Name a PEM file with the certificate of the server's authority.";
+            let (subject, what) = (format!("trust {name}"), error.to_string());
+            let line = Line::new(Severity::Error, &subject, what, advice);
+            report.lines.push(line);
+            distrusted.insert(name.to_ascii_lowercase());
+        }
+    }
+    let (targets, skipped): (Vec<_>, Vec<_>) = targets(settings)
+        .into_iter()
+        .partition(|target| is_ready(target, &distrusted, &identities));
+    let skip = |target: &Target| {
+        let what = "not checked, because of the error above";
+        let advice = "Correct that and run this again.";
+        Line::new(Severity::Note, &target.subject(), what, advice)
+    };
+    report.lines.extend(skipped.iter().map(skip));
+    let trust = config.tls.trust.iter();
+    let trust = trust
+        .filter(|(name, _)| !distrusted.contains(&name.to_ascii_lowercase()))
+        .map(|(name, path)| (name.as_str(), path.as_path()));
+    let mut dates = Vec::new();
+    match Provider::new(trust, identities) {
+        Ok(provider) => {
+            for examined in connection::examine(targets, &provider, patience).await {
+                report.lines.push(examined.line);
+                dates.extend(examined.date);
+            }
+        }
+        // Roots and identities have been looked at; a file may have changed since.
+        Err(error) => {
+            let advice = "Run this again.";
+            let line = Line::new(Severity::Error, "tls", error.to_string(), advice);
+            report.lines.push(line);
+        }
+    }
+    report.lines.push(connection::clock(&dates));
+}
+
+/// The servers of a configuration, each once.
+fn targets(settings: &Settings) -> Vec<Target> {
+    let mut targets: Vec<Target> = Vec::new();
+    let mut add = |service: Service, endpoint: &Endpoint| {
+        let target = Target {
+            service,
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+        };
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    };
+    for environment in Environment::ALL {
+        add(Service::Provider, settings.endpoint(environment));
+    }
+    for app in settings.binary_apps() {
+        let identity = app.identity().map(str::to_owned);
+        if let Some(gateway) = &app.gateway {
+            add(Service::Gateway(identity), gateway);
+        }
+        if let Some(feedback) = &app.feedback {
+            add(Service::Feedback, feedback);
+        }
+    }
+    targets
+}
+
+/// Whether there is all that it takes to connect.
+fn is_ready(target: &Target, distrusted: &BTreeSet<String>, identities: &Usable<'_>) -> bool {
+    let has_identity = match &target.service {
+        Service::Gateway(Some(identity)) => identities.contains_key(identity.as_str()),
+        _ => true,
+    };
+    has_identity && !distrusted.contains(&target.host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_server_is_examined_once() {
+        let text = r#"
+            [apns.development]
+            host = "localhost"
+            port = 1
+            [apns.production]
+            host = "localhost"
+            port = 1
+            [[binary]]
+            topic = "a.b"
+            identity = "one"
+            gateway = { host = "localhost", port = 2 }
+            feedback = { host = "localhost", port = 3 }
+            [[binary]]
+            topic = "a.c"
+            identity = "two"
+            gateway = { host = "localhost", port = 2 }
+            feedback = { host = "localhost", port = 3 }
+            [[binary]]
+            topic = "a.d"
+            identity = "one"
+            gateway = { host = "localhost", port = 2 }
+        "#;
+        let targets = targets(&Settings::parse(text).unwrap());
+        let services: Vec<&Service> = targets.iter().map(|target| &target.service).collect();
+        assert_eq!(
+            services,
+            [
+                &Service::Provider,
+                &Service::Gateway(Some("one".into())),
+                &Service::Feedback,
+                &Service::Gateway(Some("two".into())),
+            ]
+        );
+    }
+
+    #[test]
+    fn apples_hosts_are_the_default() {
+        let targets = targets(&Settings::parse("").unwrap());
+        let subjects: Vec<String> = targets.iter().map(Target::subject).collect();
+        assert_eq!(
+            subjects,
+            [
+                "connection api.sandbox.push.apple.com:443",
+                "connection api.push.apple.com:443"
+            ]
+        );
+    }
+}
