@@ -32,6 +32,7 @@ pub struct BroadcastRequest {
     pub environment: Option<Environment>,
     /// Check everything and send nothing.
     pub dry_run: bool,
+    warnings: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +46,8 @@ struct Body<'a> {
     priority: Option<i64>,
     expiration: Option<u64>,
     ttl_s: Option<u64>,
+    #[serde(default = "yes")]
+    strict: bool,
     #[serde(borrow)]
     id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -53,13 +56,18 @@ struct Body<'a> {
     dry_run: bool,
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn invalid(error: InvalidNotification) -> Problem {
     Problem::invalid(&error)
 }
 
 impl BroadcastRequest {
     /// Reads the body; `now` is what `ttl_s` counts from, and `fallback_id` names the request unless
-    /// the caller did.
+    /// the caller did. What the payload holds is checked as that of a push: `"strict": false` turns
+    /// what is against Apple's documents into warnings in the reply.
     ///
     /// # Errors
     /// 400 with the path of the field.
@@ -68,7 +76,7 @@ impl BroadcastRequest {
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
-        let payload = Payload::parse(raw.payload.get().as_bytes()).map_err(invalid)?;
+        let (payload, warnings) = raw.inspect()?;
         let id = raw.id.as_deref().map(ApnsId::parse).transpose();
         let id = id.map_err(invalid)?.unwrap_or(fallback_id);
         let broadcast = Broadcast::new(bundle_id, channel, payload).map_err(invalid)?;
@@ -84,6 +92,7 @@ impl BroadcastRequest {
             broadcast,
             environment: raw.environment,
             dry_run: raw.dry_run,
+            warnings,
         })
     }
 
@@ -95,6 +104,7 @@ impl BroadcastRequest {
             channel: broadcast.channel().as_str(),
             request_id: broadcast.id().map(|id| id.to_string()),
             outcome: "valid",
+            warnings: &self.warnings,
             detail: trouble,
             ..Document::default()
         };
@@ -124,6 +134,19 @@ impl BroadcastRequest {
 }
 
 impl Body<'_> {
+    fn inspect(&self) -> Result<(Payload, Vec<String>), Problem> {
+        let inspected = Payload::inspect_broadcast(self.payload.get().as_bytes());
+        let inspected = inspected.map_err(invalid)?;
+        let findings = inspected.findings;
+        if self.strict
+            && let Some(violation) = findings.violation()
+        {
+            return Err(Problem::invalid(violation));
+        }
+        let warnings = findings.as_slice().iter().map(ToString::to_string);
+        Ok((inspected.payload, warnings.collect()))
+    }
+
     fn expiration(&self, now: UnixTime) -> Result<Option<Expiration>, Problem> {
         match (self.expiration, self.ttl_s) {
             (Some(_), Some(_)) => {
@@ -156,6 +179,8 @@ struct Document<'a> {
     may_resend: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
 }
@@ -167,19 +192,24 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_000_000);
 
+    const END: &str = r#"{"aps": {"timestamp":1,"event":"end","content-state":{}}}"#;
+
     fn parse(body: &str) -> Result<BroadcastRequest, Problem> {
         BroadcastRequest::parse(body.as_bytes(), NOW, ApnsId::from_random([0; 16]))
     }
 
     #[test]
     fn what_is_left_out_has_a_default_that_every_channel_takes() {
-        let request = parse(r#"{"topic":"a.b","channel":"YQ==","payload":{"aps": {}}}"#).unwrap();
+        let request = parse(&format!(
+            r#"{{"topic":"a.b","channel":"YQ==","payload":{END}}}"#
+        ))
+        .unwrap();
         assert_eq!((request.environment, request.dry_run), (None, false));
         let broadcast = request.broadcast;
         assert_eq!(broadcast.expiration_secs(), 0);
         assert_eq!(broadcast.priority(), Priority::Immediate);
         assert_eq!(broadcast.id(), Some(ApnsId::from_random([0; 16])));
-        assert_eq!(broadcast.payload().as_bytes(), br#"{"aps": {}}"#);
+        assert_eq!(broadcast.payload().as_bytes(), END.as_bytes());
     }
 
     #[test]
@@ -187,7 +217,7 @@ mod tests {
         let id = "01234567-89ab-cdef-0123-456789abcdef";
         let request = parse(&format!(
             r#"{{"topic":"a.b","channel":"YQ==","environment":"sandbox","priority":5,
-                "ttl_s":60,"id":"{id}","dry_run":true,"payload":{{}}}}"#
+                "ttl_s":60,"id":"{id}","dry_run":true,"payload":{END}}}"#
         ))
         .unwrap();
         assert_eq!(request.environment, Some(Environment::Development));
@@ -201,7 +231,7 @@ mod tests {
     #[test]
     fn mistakes_name_their_field() {
         let problem = |rest: &str| {
-            let problem = parse(&format!(r#"{{"payload":{{}},{rest}}}"#)).unwrap_err();
+            let problem = parse(&format!(r#"{{"payload":{END},{rest}}}"#)).unwrap_err();
             let rule = problem.rule().to_owned();
             let body: serde_json::Value =
                 serde_json::from_slice(&problem.into_reply().body).unwrap();
@@ -240,7 +270,10 @@ mod tests {
 
     #[test]
     fn the_reply_is_in_the_words_of_a_push() {
-        let request = parse(r#"{"topic":"a.b","channel":"YQ==","payload":{}}"#).unwrap();
+        let request = parse(&format!(
+            r#"{{"topic":"a.b","channel":"YQ==","payload":{END}}}"#
+        ))
+        .unwrap();
         let reply = |outcome: Option<Outcome>| {
             let reply = request.reply(outcome.as_ref(), None);
             assert_eq!(reply.status, 200);
@@ -269,5 +302,22 @@ mod tests {
         );
         let lost = reply(Some(Outcome::unanswered(Why::ConnectionLost)));
         assert_eq!(lost["may_resend"], false);
+    }
+
+    #[test]
+    fn a_broadcast_starts_nothing_unless_the_caller_insists() {
+        let start = END.replace("\"end\"", "\"start\"");
+        let body = |strict: bool| {
+            format!(r#"{{"topic":"a.b","channel":"YQ==","strict":{strict},"payload":{start}}}"#)
+        };
+        let problem = parse(&body(true)).unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (400, "broadcast-start"));
+        let reply = parse(&body(false)).unwrap().reply(None, None);
+        let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let first = reply["warnings"][0].as_str().unwrap();
+        assert!(
+            first.starts_with("payload.aps.event: expected update or end"),
+            "{first}"
+        );
     }
 }

@@ -110,10 +110,10 @@ pub const RESPONSES: &[&str] = &[
 ];
 
 pub const BROADCASTS: &[&str] = &[
-    r#"{"topic":"com.example.app","channel":"dHN0LXNyY2gtY2hubA==","payload":{"aps":{"event":"end"}}}"#,
-    r#"{"topic":"a.b","channel":"a+/=","environment":"sandbox","priority":5,"ttl_s":60,
+    r#"{"topic":"com.example.app","channel":"dHN0LXNyY2gtY2hubA==","payload":{"aps":{"timestamp":1,"event":"end"}}}"#,
+    r#"{"topic":"a.b","channel":"a+/=","strict":false,"environment":"sandbox","priority":5,"ttl_s":60,
         "id":"01234567-89ab-cdef-0123-456789abcdef","dry_run":true,"payload":{}}"#,
-    r#"{"topic":"a\u002eb","channel":"\u0061","expiration":1700000000,"payload":{"a":1}}"#,
+    r#"{"topic":"a\u002eb","channel":"\u0061","expiration":1700000000,"strict":false,"payload":{"a":1}}"#,
 ];
 
 pub const CHANNEL_ANSWERS: &[&str] = &[
