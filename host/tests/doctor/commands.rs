@@ -140,7 +140,7 @@ async fn the_ends_of_certificates_are_in_the_log_and_the_metrics() {
     let listening = serve.until(&["listening", "address"]);
     let listening: Value = serde_json::from_str(&listening).unwrap();
     let address = listening["address"].as_str().unwrap().parse().unwrap();
-    let metrics = ask(address, "GET", "/metrics", None, PATIENCE)
+    let metrics = ask(address, "GET", "/metrics", None, Vec::new(), PATIENCE)
         .await
         .unwrap();
     let left = |identity: &str| {
