@@ -18,6 +18,8 @@ mod client;
 mod life;
 #[path = "end_to_end/receipts.rs"]
 mod receipts;
+#[path = "end_to_end/soak.rs"]
+mod soak;
 #[path = "support/stack.rs"]
 mod stack;
 

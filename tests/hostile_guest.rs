@@ -363,7 +363,7 @@ test! {
 
 test! {
     async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new(host) {
-        let slow = host.beside("GET", "/slow?ms=700").await;
+        let slow = host.beside("GET", "/slow?ms=2000").await;
         // Neither a silent client nor an idle one is waited for.
         let silent = open(host.address, b"").await;
         let mut idle = open(host.address, b"GET /ok HTTP/1.1\r\nhost: test\r\n\r\n").await;

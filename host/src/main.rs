@@ -36,6 +36,9 @@ enum Command {
     Devices(Words),
     /// Check every credential and the way to APNs, and say what to do; fails if anything does not work.
     Doctor(Doctor),
+    /// Mark devices that have not been seen for long, and forget what is over, now.
+    #[command(disable_help_flag = true)]
+    Sweep(Words),
     /// Poll the feedback services now; without this the running service does it by its schedule.
     Feedback(Feedback),
     /// Say what the running service has done.
@@ -161,6 +164,7 @@ async fn run(command: Command) -> Result<bool, Error> {
     match command {
         Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
         Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,
+        Command::Sweep(Words { words }) => terminal::run(&named("sweep", words)).await,
         Command::Doctor(Doctor { config, json }) => {
             let report = doctor::examine(&config, doctor::PATIENCE).await;
             match json {
@@ -200,7 +204,7 @@ async fn run_whole(command: Command) -> Result<(), Error> {
             .await?;
         }
         // Done by who called.
-        Command::Push(_) | Command::Devices(_) | Command::Doctor(_) => {}
+        Command::Push(_) | Command::Devices(_) | Command::Sweep(_) | Command::Doctor(_) => {}
         Command::Feedback(Feedback {
             once: _,
             config,

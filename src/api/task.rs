@@ -135,6 +135,9 @@ pub struct SweepReport {
     /// Receipts that are forgotten.
     #[serde(default)]
     pub receipts: u64,
+    /// Values that could not be read, and were left alone. A later version may have written them.
+    #[serde(default)]
+    pub unreadable: u64,
 }
 
 impl SweepReport {
@@ -198,6 +201,9 @@ mod tests {
             report.count(swept);
         }
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(json, r#"{"examined":4,"stale":1,"expired":1,"receipts":0}"#);
+        assert_eq!(
+            json,
+            r#"{"examined":4,"stale":1,"expired":1,"receipts":0,"unreadable":0}"#
+        );
     }
 }

@@ -23,6 +23,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// must not keep it.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
+/// Longest text of what a way suffers from, in characters.
+const TROUBLE_CHARS: usize = 200;
+
 /// What wakes the tasks of a connection.
 #[derive(Debug, Default)]
 struct LinkSignals {
@@ -60,6 +63,11 @@ pub(super) struct Driver {
 pub(super) struct Delivered {
     pub(super) outcome: Outcome,
     pub(super) trouble: Option<String>,
+}
+
+/// It is told with every result, and may come from a library.
+fn shortened(trouble: &str) -> String {
+    trouble.chars().take(TROUBLE_CHARS).collect()
 }
 
 impl Driver {
@@ -103,7 +111,7 @@ impl Driver {
             .unwrap_or(Outcome::unanswered(Why::ConnectionLost));
         let explained = matches!(outcome, Outcome::Unanswered { .. });
         let trouble = explained
-            .then(|| self.lane.borrow().trouble().map(str::to_owned))
+            .then(|| self.lane.borrow().trouble().map(shortened))
             .flatten();
         Delivered { outcome, trouble }
     }

@@ -16,6 +16,16 @@ use super::store::{Store, StoreError};
 #[derive(Default)]
 pub(super) struct Gathering(RefCell<Vec<oneshot::Sender<Result<(), StoreError>>>>);
 
+/// Of the first, who asks for all. If it is dropped before it has, nobody would: those who wait hear
+/// that, and the next is the first again.
+struct Turn<'a>(&'a Gathering);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.0.take();
+    }
+}
+
 impl Gathering {
     /// Returns once everything written before the call survives a crash.
     pub(super) async fn flushed(&self, store: &Store) -> Result<(), StoreError> {
@@ -26,8 +36,9 @@ impl Gathering {
             waiting.len() == 1
         };
         if is_first {
+            let turn = Turn(self);
             platform::yield_now().await;
-            let waiting = self.0.take();
+            let waiting = turn.0.0.take();
             let result = store.flush();
             for one in waiting {
                 // It may have gone.

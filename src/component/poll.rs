@@ -51,6 +51,8 @@ struct Poll<'a> {
     key: String,
     renewed: Now,
     counts: FeedbackCounts,
+    /// Records that could not be read; their devices stay as they are.
+    unreadable: u64,
 }
 
 /// Pages applied together: their devices leave the indexes together, which costs one write for each
@@ -70,6 +72,7 @@ pub(super) async fn poll(app: &App, binary: &BinaryApp) -> Option<AppFeedback> {
         key: spool_key(&binary.topic, binary.environment),
         renewed: platform::now(),
         counts: FeedbackCounts::default(),
+        unreadable: 0,
     };
     let mut report = AppFeedback {
         topic: binary.topic.as_str().to_owned(),
@@ -83,7 +86,11 @@ pub(super) async fn poll(app: &App, binary: &BinaryApp) -> Option<AppFeedback> {
             let read = poll.read_list().await;
             let applied = poll.apply_all().await;
             let released = poll.change(|spool, holder| spool.release(holder)).await;
-            report.error = read.and(applied).and(released).err();
+            let whole = match poll.unreadable {
+                0 => Ok(()),
+                count => Err(format!("{count} records in the store could not be read")),
+            };
+            report.error = read.and(applied).and(released).and(whole).err();
         }
         Ok(Err(Busy { .. })) => report.busy = true,
         Err(error) => report.error = Some(error),
@@ -278,7 +285,14 @@ impl Poll<'_> {
                 };
                 let death = Death::of_feedback(*since, now);
                 let burial = persistently(|| burials.bury(&ahead, &device, &death, now)).await;
-                let burial = burial.map_err(|error| error.to_string())?;
+                let burial = match burial {
+                    // What is behind it is told of all the same.
+                    Err(Failure::Corrupt(_)) => {
+                        self.unreadable += 1;
+                        None
+                    }
+                    burial => burial.map_err(|error| error.to_string())?,
+                };
                 self.counts.count(burial.as_ref());
             }
             platform::yield_now().await;

@@ -32,14 +32,14 @@ pub(super) async fn sweep(app: &App) -> Result<SweepReport, String> {
             for key in batch {
                 let now = platform::unix_time();
                 let keep = settings.keep_receipts;
-                let expired = persistently(|| forget_receipt(store, key, keep, now)).await;
-                if let Some(expired) = expired.map_err(|error| error.to_string())? {
-                    report.receipts += u64::from(expired);
-                    continue;
-                }
-                let swept = persistently(|| registry::sweep(store, key, wait, now)).await;
-                if let Some(swept) = swept.map_err(|error| error.to_string())? {
-                    report.count(swept);
+                let one = persistently(|| sweep_one(store, key, (wait, keep), now)).await;
+                match one {
+                    Ok(Swept::Other) => {}
+                    Ok(Swept::Device(swept)) => report.count(swept),
+                    Ok(Swept::Receipt { expired }) => report.receipts += u64::from(expired),
+                    // It stays, and keeps nothing behind it from being swept.
+                    Err(Failure::Corrupt(_)) => report.unreadable += 1,
+                    Err(error) => return Err(error.to_string()),
                 }
             }
             platform::yield_now().await;
@@ -51,17 +51,26 @@ pub(super) async fn sweep(app: &App) -> Result<SweepReport, String> {
     }
 }
 
-/// Deletes a receipt that is due, with nothing between the look and the deed; `None` if the key is
-/// no receipt's.
-fn forget_receipt(
+/// What was under a key, and was swept.
+enum Swept {
+    Device(registry::Swept),
+    Receipt { expired: bool },
+    Other,
+}
+
+/// A receipt that is due is deleted with nothing between the look and the deed.
+fn sweep_one(
     store: &Store,
     key: &str,
-    keep: Duration,
+    (wait, keep): (Wait, Duration),
     now: UnixTime,
-) -> Result<Option<bool>, Failure<StoreError>> {
-    let expired = receipt::is_expired(store, key, keep, now)?;
-    if expired == Some(true) {
-        store.delete(key).map_err(Failure::Store)?;
+) -> Result<Swept, Failure<StoreError>> {
+    if let Some(expired) = receipt::is_expired(store, key, keep, now)? {
+        if expired {
+            store.delete(key).map_err(Failure::Store)?;
+        }
+        return Ok(Swept::Receipt { expired });
     }
-    Ok(expired)
+    let swept = registry::sweep(store, key, wait, now)?;
+    Ok(swept.map_or(Swept::Other, Swept::Device))
 }

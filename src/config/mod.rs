@@ -172,6 +172,19 @@ impl Settings {
         let binary = each(raw.binary, numbered("binary"), RawBinary::check)?;
         binary::check_distinct(&binary)?;
         let (development, production) = raw.apns.resolve();
+        let operator = ApiKey::operator();
+        let api_keys: Vec<ApiKey> = each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?;
+        // Idempotency keys are theirs by name.
+        for (index, key) in api_keys.iter().enumerate() {
+            let earlier = api_keys.iter().take(index);
+            if earlier
+                .chain([&operator])
+                .any(|other| other.name == key.name)
+            {
+                let why = format!("expected a name of its own, got {:?} again", key.name);
+                return Err(invalid(format_args!("api_keys[{index}].name"), why));
+            }
+        }
         Ok(Self {
             development,
             production,
@@ -180,8 +193,8 @@ impl Settings {
                 numbered("credentials"),
                 RawCredential::check,
             )?,
-            api_keys: each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?,
-            operator: ApiKey::operator(),
+            api_keys,
+            operator,
             binary,
             delivery: raw.delivery.check()?,
             registry: raw.registry.check()?,

@@ -355,6 +355,11 @@ impl Lane {
     fn next_job(&mut self, now: Now) -> Option<JobId> {
         loop {
             let (id, job) = self.jobs.front()?;
+            // The timer may be late: whoever drives the lane was held up.
+            if job.deadline <= now {
+                self.give_up(now, id);
+                continue;
+            }
             match self.spacing.admit(job.message.recipient(), now) {
                 Ok(()) => return Some(id),
                 Err(until) => {

@@ -228,14 +228,16 @@ impl Reason {
             .map(|(status, ..)| *status)
     }
 
-    /// What to do about it. The status decides for a reason that is not in the table: 5xx after a
-    /// while, 429 after a pause, everything else never; the token is kept, whatever the status.
+    /// What to do about it. The status decides for a reason that is not in the table: 500 and 503 after a
+    /// while, 429 after a pause, everything else never; the token is kept, whatever the status. Another
+    /// 5xx may come from somebody in between, with the request acted on behind them.
     pub fn treatment(&self, status: u16) -> Treatment {
         if let Some((_, _, _, treatment)) = TABLE.iter().find(|(_, reason, _, _)| reason == self) {
             return *treatment;
         }
         let (retry, service, fault) = match status {
-            500..=599 => (Retry::Backoff, Service::Fails, Fault::Apns),
+            500 | 503 => (Retry::Backoff, Service::Fails, Fault::Apns),
+            500..=599 => (Retry::Never, Service::Fails, Fault::Apns),
             429 => (Retry::DevicePause, Service::Works, Fault::Caller),
             410 => (Retry::Never, Service::Works, Fault::Device),
             _ => (Retry::Never, Service::Works, Fault::Operator),
@@ -389,7 +391,10 @@ mod tests {
             (400, Retry::Never),
             (410, Retry::Never),
             (429, Retry::DevicePause),
-            (502, Retry::Backoff),
+            (500, Retry::Backoff),
+            (502, Retry::Never),
+            (503, Retry::Backoff),
+            (504, Retry::Never),
         ] {
             let treatment = reason.treatment(status);
             assert_eq!(

@@ -149,7 +149,9 @@ fn what_is_not_on_the_pages_is_shown_and_treated_by_its_status() {
             (418, Never, Service::Works),
             (410, Never, Service::Works),
             (429, DevicePause, Service::Works),
-            (502, Backoff, Service::Fails),
+            (500, Backoff, Service::Fails),
+            (502, Never, Service::Fails),
+            (503, Backoff, Service::Fails),
         ] {
             let outcome = read_response(status, [], body);
             assert_eq!(outcome.to_string(), format!("rejected: {status} {shown}"));

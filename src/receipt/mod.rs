@@ -34,8 +34,8 @@ pub const RECEIPT_KEYS: &str = "i/";
 pub const MAX_DEVICES: usize = 2_000;
 
 /// How much longer than its deadline a push may take before it counts as interrupted: writing the
-/// receipt, and clocks of two hosts that differ.
-const GRACE: Duration = Duration::from_secs(10);
+/// receipt, which may wait for the disk, and clocks of two hosts that differ.
+const GRACE: Duration = Duration::from_secs(30);
 
 const VERSION: u32 = 1;
 
@@ -191,17 +191,24 @@ pub fn begin<V: Values>(
 pub fn finish<V: Values>(
     values: &V,
     key: &str,
-    receipt: Receipt,
+    receipt: &Receipt,
     reply: Box<RawValue>,
 ) -> Result<bool, Failure<V::Error>> {
-    let before = receipt.write();
     let after = Receipt {
+        v: receipt.v,
+        request: receipt.request.clone(),
+        at_ms: receipt.at_ms,
+        until_ms: receipt.until_ms,
         sending: Vec::new(),
         reply: Some(reply),
-        ..receipt
-    };
-    let swapped = values.swap(key, Some(&before), &after.write());
-    Ok(swapped.map_err(Failure::Store)? == Swap::Done)
+    }
+    .write();
+    let swapped = values.swap(key, Some(&receipt.write()), &after);
+    Ok(match swapped.map_err(Failure::Store)? {
+        Swap::Done => true,
+        // An attempt that failed may have got there all the same.
+        Swap::Lost(value) => value.as_deref() == Some(&after),
+    })
 }
 
 /// What became of the push of a key.

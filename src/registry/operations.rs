@@ -245,12 +245,19 @@ impl Burials {
     }
 
     /// Takes some of the devices out of the indexes, which takes milliseconds; whether those were
-    /// the last. May be done again if it fails.
+    /// the last. May be done again if it fails. An index that cannot be read is left alone: surplus
+    /// entries do no harm.
     ///
     /// # Errors
-    /// As [`bury`].
+    /// As [`bury`], but for [`Failure::Corrupt`].
     pub fn settle_some<V: Values>(&mut self, values: &V) -> Result<bool, Failure<V::Error>> {
-        settle_some(values, &mut self.leaving)
+        match settle_some(values, &mut self.leaving) {
+            Err(Failure::Corrupt(_)) => {
+                self.leaving.skip();
+                Ok(false)
+            }
+            settled => settled,
+        }
     }
 }
 

@@ -60,6 +60,11 @@ impl Leaving {
         }
     }
 
+    /// Forgets what was to be done next.
+    pub(super) fn skip(&mut self) {
+        self.entries.pop_first();
+    }
+
     /// Puts neighbours in a group's tree next to each other, so that a step takes out of few leaves
     /// all that is to leave them.
     fn place(&mut self) {

@@ -58,6 +58,13 @@ struct Request {
     payload: Option<Box<RawValue>>,
 }
 
+impl Request {
+    fn says_nothing(&self) -> bool {
+        let json = |request: &Self| serde_json::to_string(request).ok();
+        json(self) == json(&Self::default())
+    }
+}
+
 #[derive(Debug, Default, Serialize)]
 struct To {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -112,6 +119,9 @@ impl PushCommand {
             "title" => alert.title = Some(rest.text()?),
             "badge" => alert.badge = Some(rest.number()?),
             "sound" => alert.sound = Some(rest.text()?),
+            "payload" | "request" if content.is_some() => {
+                return Err(Usage("expected one --payload or --request".to_owned()));
+            }
             "payload" => *content = Some(Content::Payload(rest.parser.value()?.into())),
             "request" => *content = Some(Content::Request(rest.parser.value()?.into())),
             _ => return Err(unknown(name)),
@@ -124,7 +134,8 @@ impl PushCommand {
         let To { tokens, aliases } = &self.request.to;
         let has_alert = self.alert != Alert::default();
         match &self.content {
-            Some(Content::Request(_)) if !tokens.is_empty() || !aliases.is_empty() || has_alert => {
+            // What is beside it would be left out in silence, `--dry-run` for one.
+            Some(Content::Request(_)) if has_alert || !self.request.says_nothing() => {
                 wrong("--request is the whole request; nothing goes beside it")
             }
             Some(Content::Request(_)) => Ok(self),

@@ -87,6 +87,15 @@ fn what_does_not_go_together_is_said() {
             &["--request", "-", "--token", "a1"],
             "nothing goes beside it",
         ),
+        (&["--request", "-", "--dry-run"], "nothing goes beside it"),
+        (
+            &["--idempotency-key", "k", "--request", "-"],
+            "nothing goes beside it",
+        ),
+        (
+            &["--alias", "a", "--payload", "f", "--payload", "g"],
+            "expected one",
+        ),
         (&["--token"], "missing argument"),
         (&["--priority", "high"], "high"),
         (&["--colour", "red"], "there is no option --colour"),

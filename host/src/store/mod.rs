@@ -427,6 +427,9 @@ impl Shared {
                         return;
                     }
                     std::thread::sleep(COMMIT_RETRY);
+                    if let Err(failure) = backend.reopen() {
+                        error!(error = %failure, "the store's file could not be opened again");
+                    }
                 }
             }
         }

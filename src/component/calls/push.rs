@@ -99,7 +99,7 @@ async fn once(
             Ok(reply)
         }
         Err(problem) => {
-            receipts::abandon(app, key);
+            receipts::abandon(app, key).await;
             Err(problem)
         }
     }
@@ -138,7 +138,10 @@ impl Push {
 
     /// Sends it; an error means that nothing was sent.
     async fn carry_out(self, app: &App) -> Result<Vec<PushResult>, Problem> {
-        let times = self.times;
+        let times = Times {
+            deadline: platform::now() + app.settings.delivery().timeout,
+            ..self.times
+        };
         let sent = send(self.prepared, times, self.dry_run)?;
         let ended = try_elsewhere(outcomes(sent).await, times).await;
         let mut taken_back = Vec::new();

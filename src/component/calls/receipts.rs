@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::app::App;
 use super::super::platform;
+use super::super::poll::persistently;
 use crate::api::{Caller, Problem, Reply, receipt_key, receipt_reply, repeated_reply};
 use crate::config::Scope;
 use crate::notification::{ApnsId, DeviceToken};
@@ -60,7 +61,7 @@ pub(super) async fn begin(
         Begun::Ours(receipt) => match app.flushed().await {
             Ok(()) => Ok(Ok(receipt)),
             Err(error) => {
-                abandon(app, key);
+                abandon(app, key).await;
                 Err(Problem::store(&error.0))
             }
         },
@@ -76,7 +77,9 @@ pub(super) async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, re
     let Ok(text) = RawValue::from_string(text) else {
         return;
     };
-    let finished = receipt::finish(&app.store, &key.receipt_key(), receipt, text);
+    let place = key.receipt_key();
+    let finished =
+        persistently(|| receipt::finish(&app.store, &place, &receipt, text.clone())).await;
     let kept = match finished {
         Ok(true) => app.flushed().await.map_err(|error| error.0),
         Ok(false) => Err("it was swept away".to_owned()),
@@ -88,8 +91,9 @@ pub(super) async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, re
 }
 
 /// Gives the key back: nothing was sent.
-pub(super) fn abandon(app: &App, key: &IdempotencyKey) {
-    if let Err(error) = app.store.delete(&key.receipt_key()) {
+pub(super) async fn abandon(app: &App, key: &IdempotencyKey) {
+    let place = key.receipt_key();
+    if let Err(error) = persistently(|| app.store.delete(&place)).await {
         eprintln!("dunlin: a receipt of nothing was not deleted: {}", error.0);
     }
 }
