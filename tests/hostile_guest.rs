@@ -44,12 +44,12 @@ shutdown_timeout_ms = 3000
 ";
 
 /// A folder with a configuration file in it.
-fn configured() -> TempDir {
+fn configured(settings: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     // The guest is compiled once for all tests.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let text = format!(
-        "[delivery]\ntimeout_ms = 1000\n[store]\nkind = 'memory'\n[host]\ncache = '{}'\n{SETTINGS}",
+        "[delivery]\ntimeout_ms = 1000\n[store]\nkind = 'memory'\n[host]\ncache = '{}'\n{settings}",
         cache.display()
     );
     std::fs::write(folder.path().join("dunlin.toml"), text).unwrap();
@@ -68,8 +68,8 @@ struct Host {
 }
 
 impl Host {
-    async fn start() -> Self {
-        let folder = configured();
+    async fn start(settings: &str) -> Self {
+        let folder = configured(settings);
         let server = started(&folder, Path::new(env!("GUEST_HOSTILE")))
             .await
             .unwrap();
@@ -132,11 +132,14 @@ async fn bounded(test: impl Future<Output = ()>) {
 
 macro_rules! test {
     ($(#[doc = $doc:literal])* async fn $name:ident($host:ident) $body:block) => {
+        test! { $(#[doc = $doc])* async fn $name($host: SETTINGS) $body }
+    };
+    ($(#[doc = $doc:literal])* async fn $name:ident($host:ident: $settings:expr) $body:block) => {
         $(#[doc = $doc])*
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $name() {
             bounded(async {
-                let $host = Host::start().await;
+                let $host = Host::start($settings).await;
                 $body
             })
             .await;
@@ -361,8 +364,13 @@ test! {
     }
 }
 
+/// [`SETTINGS`] under which a request may take longer than any machine needs to stop accepting.
+fn patient() -> String {
+    SETTINGS.replace("request_timeout_ms = 1500", "request_timeout_ms = 20000")
+}
+
 test! {
-    async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new(host) {
+    async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new(host: &patient()) {
         let slow = host.beside("GET", "/slow?ms=2000").await;
         // Neither a silent client nor an idle one is waited for.
         let silent = open(host.address, b"").await;
@@ -414,13 +422,13 @@ async fn what_cannot_be_served_fails_at_the_start_and_is_named() {
         (b"hello", "broken.wasm"),
     ];
     for (bytes, named) in cases {
-        let folder = configured();
+        let folder = configured(SETTINGS);
         let component = folder.path().join("broken.wasm");
         std::fs::write(&component, bytes).unwrap();
         let error = started(&folder, &component).await.unwrap_err().to_string();
         assert!(error.contains(named), "{named} is not in: {error}");
     }
-    let folder = configured();
+    let folder = configured(SETTINGS);
     let missing = folder.path().join("missing.wasm");
     let error = started(&folder, &missing).await.unwrap_err().to_string();
     assert!(error.contains("missing.wasm"), "{error}");
