@@ -21,6 +21,7 @@ pub mod binary;
 pub mod component;
 pub mod config;
 pub mod delivery;
+pub mod dial;
 pub mod environment;
 pub mod feedback;
 pub mod http2;
