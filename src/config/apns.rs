@@ -12,6 +12,8 @@
 //! pushes in its text and `api-broadcast…` in its samples; the providers that were read use the
 //! first. Both are reached the same way, so the address is all that has to be said.
 
+use core::fmt;
+
 use serde::Deserialize;
 
 use crate::limits::{
@@ -26,6 +28,17 @@ pub struct Endpoint {
     pub host: String,
     /// TCP port.
     pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    /// `host:port`, with a literal IPv6 address in brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// A service of APNs that is reached by HTTP/2.

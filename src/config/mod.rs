@@ -28,17 +28,20 @@
 //! keep_receipts_days = 7
 //! ```
 //!
-//! `[[binary]]` is described in `binary.rs`, and the rest of `[apns.*]` in `apns.rs`.
+//! `[[binary]]` is described in `binary.rs`, `[proxy]` in `proxy.rs`, and the rest of `[apns.*]` in
+//! `apns.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 
 mod apns;
 mod binary;
+mod proxy;
 
 use core::fmt;
 use core::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
@@ -48,6 +51,8 @@ use apns::{Apns, RawApns};
 pub use apns::{Endpoint, Service};
 pub use binary::BinaryApp;
 use binary::RawBinary;
+pub use proxy::Proxy;
+use proxy::RawProxy;
 
 /// Largest configuration file, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -68,6 +73,7 @@ pub struct Settings {
     api_keys: Vec<ApiKey>,
     operator: ApiKey,
     binary: Vec<BinaryApp>,
+    proxy: Option<Proxy>,
     delivery: Delivery,
     registry: Registry,
 }
@@ -150,6 +156,27 @@ fn invalid(path: impl fmt::Display, why: impl fmt::Display) -> ConfigError {
     ConfigError(format!("{path}: {why}"))
 }
 
+/// Reads TOML. What an error shows of the text has no password of a URL in it: where there is an `@`,
+/// nothing is shown but the place.
+///
+/// # Errors
+/// If the text is not TOML, or not what is expected.
+pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let shown = error.to_string();
+        if !shown.contains('@') {
+            return ConfigError(shown);
+        }
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.unwrap_or_default().matches('\n').count() + 1;
+        let why = match error.message() {
+            message if message.contains('@') => "expected something else",
+            message => message,
+        };
+        invalid(format_args!("line {line}, which is not shown"), why)
+    })
+}
+
 impl Settings {
     /// Reads the text of the file. Sections of the host are passed over.
     ///
@@ -159,8 +186,7 @@ impl Settings {
         if text.len() > MAX_BYTES {
             return Err(invalid("configuration", "expected at most 64 KiB"));
         }
-        let raw: RawSettings =
-            toml::from_str(text).map_err(|error| ConfigError(error.to_string()))?;
+        let raw: RawSettings = from_toml(text)?;
         let counts = [raw.credentials.len(), raw.api_keys.len(), raw.binary.len()];
         if counts.iter().any(|count| *count > MAX_ENTRIES) {
             return Err(invalid(
@@ -196,6 +222,7 @@ impl Settings {
             api_keys,
             operator,
             binary,
+            proxy: raw.proxy.map(RawProxy::check).transpose()?,
             delivery: raw.delivery.check()?,
             registry: raw.registry.check()?,
         })
@@ -259,6 +286,16 @@ impl Settings {
     pub fn binary_app(&self, topic: &Topic, environment: Environment) -> Option<usize> {
         let is_it = |app: &BinaryApp| app.topic == *topic && app.environment == environment;
         self.binary.iter().position(is_it)
+    }
+
+    /// The proxy, if there is one.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The proxy that a host is reached through; `None` if it is reached directly.
+    pub fn proxy_for(&self, host: &str) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| proxy.covers(host))
     }
 
     /// When the sweep does what.
@@ -336,6 +373,7 @@ struct RawSettings {
     api_keys: Vec<RawApiKey>,
     #[serde(default)]
     binary: Vec<RawBinary>,
+    proxy: Option<RawProxy>,
     #[serde(default)]
     delivery: RawDelivery,
     #[serde(default)]
