@@ -16,12 +16,19 @@ mod broadcast;
 mod client;
 #[path = "end_to_end/life.rs"]
 mod life;
+#[path = "support/peers.rs"]
+#[allow(dead_code, reason = "it also starts servers of another kind")]
+mod peers;
+#[path = "support/proxy.rs"]
+mod proxy;
 #[path = "end_to_end/receipts.rs"]
 mod receipts;
 #[path = "end_to_end/soak.rs"]
 mod soak;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "end_to_end/way.rs"]
+mod way;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

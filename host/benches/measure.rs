@@ -159,6 +159,8 @@ fn instantiation(config_file: &Path) -> String {
         store: Store::memory(),
         tls: Provider::new([], []).unwrap(),
         allowed_hosts: config.allowed_hosts(),
+        addresses: config.addresses(),
+        variable: config.function_variable().map(str::to_owned),
         instances: 1,
         memory_bytes: 64 << 20,
         stall_timeout: Duration::from_secs(5),

@@ -2,16 +2,18 @@
 //! the machine the function gets.
 //!
 //! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]`,
-//! `[delivery]`, `[[binary]]` and `[registry]`; the host reads what is below and, of the function's,
-//! the addresses, because they are what the function may reach. Unknown keys are errors on either side.
+//! `[delivery]`, `[[binary]]`, `[proxy]` and `[registry]`; the host reads what is below and, of the
+//! function's, the addresses, because they are what the function may reach. Unknown keys are errors on
+//! either side.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{MAX_BYTES, Service, Settings};
+use dunlin::config::{Endpoint, MAX_BYTES, Service, Settings, from_toml};
+use dunlin::dial::MAX_ADDRESSES;
 use dunlin::environment::Environment;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use dunlin_certificates::examine_p8;
@@ -19,7 +21,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::files::read_at_most;
-use crate::sockets::AllowedHost;
+use crate::sockets::{Addresses, AllowedHost};
 
 /// The whole file, as the host sees it.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,11 +50,16 @@ pub struct Config {
     _binary: IgnoredAny,
     #[serde(default, rename = "delivery")]
     _delivery: IgnoredAny,
+    #[serde(default, rename = "proxy")]
+    _proxy: IgnoredAny,
     #[serde(default, rename = "registry")]
     _registry: IgnoredAny,
-    /// Addresses of `[apns.*]` and `[[binary]]`, filled in by [`Config::load`].
+    /// Addresses of `[apns.*]`, `[[binary]]` and `[proxy]`, filled in by [`Config::load`].
     #[serde(skip)]
     function_hosts: Vec<AllowedHost>,
+    /// The name in `[proxy] password_env`, in the same way.
+    #[serde(skip)]
+    function_variable: Option<String>,
 }
 
 /// `[host]`: HTTP in, and what the function gets.
@@ -79,6 +86,8 @@ pub struct HostSettings {
     pub shutdown_timeout_ms: u64,
     /// Where compiled code is kept between starts; the user's cache folder if absent.
     pub cache: Option<PathBuf>,
+    /// `[host.addresses]`: addresses of servers that are not looked up, the preferred one first.
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 impl Default for HostSettings {
@@ -94,6 +103,7 @@ impl Default for HostSettings {
             stall_timeout_ms: 5_000,
             shutdown_timeout_ms: 30_000,
             cache: None,
+            addresses: BTreeMap::new(),
         }
     }
 }
@@ -318,18 +328,37 @@ pub(crate) fn folder_of(config_file: &Path) -> &Path {
     config_file.parent().unwrap_or(Path::new(""))
 }
 
-/// Where the function has to reach: APNs, and the apps' gateways and feedback services.
+/// Where the function has to reach: APNs, and the apps' gateways and feedback services, or the proxy in
+/// front of them.
 fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
     let services = Environment::ALL.into_iter().flat_map(|environment| {
         Service::ALL.map(|service| settings.service(environment, service).clone())
     });
     let addresses = |app: &dunlin::config::BinaryApp| [app.gateway.clone(), app.feedback.clone()];
     let apps = settings.binary_apps().iter().flat_map(addresses).flatten();
-    let allowed = services.chain(apps).map(|endpoint| AllowedHost {
-        name: endpoint.host.to_ascii_lowercase(),
-        port: endpoint.port,
-    });
-    allowed.collect()
+    let reached = |endpoint: Endpoint| match settings.proxy_for(&endpoint.host) {
+        Some(proxy) => proxy.endpoint.clone(),
+        None => endpoint,
+    };
+    let mut allowed = Vec::new();
+    for Endpoint { host, port } in services.chain(apps).map(reached) {
+        let name = host.to_ascii_lowercase();
+        let host = AllowedHost { name, port };
+        if !allowed.contains(&host) {
+            allowed.push(host);
+        }
+    }
+    allowed
+}
+
+/// Reads the password of the proxy, so that a missing one is heard of now.
+fn check_proxy(settings: &Settings) -> Result<(), ConfigError> {
+    let Some(proxy) = settings.proxy() else {
+        return Ok(());
+    };
+    let read = proxy.credentials(|name| std::env::var(name).ok());
+    read.map(drop)
+        .map_err(|error| ConfigError(error.to_string()))
 }
 
 impl Config {
@@ -343,6 +372,7 @@ impl Config {
         let folder = folder_of(path);
         check_keys(folder, &settings)?;
         check_secrets(folder, &config.tls.identities)?;
+        check_proxy(&settings)?;
         Ok(config)
     }
 
@@ -352,7 +382,7 @@ impl Config {
             |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
         let text = read_at_most(path, MAX_BYTES).map_err(|error| failed(&error))?;
         let text = String::from_utf8(text).map_err(|_| failed(&"expected UTF-8"))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| failed(&error))?;
+        let mut config: Self = from_toml(&text).map_err(|error| failed(&error))?;
         // The function checks its own sections too, but in every instance and after start-up;
         // the operator should hear of a mistake now.
         let settings = Settings::parse(&text).map_err(|error| failed(&error))?;
@@ -370,7 +400,13 @@ impl Config {
                 *path = path.as_ref().map(|path| folder.join(path));
             }
         }
+        let addresses = std::mem::take(&mut config.host.addresses).into_iter();
+        config.host.addresses = addresses
+            .map(|(name, list)| (name.to_ascii_lowercase(), list))
+            .collect();
         config.function_hosts = function_hosts(&settings);
+        let proxy = settings.proxy();
+        config.function_variable = proxy.and_then(|proxy| Some(proxy.password_env()?.to_owned()));
         Ok((config, settings))
     }
 
@@ -424,6 +460,13 @@ impl Config {
                 return Err(ConfigError(format!("tls.identities.{name}: {why}")));
             }
         }
+        for (name, addresses) in &host.addresses {
+            let count = addresses.len();
+            if !(1..=MAX_ADDRESSES).contains(&count) {
+                let why = format!("expected 1 to {MAX_ADDRESSES} addresses, got {count}");
+                return Err(ConfigError(format!("host.addresses.{name}: {why}")));
+            }
+        }
         for (name, value, least, most) in ranges {
             if !(least..=most).contains(&value) {
                 let why = format!("{name}: expected {least} to {most}, got {value}");
@@ -433,8 +476,64 @@ impl Config {
         Ok(())
     }
 
-    /// The hosts that the function may reach: APNs, gateways and feedback services, as configured.
+    /// The hosts that the function may reach: APNs, gateways and feedback services, as configured, or
+    /// the proxy in the place of those that are behind it.
     pub fn allowed_hosts(&self) -> Arc<[AllowedHost]> {
         Arc::from(self.function_hosts.as_slice())
+    }
+
+    /// Addresses of names that are not to be looked up.
+    pub fn addresses(&self) -> Arc<Addresses> {
+        Arc::new(self.host.addresses.clone())
+    }
+
+    /// The environment variable that the function reads.
+    pub fn function_variable(&self) -> Option<&str> {
+        self.function_variable.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(text: &str) -> Vec<String> {
+        let hosts = function_hosts(&Settings::parse(text).unwrap());
+        let text = |AllowedHost { name, port }| format!("{name}:{port}");
+        hosts.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn behind_a_proxy_only_the_proxy_and_the_exceptions_are_reached() {
+        let direct = reached("");
+        assert!(direct.contains(&"api.push.apple.com:443".to_owned()));
+        let proxy = "[proxy]\nurl = \"http://Proxy.internal:3128\"\n";
+        assert_eq!(reached(proxy), ["proxy.internal:3128"]);
+        let text = format!(
+            "{proxy}except = [\".test\"]\n[[binary]]\ntopic = \"a.b\"\n\
+             gateway = {{ host = \"gateway.test\", port = 1 }}\n\
+             feedback = {{ host = \"gateway.test\", port = 2 }}\n"
+        );
+        let expected = ["proxy.internal:3128", "gateway.test:1", "gateway.test:2"];
+        assert_eq!(reached(&text), expected);
+        // A proxy that nothing is behind is not for the function either.
+        let unused = format!("{proxy}except = [\".apple.com\"]");
+        assert!(!reached(&unused).contains(&"proxy.internal:3128".to_owned()));
+    }
+
+    #[test]
+    fn no_mistake_of_the_hosts_half_shows_a_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dunlin.toml");
+        let text = "proxy = { url = \"http://anna:s3cret@p:1\" }\nhost = { lisen = 1 } # a@b";
+        std::fs::write(&file, text).unwrap();
+        let error = Config::read(&file).unwrap_err().to_string();
+        assert!(
+            error.contains("lisen") && error.contains("line 2"),
+            "{error}"
+        );
+        std::fs::write(&file, "[proxy]\nurl = \"http://anna:s3cret@p:1").unwrap();
+        let error = Config::read(&file).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
     }
 }

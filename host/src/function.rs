@@ -29,7 +29,7 @@ use wasmtime_wasi_http::{
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
 use crate::keyvalue::{self, KeyValueHost, KeyValueView};
-use crate::sockets::{self, AllowedHost, Network, NetworkHost, NetworkView};
+use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::store::Store;
 use crate::tls::Provider;
 use bindings::TasksPre;
@@ -78,6 +78,10 @@ pub struct Grants {
     pub tls: Provider,
     /// Where it may connect.
     pub allowed_hosts: Arc<[AllowedHost]>,
+    /// Addresses of names that are not looked up.
+    pub addresses: Arc<Addresses>,
+    /// The environment variable that it may read: the one with the password of its proxy.
+    pub variable: Option<String>,
     /// Instances that serve at once; those of tasks and of repeated requests come on top.
     pub instances: usize,
     /// Linear memory, in bytes.
@@ -374,6 +378,11 @@ impl Instance {
         wasi.env("DUNLIN_BOOT", boot);
         // Every store there is belongs to this process alone.
         wasi.env("DUNLIN_STORE", "exclusive");
+        if let Some(name) = &grants.variable
+            && let Ok(value) = std::env::var(name)
+        {
+            wasi.env(name, value);
+        }
         Ok(Self {
             table: ResourceTable::new(),
             wasi: wasi.build(),
@@ -382,7 +391,10 @@ impl Instance {
             tls: WasiTlsCtxBuilder::new()
                 .provider(Box::new(grants.tls.clone()))
                 .build(),
-            network: Network::new(Arc::clone(&grants.allowed_hosts)),
+            network: Network::new(
+                Arc::clone(&grants.allowed_hosts),
+                Arc::clone(&grants.addresses),
+            ),
             keyvalue: grants.store.clone(),
             limits: StoreLimitsBuilder::new()
                 .memory_size(grants.memory_bytes)

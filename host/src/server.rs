@@ -191,6 +191,8 @@ fn load_with(
         store: store.clone(),
         tls: Provider::new(trust, identities)?,
         allowed_hosts: config.allowed_hosts(),
+        addresses: config.addresses(),
+        variable: config.function_variable().map(str::to_owned),
         instances: config.host.instance_count(),
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),

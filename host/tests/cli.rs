@@ -250,6 +250,11 @@ fn a_wrong_start_says_what_is_wrong() {
         &["serve", "--config", path],
         "host.queue: expected 1 to 1000000, got 0",
     );
+    std::fs::write(&file, "[host.addresses]\n\"a.b\" = []\n").unwrap();
+    fails_with(
+        &["serve", "--config", path],
+        "host.addresses.a.b: expected 1 to 8 addresses, got 0",
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     std::fs::write(&file, format!("[host]\nlisten = \"{address}\"\n")).unwrap();

@@ -7,6 +7,9 @@
     reason = "test code"
 )]
 
+#[path = "../../tests/support/proxy.rs"]
+mod proxy;
+
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,7 @@ use std::process::{Command, Output, Stdio};
 
 use dunlin_host::server::Server;
 use dunlin_simulator::{Config, Device, DeviceState, PublicKey, Simulator, TrustedKey};
+use proxy::{Manner, Proxy};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use tokio::sync::oneshot;
 
@@ -91,8 +95,19 @@ instances = 1
 
 /// Runs `dunlin` off the threads that serve it.
 async fn dunlin(config: &Path, words: &[&str], input: &str) -> (bool, String, String) {
+    dunlin_with(&[], config, words, input).await
+}
+
+/// The same with these variables in its environment.
+async fn dunlin_with(
+    variables: &[(&str, &str)],
+    config: &Path,
+    words: &[&str],
+    input: &str,
+) -> (bool, String, String) {
     let mut command = Command::new(DUNLIN);
     command
+        .envs(variables.iter().copied())
         .args(words)
         .env("DUNLIN_CONFIG", config)
         .env_remove("DUNLIN_API_KEY")
@@ -164,6 +179,34 @@ async fn a_push_on_its_own_arrives_and_says_so() {
     simulator.add_device(dead).unwrap();
     let (well, shown, _) = dunlin(&config, &with(&["--alert", "x"]), "").await;
     assert!(!well && shown.contains("410 Unregistered"), "{shown}");
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_password_of_a_proxy_may_be_in_the_environment() {
+    const VARIABLE: &str = "A_PROXY_OF_THE_TESTS";
+    let folder = tempfile::tempdir().unwrap();
+    let (simulator, config) = simulator(folder.path()).await;
+    let proxy = Proxy::start(Manner::Open).await;
+    let text = std::fs::read_to_string(&config).unwrap();
+    let section = format!(
+        "[proxy]\nurl = \"http://anna@{}\"\npassword_env = \"{VARIABLE}\"\n",
+        proxy.address
+    );
+    std::fs::write(&config, text + &section).unwrap();
+
+    let words = with(&["--alert", "x"]);
+    let (well, _, errors) = dunlin(&config, &words, "").await;
+    let expected = format!("expected the environment variable {VARIABLE}, got none");
+    assert!(!well && errors.contains(&expected), "{errors}");
+    assert!(proxy.asked().is_empty());
+
+    let variables = [(VARIABLE, "s3cret")];
+    let (well, shown, errors) = dunlin_with(&variables, &config, &words, "").await;
+    assert!(well, "{shown}{errors}");
+    assert_eq!(simulator.journal().len(), 1);
+    let asked = proxy.asked();
+    assert!(asked[0].contains("Basic YW5uYTpzM2NyZXQ=\r\n"), "{asked:?}");
     simulator.shutdown().await;
 }
 

@@ -9,10 +9,10 @@ use super::driver::Driver;
 use super::durable::Gathering;
 use super::platform;
 use super::store::{ChangeError, Store, StoreError};
-use super::transport::Destination;
+use super::transport::{Destination, Proxy};
 use crate::api::Problem;
 use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
-use crate::config::{Credential, Delivery, Endpoint, Service, Settings};
+use crate::config::{Credential, Endpoint, Service, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
@@ -38,6 +38,8 @@ thread_local! {
 pub(super) struct App {
     pub(super) settings: Settings,
     pub(super) store: Store,
+    /// The one in the settings.
+    proxy: Option<Rc<Proxy>>,
     signers: Vec<Signer>,
     /// At most six for each credential: three services in two environments.
     lanes: RefCell<BTreeMap<(usize, Environment, Service), Rc<Driver>>>,
@@ -86,9 +88,22 @@ impl App {
             .map(|credential| Signer::load(folder, credential))
             .collect::<Result<_, _>>()?;
         let store = Store::open().map_err(|error| error.0)?;
+        let proxy = settings.proxy().map(|proxy| {
+            let credentials = proxy.credentials(|name| std::env::var(name).ok());
+            let endpoint = proxy.endpoint.clone();
+            credentials.map(|credentials| {
+                Rc::new(Proxy {
+                    endpoint,
+                    credentials,
+                })
+            })
+        });
+        let proxy = proxy.transpose();
+        let proxy = proxy.map_err(|error| format!("configuration {}: {error}", path.display()))?;
         Ok(Self {
             settings,
             store,
+            proxy,
             signers,
             lanes: RefCell::default(),
             gateways: RefCell::default(),
@@ -129,7 +144,7 @@ impl App {
                 .entry((credential, environment, service))
                 .or_insert_with(|| {
                     let endpoint = self.settings.service(environment, service);
-                    provider_api(endpoint, self.settings.delivery(), credential)
+                    self.provider_api(endpoint, credential)
                 }),
         );
         lane.set_token(signer.token(&self.store, platform::now(), platform::unix_time())?);
@@ -147,10 +162,7 @@ impl App {
                 queue: self.settings.delivery().queue,
                 window: GATEWAY_WINDOW,
             };
-            let destination = Destination {
-                endpoint: endpoint.clone(),
-                tls_name: binary.tls_name(endpoint),
-            };
+            let destination = self.destination(endpoint, binary.tls_name(endpoint));
             let lane = Box::new(GatewayLane::new(config));
             Driver::new(destination, lane, Box::new(|_| None))
         });
@@ -164,33 +176,43 @@ impl App {
         let signer = app.signers.get(credential)?;
         signer.fetch(&app.store, now, time, Some(refused)).ok()
     }
-}
 
-/// The way to a service that speaks HTTP/2, for a credential.
-fn provider_api(endpoint: &Endpoint, delivery: &Delivery, credential: usize) -> Rc<Driver> {
-    // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-    let host = match endpoint.host.contains(':') {
-        true => format!("[{}]", endpoint.host),
-        false => endpoint.host.clone(),
-    };
-    let authority = match endpoint.port {
-        PROVIDER_PORT => host,
-        port => format!("{host}:{port}"),
-    };
-    let lane = Lane::new(LaneConfig {
-        queue: delivery.queue,
-        connections: delivery.connections,
-        server_error_wait: delivery.server_error_wait,
-        ..LaneConfig::new(authority, platform::random_u64())
-    });
-    let tls_name = TlsName {
-        protocol: Protocol::Http2,
-        identity: None,
-        host: endpoint.host.clone(),
-    };
-    let endpoint = endpoint.clone();
-    let renew = Box::new(move |refused| App::renewed(credential, refused));
-    Driver::new(Destination { endpoint, tls_name }, Box::new(lane), renew)
+    /// How a server is reached.
+    pub(super) fn destination(&self, endpoint: &Endpoint, tls_name: TlsName) -> Destination {
+        let is_behind = self.settings.proxy_for(&endpoint.host).is_some();
+        Destination {
+            endpoint: endpoint.clone(),
+            tls_name,
+            proxy: self.proxy.clone().filter(|_| is_behind),
+        }
+    }
+
+    /// The way to a service that speaks HTTP/2, for a credential.
+    fn provider_api(&self, endpoint: &Endpoint, credential: usize) -> Rc<Driver> {
+        // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+        let host = match endpoint.host.contains(':') {
+            true => format!("[{}]", endpoint.host),
+            false => endpoint.host.clone(),
+        };
+        let authority = match endpoint.port {
+            PROVIDER_PORT => host,
+            port => format!("{host}:{port}"),
+        };
+        let delivery = self.settings.delivery();
+        let lane = Lane::new(LaneConfig {
+            queue: delivery.queue,
+            connections: delivery.connections,
+            server_error_wait: delivery.server_error_wait,
+            ..LaneConfig::new(authority, platform::random_u64())
+        });
+        let tls_name = TlsName {
+            protocol: Protocol::Http2,
+            identity: None,
+            host: endpoint.host.clone(),
+        };
+        let renew = Box::new(move |refused| Self::renewed(credential, refused));
+        Driver::new(self.destination(endpoint, tls_name), Box::new(lane), renew)
+    }
 }
 
 impl Signer {

@@ -16,7 +16,7 @@ use super::app::App;
 use super::platform;
 use super::signal::{First, first};
 use super::store::{ChangeError, StoreError};
-use super::transport::{self, Destination, Transport};
+use super::transport::{self, Transport};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{
@@ -146,10 +146,8 @@ impl Poll<'_> {
         let Some(run) = self.change(|spool, _| spool.open_run()).await? else {
             return Err("too much is left of earlier polls; nothing was read".to_owned());
         };
-        let destination = Destination {
-            endpoint: endpoint.clone(),
-            tls_name: self.binary.tls_name(endpoint),
-        };
+        let tls_name = self.binary.tls_name(endpoint);
+        let destination = self.app.destination(endpoint, tls_name);
         // Whatever goes wrong from here on, the service is not to take the list for read.
         let (transport, cut) = transport::connect_to_cut(&destination).await?;
         let Transport {

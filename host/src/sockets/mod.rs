@@ -13,7 +13,7 @@ mod streams;
 mod tcp;
 mod udp;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -58,18 +58,23 @@ pub struct AllowedHost {
     pub port: u16,
 }
 
+/// Addresses of names that are not looked up, by the name in lower case; the preferred one first.
+pub type Addresses = BTreeMap<String, Vec<IpAddr>>;
+
 /// What the function may reach, and what its lookups have answered so far.
 #[derive(Debug, Default)]
 pub struct Network {
     allowed: Arc<[AllowedHost]>,
+    given: Arc<Addresses>,
     resolved: HashSet<(IpAddr, String)>,
 }
 
 impl Network {
-    /// Allows exactly these hosts.
-    pub fn new(allowed: Arc<[AllowedHost]>) -> Self {
+    /// Allows exactly these hosts; the addresses of some may be given.
+    pub fn new(allowed: Arc<[AllowedHost]>, given: Arc<Addresses>) -> Self {
         Self {
             allowed,
+            given,
             resolved: HashSet::new(),
         }
     }
@@ -131,17 +136,16 @@ impl types::Host for NetworkView<'_> {}
 mod tests {
     use super::*;
 
+    fn allowing<const N: usize>(hosts: [(&str, u16); N]) -> Network {
+        let allowed = hosts.map(|(name, port)| AllowedHost {
+            name: name.into(),
+            port,
+        });
+        Network::new(Arc::new(allowed), Arc::default())
+    }
+
     fn network() -> Network {
-        Network::new(Arc::new([
-            AllowedHost {
-                name: "api.push.apple.com".into(),
-                port: 443,
-            },
-            AllowedHost {
-                name: "127.0.0.1".into(),
-                port: 2197,
-            },
-        ]))
+        allowing([("api.push.apple.com", 443), ("127.0.0.1", 2197)])
     }
 
     #[test]
@@ -156,16 +160,7 @@ mod tests {
 
     #[test]
     fn two_names_may_have_one_address() {
-        let mut network = Network::new(Arc::new([
-            AllowedHost {
-                name: "a.test".into(),
-                port: 1,
-            },
-            AllowedHost {
-                name: "b.test".into(),
-                port: 2,
-            },
-        ]));
+        let mut network = allowing([("a.test", 1), ("b.test", 2)]);
         let address: IpAddr = "192.0.2.7".parse().unwrap();
         network.remember("a.test", &[address]);
         network.remember("b.test", &[address]);

@@ -1,13 +1,17 @@
-//! `wasi:sockets/ip-name-lookup`: a permitted name becomes addresses, asked anew each time.
+//! `wasi:sockets/ip-name-lookup`: a permitted name becomes addresses, asked anew each time, unless the
+//! configuration gives them.
+//!
+//! They keep their order, which is one of preference (RFC 6724 for the machine's resolver).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tracing::debug;
 use wasmtime::component::Accessor;
 
 use super::ip_name_lookup::{ErrorCode, Host, HostWithStore};
 use super::types::IpAddress;
-use super::{NetworkView, Sockets};
+use super::{Addresses, NetworkView, Sockets};
 
 impl Host for NetworkView<'_> {}
 
@@ -20,7 +24,8 @@ impl<T: Send> HostWithStore<T> for Sockets {
             debug!(host = %name, "lookup of a host that is not allowed");
             return Ok(Err(ErrorCode::AccessDenied));
         }
-        let addresses = match resolve(&name).await {
+        let given = store.with(|mut access| Arc::clone(&access.get().network.given));
+        let addresses = match resolve(&given, &name).await {
             Ok(addresses) => addresses,
             Err(error) => {
                 debug!(host = %name, %error, "lookup failed");
@@ -32,7 +37,14 @@ impl<T: Send> HostWithStore<T> for Sockets {
     }
 }
 
-async fn resolve(name: &str) -> std::io::Result<Vec<IpAddr>> {
+/// The addresses of a name, the preferred one first.
+///
+/// # Errors
+/// If the machine's resolver knows none.
+pub(crate) async fn resolve(given: &Addresses, name: &str) -> std::io::Result<Vec<IpAddr>> {
+    if let Some(addresses) = given.get(&name.to_ascii_lowercase()) {
+        return Ok(addresses.clone());
+    }
     if let Ok(literal) = name.parse::<IpAddr>() {
         return Ok(vec![literal]);
     }
