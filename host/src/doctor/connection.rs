@@ -1,19 +1,19 @@
 //! Whether the servers of the configuration can be reached from here, and what they say the time is.
 //!
 //! ```text
-//! provider API: lookup ─► TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
-//! gateway:      lookup ─► TCP ─► TLS with our certificate ─► half a second of silence
-//! feedback:     lookup ─► TCP
+//! provider API: TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
+//! gateway:      TCP ─► TLS with our certificate ─► half a second of silence
+//! feedback:     TCP
 //! ```
+//!
+//! TCP is `way.rs`: directly, or through the proxy.
 //!
 //! With TLS 1.3 a gateway refuses a certificate only after the handshake, hence the silence. A feedback
 //! service forgets its list when a connection is closed well, so none is made to it here.
 //!
-//! Limits: the caller's patience for each server, [`ATTEMPT`] for each of at most [`ADDRESSES`] addresses of it,
-//! [`AT_ONCE`] servers at a time.
+//! Limits: the caller's patience for each server, [`AT_ONCE`] servers at a time.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,19 +26,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
 use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::report::{Line, Severity};
+use super::way::{Failure, Ways};
 use crate::tls::{ALPN_H2, Provider};
-
-/// Longest wait for one address to take a connection.
-const ATTEMPT: Duration = Duration::from_secs(3);
-
-/// Most addresses of a name that are tried.
-const ADDRESSES: usize = 4;
 
 /// Most servers that are examined at once.
 const AT_ONCE: usize = 8;
@@ -63,6 +58,8 @@ pub(super) struct Target {
     pub(super) service: Service,
     pub(super) host: String,
     pub(super) port: u16,
+    /// Whether it is reached through the proxy.
+    pub(super) is_proxied: bool,
 }
 
 /// What was found, and the time that the server gave.
@@ -83,26 +80,14 @@ pub(super) struct Date {
 pub(super) async fn examine(
     targets: Vec<Target>,
     provider: &Provider,
+    ways: &Ways<'_>,
     patience: Duration,
 ) -> Vec<Examined> {
     stream::iter(targets)
-        .map(|target| async move { target.examine(provider, patience).await })
+        .map(|target| async move { target.examine(provider, ways, patience).await })
         .buffered(AT_ONCE)
         .collect()
         .await
-}
-
-/// What went wrong with a connection, and what to do.
-struct Failure {
-    what: String,
-    advice: &'static str,
-}
-
-impl Failure {
-    fn new(what: impl Into<String>, advice: &'static str) -> Self {
-        let what = what.into();
-        Self { what, advice }
-    }
 }
 
 impl Target {
@@ -115,13 +100,15 @@ impl Target {
         }
     }
 
-    async fn examine(self, provider: &Provider, patience: Duration) -> Examined {
+    async fn examine(self, provider: &Provider, ways: &Ways<'_>, patience: Duration) -> Examined {
         let began = Instant::now();
-        let reached = self.reach(provider, began + patience).await;
+        let reached = self.reach(provider, ways, began + patience).await;
         let subject = self.subject();
         match reached {
             Ok((what, date)) => {
-                let what = format!("{what}, {} ms", began.elapsed().as_millis());
+                let proxy = ways.proxy_of(&self).map(|proxy| format!("{proxy}, "));
+                let proxy = proxy.unwrap_or_default();
+                let what = format!("{proxy}{what}, {} ms", began.elapsed().as_millis());
                 let line = Line::ok(&subject, what);
                 Examined { line, date }
             }
@@ -135,9 +122,10 @@ impl Target {
     async fn reach(
         &self,
         provider: &Provider,
+        ways: &Ways<'_>,
         until: Instant,
     ) -> Result<(String, Option<Date>), Failure> {
-        let tcp = self.connect(until).await?;
+        let tcp = ways.connect(self, until).await?;
         let identity = match &self.service {
             Service::Feedback => return Ok(("TCP".to_owned(), None)),
             Service::Provider => {
@@ -149,32 +137,6 @@ impl Target {
         let stream = self.secure(provider, Protocol::Binary, identity, tcp, until);
         listen(stream.await?).await?;
         Ok(("TCP, TLS".to_owned(), None))
-    }
-
-    /// TCP to the first address that takes it.
-    async fn connect(&self, until: Instant) -> Result<TcpStream, Failure> {
-        let found = timeout_at(until, lookup_host((self.host.as_str(), self.port))).await;
-        let failed = |why: String| Failure::new(format!("expected an address, got {why}"), DNS);
-        let addresses: Vec<SocketAddr> = match found {
-            Ok(Ok(found)) => found.take(ADDRESSES).collect(),
-            Ok(Err(error)) => return Err(failed(error.to_string())),
-            Err(_) => return Err(failed("no answer".to_owned())),
-        };
-        let mut last = failed("none".to_owned());
-        for address in addresses {
-            let attempt = until.min(Instant::now() + ATTEMPT);
-            let (why, advice) = match timeout_at(attempt, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    ("connection refused".to_owned(), REFUSED)
-                }
-                Ok(Err(error)) => (error.to_string(), FIREWALL),
-                Err(_) => ("no answer".to_owned(), FIREWALL),
-            };
-            let what = format!("expected {address} to take a TCP connection, got {why}");
-            last = Failure::new(what, advice);
-        }
-        Err(last)
     }
 
     async fn secure(
@@ -323,9 +285,6 @@ const SKEW_ERROR: Duration = Duration::from_mins(20);
 /// Whether a device died before or after it registered is decided by two clocks. **Ours.**
 const SKEW_WARNING: Duration = Duration::from_secs(30);
 
-const DNS: &str = "Check the name in the configuration, and that this machine can look names up.";
-const REFUSED: &str = "Check host and port in the configuration; if they are right, let this machine connect there, or have APNs use its other port, 443 or 2197.";
-const FIREWALL: &str = "Let this machine make TCP connections to this address, directly and not through a proxy; for APNs port 2197 may do where 443 does not.";
 const NO_TLS: &str = "Check host and port in the configuration, and that no proxy or firewall takes TLS connections apart.";
 const NO_H2: &str =
     "Check host and port in the configuration, and that no proxy answers in place of APNs.";

@@ -13,6 +13,7 @@
 mod connection;
 mod credentials;
 mod report;
+mod way;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,6 +28,7 @@ use crate::tls::{Provider, roots_from};
 use connection::{Service, Target};
 use credentials::Usable;
 pub use report::{Line, Report, Severity};
+use way::{Proxy, Ways};
 
 /// How long the command waits for each server.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,9 +74,16 @@ async fn connections(
             distrusted.insert(name.to_ascii_lowercase());
         }
     }
-    let (targets, skipped): (Vec<_>, Vec<_>) = targets(settings)
-        .into_iter()
-        .partition(|target| is_ready(target, &distrusted, &identities));
+    let (proxy, has_proxy) = match proxy(settings) {
+        Ok(proxy) => (proxy, true),
+        Err(line) => {
+            report.lines.push(line);
+            (None, false)
+        }
+    };
+    let (targets, skipped): (Vec<_>, Vec<_>) = targets(settings).into_iter().partition(|target| {
+        is_ready(target, &distrusted, &identities) && (has_proxy || !target.is_proxied)
+    });
     let skip = |target: &Target| {
         let what = "not checked, because of the error above";
         let advice = "Correct that and run this again.";
@@ -85,10 +94,14 @@ async fn connections(
     let trust = trust
         .filter(|(name, _)| !distrusted.contains(&name.to_ascii_lowercase()))
         .map(|(name, path)| (name.as_str(), path.as_path()));
+    let ways = Ways {
+        addresses: &config.host.addresses,
+        proxy,
+    };
     let mut dates = Vec::new();
     match Provider::new(trust, identities) {
         Ok(provider) => {
-            for examined in connection::examine(targets, &provider, patience).await {
+            for examined in connection::examine(targets, &provider, &ways, patience).await {
                 report.lines.push(examined.line);
                 dates.extend(examined.date);
             }
@@ -111,6 +124,7 @@ fn targets(settings: &Settings) -> Vec<Target> {
             service,
             host: endpoint.host.clone(),
             port: endpoint.port,
+            is_proxied: settings.proxy_for(&endpoint.host).is_some(),
         };
         if !targets.contains(&target) {
             targets.push(target);
@@ -129,6 +143,25 @@ fn targets(settings: &Settings) -> Vec<Target> {
         }
     }
     targets
+}
+
+/// The proxy with what is said to it; an error if that is not to be had.
+fn proxy(settings: &Settings) -> Result<Option<Proxy>, Line> {
+    let Some(proxy) = settings.proxy() else {
+        return Ok(None);
+    };
+    let endpoint = proxy.endpoint.clone();
+    match proxy.credentials(|name| std::env::var(name).ok()) {
+        Ok(credentials) => Ok(Some(Proxy {
+            endpoint,
+            credentials,
+        })),
+        Err(error) => {
+            let advice = "Set the variable for this command and for the service.";
+            let what = error.to_string();
+            Err(Line::new(Severity::Error, "proxy", what, advice))
+        }
+    }
 }
 
 /// Whether there is all that it takes to connect.

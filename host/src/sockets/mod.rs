@@ -20,6 +20,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 pub(crate) use bindings::wasi::sockets::{ip_name_lookup, types};
+pub(crate) use names::resolve;
 
 /// Bindings of the two interfaces.
 mod bindings {

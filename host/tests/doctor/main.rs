@@ -10,4 +10,7 @@
 mod commands;
 mod connections;
 mod credentials;
+mod proxies;
+#[path = "../../../tests/support/proxy.rs"]
+mod proxy;
 mod setup;
