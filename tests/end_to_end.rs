@@ -14,6 +14,8 @@ mod binary;
 mod broadcast;
 #[path = "support/client.rs"]
 mod client;
+#[path = "end_to_end/fleet.rs"]
+mod fleet;
 #[path = "end_to_end/life.rs"]
 mod life;
 #[path = "end_to_end/receipts.rs"]

@@ -187,6 +187,12 @@ impl Lane {
         self.connect_if_needed(now);
     }
 
+    /// The provider token before the one that was set, where this lane has not seen it: what to
+    /// fall back on after `TooManyProviderTokenUpdates`. One that does not fit is dropped.
+    pub fn recall_token(&mut self, token: ProviderToken) {
+        self.tokens.recall(token);
+    }
+
     /// Takes a message that must have its outcome by `deadline`.
     ///
     /// # Errors

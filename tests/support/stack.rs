@@ -50,6 +50,8 @@ impl Default for Options {
 pub struct Stack {
     pub simulator: Simulator,
     pub address: SocketAddr,
+    /// The configuration file of the service.
+    pub config_file: PathBuf,
     folder: PathBuf,
     stop: oneshot::Sender<()>,
     service: JoinHandle<()>,
@@ -92,6 +94,7 @@ impl Stack {
         Self {
             simulator,
             address,
+            config_file: file,
             folder: folder.to_owned(),
             stop,
             service,

@@ -380,6 +380,34 @@ fn too_many_token_updates_fall_back_to_the_older_one_while_it_is_good() {
 }
 
 #[test]
+fn a_lane_that_has_just_started_falls_back_on_the_token_that_others_used() {
+    let newer = token(NOON + 2_400);
+    let recalled = [
+        (token(NOON), true),
+        (token(NOON + 2_400 - 3_600), false),
+        (token(NOON + 2_401), false),
+        (token_of("2QBCDJ9RST", NOON), false),
+    ];
+    for (older, good) in recalled {
+        let mut rig = Rig::new();
+        let noon = UnixTime::from_secs(NOON + 2_400);
+        rig.lane.set_clock(rig.now, noon);
+        rig.lane.recall_token(older.clone());
+        rig.set_token(newer.clone());
+        rig.lane.recall_token(older.clone());
+        let job = rig.submit(LONG);
+        let link = rig.open(1_000);
+        assert!(carried(&rig, link, &newer));
+        rig.reject(link, 1, 429, "TooManyProviderTokenUpdates");
+        match good {
+            true => assert!(carried(&rig, link, &older)),
+            false => assert_eq!(rig.open_streams(link), [0; 0], "{older:?}"),
+        }
+        assert_eq!(rig.outcome(job), None);
+    }
+}
+
+#[test]
 fn an_older_token_that_is_refused_as_well_is_no_loop() {
     let (mut rig, link) = proven();
     rig.advance(secs(2_400));
