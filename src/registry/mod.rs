@@ -51,7 +51,7 @@ pub use group::{
     Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
 };
 pub use guard::{GUARD_TRIPPED, Guard, Ruling};
-pub use keys::{DEVICE_KEYS, alias_key, device_key, group_key, neighbourhood};
+pub use keys::{DEVICE_KEYS, Located, alias_key, device_key, group_key};
 pub use life::{Registered, Succession};
 pub use operations::{
     Burials, Swept, Wait, bury, delete, device, devices_of, learn, logout, register, restore,

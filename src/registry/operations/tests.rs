@@ -303,7 +303,7 @@ fn bury_all<V: Values>(
     let mut burials = Burials::default();
     let told = deaths
         .iter()
-        .map(|(device, death)| burials.bury(values, device, death, now))
+        .map(|(device, death)| burials.bury(values, &Located::new(device.clone()), death, now))
         .collect::<Result<_, _>>()?;
     while !burials.settle_some(values)? {}
     Ok(told)
