@@ -30,8 +30,12 @@ pub fn token(secs: u64) -> ProviderToken {
 }
 
 pub fn token_of(key_id: &str, secs: u64) -> ProviderToken {
+    token_of_team("3Z24IP123A", key_id, secs)
+}
+
+pub fn token_of_team(team_id: &str, key_id: &str, secs: u64) -> ProviderToken {
     let key = SigningKey::from_scalar(&[7; 32]).unwrap();
-    let (key_id, team_id) = (KeyId::parse(key_id), TeamId::parse("3Z24IP123A"));
+    let (key_id, team_id) = (KeyId::parse(key_id), TeamId::parse(team_id));
     let issued_at = UnixTime::from_secs(secs);
     ProviderToken::sign(&key, key_id.unwrap(), team_id.unwrap(), issued_at)
 }
