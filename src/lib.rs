@@ -22,6 +22,8 @@ pub mod component;
 pub mod config;
 pub mod delivery;
 pub mod environment;
+#[cfg(test)]
+mod facts;
 pub mod feedback;
 pub mod http2;
 pub mod limits;

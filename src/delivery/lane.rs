@@ -181,8 +181,7 @@ impl Lane {
         self.backoff.succeeded();
         self.jobs.release_these(&parked);
         if change == Change::OtherKey {
-            let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
-            links.into_iter().for_each(|id| self.retire(now, id));
+            self.retire_all(now);
         }
         self.connect_if_needed(now);
     }
@@ -416,6 +415,11 @@ impl Lane {
     /// After input on a link: outcomes out, and the link closed if it is spent.
     fn settle(&mut self, now: Now, id: LinkId) {
         self.drain_events(now, id);
+        self.close_if_spent(id);
+        self.connect_if_needed(now);
+    }
+
+    fn close_if_spent(&mut self, id: LinkId) {
         if let Some(link) = self.link_mut(id)
             && link.is_spent()
             && !link.closing
@@ -426,7 +430,6 @@ impl Lane {
             }
             self.actions.push_back(Action::Close(id));
         }
-        self.connect_if_needed(now);
     }
 
     fn end(&mut self, job: JobId, outcome: Outcome) {

@@ -1,5 +1,6 @@
 //! A lane against a scripted peer, in virtual time.
 
+mod apple;
 mod endings;
 mod messages;
 mod outage;

@@ -25,6 +25,7 @@ fn proven() -> (Rig, LinkId) {
 
 fn proven_with(config: LaneConfig) -> (Rig, LinkId) {
     let mut rig = Rig::configured(config);
+    rig.pongs = true;
     rig.lane.set_clock(rig.now, UnixTime::from_secs(NOON));
     rig.set_token(token(NOON));
     rig.submit(LONG);
