@@ -133,6 +133,8 @@ fn settings() {
         for environment in [Environment::Development, Environment::Production] {
             let found = settings.credential_for(&topic("com.example.app"), environment);
             assert!(found.is_none_or(|index| index < credentials));
+            let lacks = settings.lacks_key_for(&topic("com.example.app"), environment);
+            assert!(!lacks, "certificates are taken for it");
             let _ = settings.endpoint(environment);
         }
         assert!(settings.delivery().queue > 0 && !settings.delivery().timeout.is_zero());

@@ -1,5 +1,6 @@
 //! A lane against a scripted peer, in virtual time.
 
+mod certificate;
 mod endings;
 mod messages;
 mod outage;
