@@ -328,7 +328,7 @@ fn broadcasts() {
     fuzz("broadcasts", samples::BROADCASTS, |bytes, noise| {
         let now = UnixTime::from_secs(1_700_000_000);
         let id = ApnsId::from_random(noise.octets(16).try_into().unwrap());
-        let Ok(request) = BroadcastRequest::parse(bytes, now, id) else {
+        let Ok(request) = BroadcastRequest::parse(bytes, now, "server", id) else {
             return false;
         };
         let broadcast = request.broadcast;
