@@ -12,12 +12,20 @@
 mod binary;
 #[path = "end_to_end/broadcast.rs"]
 mod broadcast;
+#[path = "end_to_end/certificate.rs"]
+mod certificate;
 #[path = "support/client.rs"]
 mod client;
 #[path = "end_to_end/fleet.rs"]
 mod fleet;
 #[path = "end_to_end/life.rs"]
 mod life;
+#[expect(
+    dead_code,
+    reason = "of foreign programs only one that makes files is used here"
+)]
+#[path = "support/peers.rs"]
+mod peers;
 #[path = "end_to_end/receipts.rs"]
 mod receipts;
 #[path = "end_to_end/soak.rs"]

@@ -12,13 +12,12 @@ use super::store::{ChangeError, Store, StoreError};
 use super::transport::Destination;
 use crate::api::Problem;
 use crate::auth::{Issuer, SharedTokens, SigningKey};
-use crate::config::{Credential, Delivery, Endpoint, Service, Settings};
+use crate::config::{Delivery, Endpoint, Proof, Service, Settings, TokenKey};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
 use crate::registry::Guard;
 use crate::time::UnixTime;
-use crate::tls_name::{Protocol, TlsName};
 
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
@@ -38,7 +37,8 @@ thread_local! {
 pub(super) struct App {
     pub(super) settings: Settings,
     pub(super) store: Store,
-    signers: Vec<Signer>,
+    /// Of each credential, in their order; `None` for a certificate.
+    signers: Vec<Option<Signer>>,
     /// At most six for each credential: three services in two environments.
     lanes: RefCell<BTreeMap<(usize, Environment, Service), Rc<Driver>>>,
     /// At most one for each app on the binary protocols.
@@ -78,7 +78,10 @@ impl App {
         let signers = settings
             .credentials()
             .iter()
-            .map(|credential| Signer::load(folder, credential))
+            .map(|credential| match credential.proof() {
+                Proof::Key(source) => Signer::load(folder, source).map(Some),
+                Proof::Identity(_) => Ok(None),
+            })
             .collect::<Result<_, _>>()?;
         let store = Store::open().map_err(|error| error.0)?;
         Ok(Self {
@@ -97,7 +100,8 @@ impl App {
         self.gathering.flushed(&self.store).await
     }
 
-    /// The way from a credential to an environment, with a provider token that is good.
+    /// The way from a credential to an environment; if that is a key, with a provider token that is
+    /// good.
     pub(super) fn lane(
         &self,
         credential: usize,
@@ -114,20 +118,31 @@ impl App {
         service: Service,
     ) -> Result<Rc<Driver>, Problem> {
         let service = self.settings.carrier(environment, service);
-        let signer = self
-            .signers
-            .get(credential)
-            .ok_or_else(Problem::misconfigured)?;
+        let of_index = (
+            self.settings.credentials().get(credential),
+            self.signers.get(credential),
+        );
+        let (Some(proven_by), Some(signer)) = of_index else {
+            return Err(Problem::misconfigured());
+        };
         let lane = Rc::clone(
             self.lanes
                 .borrow_mut()
                 .entry((credential, environment, service))
                 .or_insert_with(|| {
                     let endpoint = self.settings.service(environment, service);
-                    provider_api(endpoint, self.settings.delivery(), credential)
+                    let destination = Destination {
+                        endpoint: endpoint.clone(),
+                        tls_name: proven_by.tls_name(endpoint),
+                    };
+                    provider_api(destination, self.settings.delivery(), credential)
                 }),
         );
-        lane.set_tokens(&signer.tokens(&self.store, None)?);
+        let tokens = signer
+            .as_ref()
+            .map(|signer| signer.tokens(&self.store, None))
+            .transpose()?;
+        lane.refresh(tokens.as_ref());
         Ok(lane)
     }
 
@@ -155,19 +170,20 @@ impl App {
     /// Other provider tokens of a credential than the one issued then, if there may be any.
     fn renewed(credential: usize, refused: UnixTime) -> Option<SharedTokens> {
         let app = Self::get().ok()?;
-        let signer = app.signers.get(credential)?;
+        let signer = app.signers.get(credential)?.as_ref()?;
         signer.tokens(&app.store, Some(refused)).ok()
     }
 }
 
 /// The way to a service that speaks HTTP/2, for a credential.
-fn provider_api(endpoint: &Endpoint, delivery: &Delivery, credential: usize) -> Rc<Driver> {
+fn provider_api(destination: Destination, delivery: &Delivery, credential: usize) -> Rc<Driver> {
+    let Endpoint { host, port } = &destination.endpoint;
     // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-    let host = match endpoint.host.contains(':') {
-        true => format!("[{}]", endpoint.host),
-        false => endpoint.host.clone(),
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.clone(),
     };
-    let authority = match endpoint.port {
+    let authority = match *port {
         PROVIDER_PORT => host,
         port => format!("{host}:{port}"),
     };
@@ -177,19 +193,13 @@ fn provider_api(endpoint: &Endpoint, delivery: &Delivery, credential: usize) -> 
         server_error_wait: delivery.server_error_wait,
         ..LaneConfig::new(authority, platform::random_u64())
     });
-    let tls_name = TlsName {
-        protocol: Protocol::Http2,
-        identity: None,
-        host: endpoint.host.clone(),
-    };
-    let endpoint = endpoint.clone();
     let renew = Box::new(move |refused| App::renewed(credential, refused));
-    Driver::new(Destination { endpoint, tls_name }, Box::new(lane), renew)
+    Driver::new(destination, Box::new(lane), renew)
 }
 
 impl Signer {
-    fn load(folder: &Path, credential: &Credential) -> Result<Self, String> {
-        let path = folder.join(&credential.key_file);
+    fn load(folder: &Path, source: &TokenKey) -> Result<Self, String> {
+        let path = folder.join(&source.key_file);
         let failed = |why: &dyn std::fmt::Display| format!("key {}: {why}", path.display());
         let size = std::fs::metadata(&path)
             .map_err(|error| failed(&error))?
@@ -202,7 +212,7 @@ impl Signer {
         }
         let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
         let key = SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
-        let issuer = Issuer::new(key, credential.key_id, credential.team_id);
+        let issuer = Issuer::new(key, source.key_id, source.team_id);
         Ok(Self(RefCell::new(issuer)))
     }
 

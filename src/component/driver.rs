@@ -84,15 +84,27 @@ impl Driver {
         })
     }
 
-    /// The provider tokens from now on.
-    pub(super) fn set_tokens(self: &Rc<Self>, tokens: &SharedTokens) {
-        self.hand_tokens(tokens);
-        self.pump();
+    /// What the way has to know before something is handed in: what the wall clock shows, and the
+    /// provider tokens from now on, where requests carry one.
+    pub(super) fn refresh(self: &Rc<Self>, tokens: Option<&SharedTokens>) {
+        match tokens {
+            None => self.set_clock(platform::now()),
+            Some(tokens) => {
+                self.hand_tokens(tokens);
+                self.pump();
+            }
+        }
+    }
+
+    fn set_clock(&self, now: Now) {
+        let mut lane = self.lane.borrow_mut();
+        lane.set_clock(now, platform::unix_time());
     }
 
     fn hand_tokens(&self, tokens: &SharedTokens) {
-        let (now, mut lane) = (platform::now(), self.lane.borrow_mut());
-        lane.set_clock(now, platform::unix_time());
+        let now = platform::now();
+        self.set_clock(now);
+        let mut lane = self.lane.borrow_mut();
         lane.set_token(now, tokens.newest().clone());
         if let Some(older) = tokens.older() {
             lane.recall_token(older.clone());

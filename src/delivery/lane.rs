@@ -16,7 +16,11 @@
 //! | `tokens.rs` | which provider token |
 //! | `request.rs` | a request handed to HTTP/2 |
 //!
-//! All connections of a lane are one credential's: never two teams on one connection.
+//! All connections of a lane are one credential's: never two teams or certificates on one connection.
+//! The lane of a key is given a provider token before anything else, and the newer ones later. That of
+//! a certificate is never given one, its connections prove who we are: its requests have no
+//! `authorization`, a new connection takes as many as the peer's SETTINGS say, and a refusal that
+//! speaks of provider tokens asks for none.
 
 mod answers;
 mod pool;

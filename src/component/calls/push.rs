@@ -85,9 +85,9 @@ async fn once(
         let notification = &one.notification;
         Some((notification.token().clone(), notification.id()?))
     });
-    let timeout = app.settings.delivery().timeout;
-    let receipt = receipts::begin(app, key, body, sending.collect(), (asked_at, timeout)).await?;
-    let receipt = match receipt {
+    let sending: Vec<_> = sending.collect();
+    let receipt = receipts::of_devices(app, body, &sending, asked_at)?;
+    let receipt = match receipts::begin(app, key, receipt, asked_at).await? {
         Ok(receipt) => receipt,
         Err(reply) => return Ok(reply),
     };

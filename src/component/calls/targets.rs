@@ -10,7 +10,7 @@ use super::super::platform;
 use crate::api::{Caller, Problem, PushRequest, Recipients, Via};
 use crate::binary::Frame;
 use crate::environment::Environment;
-use crate::notification::Notification;
+use crate::notification::{Notification, Topic};
 use crate::registry::{self, DeviceRecord, DeviceRef, Trial, device_key};
 
 /// Most devices of one push. Beyond it nothing is sent: the function would work through them without
@@ -62,7 +62,7 @@ pub(super) fn prepare(
     let topic = &target.device.topic;
     let notification = request.notification(&target.device, platform::new_apns_id())?;
     let way = way(app, request.via, &notification, environment)?
-        .ok_or_else(|| Problem::no_credential(topic.as_str(), environment.as_str()))?;
+        .ok_or_else(|| no_way(app, request.via, topic, environment))?;
     let other = match trial.elsewhere() {
         Some(elsewhere) => way_if_any(app, request.via, &notification, elsewhere)?,
         None => None,
@@ -101,6 +101,15 @@ fn way(
                 .map(|index| app.lane(index, environment))
                 .transpose()
         }
+    }
+}
+
+/// Why there is none.
+fn no_way(app: &App, via: Option<Via>, topic: &Topic, environment: Environment) -> Problem {
+    let by_http2 = via != Some(Via::Binary);
+    match by_http2 && app.settings.lacks_key_for(topic, environment) {
+        true => Problem::provider_token_needed(topic.as_str(), environment.as_str()),
+        false => Problem::no_credential(topic.as_str(), environment.as_str()),
     }
 }
 

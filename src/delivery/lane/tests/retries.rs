@@ -43,7 +43,7 @@ fn to_device(device: u64, expiration: Expiration) -> Arc<Notification> {
 }
 
 /// Every reason that APNs has for a device, with its status.
-const REASONS: &[(u16, &str)] = &[
+pub const REASONS: &[(u16, &str)] = &[
     (400, "BadCollapseId"),
     (400, "BadDeviceToken"),
     (400, "BadExpirationDate"),
