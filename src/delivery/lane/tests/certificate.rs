@@ -17,6 +17,7 @@ const HEADERS: usize = 7;
 /// A connection that has answered something.
 fn proven() -> (Rig, LinkId) {
     let mut rig = Rig::configured(config(1));
+    rig.pongs = true;
     rig.submit(LONG);
     let link = rig.open(1_000);
     rig.accept(link, 1);
