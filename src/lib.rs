@@ -23,6 +23,8 @@ pub mod config;
 pub mod delivery;
 pub mod dial;
 pub mod environment;
+#[cfg(test)]
+mod facts;
 pub mod feedback;
 pub mod http2;
 pub mod limits;

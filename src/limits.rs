@@ -61,6 +61,10 @@ pub const EXPIRATION_MAX_SECS: u64 = 0xffff_ffff;
 /// Longest time APNs stores a notification. METRICS: "30 days, whichever comes first".
 pub const STORAGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// Longest expiration of a VoIP notification that is not remarked on. **Ours**: *Responding to VoIP
+/// Notifications from PushKit* says 0 or "a few seconds".
+pub const VOIP_EXPIRATION_MAX: Duration = Duration::from_secs(60);
+
 /// Length of a key identifier (`kid`), in characters. TOKEN.
 pub const KEY_ID_CHARS: usize = 10;
 

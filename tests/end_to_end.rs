@@ -12,8 +12,12 @@
 mod binary;
 #[path = "end_to_end/broadcast.rs"]
 mod broadcast;
+#[path = "end_to_end/certificate.rs"]
+mod certificate;
 #[path = "support/client.rs"]
 mod client;
+#[path = "end_to_end/fleet.rs"]
+mod fleet;
 #[path = "end_to_end/life.rs"]
 mod life;
 #[path = "support/peers.rs"]

@@ -133,6 +133,8 @@ fn settings() {
         for environment in [Environment::Development, Environment::Production] {
             let found = settings.credential_for(&topic("com.example.app"), environment);
             assert!(found.is_none_or(|index| index < credentials));
+            let lacks = settings.lacks_key_for(&topic("com.example.app"), environment);
+            assert!(!lacks, "certificates are taken for it");
             let _ = settings.endpoint(environment);
         }
         assert!(settings.delivery().queue > 0 && !settings.delivery().timeout.is_zero());
@@ -326,7 +328,7 @@ fn broadcasts() {
     fuzz("broadcasts", samples::BROADCASTS, |bytes, noise| {
         let now = UnixTime::from_secs(1_700_000_000);
         let id = ApnsId::from_random(noise.octets(16).try_into().unwrap());
-        let Ok(request) = BroadcastRequest::parse(bytes, now, id) else {
+        let Ok(request) = BroadcastRequest::parse(bytes, now, "server", id) else {
             return false;
         };
         let broadcast = request.broadcast;

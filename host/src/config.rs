@@ -3,8 +3,8 @@
 //!
 //! One file serves both sides. The function reads `[apns.*]`, `[[credentials]]`, `[[api_keys]]`,
 //! `[delivery]`, `[[binary]]`, `[proxy]` and `[registry]`; the host reads what is below and, of the
-//! function's, the addresses, because they are what the function may reach. Unknown keys are errors on
-//! either side.
+//! function's, the addresses, because they are what the function may reach, and what is said of client
+//! certificates, because it alone can read those. Unknown keys are errors on either side.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{Endpoint, MAX_BYTES, Service, Settings, from_toml};
+use dunlin::config::{Credential, Endpoint, MAX_BYTES, Service, Settings, from_toml};
 use dunlin::dial::MAX_ADDRESSES;
 use dunlin::environment::Environment;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
@@ -22,6 +22,7 @@ use serde::de::IgnoredAny;
 
 use crate::files::read_at_most;
 use crate::sockets::{Addresses, AllowedHost};
+use crate::wanted::{self, Use};
 
 /// The whole file, as the host sees it.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,7 +40,7 @@ pub struct Config {
     /// `[[tasks]]`, those left out with their own intervals.
     #[serde(default = "default_tasks", deserialize_with = "tasks")]
     pub tasks: Vec<TaskSettings>,
-    /// The function's own; of these the addresses matter here, see `function_hosts`.
+    /// The function's own; of these the addresses and the identities matter here, see below.
     #[serde(default, rename = "apns")]
     _apns: IgnoredAny,
     #[serde(default, rename = "credentials")]
@@ -60,6 +61,9 @@ pub struct Config {
     /// The name in `[proxy] password_env`, in the same way.
     #[serde(skip)]
     function_variable: Option<String>,
+    /// Credentials that are client certificates, filled in by [`Config::load`].
+    #[serde(skip)]
+    certificate_uses: Vec<Use>,
 }
 
 /// `[host]`: HTTP in, and what the function gets.
@@ -162,7 +166,8 @@ pub struct TlsSettings {
     /// are checked against the public roots.
     #[serde(default)]
     pub trust: BTreeMap<String, PathBuf>,
-    /// Client certificates by the names that `identity` in `[[binary]]` refers to.
+    /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]` refers
+    /// to.
     #[serde(default)]
     pub identities: BTreeMap<String, IdentityFiles>,
 }
@@ -271,8 +276,8 @@ impl std::error::Error for ConfigError {}
 
 /// Reads every signing key, so that a wrong one is heard of now and not at the first push.
 fn check_keys(folder: &Path, settings: &Settings) -> Result<(), ConfigError> {
-    for credential in settings.credentials() {
-        let path = folder.join(&credential.key_file);
+    for key in settings.credentials().iter().filter_map(Credential::key) {
+        let path = folder.join(&key.key_file);
         let failed =
             |why: &dyn std::fmt::Display| ConfigError(format!("key {}: {why}", path.display()));
         let file =
@@ -407,6 +412,7 @@ impl Config {
         config.function_hosts = function_hosts(&settings);
         let proxy = settings.proxy();
         config.function_variable = proxy.and_then(|proxy| Some(proxy.password_env()?.to_owned()));
+        config.certificate_uses = wanted::by_credentials(&settings);
         Ok((config, settings))
     }
 
@@ -446,14 +452,7 @@ impl Config {
                 largest_timeout,
             ),
         ];
-        for app in settings.binary_apps() {
-            let known = |name: &str| self.tls.identities.contains_key(name);
-            if let Some(identity) = app.identity().filter(|name| !known(name)) {
-                let topic = &app.topic;
-                let why = format!("binary: {topic}: there is no [tls.identities.{identity}]");
-                return Err(ConfigError(why));
-            }
-        }
+        self.check_identities(settings)?;
         for (name, files) in &self.tls.identities {
             if files.passphrase_file.is_some() && files.passphrase_env.is_some() {
                 let why = "expected one of passphrase_file and passphrase_env, got both";
@@ -474,6 +473,31 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Whether each identity that is named is there.
+    fn check_identities(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let unknown = |name: &&str| !self.tls.identities.contains_key(*name);
+        let missing = |place: String, identity: &str| {
+            let why = format!("{place}: there is no [tls.identities.{identity}]");
+            Err(ConfigError(why))
+        };
+        for (index, credential) in settings.credentials().iter().enumerate() {
+            if let Some(identity) = credential.identity().filter(unknown) {
+                return missing(format!("credentials[{index}].identity"), identity);
+            }
+        }
+        for app in settings.binary_apps() {
+            if let Some(identity) = app.identity().filter(unknown) {
+                return missing(format!("binary: {}", app.topic), identity);
+            }
+        }
+        Ok(())
+    }
+
+    /// The credentials that are client certificates, with what is wanted of each.
+    pub(crate) fn certificate_uses(&self) -> &[Use] {
+        &self.certificate_uses
     }
 
     /// The hosts that the function may reach: APNs, gateways and feedback services, as configured, or

@@ -29,6 +29,7 @@ pub mod store;
 pub mod tasks;
 pub mod terminal;
 pub mod tls;
+mod wanted;
 
 /// Why a command failed, in words for the operator.
 #[derive(Debug)]

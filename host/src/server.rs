@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dunlin_certificates::{Finding, Level};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
@@ -18,6 +19,7 @@ use crate::schedule::Schedule;
 use crate::status::Status;
 use crate::store::{Store, StoreError};
 use crate::tls::{Identity, Provider, TrustError};
+use crate::wanted::Use;
 
 /// A service that is listening but not yet answering; [`Server::run`] does that.
 #[derive(Debug)]
@@ -163,15 +165,38 @@ pub fn load(
     load_with(config_file, component, config, identities(config)?, store)
 }
 
-/// The client certificates of a configuration, by their names.
+/// The client certificates of a configuration, by their names. Each is for what the credentials want
+/// of it.
 fn identities(config: &Config) -> Result<Vec<(&str, Identity)>, TrustError> {
     let files = config.tls.identities.iter();
     let read = files.map(|(name, files)| {
         let identity = Identity::read(files);
         let identity = identity.map_err(|found| TrustError::of_identity(name, &found))?;
+        check_uses(config, name, &identity)?;
         Ok((name.as_str(), identity))
     });
     read.collect()
+}
+
+/// A certificate that is not for what a credential says would have every push refused that goes by
+/// it, so that is an error now.
+fn check_uses(config: &Config, name: &str, identity: &Identity) -> Result<(), TrustError> {
+    let uses = config.certificate_uses().iter();
+    for Use { place, wanted, .. } in uses.filter(|it| it.identity == name) {
+        for found in identity.coverage(wanted) {
+            let Finding {
+                level,
+                what,
+                advice,
+            } = &found;
+            match level {
+                Level::Error => return Err(TrustError::of_credential(place, name, &found)),
+                Level::Warning => warn!(%place, identity = name, what, advice, "certificate"),
+                Level::Note => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 fn load_with(

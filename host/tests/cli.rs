@@ -61,13 +61,17 @@ impl Dev {
                 }
             }
         });
-        let mut greeting = String::new();
-        while !greeting.contains("/notifications\n") {
+        // Whatever fails from here on, the process ends with it.
+        let mut dev = Self {
+            child,
+            greeting: String::new(),
+        };
+        while !dev.greeting.contains("/notifications\n") {
             let line = lines.recv_timeout(PATIENCE).expect("a greeting in time");
-            greeting.push_str(&line);
-            greeting.push('\n');
+            dev.greeting.push_str(&line);
+            dev.greeting.push('\n');
         }
-        Self { child, greeting }
+        dev
     }
 
     /// The commands of the greeting, as pasted into a shell.

@@ -2,7 +2,8 @@
 //!
 //! ```json
 //! {"topic": "com.example.app", "channel": "dHN0LXNyY2gtY2hubA==", "environment": "production",
-//!  "priority": 5, "ttl_s": 3600, "id": "0f3c…", "dry_run": false, "payload": {"aps": {…}}}
+//!  "priority": 5, "ttl_s": 3600, "id": "0f3c…", "idempotency_key": "goal:3", "dry_run": false,
+//!  "payload": {"aps": {…}}}
 //! ```
 //!
 //! `topic`, `channel` and `payload` are required. The reply to one that was carried out is 200,
@@ -14,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::push::invalid_key;
 use super::{Problem, Reply, body};
 use crate::environment::Environment;
 use crate::notification::{
@@ -21,6 +23,7 @@ use crate::notification::{
     Topic,
 };
 use crate::provider::Outcome;
+use crate::receipt::IdempotencyKey;
 use crate::time::UnixTime;
 
 /// A broadcast as it was asked for.
@@ -32,6 +35,8 @@ pub struct BroadcastRequest {
     pub environment: Option<Environment>,
     /// Check everything and send nothing.
     pub dry_run: bool,
+    /// What the broadcast is known by, so that it is carried out once however often it is asked for.
+    pub idempotency_key: Option<IdempotencyKey>,
     warnings: Vec<String>,
 }
 
@@ -54,6 +59,8 @@ struct Body<'a> {
     payload: &'a RawValue,
     #[serde(default)]
     dry_run: bool,
+    #[serde(borrow)]
+    idempotency_key: Option<Cow<'a, str>>,
 }
 
 fn yes() -> bool {
@@ -65,20 +72,33 @@ fn invalid(error: InvalidNotification) -> Problem {
 }
 
 impl BroadcastRequest {
-    /// Reads the body; `now` is what `ttl_s` counts from, and `fallback_id` names the request unless
-    /// the caller did. What the payload holds is checked as that of a push: `"strict": false` turns
+    /// Reads the body; `now` is what `ttl_s` counts from, and `caller` whose idempotency keys are
+    /// meant. `fallback_id` names the request unless the caller did, by an identifier or by an
+    /// idempotency key. What the payload holds is checked as that of a push: `"strict": false` turns
     /// what is against Apple's documents into warnings in the reply.
     ///
     /// # Errors
     /// 400 with the path of the field.
-    pub fn parse(bytes: &[u8], now: UnixTime, fallback_id: ApnsId) -> Result<Self, Problem> {
+    pub fn parse(
+        bytes: &[u8],
+        now: UnixTime,
+        caller: &str,
+        fallback_id: ApnsId,
+    ) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
         let (payload, warnings) = raw.inspect()?;
+        let key = raw.idempotency_key.as_deref();
+        let key = key.map(|text| IdempotencyKey::parse(caller, text));
+        let key = key.transpose();
+        let idempotency_key = key.map_err(|error| invalid_key("idempotency_key", error))?;
+        let stable = idempotency_key
+            .as_ref()
+            .map(|key| key.request_id(&bundle_id, &channel));
         let id = raw.id.as_deref().map(ApnsId::parse).transpose();
-        let id = id.map_err(invalid)?.unwrap_or(fallback_id);
+        let id = id.map_err(invalid)?.or(stable).unwrap_or(fallback_id);
         let broadcast = Broadcast::new(bundle_id, channel, payload).map_err(invalid)?;
         let mut broadcast = broadcast.with_id(id);
         if let Some(number) = raw.priority {
@@ -92,6 +112,7 @@ impl BroadcastRequest {
             broadcast,
             environment: raw.environment,
             dry_run: raw.dry_run,
+            idempotency_key,
             warnings,
         })
     }
@@ -195,7 +216,7 @@ mod tests {
     const END: &str = r#"{"aps": {"timestamp":1,"event":"end","content-state":{}}}"#;
 
     fn parse(body: &str) -> Result<BroadcastRequest, Problem> {
-        BroadcastRequest::parse(body.as_bytes(), NOW, ApnsId::from_random([0; 16]))
+        BroadcastRequest::parse(body.as_bytes(), NOW, "server", ApnsId::from_random([0; 16]))
     }
 
     #[test]
@@ -229,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn an_idempotency_key_names_the_request_unless_the_caller_does() {
+        let id = |rest: &str| {
+            let body = format!(r#"{{"topic":"a.b","channel":"YQ==",{rest}"payload":{END}}}"#);
+            parse(&body).unwrap().broadcast.id().unwrap()
+        };
+        let key = r#""idempotency_key":"goal:3","#;
+        assert_eq!(id(key), id(key));
+        assert_ne!(id(key), id(r#""idempotency_key":"goal:4","#));
+        assert_ne!(id(key), id(""));
+        let own = "01234567-89ab-cdef-0123-456789abcdef";
+        let both = format!(r#"{key}"id":"{own}","#);
+        assert_eq!(id(&both), ApnsId::parse(own).unwrap());
+    }
+
+    #[test]
     fn mistakes_name_their_field() {
         let problem = |rest: &str| {
             let problem = parse(&format!(r#"{{"payload":{END},{rest}}}"#)).unwrap_err();
@@ -258,6 +294,10 @@ mod tests {
                 "expiration expiration-range",
             ),
             (format!(r#"{to},"id":"x""#), "id id-malformed"),
+            (
+                format!(r#"{to},"idempotency_key":"a b""#),
+                "idempotency_key idempotency-key",
+            ),
             (
                 format!(r#"{to},"push_type":"alert""#),
                 "push_type unknown-field",

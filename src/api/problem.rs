@@ -274,6 +274,20 @@ impl Problem {
         Self::new(422, "no-credential", "No credential", detail)
     }
 
+    /// 422: a certificate covers the topic there, and APNs takes none for its push type.
+    pub fn provider_token_needed(topic: &str, environment: &str) -> Self {
+        let detail = format!(
+            "APNs takes {topic} with a provider token only; for it in {environment} there is a \
+             certificate, and no key"
+        );
+        Self::new(
+            422,
+            "provider-token-needed",
+            "Provider token needed",
+            detail,
+        )
+    }
+
     /// 503: too many pushes wait.
     pub fn queue_full() -> Self {
         Self::new(
@@ -371,6 +385,17 @@ mod tests {
         assert_eq!(document["type"], "urn:dunlin:payload-too-large");
         assert_eq!(document["field"], "payload");
         assert_eq!(document["detail"], "payload: expected at most 1, got 2");
+    }
+
+    #[test]
+    fn a_topic_that_no_certificate_is_taken_for_is_told_from_one_without_a_credential() {
+        let problem = Problem::provider_token_needed("a.b.location-query", "production");
+        assert_eq!(
+            (problem.status(), problem.rule()),
+            (422, "provider-token-needed")
+        );
+        let document = String::from_utf8(problem.into_reply().body).unwrap();
+        assert!(document.contains("a.b.location-query"), "{document}");
     }
 
     #[test]

@@ -160,7 +160,7 @@ impl PushRequest {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
-        let (payload, warnings) = raw.inspect(&options, topic.as_ref())?;
+        let (payload, warnings) = raw.inspect(&options, topic.as_ref(), now)?;
         let (environment, dry_run) = (raw.environment, raw.dry_run);
         let (via, confirm) = (raw.via, raw.confirm);
         Ok(Self {
@@ -243,6 +243,7 @@ impl Body<'_> {
         &self,
         options: &Options,
         topic: Option<&Topic>,
+        now: UnixTime,
     ) -> Result<(Payload, Vec<String>), Problem> {
         let inspected = Payload::inspect(self.payload.get().as_bytes(), options.push_type);
         let inspected = inspected.map_err(invalid)?;
@@ -256,9 +257,16 @@ impl Body<'_> {
         {
             return Err(Problem::invalid(violation));
         }
-        let priority = options.priority;
-        if let Some(remark) = priority.and_then(|given| inspected.push_type.remark_on(given)) {
+        let (push_type, priority) = (inspected.push_type, options.priority);
+        if let Some(remark) = priority.and_then(|given| push_type.remark_on(given)) {
             findings.remark(remark);
+        }
+        let expiration = options.expiration;
+        if let Some(remark) =
+            expiration.and_then(|given| push_type.remark_on_expiration(given, now))
+        {
+            let named = self.ttl_s.map_or("expiration", |_| "ttl_s");
+            findings.remark(remark.at(named));
         }
         let warnings = findings.as_slice().iter().map(ToString::to_string);
         Ok((inspected.payload, warnings.collect()))

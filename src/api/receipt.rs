@@ -1,4 +1,4 @@
-//! A receipt as a reply, to whoever asks for it and to whoever sends a push a second time.
+//! A receipt as a reply, to whoever asks for it and to whoever sends a push or a broadcast a second time.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -8,7 +8,7 @@ use super::{Caller, Problem, Reply};
 use crate::receipt::{IdempotencyKey, Receipt, State};
 use crate::time::UnixTime;
 
-/// What is said of a push that was begun and never ended.
+/// What is said of what was begun and never ended.
 const INTERRUPTED: &str = "the function was stopped while it sent this; it may have been sent";
 
 #[derive(Serialize)]
@@ -32,6 +32,15 @@ struct Interrupted<'a> {
 struct Unanswered<'a> {
     token: &'a str,
     apns_id: &'a str,
+    outcome: &'static str,
+    may_resend: bool,
+    why: &'static str,
+}
+
+#[derive(Serialize)]
+struct InterruptedBroadcast<'a> {
+    channel: &'a str,
+    request_id: &'a str,
     outcome: &'static str,
     may_resend: bool,
     why: &'static str,
@@ -84,8 +93,19 @@ pub fn repeated_reply(receipt: &Receipt, now: UnixTime) -> Result<Reply, Problem
     Ok(reply.header("dunlin-repeated", "true"))
 }
 
-/// The reply of a push that nobody could give.
+/// The reply that nobody could give.
 fn interrupted(receipt: &Receipt) -> Option<Box<RawValue>> {
+    if let Some((channel, request_id)) = receipt.broadcast() {
+        let document = InterruptedBroadcast {
+            channel,
+            request_id,
+            outcome: "unanswered",
+            may_resend: false,
+            why: INTERRUPTED,
+        };
+        // Strings: writing them does not fail.
+        return serde_json::value::to_raw_value(&document).ok();
+    }
     let results: Vec<_> = receipt
         .sending()
         .map(|(token, apns_id)| Unanswered {
@@ -111,7 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::notification::{ApnsId, DeviceToken};
+    use crate::notification::{ApnsId, ChannelId, DeviceToken};
 
     fn key() -> IdempotencyKey {
         IdempotencyKey::parse("server", "order:17").unwrap()
@@ -137,6 +157,20 @@ mod tests {
         assert!(document.get("reply").is_none());
         let problem = repeated_reply(&receipt(), now).unwrap_err();
         assert_eq!((problem.status(), problem.rule()), (409, "push-under-way"));
+    }
+
+    #[test]
+    fn an_interrupted_broadcast_is_unanswered_in_its_own_words() {
+        let channel = ChannelId::parse("YQ==").unwrap();
+        let id = ApnsId::from_random([1; 16]);
+        let (begun, timeout) = (UnixTime::from_secs(100), Duration::from_secs(30));
+        let receipt = Receipt::of_broadcast(&[0; 32], (&channel, id), begun, timeout);
+        let reply = repeated_reply(&receipt, UnixTime::from_secs(1_000)).unwrap();
+        let expected = serde_json::json!({
+            "channel": "YQ==", "request_id": id.to_string(), "outcome": "unanswered",
+            "may_resend": false, "why": INTERRUPTED,
+        });
+        assert_eq!(json(&reply), expected);
     }
 
     #[test]

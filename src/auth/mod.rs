@@ -12,11 +12,12 @@
 //! - Nothing here reads a clock; the age of a token is judged against the time passed in.
 //!
 //! Left to others: where the key file comes from, and the store through which a fleet shares one
-//! token per key.
+//! token per key; what its value means is here ([`Issuer`]).
 
 mod ids;
 mod key;
 mod renewal;
+mod shared;
 mod token;
 #[cfg(test)]
 mod vectors;
@@ -24,4 +25,5 @@ mod vectors;
 pub use ids::{InvalidId, KeyId, TeamId};
 pub use key::{InvalidKey, SigningKey};
 pub use renewal::{Freshness, freshness, may_renew, may_sign_again};
+pub use shared::{Choice, Issuer, SharedTokens};
 pub use token::{InvalidProviderToken, ProviderToken};

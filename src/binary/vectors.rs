@@ -416,3 +416,25 @@ fn u32_be() {
         assert_eq!(responses(&[response]).0, [(1, expected)]);
     }
 }
+
+/// Not copied: the hosts. Apple retired them, so an address that is not configured is not there; the
+/// ports are the defaults of one that is. The other row of the kind is in `config/apns.rs`.
+#[test]
+fn endpoint() {
+    let rows = rows("endpoint");
+    let is_it = |row: &&Value| row["input"]["protocol"] == "binary";
+    let row = rows.iter().find(is_it).unwrap();
+    for environment in ["sandbox", "production"] {
+        let addresses = row["expected"][environment].as_array().unwrap();
+        let port = |address: &Value| {
+            let (_, port) = address.as_str()?.rsplit_once(':')?;
+            port.parse::<u16>().ok()
+        };
+        let ports: Vec<_> = addresses.iter().filter_map(port).collect();
+        assert_eq!(
+            ports,
+            [limits::GATEWAY_PORT, limits::FEEDBACK_PORT],
+            "{row}"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! What all calls of an instance share: settings, the store, credentials and the lanes to APNs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use super::platform;
 use super::store::{ChangeError, Store, StoreError};
 use super::transport::{Destination, Proxy};
 use crate::api::Problem;
-use crate::auth::{Freshness, ProviderToken, SigningKey, freshness, may_renew, may_sign_again};
-use crate::config::{Credential, Endpoint, Service, Settings};
+use crate::auth::{Issuer, SharedTokens, SigningKey};
+use crate::config::{Endpoint, Proof, Service, Settings, TokenKey};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
 use crate::registry::Guard;
-use crate::time::{Now, UnixTime};
-use crate::tls_name::{Protocol, TlsName};
+use crate::time::UnixTime;
+use crate::tls_name::TlsName;
 
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
@@ -40,7 +40,8 @@ pub(super) struct App {
     pub(super) store: Store,
     /// The one in the settings.
     proxy: Option<Rc<Proxy>>,
-    signers: Vec<Signer>,
+    /// Of each credential, in their order; `None` for a certificate.
+    signers: Vec<Option<Signer>>,
     /// At most six for each credential: three services in two environments.
     lanes: RefCell<BTreeMap<(usize, Environment, Service), Rc<Driver>>>,
     /// At most one for each app on the binary protocols.
@@ -50,13 +51,8 @@ pub(super) struct App {
     gathering: Gathering,
 }
 
-/// A credential with its key, and the provider token in use.
-struct Signer {
-    credential: Credential,
-    key: SigningKey,
-    token: RefCell<Option<ProviderToken>>,
-    last_signed: Cell<Option<Now>>,
-}
+/// A credential's key, with the provider tokens that it shares through the store.
+struct Signer(RefCell<Issuer>);
 
 impl App {
     /// The instance's own; made at the first call, and again at the next if that failed.
@@ -85,7 +81,10 @@ impl App {
         let signers = settings
             .credentials()
             .iter()
-            .map(|credential| Signer::load(folder, credential))
+            .map(|credential| match credential.proof() {
+                Proof::Key(source) => Signer::load(folder, source).map(Some),
+                Proof::Identity(_) => Ok(None),
+            })
             .collect::<Result<_, _>>()?;
         let store = Store::open().map_err(|error| error.0)?;
         let proxy = settings.proxy().map(|proxy| {
@@ -117,7 +116,8 @@ impl App {
         self.gathering.flushed(&self.store).await
     }
 
-    /// The way from a credential to an environment, with a provider token that is good.
+    /// The way from a credential to an environment; if that is a key, with a provider token that is
+    /// good.
     pub(super) fn lane(
         &self,
         credential: usize,
@@ -134,20 +134,28 @@ impl App {
         service: Service,
     ) -> Result<Rc<Driver>, Problem> {
         let service = self.settings.carrier(environment, service);
-        let signer = self
-            .signers
-            .get(credential)
-            .ok_or_else(Problem::misconfigured)?;
+        let of_index = (
+            self.settings.credentials().get(credential),
+            self.signers.get(credential),
+        );
+        let (Some(proven_by), Some(signer)) = of_index else {
+            return Err(Problem::misconfigured());
+        };
         let lane = Rc::clone(
             self.lanes
                 .borrow_mut()
                 .entry((credential, environment, service))
                 .or_insert_with(|| {
                     let endpoint = self.settings.service(environment, service);
-                    self.provider_api(endpoint, credential)
+                    let tls_name = proven_by.tls_name(endpoint);
+                    self.provider_api(self.destination(endpoint, tls_name), credential)
                 }),
         );
-        lane.set_token(signer.token(&self.store, platform::now(), platform::unix_time())?);
+        let tokens = signer
+            .as_ref()
+            .map(|signer| signer.tokens(&self.store, None))
+            .transpose()?;
+        lane.refresh(tokens.as_ref());
         Ok(lane)
     }
 
@@ -169,12 +177,11 @@ impl App {
         Some(Rc::clone(gateway))
     }
 
-    /// Another provider token of a credential than the one issued then, if there may be one.
-    fn renewed(credential: usize, refused: UnixTime) -> Option<ProviderToken> {
+    /// Other provider tokens of a credential than the one issued then, if there may be any.
+    fn renewed(credential: usize, refused: UnixTime) -> Option<SharedTokens> {
         let app = Self::get().ok()?;
-        let (now, time) = (platform::now(), platform::unix_time());
-        let signer = app.signers.get(credential)?;
-        signer.fetch(&app.store, now, time, Some(refused)).ok()
+        let signer = app.signers.get(credential)?.as_ref()?;
+        signer.tokens(&app.store, Some(refused)).ok()
     }
 
     /// How a server is reached.
@@ -188,13 +195,14 @@ impl App {
     }
 
     /// The way to a service that speaks HTTP/2, for a credential.
-    fn provider_api(&self, endpoint: &Endpoint, credential: usize) -> Rc<Driver> {
+    fn provider_api(&self, destination: Destination, credential: usize) -> Rc<Driver> {
+        let Endpoint { host, port } = &destination.endpoint;
         // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-        let host = match endpoint.host.contains(':') {
-            true => format!("[{}]", endpoint.host),
-            false => endpoint.host.clone(),
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
         };
-        let authority = match endpoint.port {
+        let authority = match *port {
             PROVIDER_PORT => host,
             port => format!("{host}:{port}"),
         };
@@ -205,19 +213,14 @@ impl App {
             server_error_wait: delivery.server_error_wait,
             ..LaneConfig::new(authority, platform::random_u64())
         });
-        let tls_name = TlsName {
-            protocol: Protocol::Http2,
-            identity: None,
-            host: endpoint.host.clone(),
-        };
         let renew = Box::new(move |refused| Self::renewed(credential, refused));
-        Driver::new(self.destination(endpoint, tls_name), Box::new(lane), renew)
+        Driver::new(destination, Box::new(lane), renew)
     }
 }
 
 impl Signer {
-    fn load(folder: &Path, credential: &Credential) -> Result<Self, String> {
-        let path = folder.join(&credential.key_file);
+    fn load(folder: &Path, source: &TokenKey) -> Result<Self, String> {
+        let path = folder.join(&source.key_file);
         let failed = |why: &dyn std::fmt::Display| format!("key {}: {why}", path.display());
         let size = std::fs::metadata(&path)
             .map_err(|error| failed(&error))?
@@ -230,88 +233,26 @@ impl Signer {
         }
         let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
         let key = SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
-        let credential = credential.clone();
-        Ok(Self {
-            credential,
-            key,
-            token: RefCell::default(),
-            last_signed: Cell::default(),
-        })
+        let issuer = Issuer::new(key, source.key_id, source.team_id);
+        Ok(Self(RefCell::new(issuer)))
     }
 
-    /// A token for now: the one in hand, the one in the store, or a new one that goes there.
-    fn token(&self, store: &Store, now: Now, time: UnixTime) -> Result<ProviderToken, Problem> {
-        self.fetch(store, now, time, None)
-    }
-
-    /// The same; but one that was issued at `refused` is of no more use than one that is due.
-    fn fetch(
-        &self,
-        store: &Store,
-        now: Now,
-        time: UnixTime,
-        refused: Option<UnixTime>,
-    ) -> Result<ProviderToken, Problem> {
-        if let Some(token) = &*self.token.borrow()
-            && freshness(token.issued_at(), time) == Freshness::Fresh
-            && Some(token.issued_at()) != refused
-        {
-            return Ok(token.clone());
+    /// Tokens for now: those in hand, those in the store, or new ones that go there. The one issued
+    /// at `refused` is of no more use than one that is due.
+    fn tokens(&self, store: &Store, refused: Option<UnixTime>) -> Result<SharedTokens, Problem> {
+        let (now, time) = (platform::now(), platform::unix_time());
+        if let Some(held) = self.0.borrow().held(time, refused) {
+            return Ok(held.clone());
         }
-        let may_sign = may_sign_again(self.last_signed.get(), now);
-        let shared = store.change(&self.store_key(), |stored| {
-            Ok::<_, Problem>(match self.usable(stored, time, may_sign, refused) {
-                Some(token) => (None, (token, false)),
-                None => {
-                    let token = self.sign(time);
-                    (Some(token.as_jwt().as_bytes().to_vec()), (token, true))
-                }
-            })
+        let store_key = self.0.borrow().store_key();
+        let choice = store.change(&store_key, |stored| {
+            let choice = self.0.borrow().choose(stored, now, time, refused);
+            Ok::<_, Problem>((choice.to_store(), choice))
         });
-        let (token, signed) = shared.map_err(|error| match error {
+        let choice = choice.map_err(|error| match error {
             ChangeError::Store(error) => Problem::store(&error.0),
             ChangeError::Refused(problem) => problem,
         })?;
-        if signed {
-            self.last_signed.set(Some(now));
-        }
-        *self.token.borrow_mut() = Some(token.clone());
-        Ok(token)
-    }
-
-    /// The stored token, if it is to be used rather than replaced.
-    fn usable(
-        &self,
-        stored: Option<&[u8]>,
-        time: UnixTime,
-        may_sign: bool,
-        refused: Option<UnixTime>,
-    ) -> Option<ProviderToken> {
-        let token = ProviderToken::parse(core::str::from_utf8(stored?).ok()?).ok()?;
-        // Signatures need no randomness, so ours of that moment is this one, unless the key file
-        // was another then.
-        let ours = self.sign(token.issued_at()) == token;
-        let keep = match freshness(token.issued_at(), time) {
-            Freshness::Fresh if Some(token.issued_at()) != refused => true,
-            Freshness::Fresh | Freshness::Due => !(may_sign && may_renew(token.issued_at(), time)),
-            // The monotonic clock may have slept with the machine; this one is of no use.
-            Freshness::Expired => false,
-        };
-        (ours && keep).then_some(token)
-    }
-
-    fn sign(&self, time: UnixTime) -> ProviderToken {
-        let Credential {
-            key_id, team_id, ..
-        } = &self.credential;
-        ProviderToken::sign(&self.key, *key_id, *team_id, time)
-    }
-
-    /// Team and key, because a key belongs to one team but two configurations may disagree on which.
-    fn store_key(&self) -> String {
-        let Credential {
-            key_id, team_id, ..
-        } = &self.credential;
-        format!("t/{}/{}", team_id.as_str(), key_id.as_str())
+        Ok(self.0.borrow_mut().take(choice, now).clone())
     }
 }

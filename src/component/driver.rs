@@ -11,7 +11,7 @@ use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 use super::platform;
 use super::signal::{Signal, first};
 use super::transport::{self, Destination, Transport};
-use crate::auth::ProviderToken;
+use crate::auth::SharedTokens;
 use crate::delivery::{Action, JobId, LinkId, Order, QueueFull, Way};
 use crate::provider::{Outcome, Why};
 use crate::time::{Now, UnixTime};
@@ -42,9 +42,9 @@ impl LinkSignals {
     }
 }
 
-/// Gets another provider token than the one issued then, which was refused as too old; the same
-/// one if there may be no other yet, and none if nobody knows.
-pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<ProviderToken>>;
+/// Gets other provider tokens than the one issued then, which was refused as too old; the same if
+/// there may be no other yet, and none if nobody knows.
+pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<SharedTokens>>;
 
 /// A way to APNs with its connections.
 pub(super) struct Driver {
@@ -84,11 +84,31 @@ impl Driver {
         })
     }
 
-    /// The provider token from now on; to be followed by [`Self::submit`].
-    pub(super) fn set_token(&self, token: ProviderToken) {
-        let (now, mut lane) = (platform::now(), self.lane.borrow_mut());
+    /// What the way has to know before something is handed in: what the wall clock shows, and the
+    /// provider tokens from now on, where requests carry one.
+    pub(super) fn refresh(self: &Rc<Self>, tokens: Option<&SharedTokens>) {
+        match tokens {
+            None => self.set_clock(platform::now()),
+            Some(tokens) => {
+                self.hand_tokens(tokens);
+                self.pump();
+            }
+        }
+    }
+
+    fn set_clock(&self, now: Now) {
+        let mut lane = self.lane.borrow_mut();
         lane.set_clock(now, platform::unix_time());
-        lane.set_token(now, token);
+    }
+
+    fn hand_tokens(&self, tokens: &SharedTokens) {
+        let now = platform::now();
+        self.set_clock(now);
+        let mut lane = self.lane.borrow_mut();
+        lane.set_token(now, tokens.newest().clone());
+        if let Some(older) = tokens.older() {
+            lane.recall_token(older.clone());
+        }
     }
 
     /// Hands a notification in; the receiver gets its outcome at its deadline at the latest.
@@ -149,8 +169,8 @@ impl Driver {
     }
 
     fn renew_token(&self, refused: UnixTime) {
-        if let Some(token) = (self.renew)(refused) {
-            self.lane.borrow_mut().set_token(platform::now(), token);
+        if let Some(tokens) = (self.renew)(refused) {
+            self.hand_tokens(&tokens);
         }
     }
 

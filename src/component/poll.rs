@@ -22,7 +22,7 @@ use crate::config::BinaryApp;
 use crate::feedback::{
     Busy, CorruptSpool, Holder, Intake, Page, Run, Spool, page_key, spool_key, tuples,
 };
-use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, device_key, neighbourhood};
+use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
 use crate::time::Now;
 
 /// Bytes read at a time.
@@ -265,24 +265,21 @@ impl Poll<'_> {
     async fn apply_pages(&mut self, pages: &[Vec<u8>]) -> Result<(), String> {
         let now = platform::unix_time();
         let store = &self.app.store;
-        let topic = &self.binary.topic;
-        let mut dead: Vec<_> = pages.iter().flat_map(|page| tuples(page)).collect();
-        dead.sort_by_cached_key(|(token, _)| neighbourhood(topic, token));
+        let located = |(token, since)| {
+            let topic = self.binary.topic.clone();
+            (Located::new(DeviceRef { topic, token }), since)
+        };
+        let tuples = pages.iter().flat_map(|page| tuples(page));
+        let mut dead: Vec<_> = tuples.map(located).collect();
+        dead.sort_unstable_by_key(|(device, since)| (device.place(), *since));
         let mut burials = Burials::default();
         for batch in dead.chunks(BATCH) {
-            let keys: Vec<_> = batch
-                .iter()
-                .map(|(token, _)| device_key(topic, token))
-                .collect();
+            let keys: Vec<_> = batch.iter().map(|(device, _)| device.key()).collect();
             let read = persistently(|| store.get_many(&keys)).await;
             let ahead = Ahead::new(store, read.map_err(|error| error.0)?);
-            for (token, since) in batch {
-                let device = DeviceRef {
-                    topic: self.binary.topic.clone(),
-                    token: token.clone(),
-                };
+            for (device, since) in batch {
                 let death = Death::of_feedback(*since, now);
-                let burial = persistently(|| burials.bury(&ahead, &device, &death, now)).await;
+                let burial = persistently(|| burials.bury(&ahead, device, &death, now)).await;
                 let burial = match burial {
                     // What is behind it is told of all the same.
                     Err(Failure::Corrupt(_)) => {

@@ -16,12 +16,12 @@
 
 use serde::Deserialize;
 
-use super::{ConfigError, Endpoint, invalid};
+use super::{ConfigError, Endpoint, identity_name, invalid};
 use crate::binary::limits::{FEEDBACK_PORT, GATEWAY_PORT};
 use crate::binary::{Command, Dialect};
 use crate::environment::Environment;
 use crate::notification::Topic;
-use crate::tls_name::{Protocol, TlsName, is_identity};
+use crate::tls_name::{Protocol, TlsName};
 
 /// An app on the binary protocols.
 #[derive(Clone, Debug)]
@@ -116,12 +116,9 @@ impl RawBinary {
             true => Dialect::new(command).with_large_payloads(),
             false => Dialect::new(command),
         };
-        if let Some(identity) = &self.identity
-            && !is_identity(identity)
-        {
-            let why = "expected letters, digits, '.', '-' and '_'";
-            return Err(invalid(at("identity"), why));
-        }
+        let identity = self.identity;
+        let identity = identity.map(|name| identity_name(name, &at("identity")));
+        let identity = identity.transpose()?;
         let resolve = |address: Option<RawAddress>, name, port| {
             let address = address.map(|address| address.check(&at(name), port));
             address.transpose()
@@ -140,7 +137,7 @@ impl RawBinary {
             dialect,
             gateway,
             feedback,
-            identity: self.identity,
+            identity,
         })
     }
 }

@@ -9,8 +9,6 @@
 //! key_id = "ABC123DEFG"
 //! team_id = "DEF123GHIJ"
 //! key_file = "AuthKey_ABC123DEFG.p8" # beside the configuration file
-//! topics = ["com.example.app"]       # bundle identifiers; all if absent
-//! environments = ["production"]      # both if absent
 //!
 //! [[api_keys]]
 //! name = "backend"
@@ -28,13 +26,14 @@
 //! keep_receipts_days = 7
 //! ```
 //!
-//! `[[binary]]` is described in `binary.rs`, `[proxy]` in `proxy.rs`, and the rest of `[apns.*]` in
-//! `apns.rs`.
+//! The rest of `[[credentials]]` is described in `credential.rs`, `[[binary]]` in `binary.rs`, `[proxy]`
+//! in `proxy.rs`, and the rest of `[apns.*]` in `apns.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 
 mod apns;
 mod binary;
+mod credential;
 mod proxy;
 
 use core::fmt;
@@ -43,14 +42,16 @@ use core::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
 use crate::notification::{PushType, Topic};
+use crate::tls_name::{IDENTITY_MAX_BYTES, is_identity};
 
 use apns::{Apns, RawApns};
 pub use apns::{Endpoint, Service};
 pub use binary::BinaryApp;
 use binary::RawBinary;
+use credential::RawCredential;
+pub use credential::{Credential, Proof, TokenKey};
 pub use proxy::Proxy;
 use proxy::RawProxy;
 
@@ -76,19 +77,6 @@ pub struct Settings {
     proxy: Option<Proxy>,
     delivery: Delivery,
     registry: Registry,
-}
-
-/// A provider token's key and what it is good for.
-#[derive(Clone, Debug)]
-pub struct Credential {
-    /// Which key.
-    pub key_id: KeyId,
-    /// Whose.
-    pub team_id: TeamId,
-    /// The `.p8` file, relative to the configuration file.
-    pub key_file: String,
-    topics: Vec<Topic>,
-    environments: Vec<Environment>,
 }
 
 /// What an API key may do.
@@ -257,14 +245,15 @@ impl Settings {
     }
 
     /// The index of the credential for a topic in an environment: one that names the topic, else
-    /// one for all topics.
+    /// one for all topics. A certificate is none for a push type that wants a provider token.
     pub fn credential_for(&self, topic: &Topic, environment: Environment) -> Option<usize> {
-        let usable = |credential: &Credential| credential.environments.contains(&environment);
-        let named = |c: &Credential| usable(c) && covers(&c.topics, topic);
-        let any = |c: &Credential| usable(c) && c.topics.is_empty();
-        let position =
-            |wanted: &dyn Fn(&Credential) -> bool| self.credentials.iter().position(wanted);
-        position(&named).or_else(|| position(&any))
+        credential::find(&self.credentials, topic, environment)
+    }
+
+    /// Whether the one that is missing is a key: what there is for the topic are certificates, and
+    /// APNs takes none for its push type.
+    pub fn lacks_key_for(&self, topic: &Topic, environment: Environment) -> bool {
+        credential::lacks_key(&self.credentials, topic, environment)
     }
 
     /// The API key with this SHA-256. Takes the same time whichever bytes differ.
@@ -388,17 +377,6 @@ struct RawSettings {
     _tls: serde::de::IgnoredAny,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCredential {
-    key_id: String,
-    team_id: String,
-    key_file: String,
-    #[serde(default)]
-    topics: Vec<String>,
-    environments: Option<Vec<Environment>>,
-}
-
 fn topics(raw: &[String], path: &str) -> Result<Vec<Topic>, ConfigError> {
     let parse = |text: &String| {
         Topic::parse(text).map_err(|error| invalid(format!("{path}.topics"), error))
@@ -406,30 +384,17 @@ fn topics(raw: &[String], path: &str) -> Result<Vec<Topic>, ConfigError> {
     raw.iter().map(parse).collect()
 }
 
-impl RawCredential {
-    fn check(self, path: &str) -> Result<Credential, ConfigError> {
-        let key_id =
-            KeyId::parse(&self.key_id).map_err(|error| invalid(format!("{path}.key_id"), error))?;
-        let team_id = TeamId::parse(&self.team_id)
-            .map_err(|error| invalid(format!("{path}.team_id"), error))?;
-        let environments = self
-            .environments
-            .unwrap_or_else(|| Environment::ALL.to_vec());
-        if environments.is_empty() {
-            return Err(invalid(
-                format!("{path}.environments"),
-                "expected at least one, got none",
-            ));
-        }
-        let topics = topics(&self.topics, path)?;
-        Ok(Credential {
-            key_id,
-            team_id,
-            key_file: self.key_file,
-            topics,
-            environments,
-        })
+/// The name of a client certificate.
+fn identity_name(text: String, path: &str) -> Result<String, ConfigError> {
+    if is_identity(&text) {
+        return Ok(text);
     }
+    let expected = format!("up to {IDENTITY_MAX_BYTES} letters, digits, '.', '-' and '_'");
+    let got: String = text.chars().take(IDENTITY_MAX_BYTES).collect();
+    Err(invalid(
+        path,
+        format_args!("expected {expected}, got {got:?}"),
+    ))
 }
 
 #[derive(Deserialize)]

@@ -16,7 +16,11 @@
 //! | `tokens.rs` | which provider token |
 //! | `request.rs` | a request handed to HTTP/2 |
 //!
-//! All connections of a lane are one credential's: never two teams on one connection.
+//! All connections of a lane are one credential's: never two teams or certificates on one connection.
+//! The lane of a key is given a provider token before anything else, and the newer ones later. That of
+//! a certificate is never given one, its connections prove who we are: its requests have no
+//! `authorization`, a new connection takes as many as the peer's SETTINGS say, and a refusal that
+//! speaks of provider tokens asks for none.
 
 mod answers;
 mod pool;
@@ -181,10 +185,15 @@ impl Lane {
         self.backoff.succeeded();
         self.jobs.release_these(&parked);
         if change == Change::OtherKey {
-            let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
-            links.into_iter().for_each(|id| self.retire(now, id));
+            self.retire_all(now);
         }
         self.connect_if_needed(now);
+    }
+
+    /// The provider token before the one that was set, where this lane has not seen it: what to
+    /// fall back on after `TooManyProviderTokenUpdates`. One that does not fit is dropped.
+    pub fn recall_token(&mut self, token: ProviderToken) {
+        self.tokens.recall(token);
     }
 
     /// Takes a message that must have its outcome by `deadline`.
@@ -410,6 +419,11 @@ impl Lane {
     /// After input on a link: outcomes out, and the link closed if it is spent.
     fn settle(&mut self, now: Now, id: LinkId) {
         self.drain_events(now, id);
+        self.close_if_spent(id);
+        self.connect_if_needed(now);
+    }
+
+    fn close_if_spent(&mut self, id: LinkId) {
         if let Some(link) = self.link_mut(id)
             && link.is_spent()
             && !link.closing
@@ -420,7 +434,6 @@ impl Lane {
             }
             self.actions.push_back(Action::Close(id));
         }
-        self.connect_if_needed(now);
     }
 
     fn end(&mut self, job: JobId, outcome: Outcome) {

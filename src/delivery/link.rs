@@ -6,6 +6,11 @@
 //!                    owes  ▼  │ heard
 //!                        Doubted: gets nothing new, and is no reason not to open another
 //! ```
+//!
+//! What goes on a connection that somebody in between has forgotten, or that was closed while this
+//! program was not running, is lost, and must not be sent again. So one that has been idle for a
+//! minute is asked first (`probing`): it gets something when it has answered, and if it does not
+//! within a second, it is in doubt.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -22,6 +27,10 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(4);
 /// How long the answer to that may take before the connection is in doubt. A round trip on Earth
 /// takes less, and whoever waits has seconds only.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a connection has been idle that is asked whether the peer is there before it gets
+/// anything. Routers and load balancers forget after four minutes and more.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
 
 /// Answers given up one after the other, none having come between them, after which the connection
 /// is replaced: a peer can answer PINGs and still be stuck.
@@ -62,6 +71,8 @@ pub(super) struct Link {
     pinged_at: Option<Now>,
     /// The answer to that is late.
     doubted: bool,
+    /// It has been idle for long, and something waits for it to show that the peer is there.
+    probing: bool,
     /// An answer was given up, and the peer has not been heard since.
     owes: bool,
     /// Answers given up since one came.
@@ -84,6 +95,7 @@ impl Link {
             quiet_since: now,
             pinged_at: None,
             doubted: false,
+            probing: false,
             owes: false,
             given_up: 0,
             retired: false,
@@ -101,7 +113,7 @@ impl Link {
                 .is_none_or(|http2| !http2.is_going_away() && !http2.is_closed())
     }
 
-    /// Whether it owes an answer and has not answered a PING for a second.
+    /// Whether it has not answered a PING for a second while something waits for it.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted
     }
@@ -109,7 +121,7 @@ impl Link {
     /// Requests it would take right now. With a provider token that is one until the first is
     /// answered, whatever the peer's SETTINGS say.
     pub(super) fn room(&self, with_token: bool) -> usize {
-        if self.closing || self.retired || self.doubted {
+        if self.closing || self.retired || self.doubted || self.probing {
             return 0;
         }
         let streams = self
@@ -120,6 +132,23 @@ impl Link {
             streams.min(1_usize.saturating_sub(self.in_flight.len()))
         } else {
             streams
+        }
+    }
+
+    /// Whether it is asked whether the peer is there before it gets anything.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probing
+    }
+
+    /// Something waits that could go on it: after a long silence it is asked first.
+    pub(super) fn ask_if_idle(&mut self, now: Now) {
+        let is_idle = !self.is_owing() && now.since(self.quiet_since) >= PROBE_AFTER;
+        if self.http2.is_none() || self.probing || !is_idle {
+            return;
+        }
+        self.probing = true;
+        if self.pinged_at.is_none() {
+            self.ping(now);
         }
     }
 
@@ -145,6 +174,7 @@ impl Link {
         self.quiet_since = now;
         self.pinged_at = None;
         self.doubted = false;
+        self.probing = false;
         self.owes = false;
     }
 
@@ -208,7 +238,7 @@ impl Link {
     fn doubted_at(&self) -> Option<Now> {
         let asked = self
             .pinged_at
-            .filter(|_| self.is_owing() && !self.doubted && !self.closing);
+            .filter(|_| (self.is_owing() || self.probing) && !self.doubted && !self.closing);
         asked.map(|at| at + DOUBT_AFTER)
     }
 
@@ -229,15 +259,21 @@ impl Link {
     pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), http2::ConnectionError> {
         let due = self.doubt_at().is_some_and(|at| at <= now);
         self.doubted |= self.doubted_at().is_some_and(|at| at <= now);
-        let Some(http2) = &mut self.http2 else {
-            return Ok(());
-        };
-        if due && !http2.is_closed() {
+        if due && self.http2.as_ref().is_some_and(|http2| !http2.is_closed()) {
+            self.ping(now);
+        }
+        match &mut self.http2 {
+            Some(http2) => http2.handle_timeout(now, &mut self.outbox),
+            None => Ok(()),
+        }
+    }
+
+    fn ping(&mut self, now: Now) {
+        if let Some(http2) = &mut self.http2 {
             self.pinged_at = Some(now);
             // Refused only while another is unanswered, which does as well.
             let _ = http2.ping(now, now.as_nanos().to_be_bytes(), &mut self.outbox);
         }
-        http2.handle_timeout(now, &mut self.outbox)
     }
 }
 

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A device stands for whoever a message is for: the channel of a broadcast, and the app of a call
-//! about channels, are spaced in the same way. Others are not held up. Bound: 10,000 devices; at it those whose wait is over are
-//! forgotten, and if there are none, one of the others.
+//! about channels, are spaced in the same way. Others are not held up. Bound: 10,000 devices; at it
+//! those whose wait is over are forgotten, and if there are none, one of the others.
 
 use core::fmt;
 use core::time::Duration;

@@ -115,6 +115,12 @@ pub trait Way: Debug {
         let _ = (now, token);
     }
 
+    /// The provider token before the one that was set, as another instance knew it. Only HTTP/2
+    /// has one.
+    fn recall_token(&mut self, token: ProviderToken) {
+        let _ = token;
+    }
+
     /// What the wall clock shows at `now`, from time to time. Only HTTP/2 uses it.
     fn set_clock(&mut self, now: Now, time: UnixTime) {
         let _ = (now, time);
@@ -177,6 +183,10 @@ impl Way for Lane {
 
     fn set_token(&mut self, now: Now, token: ProviderToken) {
         Self::set_token(self, now, token);
+    }
+
+    fn recall_token(&mut self, token: ProviderToken) {
+        Self::recall_token(self, token);
     }
 
     fn set_clock(&mut self, now: Now, time: UnixTime) {

@@ -182,6 +182,7 @@ rules! {
     MUTABLE_WITHOUT_ALERT = "mutable-without-alert", "A remark: mutable-content needs an alert.";
     LIVEACTIVITY_END_STATE = "liveactivity-end-state", "A remark: the end of a Live Activity has its last content-state.";
     PRIORITY_UNUSUAL = "priority-unusual", "A remark: Apple names other priorities for this push type.";
+    EXPIRATION_UNUSUAL = "expiration-unusual", "A remark: nothing is stored for 30 days, and a call or a transmission not at all.";
 }
 
 #[cfg(test)]

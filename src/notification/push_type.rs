@@ -10,7 +10,8 @@
 
 use super::error::{InvalidNotification, rule};
 use super::{Expiration, Priority, Topic};
-use crate::limits::{PAYLOAD_MAX_BYTES, VOIP_PAYLOAD_MAX_BYTES};
+use crate::limits::{PAYLOAD_MAX_BYTES, STORAGE_MAX, VOIP_EXPIRATION_MAX, VOIP_PAYLOAD_MAX_BYTES};
+use crate::time::UnixTime;
 use core::fmt;
 
 /// What a notification is for, sent as `apns-push-type`.
@@ -227,6 +228,31 @@ impl PushType {
         let (rule, got) = (rule::PRIORITY_UNUSUAL, priority.as_str());
         let expected = format!("{expected} for push type {self}");
         Some(InvalidNotification::new("priority", rule, expected, got))
+    }
+
+    /// What is unusual about an expiration named at `now`: any but 0 for `pushtotalk`, one that is
+    /// more than a minute away for `voip`, and for every type one beyond the 30 days that APNs
+    /// stores for.
+    pub fn remark_on_expiration(
+        self,
+        expiration: Expiration,
+        now: UnixTime,
+    ) -> Option<InvalidNotification> {
+        let Expiration::At(at) = expiration else {
+            return None;
+        };
+        let away = at.as_unix_time().since(now);
+        let expected = match self {
+            Self::PushToTalk => "0 for push type pushtotalk",
+            Self::Voip if away > VOIP_EXPIRATION_MAX => {
+                "0 or a few seconds from now for push type voip"
+            }
+            _ if away > STORAGE_MAX => "at most 30 days from now",
+            _ => return None,
+        };
+        let (rule, got) = (rule::EXPIRATION_UNUSUAL, away.as_secs());
+        let got = format!("{got} seconds from now");
+        Some(InvalidNotification::new("expiration", rule, expected, got))
     }
 
     /// Whether APNs takes this type with a provider token only, never with a certificate.
@@ -455,6 +481,31 @@ mod tests {
             PushType::PushToTalk,
         ];
         assert_eq!(never_wake, documented);
+    }
+
+    /// `apns-facts.md` 3.3: pushtotalk 0, voip 0 or a few seconds; 3.2: 30 days at most.
+    #[test]
+    fn an_unusual_expiration_is_remarked_on() {
+        let now = UnixTime::from_secs(1_000);
+        let after = |push_type: PushType, secs: u64| {
+            let expiration = Expiration::from_unix_secs(1_000 + secs).unwrap();
+            push_type.remark_on_expiration(expiration, now)
+        };
+        let remark = after(PushType::PushToTalk, 1).unwrap();
+        assert_eq!(
+            remark.to_string(),
+            "expiration: expected 0 for push type pushtotalk, got 1 seconds from now \
+             (expiration-unusual)"
+        );
+        assert!(after(PushType::Voip, 60).is_none() && after(PushType::Voip, 61).is_some());
+        let month = 30 * 24 * 60 * 60;
+        for push_type in PushType::ALL {
+            assert!(after(push_type, month + 1).is_some(), "{push_type}");
+            let brief = matches!(push_type, PushType::PushToTalk | PushType::Voip);
+            assert_eq!(after(push_type, month).is_some(), brief, "{push_type}");
+            let default = push_type.default_expiration();
+            assert_eq!(push_type.remark_on_expiration(default, now), None);
+        }
     }
 
     #[test]

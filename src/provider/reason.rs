@@ -200,7 +200,7 @@ impl Reason {
         };
         match TABLE.iter().find(|(_, _, name, _)| *name == text) {
             Some((_, reason, _, _)) => reason.clone(),
-            None => Self::Other(excerpt(text)),
+            None => Self::Other(excerpt(text, REASON_MAX_BYTES)),
         }
     }
 
@@ -216,7 +216,7 @@ impl Reason {
         match body.get("reason") {
             None | Some(Value::Null) => Self::Missing,
             Some(Value::String(text)) => Self::parse(text),
-            Some(other) => Self::Other(excerpt(&other.to_string())),
+            Some(other) => Self::Other(excerpt(&other.to_string(), REASON_MAX_BYTES)),
         }
     }
 
@@ -260,13 +260,13 @@ pub(super) fn parse_body(bytes: &[u8]) -> Result<Value, Reason> {
     serde_json::from_slice(bytes).map_err(|_| {
         // Cut before decoding, so that the work is bounded; three bytes can become one character.
         let start = bytes.get(..REASON_MAX_BYTES).unwrap_or(bytes);
-        Reason::NotJson(excerpt(&String::from_utf8_lossy(start)))
+        Reason::NotJson(excerpt(&String::from_utf8_lossy(start), REASON_MAX_BYTES))
     })
 }
 
-/// The start of a text, as many whole characters as fit the limit.
-fn excerpt(text: &str) -> Box<str> {
-    let end = text.floor_char_boundary(REASON_MAX_BYTES);
+/// The start of a text, as many whole characters as fit.
+pub(super) fn excerpt(text: &str, max_bytes: usize) -> Box<str> {
+    let end = text.floor_char_boundary(max_bytes);
     Box::from(text.get(..end).unwrap_or_default())
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::RECEIPT_KEYS;
-use crate::notification::{ApnsId, CollapseId, DeviceToken, Topic};
+use crate::notification::{ApnsId, BundleId, ChannelId, CollapseId, DeviceToken, Topic};
 
 /// Longest idempotency key, in bytes.
 pub const KEY_MAX_BYTES: usize = 128;
@@ -78,11 +78,20 @@ impl IdempotencyKey {
 
     /// The identifier of its push to a device: the same one every time.
     pub fn apns_id(&self, topic: &Topic, token: &DeviceToken) -> ApnsId {
+        self.id(topic, token.as_bytes())
+    }
+
+    /// The identifier of its broadcast to a channel: the same one every time.
+    pub fn request_id(&self, bundle_id: &BundleId, channel: &ChannelId) -> ApnsId {
+        self.id(bundle_id.as_topic(), channel.as_str().as_bytes())
+    }
+
+    fn id(&self, topic: &Topic, recipient: &[u8]) -> ApnsId {
         let mut hash = Sha256::new();
         hash.update(self.hash);
         hash.update(topic.as_str().as_bytes());
         hash.update([0]);
-        hash.update(token.as_bytes());
+        hash.update(recipient);
         let digest: [u8; 32] = hash.finalize().into();
         let mut id = [0; 16];
         id.copy_from_slice(digest.split_at(16).0);
@@ -133,6 +142,12 @@ mod tests {
         assert_ne!(one, key("server", "a").apns_id(&topic, &token(2)));
         assert_ne!(one, key("server", "b").apns_id(&topic, &token(1)));
         assert_eq!(ApnsId::parse(&one.to_string()), Ok(one));
+        let app = BundleId::new(topic).unwrap();
+        let channel = |text| ChannelId::parse(text).unwrap();
+        let one = key("server", "a").request_id(&app, &channel("YQ=="));
+        assert_eq!(one, key("server", "a").request_id(&app, &channel("YQ==")));
+        assert_ne!(one, key("server", "a").request_id(&app, &channel("Yg==")));
+        assert_ne!(one, key("server", "b").request_id(&app, &channel("YQ==")));
     }
 
     #[test]

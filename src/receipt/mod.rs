@@ -1,5 +1,5 @@
-//! What became of a push that was sent under an idempotency key, so that the same request sent again
-//! is answered and not carried out a second time.
+//! What became of a push or a broadcast that was sent under an idempotency key, so that the same request
+//! sent again is answered and not carried out a second time.
 //!
 //! ```text
 //!   nobody has used the key ──► under way ──► done, with the reply
@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 
 pub use key::{IdempotencyKey, InvalidKey, KEY_MAX_BYTES};
 
-use crate::notification::{ApnsId, DeviceToken};
+use crate::notification::{ApnsId, ChannelId, DeviceToken};
 use crate::registry::{CorruptRecord, Failure, Swap, Values};
 use crate::time::UnixTime;
 
@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 const VERSION: u32 = 1;
 
-/// One push of an idempotency key.
+/// One push or broadcast of an idempotency key.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Receipt {
     v: u32,
@@ -52,6 +52,9 @@ pub struct Receipt {
     /// What was to be sent: device token and `apns-id`, in the order of the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sending: Vec<(String, String)>,
+    /// The same of a broadcast: channel and `apns-request-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broadcast: Option<(String, String)>,
     /// The reply's body, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply: Option<Box<RawValue>>,
@@ -89,13 +92,34 @@ impl Receipt {
     ) -> Self {
         let sending = sending.into_iter();
         Self {
+            sending: sending
+                .map(|(token, id)| (token.to_hex(), id.to_string()))
+                .collect(),
+            ..Self::begun(request, now, timeout)
+        }
+    }
+
+    /// The same of a broadcast.
+    pub fn of_broadcast(
+        request: &[u8; 32],
+        (channel, id): (&ChannelId, ApnsId),
+        now: UnixTime,
+        timeout: Duration,
+    ) -> Self {
+        Self {
+            broadcast: Some((channel.as_str().to_owned(), id.to_string())),
+            ..Self::begun(request, now, timeout)
+        }
+    }
+
+    fn begun(request: &[u8; 32], now: UnixTime, timeout: Duration) -> Self {
+        Self {
             v: VERSION,
             request: hex::encode(request),
             at_ms: now.as_millis(),
             until_ms: (now + timeout + GRACE).as_millis(),
-            sending: sending
-                .map(|(token, id)| (token.to_hex(), id.to_string()))
-                .collect(),
+            sending: Vec::new(),
+            broadcast: None,
             reply: None,
         }
     }
@@ -152,6 +176,12 @@ impl Receipt {
             .iter()
             .map(|(token, id)| (token.as_str(), id.as_str()))
     }
+
+    /// What was to be broadcast: channel and `apns-request-id`.
+    pub fn broadcast(&self) -> Option<(&str, &str)> {
+        let broadcast = self.broadcast.as_ref();
+        broadcast.map(|(channel, id)| (channel.as_str(), id.as_str()))
+    }
 }
 
 /// Takes the key for a push, unless it is taken. The receipt has to be on disk before anything is
@@ -200,6 +230,7 @@ pub fn finish<V: Values>(
         at_ms: receipt.at_ms,
         until_ms: receipt.until_ms,
         sending: Vec::new(),
+        broadcast: None,
         reply: Some(reply),
     }
     .write();

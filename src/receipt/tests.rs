@@ -107,3 +107,29 @@ fn what_cannot_be_read_is_an_error_and_shows_nothing_of_it() {
         assert!(!error.contains("secret"), "{error}");
     }
 }
+
+#[test]
+fn a_receipt_of_a_broadcast_is_read_as_it_was_written() {
+    let memory = Memory::default();
+    let channel = ChannelId::parse("YQ==").unwrap();
+    let id = ApnsId::from_random([1; 16]);
+    let made = || Receipt::of_broadcast(&[1; 32], (&channel, id), at(100), TIMEOUT);
+    assert!(matches!(
+        begin(&memory, KEY, made()).unwrap(),
+        Begun::Ours(_)
+    ));
+    let found = look_up(&memory, KEY).unwrap().unwrap();
+    assert_eq!(found.broadcast(), Some(("YQ==", id.to_string().as_str())));
+    assert_eq!(
+        (found.sending().count(), found.state(at(101))),
+        (0, State::UnderWay)
+    );
+    assert!(finish(&memory, KEY, &made(), reply()).unwrap());
+    let found = look_up(&memory, KEY).unwrap().unwrap();
+    assert_eq!(
+        (found.broadcast(), found.state(at(101))),
+        (None, State::Done)
+    );
+    // One of before there were any is read all the same.
+    assert_eq!(receipt(1).broadcast(), None);
+}

@@ -13,21 +13,43 @@ pub const DEVICE_KEYS: &str = "d/";
 /// The key of a device's record. A token belongs to one app, but nothing keeps a caller from
 /// registering it for two topics (an app and its extension), so the topic is part of the key.
 pub fn device_key(topic: &Topic, token: &DeviceToken) -> String {
-    key(DEVICE_KEYS, &device_parts(topic, token))
+    key(DEVICE_KEYS, hash(&device_parts(topic, token)))
 }
 
-/// Devices whose keys are near each other have numbers near each other: changing many in this order
-/// changes what a store keeps together at once.
-pub fn neighbourhood(topic: &Topic, token: &DeviceToken) -> u64 {
-    let hash = hash(&device_parts(topic, token));
-    // The hash is longer.
-    hash.first_chunk()
-        .map_or(0, |first| u64::from_be_bytes(*first))
+/// A device, and where its record stands, which takes a hash to find out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    device: DeviceRef,
+    place: Position,
+}
+
+impl Located {
+    /// Finds it out.
+    pub fn new(device: DeviceRef) -> Self {
+        let place = position_of(&device);
+        Self { device, place }
+    }
+
+    /// The device.
+    pub const fn device(&self) -> &DeviceRef {
+        &self.device
+    }
+
+    /// Devices whose records a store keeps near each other have places near each other: changing
+    /// many in this order changes what is kept together at once.
+    pub const fn place(&self) -> Position {
+        self.place
+    }
+
+    /// [`device_key`].
+    pub fn key(&self) -> String {
+        key(DEVICE_KEYS, self.place.to_bytes())
+    }
 }
 
 /// The key of an alias's index.
 pub fn alias_key(alias: &Alias) -> String {
-    key("a/", &[alias.as_str().as_bytes()])
+    key("a/", hash(&[alias.as_str().as_bytes()]))
 }
 
 /// What the keys of a group's nodes begin with; the path of the node follows, as hexadecimal
@@ -39,7 +61,7 @@ pub fn group_key(group: &Group) -> String {
         Group::Tag(topic, tag) => (topic, tag.as_str()),
     };
     let parts = [topic.as_str().as_bytes(), &[0], tag.as_bytes()];
-    let mut key = key("g/", &parts);
+    let mut key = key("g/", hash(&parts));
     key.push('/');
     key
 }
@@ -54,9 +76,11 @@ fn device_parts<'a>(topic: &'a Topic, token: &'a DeviceToken) -> [&'a [u8]; 3] {
     [topic.as_str().as_bytes(), &[0], token.as_bytes()]
 }
 
-fn key(prefix: &str, parts: &[&[u8]]) -> String {
-    let mut key = String::from(prefix);
-    key.push_str(&URL_SAFE_NO_PAD.encode(hash(parts)));
+fn key(prefix: &str, hash: [u8; 32]) -> String {
+    // Two characters, and those of 32 bytes in base64.
+    let mut key = String::with_capacity(48);
+    key.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(hash, &mut key);
     key
 }
 
@@ -83,6 +107,8 @@ mod tests {
         let app = device_key(&topic("com.example.app"), &token);
         let voip = device_key(&topic("com.example.app.voip"), &token);
         assert_eq!(app.len(), 2 + 43);
+        let (topic, token) = (topic("com.example.app"), token.clone());
+        assert_eq!(Located::new(DeviceRef { topic, token }).key(), app);
         assert_ne!(app, voip);
         assert!(!app.contains("0707"));
         let alias = alias_key(&Alias::parse("someone@example.com").unwrap());

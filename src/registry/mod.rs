@@ -20,7 +20,8 @@
 //!   life         a record and an event -> the next record
 //! ```
 //!
-//! `policy` says which outcomes are deaths, and [`Guard`] when not to believe them.
+//! `policy` says which outcomes are deaths, and [`Guard`] when not to believe them; [`Trial`] where a
+//! push is tried, and where a token is good.
 //!
 //! A record is the truth and an index is only where to look: an index may name a device whose
 //! record says otherwise, and such a device is skipped. It never lacks one that belongs there, at
@@ -38,6 +39,7 @@ mod page;
 mod policy;
 mod position;
 mod tag;
+mod trial;
 mod update;
 mod values;
 
@@ -51,7 +53,7 @@ pub use group::{
     Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
 };
 pub use guard::{GUARD_TRIPPED, Guard, Ruling};
-pub use keys::{DEVICE_KEYS, alias_key, device_key, group_key, neighbourhood};
+pub use keys::{DEVICE_KEYS, Located, alias_key, device_key, group_key};
 pub use life::{Registered, Succession};
 pub use operations::{
     Burials, Swept, Wait, bury, delete, device, devices_of, learn, logout, register, restore,
@@ -61,6 +63,7 @@ pub use page::{DevicePage, Selection, device_page};
 pub use policy::Finding;
 pub use position::Position;
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};
+pub use trial::{Trial, Verdict};
 pub use values::{Ahead, Failure, Swap, Values};
 
 use core::fmt;

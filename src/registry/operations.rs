@@ -7,7 +7,7 @@ use super::alias::AliasIndex;
 use super::update::{Decision, Leaving, settle_some, update, update_record};
 use super::values::{Failure, Values, get};
 use super::{
-    Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Registered, Registration,
+    Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Located, Registered, Registration,
     Succession, alias_key, device_key,
 };
 use crate::environment::Environment;
@@ -207,7 +207,8 @@ pub fn bury<V: Values>(
     now: UnixTime,
 ) -> Result<Option<Burial>, Failure<V::Error>> {
     let mut leaving = Leaving::default();
-    let burial = bury_record(values, &mut leaving, device, death, now)?;
+    let located = Located::new(device.clone());
+    let burial = bury_record(values, &mut leaving, &located, death, now)?;
     while !settle_some(values, &mut leaving)? {}
     Ok(burial)
 }
@@ -216,8 +217,8 @@ pub fn bury<V: Values>(
 /// one swap for each part of an index, which is what makes a million of them bearable. Takes some
 /// 300 bytes for each.
 ///
-/// Dropped before [`Self::settle_some`] has told of the last, it leaves surplus entries behind; telling of the same deaths
-/// again takes them out.
+/// Dropped before [`Self::settle_some`] has told of the last, it leaves surplus entries behind;
+/// telling of the same deaths again takes them out.
 #[derive(Default)]
 pub struct Burials {
     leaving: Leaving,
@@ -237,7 +238,7 @@ impl Burials {
     pub fn bury<V: Values>(
         &mut self,
         values: &V,
-        device: &DeviceRef,
+        device: &Located,
         death: &Death,
         now: UnixTime,
     ) -> Result<Option<Burial>, Failure<V::Error>> {
@@ -264,7 +265,7 @@ impl Burials {
 fn bury_record<V: Values>(
     values: &V,
     leaving: &mut Leaving,
-    device: &DeviceRef,
+    device: &Located,
     death: &Death,
     now: UnixTime,
 ) -> Result<Option<Burial>, Failure<V::Error>> {

@@ -160,6 +160,8 @@ mod tests {
     #[test]
     fn reason_action() {
         for row in rows("reason_action") {
+            // What a status without a reason is answered with is in `provider/vectors.rs`: it says
+            // nothing of a token.
             let Some(reason) = row["input"]["reason"].as_str() else {
                 continue;
             };

@@ -26,6 +26,10 @@ impl Position {
         Self(bytes)
     }
 
+    pub(super) const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// From what [`Display`](fmt::Display) wrote.
     ///
     /// # Errors

@@ -28,7 +28,9 @@ use super::alias::AliasIndex;
 use super::device::Slot;
 use super::group::{self, Leave};
 use super::values::{Failure, Try, Values, get, retry, swap};
-use super::{Alias, DeviceRecord, DeviceRef, Group, Index, Position, alias_key, device_key};
+use super::{
+    Alias, DeviceRecord, DeviceRef, Group, Index, Located, Position, alias_key, device_key,
+};
 
 /// What a record becomes, and what is told of it.
 pub(super) enum Decision<T> {
@@ -43,9 +45,17 @@ pub(super) enum Decision<T> {
 /// The entries that an update has left to be taken out of indexes; see [`settle_some`].
 #[derive(Default)]
 pub(super) struct Leaving {
-    entries: BTreeMap<Index, Vec<(DeviceRef, u64)>>,
+    entries: BTreeMap<Index, Vec<Left>>,
     /// Whether those of each group are in the order of its leaves.
     placed: bool,
+}
+
+/// A device that is to leave an index, unless it joined with a later revision.
+struct Left {
+    device: DeviceRef,
+    /// Of its token.
+    position: Position,
+    revision: u64,
 }
 
 /// Entries taken out in one step: at most as many parts of an index, which takes milliseconds.
@@ -53,10 +63,17 @@ const SETTLED_AT_ONCE: usize = 500;
 
 impl Leaving {
     fn add(&mut self, indexes: BTreeSet<Index>, device: &DeviceRef, revision: u64) {
+        if indexes.is_empty() {
+            return;
+        }
         self.placed = false;
+        let position = Position::of(&device.token);
         for index in indexes {
-            let entries = self.entries.entry(index).or_default();
-            entries.push((device.clone(), revision));
+            self.entries.entry(index).or_default().push(Left {
+                device: device.clone(),
+                position,
+                revision,
+            });
         }
     }
 
@@ -73,7 +90,7 @@ impl Leaving {
         }
         for (index, entries) in &mut self.entries {
             if matches!(index, Index::Group(_)) && entries.len() > SETTLED_AT_ONCE {
-                entries.sort_by_cached_key(|(device, _)| Position::of(&device.token));
+                entries.sort_unstable_by_key(|left| left.position);
             }
         }
         self.placed = true;
@@ -87,7 +104,8 @@ pub(super) fn update<V: Values, T>(
     decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
 ) -> Result<(T, u64), Failure<V::Error>> {
     let mut leaving = Leaving::default();
-    let output = update_record(values, device, &mut leaving, decide)?;
+    let located = Located::new(device.clone());
+    let output = update_record(values, &located, &mut leaving, decide)?;
     while !settle_some(values, &mut leaving)? {}
     Ok(output)
 }
@@ -96,11 +114,11 @@ pub(super) fn update<V: Values, T>(
 /// for many at once.
 pub(super) fn update_record<V: Values, T>(
     values: &V,
-    device: &DeviceRef,
+    located: &Located,
     leaving: &mut Leaving,
     mut decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
 ) -> Result<(T, u64), Failure<V::Error>> {
-    let key = device_key(&device.topic, &device.token);
+    let (device, key) = (located.device(), located.key());
     let mut joined = BTreeSet::new();
     let (output, revision, left) = retry(values, &key, |current| {
         let Slot { revision, record } = Slot::read(current)?;
@@ -108,11 +126,7 @@ pub(super) fn update_record<V: Values, T>(
         let (after, output) = match decide(record.as_ref()) {
             Decision::Stay(output) => {
                 // Also what a call that was cut short may have left behind.
-                let wanted = record
-                    .as_ref()
-                    .map(DeviceRecord::indexes)
-                    .unwrap_or_default();
-                let left = &outdated(record.as_ref(), &joined) - &wanted;
+                let left = outdated(record.as_ref(), record.as_ref(), &joined);
                 return Ok(Try::Done((output, revision, left)));
             }
             Decision::Become(mut after, output) => {
@@ -121,19 +135,15 @@ pub(super) fn update_record<V: Values, T>(
             }
             Decision::Vanish(output) => (None, output),
         };
-        let wanted = after
-            .as_ref()
-            .map(DeviceRecord::indexes)
-            .unwrap_or_default();
-        for index in &wanted - &held(record.as_ref()) {
+        for index in &indexes(after.as_ref()) - &held(record.as_ref()) {
             join(values, &index, device, next)?;
             joined.insert(index);
         }
+        let left = outdated(record.as_ref(), after.as_ref(), &joined);
         let after = Slot {
             revision: next,
             record: after,
         };
-        let left = &outdated(record.as_ref(), &joined) - &wanted;
         let swapped = swap(values, &key, current, &after.write())?;
         Ok(Try::of(swapped, (output, next, left)))
     })?;
@@ -141,20 +151,30 @@ pub(super) fn update_record<V: Values, T>(
     Ok((output, revision))
 }
 
-/// Where the record certainly has entries. One of revision 0 was written before there were groups.
-fn held(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
-    record
-        .filter(|record| record.revision > 0)
-        .map(DeviceRecord::indexes)
-        .unwrap_or_default()
+/// Where the record has to have entries.
+fn indexes(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
+    record.map(DeviceRecord::indexes).unwrap_or_default()
 }
 
-/// Where there may be entries of it.
-fn outdated(record: Option<&DeviceRecord>, joined: &BTreeSet<Index>) -> BTreeSet<Index> {
-    let own = record
+/// Where the record certainly has entries. One of revision 0 was written before there were groups.
+fn held(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
+    indexes(record.filter(|record| record.revision > 0))
+}
+
+/// Where there may be entries of it, and need be none once the record is `after`.
+fn outdated(
+    record: Option<&DeviceRecord>,
+    after: Option<&DeviceRecord>,
+    joined: &BTreeSet<Index>,
+) -> BTreeSet<Index> {
+    let mut outdated = record
         .map(DeviceRecord::indexes_if_alive)
         .unwrap_or_default();
-    &own | joined
+    outdated.extend(joined.iter().cloned());
+    for wanted in indexes(after) {
+        outdated.remove(&wanted);
+    }
+    outdated
 }
 
 /// Step 4 for some of those that have left something to do; whether that was all. What has failed is
@@ -172,7 +192,10 @@ pub(super) fn settle_some<V: Values>(
         let rest = first.get().len().saturating_sub(budget);
         let part = first.get().get(rest..).unwrap_or_default();
         match first.key() {
-            Index::Alias(alias) => drop(leave_alias(values, alias, part)?),
+            Index::Alias(alias) => {
+                let leaving = part.iter().map(|left| (&left.device, left.revision));
+                leave_alias(values, alias, leaving)?;
+            }
             Index::Group(group) => leave_group(values, group, part)?,
         }
         budget = budget.saturating_sub(part.len());
@@ -187,16 +210,14 @@ pub(super) fn settle_some<V: Values>(
 fn leave_group<V: Values>(
     values: &V,
     group: &Group,
-    entries: &[(DeviceRef, u64)],
+    entries: &[Left],
 ) -> Result<(), Failure<V::Error>> {
-    let leaving: Vec<_> = entries
-        .iter()
-        .map(|(device, revision)| Leave {
-            token: &device.token,
-            revision: *revision,
-        })
-        .collect();
-    group::leave(values, group, &leaving)
+    let leaving = entries.iter().map(|left| Leave {
+        token: &left.device.token,
+        position: left.position,
+        revision: left.revision,
+    });
+    group::leave(values, group, leaving.collect())
 }
 
 fn join<V: Values>(
@@ -243,19 +264,20 @@ fn tidy_alias<V: Values>(values: &V, alias: &Alias) -> Result<bool, Failure<V::E
             foreign.push((device.clone(), revision));
         }
     }
-    leave_alias(values, alias, &foreign)
+    let leaving = foreign.iter().map(|(device, revision)| (device, *revision));
+    leave_alias(values, alias, leaving)
 }
 
 /// Takes devices out of an alias's index unless they joined later; false if none left.
-fn leave_alias<V: Values>(
+fn leave_alias<'a, V: Values>(
     values: &V,
     alias: &Alias,
-    entries: &[(DeviceRef, u64)],
+    leaving: impl Iterator<Item = (&'a DeviceRef, u64)> + Clone,
 ) -> Result<bool, Failure<V::Error>> {
     change_alias(values, alias, |index| {
         let mut changed = false;
-        for (device, revision) in entries {
-            changed |= index.leave(device, *revision);
+        for (device, revision) in leaving.clone() {
+            changed |= index.leave(device, revision);
         }
         Ok(changed)
     })

@@ -1,7 +1,7 @@
 //! Channels and broadcasts, through the host, to a simulator that shares no code with the component.
 
 use crate::client::{Client, Reply};
-use crate::stack::{Stack, TOPIC};
+use crate::stack::{Options, Stack, TOPIC};
 use dunlin_simulator::{Call, Received};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -125,6 +125,69 @@ async fn what_apns_says_of_a_broadcast_is_passed_on() {
         (&reply["status"], &reply["reason"]),
         (&400.into(), &"ChannelNotRegistered".into())
     );
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_that_is_repeated_gets_the_first_ones_reply_and_sends_nothing() {
+    let (folder, stack) = crate::stack().await;
+    let channel = create(&stack, "none").await;
+    let body = |score: &str| {
+        let content = json!({"score": score});
+        let aps = json!({"timestamp": 1, "event": "update", "content-state": content});
+        json!({"topic": TOPIC, "channel": channel, "idempotency_key": "goal:3", "payload": {"aps": aps}})
+            .to_string()
+    };
+    let once = body("2:1");
+    let calls = (0..8).map(|_| stack.call("POST", "/v1/broadcasts", &once));
+    let replies = join_all(calls).await;
+    let sent = broadcasts(&stack);
+    assert_eq!(sent.len(), 1);
+    let first = replies.iter().find(|reply| reply.status == 200).unwrap();
+    assert_eq!(first.json()["outcome"], "accepted");
+    assert_eq!(first.json()["request_id"], sent[0].apns_id);
+    for reply in &replies {
+        match reply.status {
+            200 => assert_eq!(reply.text(), first.text()),
+            status => assert_eq!((status, reply.rule().as_str()), (409, "push-under-way")),
+        }
+    }
+    let again = stack.call("POST", "/v1/broadcasts", &once).await;
+    assert_eq!(again.text(), first.text());
+    assert!(again.headers.contains_key("dunlin-repeated"));
+    let receipt = stack.call("GET", "/v1/receipts/goal:3", "").await.json();
+    assert_eq!(
+        (&receipt["state"], &receipt["reply"]),
+        (&"done".into(), &first.json())
+    );
+    let other = stack.call("POST", "/v1/broadcasts", &body("3:1")).await;
+    let told = (other.status, other.rule());
+    assert_eq!(told, (422, "idempotency-key-reused".to_owned()));
+
+    // Nor does a restart make it forget.
+    let text = first.text();
+    stack.stop().await;
+    let stack = Stack::start(folder.path(), Options::default()).await;
+    let third = stack.call("POST", "/v1/broadcasts", &once).await;
+    assert_eq!(third.text(), text);
+    assert!(stack.simulator.journal().is_empty());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_that_nobody_could_send_gives_its_key_back() {
+    let (_folder, stack) = crate::stack().await;
+    let channel = create(&stack, "none").await;
+    let body = |topic: &str| {
+        let aps = json!({"timestamp": 1, "event": "end", "content-state": {}});
+        json!({"topic": topic, "channel": channel, "idempotency_key": "k", "payload": {"aps": aps}})
+            .to_string()
+    };
+    let key = stack.call("POST", "/v1/broadcasts", &body("a b")).await;
+    assert_eq!((key.status, key.rule().as_str()), (400, "topic-character"));
+    assert_eq!(stack.call("GET", "/v1/receipts/k", "").await.status, 404);
+    let reply = stack.call("POST", "/v1/broadcasts", &body(TOPIC)).await;
+    assert_eq!(reply.json()["outcome"], "accepted", "{}", reply.text());
     stack.stop().await;
 }
 

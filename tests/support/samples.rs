@@ -49,6 +49,10 @@ key_file = "a.p8"
 topics = ["com.example.app"]
 environments = ["production"]
 
+[[credentials]]
+identity = "shop"
+topics = ["com.example.app"]
+
 [[api_keys]]
 name = "backend"
 sha256 = "0000000000000000000000000000000000000000000000000000000000000000"

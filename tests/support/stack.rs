@@ -29,6 +29,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How often the schedule polls feedback.
     pub feedback_every: &'static str,
+    /// Further lines of the credential that is a key; without them it is for all topics.
+    pub key: String,
     /// Further lines of configuration.
     pub extra: String,
     /// Of the simulator.
@@ -40,6 +42,7 @@ impl Default for Options {
         Self {
             timeout: Duration::from_secs(5),
             feedback_every: "never",
+            key: String::new(),
             extra: String::new(),
             simulator: Config::default(),
         }
@@ -50,6 +53,8 @@ impl Default for Options {
 pub struct Stack {
     pub simulator: Simulator,
     pub address: SocketAddr,
+    /// The configuration file of the service.
+    pub config_file: PathBuf,
     folder: PathBuf,
     stop: oneshot::Sender<()>,
     service: JoinHandle<()>,
@@ -72,13 +77,7 @@ impl Stack {
         let simulator = Simulator::start(config).await.unwrap();
         std::fs::write(folder.join("ca.pem"), simulator.ca_pem()).unwrap();
         let file = config_folder.join("dunlin.toml");
-        let Options {
-            timeout,
-            feedback_every,
-            extra,
-            ..
-        } = &options;
-        let text = configuration(&simulator, *timeout, feedback_every, extra);
+        let text = configuration(&simulator, &options);
         std::fs::write(&file, text).unwrap();
         let client = simulator.authority().issue_client(TOPIC).unwrap();
         let pem = format!("{}{}", client.certificate_pem, client.key_pem);
@@ -92,6 +91,7 @@ impl Stack {
         Self {
             simulator,
             address,
+            config_file: file,
             folder: folder.to_owned(),
             stop,
             service,
@@ -142,7 +142,14 @@ fn signing_key(path: &Path) -> KeyPair {
     key
 }
 
-fn configuration(simulator: &Simulator, timeout: Duration, every: &str, extra: &str) -> String {
+fn configuration(simulator: &Simulator, options: &Options) -> String {
+    let Options {
+        timeout,
+        feedback_every: every,
+        key,
+        extra,
+        ..
+    } = options;
     let mut hash = String::new();
     for byte in Sha256::digest(API_KEY) {
         write!(hash, "{byte:02x}").unwrap();
@@ -168,6 +175,7 @@ channels = {{ host = "localhost", port = {channels} }}
 key_id = "{KEY_ID}"
 team_id = "{TEAM_ID}"
 key_file = "key.p8"
+{key}
 
 [[api_keys]]
 name = "tests"

@@ -12,6 +12,7 @@
 //! | it is valid now, and for 30 days more | error, warning |
 //! | it is for pushes at all | error |
 //! | it covers the topics that are configured | error; warning if it is not Apple's |
+//! | topics are configured at all, where it is not for all | the same |
 //! | it covers the environments that are configured | error |
 //! | it is from Apple | note |
 //!
@@ -23,6 +24,7 @@
 use std::time::Duration;
 
 use dunlin::environment::Environment;
+use dunlin::notification::PushType;
 use dunlin::time::UnixTime;
 
 use crate::certificate::Certificate;
@@ -33,8 +35,11 @@ use crate::{Finding, Identity, Level, keys};
 /// What the configuration wants an identity for. The default wants nothing in particular.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Topics that are sent to with it, suffixes included.
+    /// Topics that are sent to with it. That of an app stands for those with the suffix of a push
+    /// type too.
     pub topics: Vec<String>,
+    /// Whether it is also to do for every other topic, because the configuration names none.
+    pub all_topics: bool,
     /// Environments that are connected to with it.
     pub environments: Environments,
 }
@@ -49,12 +54,22 @@ pub fn findings(identity: &Identity, wanted: &Wanted, now: UnixTime) -> Vec<Find
     findings.extend(key_can_be_used(identity, &chain));
     findings.extend(chain_is_in_order(&chain));
     findings.extend(expiry(info, now));
-    findings.extend(is_for_pushes(info));
-    findings.extend(topics_are_covered(info, wanted));
-    findings.extend(environments_are_covered(info, wanted));
+    findings.extend(coverage(info, wanted));
     findings.extend(is_from_apple(info));
     findings.sort_by_key(|finding| finding.level);
     findings
+}
+
+/// What of that is about what the certificate is for: pushes, topics and environments. None of it
+/// comes or goes with time.
+pub fn coverage(info: &CertificateInfo, wanted: &Wanted) -> Vec<Finding> {
+    let all = [
+        is_for_pushes(info),
+        topics_are_named(info, wanted),
+        topics_are_covered(info, wanted),
+        environments_are_covered(info, wanted),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Whether the key is that of the first certificate, and of a kind that TLS can use: without that
@@ -209,6 +224,34 @@ fn is_for_pushes(info: &CertificateInfo) -> Option<Finding> {
     })
 }
 
+fn topics_are_named(info: &CertificateInfo, wanted: &Wanted) -> Option<Finding> {
+    if !wanted.all_topics || info.topics.is_empty() {
+        return None;
+    }
+    let apps: Vec<String> = apps(&info.topics).map(|app| format!("{app:?}")).collect();
+    Some(Finding::new(
+        level(info),
+        format!(
+            "topics: expected those that the certificate lists, got none, which stands for all; it lists {}",
+            info.topics.join(", "),
+        ),
+        format!("Write topics = [{}] into its section.", apps.join(", ")),
+    ))
+}
+
+/// The topics that are not another one with the suffix of a push type.
+fn apps(topics: &[String]) -> impl Iterator<Item = &str> {
+    let is_suffix = |rest: &str| {
+        let mut kinds = PushType::ALL.iter();
+        kinds.any(|kind| !rest.is_empty() && kind.topic_suffix() == rest)
+    };
+    let is_of = move |topic: &str, app: &str| topic.strip_prefix(app).is_some_and(is_suffix);
+    let apps = topics
+        .iter()
+        .filter(move |topic| !topics.iter().any(|app| is_of(topic, app)));
+    apps.map(String::as_str)
+}
+
 fn topics_are_covered(info: &CertificateInfo, wanted: &Wanted) -> Option<Finding> {
     let missing: Vec<&str> = wanted
         .topics
@@ -219,12 +262,8 @@ fn topics_are_covered(info: &CertificateInfo, wanted: &Wanted) -> Option<Finding
     if missing.is_empty() || info.topics.is_empty() {
         return None;
     }
-    let level = match is_apples(info) {
-        true => Level::Error,
-        false => Level::Warning,
-    };
     Some(Finding::new(
-        level,
+        level(info),
         format!(
             "topics: expected {} in the certificate, got {}",
             missing.join(", "),
@@ -268,6 +307,15 @@ fn is_from_apple(info: &CertificateInfo) -> Option<Finding> {
 /// Whether it looks like one of Apple's: it names an environment, or is of a known kind.
 fn is_apples(info: &CertificateInfo) -> bool {
     info.environments != Environments::default() || info.kind != CertificateKind::Other
+}
+
+/// How bad it is if the certificate does not cover a topic: what others than Apple make of it is not
+/// known.
+fn level(info: &CertificateInfo) -> Level {
+    match is_apples(info) {
+        true => Level::Error,
+        false => Level::Warning,
+    }
 }
 
 /// Whole days, rounded down.

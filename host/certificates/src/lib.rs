@@ -11,7 +11,8 @@
 //! - [`Identity`]: a certificate, the chain above it and its private key.
 //! - [`CertificateInfo`]: what Apple has written into the certificate.
 //! - [`findings()`]: everything that keeps it from working, or soon will, each with one sentence of
-//!   advice; for `dunlin doctor`. [`expiry`] is the one of them that comes with time.
+//!   advice; for `dunlin doctor`. [`expiry`] is the one of them that comes with time, [`coverage`] those
+//!   about topics and environments.
 //! - [`ReadError`]: why a file could not be read. It is a [`Finding`] too.
 //!
 //! Invariant: no key and no passphrase is in any error, finding or `Debug`. Names of certificates,
@@ -36,7 +37,7 @@ mod pkcs12;
 mod read_error;
 
 pub use finding::{Finding, Level};
-pub use findings::{Wanted, check_key, expiry, findings};
+pub use findings::{Wanted, check_key, coverage, expiry, findings};
 pub use identity::Identity;
 pub use info::{CertificateInfo, CertificateKind, Environments};
 pub use p8::examine_p8;

@@ -43,6 +43,8 @@ pub struct Received {
     /// The topic: the first `apns-topic`, the bundle id in the path of a broadcast or a call about
     /// channels, or what the client's certificate says. Empty if there is none.
     pub topic: String,
+    /// The topic of the certificate that the client has shown; `None` if it has shown none.
+    pub identity: Option<String>,
     /// The device token as sent (a binary one in lowercase hexadecimal); empty if there is none.
     pub token: String,
     /// The `apns-channel-id`, as sent or as made for a new channel; empty if there is none.
@@ -152,7 +154,7 @@ impl fmt::Debug for Received {
 
 impl Serialize for Received {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = if self.binary().is_some() { 24 } else { 20 };
+        let fields = if self.binary().is_some() { 25 } else { 21 };
         let mut record = serializer.serialize_struct("Received", fields)?;
         record.serialize_field("sequence", &self.sequence)?;
         record.serialize_field("time_ms", &self.time_ms)?;
@@ -171,6 +173,7 @@ impl Serialize for Received {
         record.serialize_field("method", &self.method)?;
         record.serialize_field("path", &self.path)?;
         record.serialize_field("topic", &self.topic)?;
+        record.serialize_field("identity", &self.identity)?;
         record.serialize_field("token", &self.token)?;
         record.serialize_field("channel", &self.channel)?;
         record.serialize_field("headers", &InOrder(&self.headers))?;
@@ -313,6 +316,7 @@ pub(crate) mod tests {
             method: "POST".into(),
             path: format!("/3/device/{token}"),
             topic: "com.example.app".into(),
+            identity: None,
             token: token.into(),
             channel: String::new(),
             headers: vec![("b".into(), "1".into()), ("a".into(), "2".into())],

@@ -1,27 +1,34 @@
 //! Whether the servers of the configuration can be reached from here, and what they say the time is.
 //!
 //! ```text
-//! provider API: TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
-//! gateway:      TCP ─► TLS with our certificate ─► half a second of silence
-//! feedback:     TCP
+//! HTTP/2:   TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
+//!           the same with each certificate that goes there ─► any answer but 403
+//! gateway:  TCP ─► TLS with our certificate ─► half a second of silence
+//! feedback: TCP
 //! ```
 //!
-//! TCP is `way.rs`: directly, or through the proxy.
+//! TCP is `way.rs`: directly, or through the proxy. HTTP/2 is spoken by the provider API, by what
+//! broadcasts go to where that is elsewhere, and by the management of channels. Only who has channels
+//! needs the last, so there what is wrong is a warning.
 //!
 //! With TLS 1.3 a gateway refuses a certificate only after the handshake, hence the silence. A feedback
 //! service forgets its list when a connection is closed well, so none is made to it here.
 //!
 //! Limits: the caller's patience for each server, [`AT_ONCE`] servers at a time.
 
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use dunlin::config::Service as Api;
+use dunlin::provider::Reason;
 use dunlin::tls_name::{Protocol, TlsName};
 use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, Request, header};
-use http_body_util::Empty;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt as _, Collected, Empty, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
@@ -38,14 +45,17 @@ use crate::tls::{ALPN_H2, Provider};
 /// Most servers that are examined at once.
 const AT_ONCE: usize = 8;
 
+/// Most bytes of an answer that are read for its reason. Ours.
+const ANSWER_MAX_BYTES: usize = 4_096;
+
 /// How long a gateway may take to refuse a certificate.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// What is at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Service {
-    /// The provider API.
-    Provider,
+    /// One that speaks HTTP/2, and the identity that it is shown.
+    Http2(Api, Option<String>),
     /// A binary gateway, and the identity that it is shown.
     Gateway(Option<String>),
     /// A feedback service.
@@ -90,11 +100,22 @@ pub(super) async fn examine(
         .await
 }
 
+/// What was found of a connection, and the time that the server gave.
+type Reached = Result<(String, Option<Date>), Failure>;
+
 impl Target {
     pub(super) fn subject(&self) -> String {
         let Self { host, port, .. } = self;
         match &self.service {
-            Service::Provider => format!("connection {host}:{port}"),
+            Service::Http2(service, identity) => {
+                let name = match service {
+                    Api::Push => "connection",
+                    Api::Broadcast => "broadcast",
+                    Api::Channels => "channels",
+                };
+                let shown = identity.as_ref().map(|identity| format!(" as {identity}"));
+                format!("{name} {host}:{port}{}", shown.unwrap_or_default())
+            }
             Service::Gateway(_) => format!("gateway {host}:{port}"),
             Service::Feedback => format!("feedback {host}:{port}"),
         }
@@ -113,30 +134,36 @@ impl Target {
                 Examined { line, date }
             }
             Err(Failure { what, advice }) => {
-                let line = Line::new(Severity::Error, &subject, what, advice);
+                let line = match self.service {
+                    Service::Http2(Api::Channels, _) => {
+                        let advice = format!("{advice} {CHANNELS}");
+                        Line::new(Severity::Warning, &subject, what, &advice)
+                    }
+                    _ => Line::new(Severity::Error, &subject, what, advice),
+                };
                 Examined { line, date: None }
             }
         }
     }
 
-    async fn reach(
-        &self,
-        provider: &Provider,
-        ways: &Ways<'_>,
-        until: Instant,
-    ) -> Result<(String, Option<Date>), Failure> {
+    async fn reach(&self, provider: &Provider, ways: &Ways<'_>, until: Instant) -> Reached {
         let tcp = ways.connect(self, until).await?;
-        let identity = match &self.service {
-            Service::Feedback => return Ok(("TCP".to_owned(), None)),
-            Service::Provider => {
-                let stream = self.secure(provider, Protocol::Http2, None, tcp, until);
-                return Ok(self.ask(stream.await?, until).await);
+        let secure = |protocol, identity| self.secure(provider, protocol, identity, tcp, until);
+        match &self.service {
+            Service::Feedback => Ok(("TCP".to_owned(), None)),
+            Service::Http2(_, identity) => {
+                let stream = secure(Protocol::Http2, identity.clone()).await?;
+                let asked = self.ask(stream, until).await;
+                match identity {
+                    Some(_) => with_certificate(asked),
+                    None => Ok(without_certificate(asked)),
+                }
             }
-            Service::Gateway(identity) => identity.clone(),
-        };
-        let stream = self.secure(provider, Protocol::Binary, identity, tcp, until);
-        listen(stream.await?).await?;
-        Ok(("TCP, TLS".to_owned(), None))
+            Service::Gateway(identity) => {
+                listen(secure(Protocol::Binary, identity.clone()).await?).await?;
+                Ok(("TCP, TLS".to_owned(), None))
+            }
+        }
     }
 
     async fn secure(
@@ -176,33 +203,107 @@ impl Target {
 
     /// One request, whose answer only has to be one. It asks for nothing that there is, and carries
     /// no token.
-    async fn ask(&self, stream: TlsStream<TcpStream>, until: Instant) -> (String, Option<Date>) {
+    async fn ask(&self, stream: TlsStream<TcpStream>, until: Instant) -> Result<Answer, String> {
         let asked = async {
             let io = TokioIo::new(stream);
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
-            let (mut sender, connection) = handshake.await.ok()?;
+            let (mut sender, connection) = handshake.await.map_err(|error| chain(&error))?;
             let running = tokio::spawn(connection);
             let uri = format!("https://{}/", self.host);
-            let request = Request::get(uri).body(Empty::<Bytes>::new()).ok()?;
-            let response = sender.send_request(request).await.ok();
-            running.abort();
-            response
+            let request = Request::get(uri).body(Empty::<Bytes>::new());
+            let request = request.map_err(|error| chain(&error))?;
+            let answered = match sender.send_request(request).await {
+                Ok(response) => Ok(self.answer(response).await),
+                Err(error) => Err(error),
+            };
+            drop(sender);
+            match answered {
+                Ok(answer) => {
+                    running.abort();
+                    Ok(answer)
+                }
+                // What ended the connection says more than what became of the request.
+                Err(error) => match running.await {
+                    Ok(Err(ended)) => Err(chain(&ended)),
+                    _ => Err(chain(&error)),
+                },
+            }
         };
-        let Ok(Some(response)) = timeout_at(until, asked).await else {
-            let what = "TCP, TLS, ALPN h2, but a request without a token was not answered";
-            return (what.to_owned(), None);
-        };
+        let answered = timeout_at(until, asked).await;
+        answered.unwrap_or_else(|_| Err("no answer".to_owned()))
+    }
+
+    async fn answer(&self, response: Response<Incoming>) -> Answer {
         let ours = SystemTime::now();
-        let date = date_of(response.headers()).map(|theirs| Date {
+        let (head, body) = response.into_parts();
+        let date = date_of(&head.headers).map(|theirs| Date {
             host: self.host.clone(),
             theirs,
             ours,
         });
-        let status = response.status().as_u16();
-        let what =
-            format!("TCP, TLS, ALPN h2, and a request without a token was answered {status}");
-        (what, date)
+        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
+        let body = body.map(Collected::to_bytes).unwrap_or_default();
+        Answer {
+            status: head.status.as_u16(),
+            reason: Reason::from_json(&body),
+            date,
+        }
     }
+}
+
+/// What the server answered to a request for nothing.
+struct Answer {
+    status: u16,
+    reason: Reason,
+    date: Option<Date>,
+}
+
+/// An answer of whichever kind shows that the provider API is there; none, that somebody is.
+fn without_certificate(asked: Result<Answer, String>) -> (String, Option<Date>) {
+    let said = "TCP, TLS, ALPN h2,";
+    match asked {
+        Ok(Answer { status, date, .. }) => {
+            let what = format!("{said} and a request without a token was answered {status}");
+            (what, date)
+        }
+        Err(_) => {
+            let what = format!("{said} but a request without a token was not answered");
+            (what, None)
+        }
+    }
+}
+
+/// With TLS 1.3 a certificate is refused after the handshake, and APNs does it later still: by 403, or
+/// by ending the connection with a reason.
+fn with_certificate(asked: Result<Answer, String>) -> Reached {
+    let failed = |got: String| {
+        let what = format!("expected the server to take the certificate, got {got}");
+        Err(Failure::new(what, CERTIFICATE))
+    };
+    match asked {
+        Err(why) => failed(why),
+        Ok(Answer {
+            status: 403,
+            reason,
+            ..
+        }) => failed(format!("403 {reason}")),
+        Ok(Answer { status, date, .. }) => {
+            let what = "TCP, TLS, ALPN h2, and a request with the certificate was answered";
+            Ok((format!("{what} {status}"), date))
+        }
+    }
+}
+
+/// An error with what caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
@@ -295,6 +396,7 @@ const NAME: &str =
     "Check host in the configuration: the server has a certificate for another name.";
 const CERTIFICATE: &str =
     "Use an identity that this server knows, whose certificate has not expired or been revoked.";
+const CHANNELS: &str = "Only calls about channels go there.";
 const OTHER: &str = "Check host, port and [tls] in the configuration.";
 
 #[cfg(test)]

@@ -5,44 +5,44 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dunlin::config::{Credential, Settings};
-use dunlin::environment::Environment;
+use dunlin::config::{Credential, Settings, TokenKey};
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use dunlin::time::UnixTime;
-use dunlin_certificates::{CertificateInfo, Environments, Wanted, examine_p8};
+use dunlin_certificates::{CertificateInfo, examine_p8};
 
 use super::report::{Line, Severity};
 use crate::config::{Config, exposed};
 use crate::tls::{Identity, read_file};
+use crate::wanted::of_identity;
 
 /// Looks at the `.p8` file of every credential.
 pub(super) fn keys(folder: &Path, settings: &Settings) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
-    for credential in settings.credentials() {
-        lines.push(key(folder, credential));
-        lines.extend(file_of_another_key(credential));
+    for source in settings.credentials().iter().filter_map(Credential::key) {
+        lines.push(key(folder, source));
+        lines.extend(file_of_another_key(source));
     }
     if settings.credentials().is_empty() {
         lines.push(Line::new(
             Severity::Warning,
             "credentials",
             "expected at least one, got none: nothing can be pushed over the provider API",
-            "Add [[credentials]] with a .p8 key from the developer account.",
+            "Add [[credentials]] with a .p8 key from the developer account, or with the identity of a client certificate.",
         ));
     }
     lines
 }
 
-fn key(folder: &Path, credential: &Credential) -> Line {
-    let subject = format!("key {}", credential.key_id);
-    let path = folder.join(&credential.key_file);
+fn key(folder: &Path, source: &TokenKey) -> Line {
+    let subject = format!("key {}", source.key_id);
+    let path = folder.join(&source.key_file);
     let examined = read_file(&path, PRIVATE_KEY_FILE_MAX_BYTES).and_then(|file| examine_p8(&file));
     match examined {
         Ok(()) => Line::ok(
             &subject,
             format!(
                 "a P-256 key of team {}, in {}",
-                credential.team_id,
+                source.team_id,
                 path.display()
             ),
         ),
@@ -57,10 +57,10 @@ fn key(folder: &Path, credential: &Credential) -> Line {
 }
 
 /// Apple names the file for the key: `AuthKey_ABC123DEFG.p8`.
-fn file_of_another_key(credential: &Credential) -> Option<Line> {
-    let name = Path::new(&credential.key_file).file_name()?.to_str()?;
+fn file_of_another_key(source: &TokenKey) -> Option<Line> {
+    let name = Path::new(&source.key_file).file_name()?.to_str()?;
     let named = name.strip_prefix("AuthKey_")?.strip_suffix(".p8")?;
-    let key_id = credential.key_id.to_string();
+    let key_id = source.key_id.to_string();
     (named.len() == key_id.len() && named != key_id).then(|| {
         Line::new(
             Severity::Warning,
@@ -74,7 +74,7 @@ fn file_of_another_key(credential: &Credential) -> Option<Line> {
 /// An identity that can be shown to a server.
 pub(super) type Usable<'a> = BTreeMap<&'a str, Identity>;
 
-/// Looks at every identity: its files, its key, its dates, and what the apps want of it. Those whose
+/// Looks at every identity: its files, its key, its dates, and what credentials and apps want of it. Those whose
 /// key can be used come back, for connecting.
 pub(super) fn identities<'a>(
     folder: &Path,
@@ -86,12 +86,12 @@ pub(super) fn identities<'a>(
     let mut usable = BTreeMap::new();
     for (name, files) in &config.tls.identities {
         let subject = format!("identity {name}");
-        let wanted = wanted(settings, name);
+        let wanted = of_identity(settings, name);
         if wanted.is_none() {
             lines.push(Line::new(
                 Severity::Note,
                 &subject,
-                "no [[binary]] names it",
+                "neither [[credentials]] nor [[binary]] names it",
                 "Take it out if it is not needed any more.",
             ));
         }
@@ -121,30 +121,6 @@ pub(super) fn identities<'a>(
     (lines, usable)
 }
 
-/// What the apps want of an identity; `None` if none has it.
-fn wanted(settings: &Settings, identity: &str) -> Option<Wanted> {
-    let mut wanted: Option<Wanted> = None;
-    for app in settings.binary_apps() {
-        if app.identity() != Some(identity) {
-            continue;
-        }
-        let wanted = wanted.get_or_insert_default();
-        let topic = app.topic.as_str().to_owned();
-        if !wanted.topics.contains(&topic) {
-            wanted.topics.push(topic);
-        }
-        let Environments {
-            development,
-            production,
-        } = wanted.environments;
-        wanted.environments = Environments {
-            development: development || app.environment == Environment::Development,
-            production: production || app.environment == Environment::Production,
-        };
-    }
-    wanted
-}
-
 fn describe(info: &CertificateInfo) -> String {
     let topics = match info.topics.as_slice() {
         [] => "no topic".to_owned(),
@@ -165,30 +141,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_apps_of_an_identity_are_wanted_of_it() {
-        let app = |topic: &str, environment: &str, identity: &str| {
-            format!(
-                "[[binary]]\ntopic = \"{topic}\"\nenvironment = \"{environment}\"\n\
-                 identity = \"{identity}\"\n"
-            )
-        };
-        let text = [
-            app("a.b", "production", "one"),
-            app("a.b", "development", "one"),
-            app("a.c", "production", "one"),
-            app("a.d", "development", "two"),
-        ]
-        .concat();
-        let settings = Settings::parse(&text).unwrap();
-        let one = wanted(&settings, "one").unwrap();
-        assert_eq!(one.topics, ["a.b", "a.c"]);
-        assert_eq!(one.environments, Environments::BOTH);
-        let two = wanted(&settings, "two").unwrap();
-        assert!(two.environments.development && !two.environments.production);
-        assert_eq!(wanted(&settings, "three"), None);
-    }
-
-    #[test]
     fn a_file_named_for_another_key_is_noticed() {
         let line = |file: &str| {
             let text = format!(
@@ -196,7 +148,7 @@ mod tests {
                  key_file = \"{file}\"\n"
             );
             let settings = Settings::parse(&text).unwrap();
-            file_of_another_key(&settings.credentials()[0])
+            file_of_another_key(settings.credentials()[0].key().unwrap())
         };
         assert_eq!(line("keys/AuthKey_ABC123DEFG.p8"), None);
         assert_eq!(line("production.p8"), None);

@@ -5,8 +5,8 @@
 //! configuration ─► keys, identities, trust roots ─► connections ─► clock ─► Report
 //! ```
 //!
-//! Nothing is sent but handshakes and one request without a token to each provider API. The store is
-//! not touched, so it can run beside the service.
+//! Nothing is sent but handshakes and, where HTTP/2 is spoken, one request for nothing, without a token
+//! and with each certificate that goes there. The store is not touched, so it can run beside the service.
 //!
 //! Left to others: whether APNs takes a key or a certificate; only a push shows that.
 
@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use dunlin::config::{Endpoint, Settings};
+use dunlin::config::{Endpoint, Service as Api, Settings};
 use dunlin::environment::Environment;
 
 use crate::config::{Config, folder_of};
@@ -130,8 +130,16 @@ fn targets(settings: &Settings) -> Vec<Target> {
             targets.push(target);
         }
     };
-    for environment in Environment::ALL {
-        add(Service::Provider, settings.endpoint(environment));
+    for service in Api::ALL {
+        for environment in Environment::ALL {
+            if settings.carrier(environment, service) != service {
+                continue;
+            }
+            let endpoint = settings.service(environment, service);
+            for identity in shown(settings, environment) {
+                add(Service::Http2(service, identity), endpoint);
+            }
+        }
     }
     for app in settings.binary_apps() {
         let identity = app.identity().map(str::to_owned);
@@ -164,10 +172,24 @@ fn proxy(settings: &Settings) -> Result<Option<Proxy>, Line> {
     }
 }
 
+/// What the credentials show of themselves in an environment when they connect: nothing for keys, and
+/// the identities. Nothing too if there is no credential.
+fn shown(settings: &Settings, environment: Environment) -> BTreeSet<Option<String>> {
+    let credentials = settings.credentials().iter();
+    let here = credentials.filter(|it| it.environments().contains(&environment));
+    let mut shown: BTreeSet<_> = here.map(|it| it.identity().map(str::to_owned)).collect();
+    if shown.is_empty() {
+        shown.insert(None);
+    }
+    shown
+}
+
 /// Whether there is all that it takes to connect.
 fn is_ready(target: &Target, distrusted: &BTreeSet<String>, identities: &Usable<'_>) -> bool {
     let has_identity = match &target.service {
-        Service::Gateway(Some(identity)) => identities.contains_key(identity.as_str()),
+        Service::Gateway(Some(identity)) | Service::Http2(_, Some(identity)) => {
+            identities.contains_key(identity.as_str())
+        }
         _ => true,
     };
     has_identity && !distrusted.contains(&target.host.to_ascii_lowercase())
@@ -183,9 +205,11 @@ mod tests {
             [apns.development]
             host = "localhost"
             port = 1
+            channels = { host = "localhost", port = 4 }
             [apns.production]
             host = "localhost"
             port = 1
+            channels = { host = "localhost", port = 4 }
             [[binary]]
             topic = "a.b"
             identity = "one"
@@ -206,7 +230,8 @@ mod tests {
         assert_eq!(
             services,
             [
-                &Service::Provider,
+                &Service::Http2(Api::Push, None),
+                &Service::Http2(Api::Channels, None),
                 &Service::Gateway(Some("one".into())),
                 &Service::Feedback,
                 &Service::Gateway(Some("two".into())),
@@ -222,7 +247,43 @@ mod tests {
             subjects,
             [
                 "connection api.sandbox.push.apple.com:443",
-                "connection api.push.apple.com:443"
+                "connection api.push.apple.com:443",
+                "channels api-manage-broadcast.sandbox.push.apple.com:2195",
+                "channels api-manage-broadcast.push.apple.com:2196",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_service_is_shown_what_its_credentials_show() {
+        let text = r#"
+            [apns.production]
+            broadcast = { host = "broadcast.example" }
+            [[credentials]]
+            identity = "shop"
+            topics = ["a.b"]
+            [[credentials]]
+            identity = "shop"
+            topics = ["a.c"]
+            [[credentials]]
+            key_id = "ABC123DEFG"
+            team_id = "DEF123GHIJ"
+            key_file = "a.p8"
+            environments = ["production"]
+        "#;
+        let targets = targets(&Settings::parse(text).unwrap());
+        let subjects: Vec<String> = targets.iter().map(Target::subject).collect();
+        assert_eq!(
+            subjects,
+            [
+                "connection api.sandbox.push.apple.com:443 as shop",
+                "connection api.push.apple.com:443",
+                "connection api.push.apple.com:443 as shop",
+                "broadcast broadcast.example:443",
+                "broadcast broadcast.example:443 as shop",
+                "channels api-manage-broadcast.sandbox.push.apple.com:2195 as shop",
+                "channels api-manage-broadcast.push.apple.com:2196",
+                "channels api-manage-broadcast.push.apple.com:2196 as shop",
             ]
         );
     }

@@ -55,6 +55,11 @@ impl Identity {
         certificates::findings(&self.0, wanted, now)
     }
 
+    /// What of that is about the topics and environments that the certificate is for.
+    pub fn coverage(&self, wanted: &Wanted) -> Vec<Finding> {
+        certificates::coverage(self.info(), wanted)
+    }
+
     /// Whether the key is the certificate's, and one that TLS can use.
     ///
     /// # Errors

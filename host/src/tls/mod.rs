@@ -73,6 +73,12 @@ impl TrustError {
         let Finding { what, advice, .. } = found;
         Self(format!("tls.identities.{name}: {what}. {advice}"))
     }
+
+    /// The same of an identity that a credential uses, by the credential's place in the configuration.
+    pub(crate) fn of_credential(place: &str, name: &str, found: &Finding) -> Self {
+        let Finding { what, advice, .. } = found;
+        Self(format!("{place}, tls.identities.{name}: {what}. {advice}"))
+    }
 }
 
 impl std::fmt::Display for TrustError {

@@ -7,7 +7,9 @@ use dunlin_simulator::CertificateAuthority;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::setup::{Api, Authority, Folder, KEYCHAIN, TOPIC, about, nobody, only, simulator};
+use crate::setup::{
+    Api, Authority, Folder, KEYCHAIN, TOPIC, about, identity, nobody, only, simulator,
+};
 
 #[tokio::test]
 async fn a_whole_setup_has_nothing_wrong() {
@@ -72,6 +74,100 @@ async fn a_gateway_that_refuses_the_certificate_is_heard() {
         "{line:?}"
     );
     simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_every_service_it_is_for() {
+    let authority = CertificateAuthority::generate().unwrap();
+    let simulator = simulator(&authority).await;
+    let client = authority.issue_client(TOPIC).unwrap();
+    let (api, channels) = (simulator.provider_addr(), simulator.channels_addr());
+    let report = Folder::without_key()
+        .with_apns_and_channels("localhost", api.port(), channels.port())
+        .with_trust(authority.certificate_pem())
+        .with_identity("push.pem", client.certificate_pem + &client.key_pem, "")
+        .with_certificate(TOPIC, "")
+        .examine()
+        .await;
+    let text = report.text();
+    assert!(text.ends_with("0 errors, 0 warnings\n"), "{text}");
+    for subject in ["connection", "channels"] {
+        let [(severity, what)] = about(&report, subject)[..] else {
+            panic!("{subject}: {text}");
+        };
+        assert_eq!(severity, Severity::Ok, "{text}");
+        assert!(what.contains("a request with the certificate"), "{what}");
+    }
+    assert!(text.contains(" as shop: "), "{text}");
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_provider_api_that_refuses_the_certificate_is_heard() {
+    let authority = CertificateAuthority::generate().unwrap();
+    let simulator = simulator(&authority).await;
+    let stranger = CertificateAuthority::generate().unwrap();
+    let client = stranger.issue_client(TOPIC).unwrap();
+    let (api, channels) = (simulator.provider_addr(), simulator.channels_addr());
+    let report = Folder::new()
+        .with_apns_and_channels("localhost", api.port(), channels.port())
+        .with_trust(authority.certificate_pem())
+        .with_identity("push.pem", client.certificate_pem + &client.key_pem, "")
+        .with_certificate(TOPIC, "")
+        .examine()
+        .await;
+    for (subject, expected) in [
+        ("connection", Severity::Error),
+        ("channels", Severity::Warning),
+    ] {
+        let (severity, line) = only(&report, subject);
+        assert_eq!(severity, expected, "{line:?}");
+        assert!(line.subject.ends_with(" as shop"), "{line:?}");
+        let what = &line.what;
+        assert!(what.starts_with("expected "), "{what}");
+        let advice = &line.advice;
+        assert!(
+            advice.contains("an identity that this server knows"),
+            "{advice}"
+        );
+        // The key goes there all the same.
+        assert_eq!(about(&report, subject)[0].0, Severity::Ok);
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_answered_403_is_not_taken() {
+    let authority = Authority::new();
+    let port = Api::new().start(&authority).await;
+    let (certificate, key) = identity(TOPIC, (2020, 2040));
+    let report = Folder::without_key()
+        .with_apns("localhost", port)
+        .with_trust(&authority.pem)
+        .with_identity("push.pem", certificate + &key.serialize_pem(), "")
+        .with_certificate(TOPIC, "")
+        .examine()
+        .await;
+    let (severity, line) = only(&report, "connection");
+    assert_eq!(severity, Severity::Error);
+    let expected = "expected the server to take the certificate, got 403 no reason given";
+    assert_eq!(line.what, expected);
+}
+
+#[tokio::test]
+async fn channels_that_cannot_be_reached_are_a_warning() {
+    let authority = Authority::new();
+    let port = Api::new().start(&authority).await;
+    let folder = Folder::new().with_apns_and_channels("localhost", port, nobody().await);
+    let report = folder.with_trust(&authority.pem).examine().await;
+    assert!(!report.has_errors(), "{}", report.text());
+    let (severity, line) = only(&report, "channels");
+    assert_eq!(severity, Severity::Warning);
+    let advice = &line.advice;
+    assert!(
+        advice.ends_with("Only calls about channels go there."),
+        "{advice}"
+    );
 }
 
 #[tokio::test]

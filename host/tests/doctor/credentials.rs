@@ -6,7 +6,7 @@ use dunlin_host::config::Config;
 use dunlin_host::doctor::Severity;
 use rcgen::{KeyPair, PKCS_ECDSA_P384_SHA384};
 
-use crate::setup::{Folder, KEYCHAIN, TOPIC, about, identity, nobody, only};
+use crate::setup::{Folder, KEYCHAIN, TOPIC, about, identity, identity_named, nobody, only};
 
 const DEVELOPMENT: &str = "development";
 const PRODUCTION: &str = "production";
@@ -104,6 +104,68 @@ async fn a_keychain_export_is_read_and_compared_with_its_apps() {
 }
 
 #[tokio::test]
+async fn a_certificate_is_compared_with_its_credentials() {
+    let with = |topics: &str, environments: &str| {
+        format!("[[credentials]]\nidentity = \"shop\"\n{topics}\n{environments}\n")
+    };
+    let shop = format!("topics = [\"{TOPIC}\"]");
+    for (section, severity, part) in [
+        (with(&shop, ""), None, ""),
+        (
+            with("topics = [\"com.example.other\"]", ""),
+            Some(Severity::Error),
+            "topics: expected com.example.other",
+        ),
+        (
+            with("", ""),
+            Some(Severity::Error),
+            "got none, which stands for all",
+        ),
+    ] {
+        let folder = folder(Folder::new()).await;
+        folder.write("passphrase", "secret\n");
+        let more = "passphrase_file = \"../passphrase\"";
+        let folder = folder.with_identity("push.p12", KEYCHAIN, more);
+        let report = folder.with(&section).examine().await;
+        match severity {
+            None => {
+                let [(severity, _)] = about(&report, "identity")[..] else {
+                    panic!("{}", report.text());
+                };
+                assert_eq!(severity, Severity::Ok);
+            }
+            Some(expected) => {
+                let (severity, line) = only(&report, "identity");
+                assert_eq!(severity, expected);
+                assert!(line.what.contains(part), "{line:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_other_environment_is_found_before_it_is_used() {
+    let (certificate, key) = identity_named("Apple Production IOS Push Services", (2020, 2040));
+    let file = certificate + &key.serialize_pem();
+    let folder = folder(Folder::new()).await;
+    let folder = folder.with_identity("push.pem", file, "");
+    let both = folder.with_certificate(TOPIC, "");
+    let report = both.examine().await;
+    let (severity, line) = only(&report, "identity");
+    assert_eq!(severity, Severity::Error);
+    assert!(line.what.ends_with("got one for production"), "{line:?}");
+    assert!(line.advice.starts_with("Set the environment"), "{line:?}");
+}
+
+#[test]
+fn a_credential_without_its_identity_is_refused() {
+    let folder = Folder::new().with_certificate(TOPIC, "");
+    let error = Config::load(&folder.config()).unwrap_err().to_string();
+    let expected = "credentials[1].identity: there is no [tls.identities.shop]";
+    assert!(error.ends_with(expected), "{error}");
+}
+
+#[tokio::test]
 async fn a_wrong_passphrase_is_said_to_be_and_not_repeated() {
     for (passphrase, what) in [
         ("hunter2-wrong\n", "got another one"),
@@ -198,7 +260,10 @@ async fn an_identity_that_nobody_uses_is_a_note() {
     let report = folder.examine().await;
     let (severity, line) = only(&report, "identity");
     assert_eq!(severity, Severity::Note);
-    assert!(line.what.contains("no [[binary]] names it"));
+    assert!(
+        line.what
+            .contains("neither [[credentials]] nor [[binary]] names it")
+    );
 }
 
 #[test]

@@ -55,10 +55,19 @@ impl Folder {
         self
     }
 
-    /// The provider API of both environments.
+    /// The provider API of both environments, where channels are managed, too.
     pub(crate) fn with_apns(self, host: &str, port: u16) -> Self {
-        let section =
-            |environment| format!("[apns.{environment}]\nhost = \"{host}\"\nport = {port}\n");
+        self.with_apns_and_channels(host, port, port)
+    }
+
+    /// The same with a port of its own for channels.
+    pub(crate) fn with_apns_and_channels(self, host: &str, port: u16, channels: u16) -> Self {
+        let section = |environment| {
+            format!(
+                "[apns.{environment}]\nhost = \"{host}\"\nport = {port}\n\
+                 channels = {{ host = \"{host}\", port = {channels} }}\n"
+            )
+        };
         self.with(&section("development"))
             .with(&section("production"))
     }
@@ -68,6 +77,13 @@ impl Folder {
         self.write(file, contents);
         self.with(&format!(
             "[tls.identities.shop]\ncertificate = \"../{file}\"\n{more}\n"
+        ))
+    }
+
+    /// A credential with the identity `shop`; `more` are further keys.
+    pub(crate) fn with_certificate(self, topic: &str, more: &str) -> Self {
+        self.with(&format!(
+            "[[credentials]]\nidentity = \"shop\"\ntopics = [\"{topic}\"]\n{more}\n"
         ))
     }
 
@@ -152,15 +168,21 @@ pub(crate) async fn simulator(authority: &CertificateAuthority) -> Simulator {
 
 /// A certificate and its key as PEM, valid from one year to another.
 pub(crate) fn identity(topic: &str, years: (i32, i32)) -> (String, KeyPair) {
+    issued("Apple Push Services", topic, years)
+}
+
+/// The same for [`TOPIC`], of a kind of Apple's.
+pub(crate) fn identity_named(kind: &str, years: (i32, i32)) -> (String, KeyPair) {
+    issued(kind, TOPIC, years)
+}
+
+fn issued(kind: &str, topic: &str, years: (i32, i32)) -> (String, KeyPair) {
     let mut params = CertificateParams::default();
     let name = &mut params.distinguished_name;
     *name = rcgen::DistinguishedName::new();
     let user_id = rcgen::DnType::CustomDnType(vec![0, 9, 2342, 19_200_300, 100, 1, 1]);
     name.push(user_id, topic);
-    name.push(
-        rcgen::DnType::CommonName,
-        format!("Apple Push Services: {topic}"),
-    );
+    name.push(rcgen::DnType::CommonName, format!("{kind}: {topic}"));
     params.not_before = date_time_ymd(years.0, 1, 1);
     params.not_after = date_time_ymd(years.1, 1, 1);
     let key = KeyPair::generate().unwrap();

@@ -249,6 +249,24 @@ fn remarks_are_warnings_of_a_strict_push_too() {
 }
 
 #[test]
+fn an_expiration_that_apple_does_not_keep_is_a_warning() {
+    let warnings = |extra: &str| {
+        let request = parse(&with_payload(r#"{"aps":{"alert":"a"}}"#, extra)).unwrap();
+        request.warnings().to_vec()
+    };
+    assert!(warnings(r#","ttl_s":2592000"#).is_empty());
+    let expected = "ttl_s: expected at most 30 days from now, got 2592001 seconds from now";
+    assert_eq!(warnings(r#","ttl_s":2592001"#), [expected]);
+    let expected = "expiration: expected at most 30 days from now, got 1999999000 seconds from now";
+    assert_eq!(warnings(r#","expiration":2000000000"#), [expected]);
+    let call = with_payload("{}", r#","push_type":"voip","ttl_s":3600"#);
+    let call = call.replace("com.example.app", "com.example.app.voip");
+    let expected = "ttl_s: expected 0 or a few seconds from now for push type voip, \
+                    got 3600 seconds from now";
+    assert_eq!(parse(&call).unwrap().warnings(), [expected]);
+}
+
+#[test]
 fn a_push_as_documented_has_no_warnings() {
     let request = parse(&body("")).unwrap();
     assert!(request.warnings().is_empty());

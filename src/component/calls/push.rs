@@ -6,6 +6,8 @@
 //!                                           └────────┘ once more in the other environment
 //!   outcome ─► registry: the environment that took it, the devices that are dead
 //! ```
+//!
+//! What to try where, and what an outcome says of a device, is decided by [`Trial`](registry::Trial).
 
 use std::rc::Rc;
 
@@ -19,11 +21,10 @@ use super::targets::{Prepared, prepare, targets};
 use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
 use crate::config::Scope;
 use crate::delivery::{Order, QueueFull};
-use crate::environment::Environment;
 use crate::notification::{ApnsId, DeviceToken};
 use crate::provider::{Outcome, Why};
 use crate::receipt::IdempotencyKey;
-use crate::registry::{self, Burial, Death, Finding, GUARD_TRIPPED, Ruling};
+use crate::registry::{self, Burial, Death, GUARD_TRIPPED, Ruling, Verdict};
 use crate::time::{Now, UnixTime};
 
 /// When a request began, and when its outcomes must be there.
@@ -43,8 +44,6 @@ struct Sent {
 /// A push to one device with its outcome.
 struct Ended {
     prepared: Prepared,
-    /// Where the outcome is from.
-    environment: Environment,
     delivered: Option<Delivered>,
 }
 
@@ -86,9 +85,9 @@ async fn once(
         let notification = &one.notification;
         Some((notification.token().clone(), notification.id()?))
     });
-    let timeout = app.settings.delivery().timeout;
-    let receipt = receipts::begin(app, key, body, sending.collect(), (asked_at, timeout)).await?;
-    let receipt = match receipt {
+    let sending: Vec<_> = sending.collect();
+    let receipt = receipts::of_devices(app, body, &sending, asked_at)?;
+    let receipt = match receipts::begin(app, key, receipt, asked_at).await? {
         Ok(receipt) => receipt,
         Err(reply) => return Ok(reply),
     };
@@ -203,7 +202,6 @@ async fn outcomes(sent: Vec<Sent>) -> Vec<Ended> {
             None => None,
         };
         ended.push(Ended {
-            environment: prepared.environment,
             prepared,
             delivered,
         });
@@ -211,28 +209,29 @@ async fn outcomes(sent: Vec<Sent>) -> Vec<Ended> {
     ended
 }
 
-/// What became of it is known, and is that the token is not good there.
-fn is_bad_token(ended: &Ended, asked_at: UnixTime) -> bool {
-    let outcome = ended.delivered.as_ref().map(|delivered| &delivered.outcome);
-    let finding = outcome.and_then(|outcome| Finding::of_outcome(outcome, asked_at));
-    matches!(finding, Some(Finding::DeadIfEverywhere(_)))
-}
-
 /// Sends once more, in the other environment, what one environment did not know the token of.
 async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
     let mut again = Vec::new();
-    for (index, one) in ended.iter().enumerate() {
-        if is_bad_token(one, times.asked_at)
-            && let Some((environment, way)) = &one.prepared.other
-            && let Ok(receiver) = submit(&one.prepared, way, times)
+    for (
+        index,
+        Ended {
+            prepared,
+            delivered,
+        },
+    ) in ended.iter().enumerate()
+    {
+        if let (Some(delivered), Some(way)) = (delivered, &prepared.other)
+            && prepared.trial.goes_on(&delivered.outcome)
+            && let Ok(receiver) = submit(prepared, way, times)
         {
-            again.push((index, *environment, Rc::clone(way), receiver));
+            again.push((index, Rc::clone(way), receiver));
         }
     }
-    for (index, environment, way, receiver) in again {
+    for (index, way, receiver) in again {
         let delivered = way.outcome(receiver).await;
-        if let Some(one) = ended.get_mut(index) {
-            one.environment = environment;
+        if let Some(one) = ended.get_mut(index)
+            && one.prepared.trial.tried_elsewhere(&delivered.outcome)
+        {
             one.delivered = Some(delivered);
         }
     }
@@ -278,7 +277,7 @@ fn settle(
     times: Times,
     taken_back: &mut Vec<DeviceToken>,
 ) -> Result<Option<bool>, Problem> {
-    let target = &ended.prepared.target;
+    let Prepared { target, trial, .. } = &ended.prepared;
     let device = &target.device;
     let Some(Delivered { outcome, .. }) = &ended.delivered else {
         return Ok(None);
@@ -287,17 +286,15 @@ fn settle(
         app.guard
             .borrow_mut()
             .accepted(&device.topic, platform::now());
-        if target.registered && !target.is_known_in(ended.environment) {
-            registry::learn(&app.store, device, ended.environment, times.asked_at)?;
+        if let Some(environment) = trial.learned().filter(|_| target.registered) {
+            registry::learn(&app.store, device, environment, times.asked_at)?;
         }
         return Ok(None);
     }
-    let death = match Finding::of_outcome(outcome, times.asked_at) {
+    let death = match trial.verdict(outcome, times.asked_at) {
         None => return Ok(None),
-        Some(Finding::Dead(death)) => death,
-        // The one that was not asked may know it.
-        Some(Finding::DeadIfEverywhere(_)) if !ended.was_asked_everywhere() => return Ok(None),
-        Some(Finding::DeadIfEverywhere(death) | Finding::DeadUnlessMany(death)) => {
+        Some(Verdict::Dead(death)) => death,
+        Some(Verdict::Suspected(death)) => {
             if !target.registered || !is_believed(app, ended, taken_back)? {
                 return Ok(None);
             }
@@ -311,19 +308,6 @@ fn bury(app: &App, ended: &Ended, death: &Death) -> Result<Option<bool>, Problem
     let device = &ended.prepared.target.device;
     let burial = registry::bury(&app.store, device, death, platform::unix_time())?;
     Ok(matches!(burial, Some(Burial::Removed(_))).then_some(true))
-}
-
-impl Ended {
-    fn was_asked_everywhere(&self) -> bool {
-        let Prepared {
-            asks_everywhere,
-            other,
-            environment,
-            ..
-        } = &self.prepared;
-        let asked_the_other = other.is_none() || self.environment != *environment;
-        *asks_everywhere && asked_the_other
-    }
 }
 
 /// Asks the guard whether this is a dead device or a wrong credential. Devices whose removal it does

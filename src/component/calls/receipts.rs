@@ -1,6 +1,10 @@
-//! A push that is carried out once however often it is asked for, and `GET /v1/receipts/{key}`.
-
-use std::time::Duration;
+//! A push or a broadcast that is carried out once however often it is asked for, and
+//! `GET /v1/receipts/{key}`.
+//!
+//! ```text
+//!   of_the_first ─► nobody ─► begin ─► ours ─► send ─┬─► finish, with the reply
+//!        └─ the reply of then   └─ who was faster    └─► abandon: nothing was sent
+//! ```
 
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -10,7 +14,7 @@ use super::super::platform;
 use super::super::poll::persistently;
 use crate::api::{Caller, Problem, Reply, receipt_key, receipt_reply, repeated_reply};
 use crate::config::Scope;
-use crate::notification::{ApnsId, DeviceToken};
+use crate::notification::{ApnsId, ChannelId, DeviceToken};
 use crate::receipt::{self, Begun, IdempotencyKey, MAX_DEVICES, Receipt};
 use crate::time::UnixTime;
 
@@ -45,18 +49,42 @@ pub(super) fn of_the_first(
     }
 }
 
+/// A receipt for a push to these devices, which begins now.
+///
+/// # Errors
+/// 422: they are too many.
+pub(super) fn of_devices(
+    app: &App,
+    body: &[u8],
+    sending: &[(DeviceToken, ApnsId)],
+    now: UnixTime,
+) -> Result<Receipt, Problem> {
+    if sending.len() > MAX_DEVICES {
+        return Err(Problem::too_many_devices_of_a_receipt(MAX_DEVICES));
+    }
+    let timeout = app.settings.delivery().timeout;
+    let sending = sending.iter().cloned();
+    Ok(Receipt::new(&hash(body), sending, now, timeout))
+}
+
+/// A receipt for a broadcast, which begins now.
+pub(super) fn of_broadcast(
+    app: &App,
+    body: &[u8],
+    sending: (&ChannelId, ApnsId),
+    now: UnixTime,
+) -> Receipt {
+    let timeout = app.settings.delivery().timeout;
+    Receipt::of_broadcast(&hash(body), sending, now, timeout)
+}
+
 /// Takes the key, and sees it on disk; or the reply of who was faster.
 pub(super) async fn begin(
     app: &App,
     key: &IdempotencyKey,
-    body: &[u8],
-    sending: Vec<(DeviceToken, ApnsId)>,
-    (now, timeout): (UnixTime, Duration),
+    receipt: Receipt,
+    now: UnixTime,
 ) -> Result<Result<Receipt, Reply>, Problem> {
-    if sending.len() > MAX_DEVICES {
-        return Err(Problem::too_many_devices_of_a_receipt(MAX_DEVICES));
-    }
-    let receipt = Receipt::new(&hash(body), sending, now, timeout);
     match receipt::begin(&app.store, &key.receipt_key(), receipt)? {
         Begun::Ours(receipt) => match app.flushed().await {
             Ok(()) => Ok(Ok(receipt)),

@@ -10,8 +10,8 @@ use super::super::platform;
 use crate::api::{Caller, Problem, PushRequest, Recipients, Via};
 use crate::binary::Frame;
 use crate::environment::Environment;
-use crate::notification::Notification;
-use crate::registry::{self, DeviceRecord, DeviceRef, device_key};
+use crate::notification::{Notification, Topic};
+use crate::registry::{self, DeviceRecord, DeviceRef, Trial, device_key};
 
 /// Most devices of one push. Beyond it nothing is sent: the function would work through them without
 /// a pause, and hold them all.
@@ -27,11 +27,6 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Whether its record says that the token is good there.
-    pub(super) fn is_known_in(&self, environment: Environment) -> bool {
-        self.known == Some(environment)
-    }
-
     fn of(record: DeviceRecord) -> Self {
         let known = record.environment;
         let device = record.device();
@@ -47,12 +42,11 @@ impl Target {
 pub(super) struct Prepared {
     pub(super) target: Target,
     pub(super) notification: Arc<Notification>,
-    pub(super) environment: Environment,
+    /// In which environments, and what came of it.
+    pub(super) trial: Trial,
     pub(super) way: Rc<Driver>,
-    /// Where else the token may be good: only if nobody has said where it is.
-    pub(super) other: Option<(Environment, Rc<Driver>)>,
-    /// Whether an environment was left out that the token may be good in.
-    pub(super) asks_everywhere: bool,
+    /// The way to [`Trial::elsewhere`].
+    pub(super) other: Option<Rc<Driver>>,
 }
 
 /// Finds the way to a target. Everything is checked here, so that a request is carried out or
@@ -62,28 +56,27 @@ pub(super) fn prepare(
     request: &PushRequest,
     target: Target,
 ) -> Result<Prepared, Problem> {
-    let environment = request
-        .environment
-        .or(target.known)
-        .unwrap_or(app.settings.delivery().default_environment);
+    let default = app.settings.delivery().default_environment;
+    let trial = Trial::new(request.environment, target.known, default);
+    let environment = trial.environment();
     let topic = &target.device.topic;
     let notification = request.notification(&target.device, platform::new_apns_id())?;
     let way = way(app, request.via, &notification, environment)?
-        .ok_or_else(|| Problem::no_credential(topic.as_str(), environment.as_str()))?;
-    let elsewhere = environment.other();
-    // A caller who names the environment means it.
-    let other = match request.environment {
-        Some(_) => None,
-        None => way_if_any(app, request.via, &notification, elsewhere)?,
+        .ok_or_else(|| no_way(app, request.via, topic, environment))?;
+    let other = match trial.elsewhere() {
+        Some(elsewhere) => way_if_any(app, request.via, &notification, elsewhere)?,
+        None => None,
     };
-    let asks_everywhere = request.environment.is_none();
+    let trial = match other {
+        Some(_) => trial,
+        None => trial.only_here(),
+    };
     Ok(Prepared {
         target,
         notification,
-        environment,
+        trial,
         way,
-        other: other.map(|way| (elsewhere, way)),
-        asks_everywhere,
+        other,
     })
 }
 
@@ -108,6 +101,15 @@ fn way(
                 .map(|index| app.lane(index, environment))
                 .transpose()
         }
+    }
+}
+
+/// Why there is none.
+fn no_way(app: &App, via: Option<Via>, topic: &Topic, environment: Environment) -> Problem {
+    let by_http2 = via != Some(Via::Binary);
+    match by_http2 && app.settings.lacks_key_for(topic, environment) {
+        true => Problem::provider_token_needed(topic.as_str(), environment.as_str()),
+        false => Problem::no_credential(topic.as_str(), environment.as_str()),
     }
 }
 

@@ -172,12 +172,23 @@ impl Lane {
         }
     }
 
-    /// The same, for a connection whose credential is refused: the next will be refused, too.
+    /// The same for a connection whose credential is refused, and for all others of the lane, as Apple
+    /// asks (*Establishing a token-based connection to APNs*, on revoked keys): they would be refused
+    /// one after the other. The next one, too, so it is asked for less and less often.
     fn refuse(&mut self, now: Now, id: LinkId) {
         if let Some(link) = self.link_mut(id) {
             link.proven = false;
         }
-        self.retire(now, id);
+        self.retire_all(now);
+    }
+
+    /// Nothing new goes on any connection; those with nothing left to be answered are closed.
+    pub(super) fn retire_all(&mut self, now: Now) {
+        let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
+        for id in links {
+            self.retire(now, id);
+            self.close_if_spent(id);
+        }
     }
 
     fn next(

@@ -44,6 +44,7 @@ impl Lane {
     }
 
     pub(super) fn connect_if_needed(&mut self, now: Now) {
+        self.ask_the_idle(now);
         self.watch_pool(now);
         let lacks = self.lacks_link() && self.backoff.is_over(now);
         if lacks || self.grows_at().is_some_and(|at| at <= now) {
@@ -52,6 +53,14 @@ impl Lane {
             self.links.push(Link::opening(id, now));
             self.actions.push_back(Action::Connect(id));
             self.watch_pool(now);
+        }
+    }
+
+    /// Something waits: whoever has been idle for long is asked first whether it is still there.
+    fn ask_the_idle(&mut self, now: Now) {
+        if self.jobs.waiting() > 0 && self.breaker.admits() {
+            let usable = self.links.iter_mut().filter(|link| link.is_usable());
+            usable.for_each(|link| link.ask_if_idle(now));
         }
     }
 
@@ -112,10 +121,11 @@ impl Lane {
             && self.links.len() < self.config.connections.max(1) + MAX_DRAINING
     }
 
-    /// Something waits, all usable connections have proven themselves, and none has room.
+    /// Something waits, all usable connections have proven themselves, and none has room. One that
+    /// is being asked whether it is there may have.
     fn is_full(&self) -> bool {
         let with_token = self.tokens.is_some();
-        let is_full = |link: &Link| link.proven && link.room(with_token) == 0;
+        let is_full = |link: &Link| link.proven && !link.is_probing() && link.room(with_token) == 0;
         self.jobs.waiting() > 0 && self.usable().next().is_some() && self.usable().all(is_full)
     }
 

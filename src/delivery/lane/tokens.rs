@@ -82,6 +82,16 @@ impl Tokens {
         change
     }
 
+    /// The token before the current one, if none is known: of the same key, and older.
+    pub(super) fn recall(&mut self, token: ProviderToken) {
+        let fits = self.current.as_ref().is_some_and(|current| {
+            is_same_key(current, &token) && token.issued_at() < current.issued_at()
+        });
+        if fits && self.older.is_none() {
+            self.older = Some(token);
+        }
+    }
+
     /// The token for a request at `time`, if that is known.
     pub(super) fn choose(&self, time: Option<UnixTime>) -> Option<&ProviderToken> {
         let older = self.older.as_ref();

@@ -145,23 +145,24 @@ impl Leaf {
         }
     }
 
-    /// Takes a device out unless it joined with a later revision; false if it stays or was not
-    /// there.
-    pub fn leave(&mut self, token: &DeviceToken, revision: u64) -> bool {
-        let Ok(place) = self
-            .entries
-            .binary_search_by(|entry| entry.token.cmp(token))
-        else {
-            return false;
-        };
-        let leaves = self
-            .entries
-            .get(place)
-            .is_some_and(|entry| entry.revision <= revision);
-        if leaves {
-            self.entries.remove(place);
-        }
-        leaves
+    /// Takes devices out, each unless it joined with a later revision than is named; false if none
+    /// of them left.
+    pub fn leave(&mut self, leaving: &mut [(&DeviceToken, u64)]) -> bool {
+        leaving.sort_unstable();
+        let mut leaving = leaving.iter().peekable();
+        let before = self.entries.len();
+        self.entries.retain(|entry| {
+            while leaving
+                .next_if(|(token, _)| **token < entry.token)
+                .is_some()
+            {}
+            let mut leaves = false;
+            while let Some((_, revision)) = leaving.next_if(|(token, _)| **token == entry.token) {
+                leaves |= entry.revision <= *revision;
+            }
+            !leaves
+        });
+        self.entries.len() < before
     }
 
     /// Adds all devices of another one, each with the greater of its two revisions; false if that
@@ -283,13 +284,35 @@ mod tests {
     #[test]
     fn who_joined_later_is_not_taken_out() {
         let mut leaf = leaf(&[(&[7], 3)]);
-        assert!(!leaf.leave(&token(&[7]), 2));
-        assert!(!leaf.leave(&token(&[8]), 9));
-        assert!(!leaf.join(&token(&[7]), 3) && !leaf.join(&token(&[7]), 1));
-        assert!(leaf.join(&token(&[7]), 4));
-        assert!(!leaf.leave(&token(&[7]), 3));
-        assert!(leaf.leave(&token(&[7]), 4));
+        let (seven, eight) = (token(&[7]), token(&[8]));
+        assert!(!leaf.leave(&mut [(&seven, 2)]));
+        assert!(!leaf.leave(&mut [(&eight, 9)]));
+        assert!(!leaf.join(&seven, 3) && !leaf.join(&seven, 1));
+        assert!(leaf.join(&seven, 4));
+        assert!(!leaf.leave(&mut [(&seven, 3)]));
+        assert!(leaf.leave(&mut [(&seven, 4)]));
         assert!(leaf.entries().is_empty());
+    }
+
+    #[test]
+    fn many_leave_at_once_in_any_order_and_named_more_than_once() {
+        let mut leaf = leaf(&[(&[1], 1), (&[2], 2), (&[3], 3), (&[4], 4), (&[5], 5)]);
+        let tokens: Vec<_> = (0..7).map(|n| token(&[n])).collect();
+        let mut leaving: Vec<_> = [
+            (6, 9),
+            (3, 1),
+            (1, 1),
+            (5, 9),
+            (0, 9),
+            (3, 3),
+            (2, 1),
+            (3, 0),
+        ]
+        .map(|(n, revision)| (&tokens[n], revision))
+        .into();
+        assert!(leaf.leave(&mut leaving));
+        assert_eq!(leaf, self::leaf(&[(&[2], 2), (&[4], 4)]));
+        assert!(!leaf.leave(&mut leaving));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct GroupPage {
 /// A device that is to leave, unless it joined with a later revision.
 pub(in super::super) struct Leave<'a> {
     pub(in super::super) token: &'a DeviceToken,
+    /// Of the token.
+    pub(in super::super) position: Position,
     pub(in super::super) revision: u64,
 }
 
@@ -134,31 +136,24 @@ fn merge_children<V: Values>(
 pub(in super::super) fn leave<V: Values>(
     values: &V,
     group: &Group,
-    leaving: &[Leave<'_>],
+    leaving: Vec<Leave<'_>>,
 ) -> Result<(), Failure<V::Error>> {
-    let placed: Vec<_> = leaving
-        .iter()
-        .map(|leave| (Position::of(leave.token), leave))
-        .collect();
-    leave_under(values, &group_key(group), &[], placed)
+    leave_under(values, &group_key(group), &[], leaving)
 }
 
 fn leave_under<V: Values>(
     values: &V,
     group: &str,
     path: &[u8],
-    leaving: Vec<(Position, &Leave<'_>)>,
+    leaving: Vec<Leave<'_>>,
 ) -> Result<(), Failure<V::Error>> {
     let key = node_key(group, path);
     let is_branch = retry(values, &key, |current| {
         let GroupNode::Leaf(mut leaf) = GroupNode::read(current)? else {
             return Ok(Try::Done(true));
         };
-        let mut changed = false;
-        for (_, Leave { token, revision }) in &leaving {
-            changed |= leaf.leave(token, *revision);
-        }
-        if !changed {
+        let leaves = leaving.iter().map(|leave| (leave.token, leave.revision));
+        if !leaf.leave(&mut leaves.collect::<Vec<_>>()) {
             return Ok(Try::Done(false));
         }
         let swapped = swap(values, &key, current, &GroupNode::Leaf(leaf).write())?;
@@ -168,9 +163,9 @@ fn leave_under<V: Values>(
         return Ok(());
     }
     let mut parts: [Vec<_>; 16] = Default::default();
-    for (position, leave) in leaving {
-        if let Some(part) = parts.get_mut(usize::from(position.digit(path.len()))) {
-            part.push((position, leave));
+    for leave in leaving {
+        if let Some(part) = parts.get_mut(usize::from(leave.position.digit(path.len()))) {
+            part.push(leave);
         }
     }
     for (digit, part) in (0..).zip(parts) {

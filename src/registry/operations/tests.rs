@@ -1,14 +1,14 @@
 //! The calls one after the other, and all at once: one store call at a time, in any order, some of
 //! them cut short.
 
-use std::cell::Cell;
+mod crossing;
 
-use super::super::replay::{Caller, Memory, Noise, Paused, Replay, device as nth};
+use super::super::replay::{Caller, Memory, device as nth};
 use super::*;
 use crate::notification::Topic;
 use crate::registry::{
-    ALIAS_MAX_DEVICES, AliasIndex, DeathReason, Group, Index, PageLimit, Selection, Swap, Tag,
-    Tombstone, device_page,
+    ALIAS_MAX_DEVICES, AliasIndex, DeathReason, Group, Index, PageLimit, Selection, Tag,
+    device_page,
 };
 
 fn at(secs: u64) -> UnixTime {
@@ -303,7 +303,7 @@ fn bury_all<V: Values>(
     let mut burials = Burials::default();
     let told = deaths
         .iter()
-        .map(|(device, death)| burials.bury(values, device, death, now))
+        .map(|(device, death)| burials.bury(values, &Located::new(device.clone()), death, now))
         .collect::<Result<_, _>>()?;
     while !burials.settle_some(values)? {}
     Ok(told)
@@ -435,174 +435,4 @@ fn devices_are_listed_by_what_their_records_say() {
         device.token != nth(4).token
     });
     assert_eq!(found.unwrap().len(), 14);
-}
-
-/// What a caller of the random test does.
-#[derive(Clone, Debug)]
-enum Act {
-    Register(Box<Registration>, u64),
-    Bury(u32, u64),
-    BuryMany(u64),
-    Logout(u32),
-    Delete(u32),
-    Restore(u32, u64),
-    Learn(u32),
-}
-
-impl Act {
-    fn random(noise: &mut Noise) -> Self {
-        let n = u32::try_from(noise.below(3)).unwrap();
-        let time = 100 + noise.below(6);
-        match noise.below(12) {
-            0..6 => {
-                let owner = *noise.pick(&[None, Some("anna"), Some("ben")]);
-                let mut said = registration(n, owner);
-                if noise.below(3) == 0 {
-                    said.replaces = Some(nth(u32::try_from(noise.below(3)).unwrap()).token);
-                }
-                said.tags = noise
-                    .pick(&[None, Some(vec![]), Some(vec![tag("news")])])
-                    .clone();
-                Self::Register(Box::new(said), time)
-            }
-            6 | 7 => Self::Bury(n, time),
-            8 => Self::BuryMany(time),
-            9 => Self::Logout(n),
-            10 => Self::Delete(n),
-            _ => Self::Restore(n, time),
-        }
-    }
-
-    fn run(&self, values: &Replay) -> Result<(), Failure<Paused>> {
-        match self {
-            Self::Register(said, time) => register(values, said, at(*time)).map(drop),
-            Self::Bury(n, since) => bury(values, &nth(*n), &death(*since), at(200)).map(drop),
-            Self::BuryMany(since) => {
-                let deaths = [0, 1, 2].map(|n| (nth(n), death(*since)));
-                bury_all(values, &deaths, at(200)).map(drop)
-            }
-            Self::Logout(n) => logout(values, &nth(*n)).map(drop),
-            Self::Delete(n) => delete(values, &nth(*n)).map(drop),
-            Self::Restore(n, time) => restore(values, &nth(*n), at(*time)).map(drop),
-            Self::Learn(n) => learn(values, &nth(*n), Environment::Production, at(150)).map(drop),
-        }
-    }
-}
-
-/// Lets callers take turns in a random order. One in `crash` store calls is a caller's last.
-fn interleave(memory: &Memory, noise: &mut Noise, acts: &[Act], crash: Option<u64>) -> Vec<Act> {
-    let mut callers: Vec<_> = acts
-        .iter()
-        .map(|act| {
-            let run = act.clone();
-            (act.clone(), Caller::new(move |values| run.run(values)))
-        })
-        .collect();
-    let mut finished = Vec::new();
-    while !callers.is_empty() {
-        let turn = usize::try_from(noise.below(callers.len() as u64)).unwrap();
-        let ended = callers[turn].1.step(memory);
-        memory.assert_whole(&acts);
-        let crashed = crash.is_some_and(|one_in| noise.below(one_in) == 0);
-        if let Some(result) = ended {
-            result.unwrap();
-            finished.push(callers.swap_remove(turn).0);
-        } else if crashed {
-            callers.swap_remove(turn);
-        }
-    }
-    finished
-}
-
-#[test]
-fn whatever_is_done_at_once_the_indexes_lack_nobody() {
-    let total = Cell::new(0);
-    for seed in 0..1_500 {
-        let mut noise = Noise(seed);
-        let memory = Memory::default();
-        for _ in 0..2 {
-            let acts: Vec<_> = (0..4).map(|_| Act::random(&mut noise)).collect();
-            interleave(&memory, &mut noise, &acts, None);
-            // Nobody crashed, so there is nobody too many either.
-            memory.assert_tidy(&indexes(), &(seed, &acts));
-        }
-        total.set(total.get() + memory.records().len());
-    }
-    assert!(total.get() > 1_500, "there was something to look at");
-}
-
-#[test]
-fn whoever_crashes_the_indexes_lack_nobody() {
-    let mut surplus = 0;
-    for seed in 0..1_500 {
-        let mut noise = Noise(seed);
-        let memory = Memory::default();
-        for _ in 0..3 {
-            let acts: Vec<_> = (0..4).map(|_| Act::random(&mut noise)).collect();
-            interleave(&memory, &mut noise, &acts, Some(12));
-        }
-        let found = memory.group(&all()).len();
-        let alive = memory
-            .records()
-            .iter()
-            .filter(|record| record.removed.is_none())
-            .count();
-        surplus += found - alive;
-    }
-    assert!(surplus > 20, "crashes left something behind: {surplus}");
-}
-
-#[test]
-fn no_registration_is_lost_to_a_removal_at_the_same_time() {
-    let (mut removed, mut kept) = (0, 0);
-    for seed in 0..2_000 {
-        let mut noise = Noise(seed);
-        let memory = Memory::default();
-        let acts: Vec<_> = (0..5)
-            .map(|turn| {
-                let time = 100 + noise.below(6);
-                match turn {
-                    0 | 1 => Act::Register(Box::new(registration(1, Some("anna"))), time),
-                    2 | 3 => Act::Bury(1, time + 3),
-                    _ => Act::Learn(1),
-                }
-            })
-            .collect();
-        register(&memory, &registration(1, None), at(99)).unwrap();
-        interleave(&memory, &mut noise, &acts, None);
-        let times = acts.iter().filter_map(|act| match act {
-            Act::Register(_, time) => Some(*time),
-            _ => None,
-        });
-        let last = times.max().unwrap();
-        let record = record(&memory, 1);
-        assert_eq!(record.registered_at, at(last), "{acts:?}");
-        match record.removed {
-            Some(Tombstone { since, .. }) => {
-                assert!(since > at(last), "{acts:?}");
-                removed += 1;
-            }
-            None => kept += 1,
-        }
-    }
-    assert!(removed > 20 && kept > 20, "{removed} {kept}");
-}
-
-#[test]
-fn a_key_that_everybody_wants_is_given_up_after_a_while() {
-    struct Busy(Cell<u64>);
-    impl Values for Busy {
-        type Error = ();
-        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, ()> {
-            Ok(None)
-        }
-        fn swap(&self, _: &str, _: Option<&[u8]>, _: &[u8]) -> Result<Swap, ()> {
-            self.0.set(self.0.get() + 1);
-            Ok(Swap::Lost(None))
-        }
-    }
-    let busy = Busy(Cell::new(0));
-    let gave_up = register(&busy, &registration(1, None), at(1));
-    assert_eq!(gave_up, Err(Failure::Contended));
-    assert_eq!(busy.0.get(), 64);
 }

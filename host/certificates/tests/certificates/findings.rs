@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dunlin::time::UnixTime;
-use dunlin_certificates::{Environments, Finding, Identity, Level, Wanted, check_key, findings};
+use dunlin_certificates::{
+    Environments, Finding, Identity, Level, Wanted, check_key, coverage, findings,
+};
 use rcgen::KeyPair;
 
 use crate::make::{Asked, DEVELOPMENT, NULL, PASSPHRASE, PRODUCTION, Pair, data, pem};
@@ -52,6 +54,7 @@ fn a_good_identity_has_none() {
     let wanted = Wanted {
         topics: vec!["com.example.shop".into(), "com.example.shop.voip".into()],
         environments: Environments::BOTH,
+        ..Wanted::default()
     };
     for (file, key) in [
         (data!("keychain.p12"), None),
@@ -249,6 +252,37 @@ fn topics_that_it_does_not_list() {
 }
 
 #[test]
+fn topics_have_to_be_named_unless_it_has_none() {
+    let wanted = Wanted {
+        all_topics: true,
+        ..Wanted::default()
+    };
+    let all = Pair::new(&GOOD).identity();
+    let found = findings(&all, &wanted, NOW);
+    assert_eq!(found, coverage(all.info(), &wanted));
+    let advice = found[0].advice.clone();
+    let (level, what) = only(found);
+    assert_eq!(level, Level::Error);
+    assert!(what.ends_with("it lists com.example.shop"), "{what}");
+    let expected = "Write topics = [\"com.example.shop\"] into its section.";
+    assert_eq!(advice, expected);
+    // Topics with the suffix of a push type come with that of the app.
+    let file = data!("keychain.p12");
+    let several = Identity::read(file, None, PASSPHRASE).unwrap();
+    let found = coverage(several.info(), &wanted);
+    assert_eq!((found.len(), found[0].advice.as_str()), (1, expected));
+    assert!(found[0].what.contains("com.example.shop.voip"), "{found:?}");
+    let private = Pair::new(&Asked {
+        user_id: "jane",
+        ..Asked::default()
+    });
+    let found = coverage(private.identity().info(), &wanted);
+    assert_eq!((found.len(), found[0].level), (1, Level::Warning));
+    let without = Pair::new(&Asked::default()).identity();
+    assert_eq!(coverage(without.info(), &wanted), []);
+}
+
+#[test]
 fn environments_that_it_is_not_for() {
     let production = Pair::new(&Asked {
         name: "Apple Production IOS Push Services: com.example.shop",
@@ -300,6 +334,7 @@ fn what_a_private_gateway_wants_of_a_certificate_is_its_own_affair() {
     let wanted = Wanted {
         topics: vec!["com.example.shop".into()],
         environments: Environments::BOTH,
+        ..Wanted::default()
     };
     let of = |user_id| {
         let made = Pair::new(&Asked {

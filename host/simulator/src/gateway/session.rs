@@ -211,6 +211,7 @@ impl Session {
             method: String::new(),
             path: String::new(),
             topic: self.topic.clone().unwrap_or_default(),
+            identity: self.topic.clone(),
             token,
             channel: String::new(),
             headers: Vec::new(),

@@ -136,8 +136,8 @@ impl Connection {
         let answer = self.answer(&request, verdict, fault.as_ref());
         let last_stream = session.note(stream, fault.as_ref());
         let raises = authorized && !std::mem::replace(&mut session.raised, true);
-        let topic = session.authorization.default_topic();
-        self.record(stream, &request, topic, &answer, fault.as_ref());
+        let identity = session.authorization.default_topic();
+        self.record(stream, &request, identity, &answer, fault.as_ref());
         Some(Decision {
             answer,
             fault,
@@ -181,7 +181,7 @@ impl Connection {
         &self,
         stream: u32,
         request: &Request<'_>,
-        topic: Option<&str>,
+        identity: Option<&str>,
         answer: &Answer,
         fault: Option<&Fault>,
     ) {
@@ -192,7 +192,7 @@ impl Connection {
             value.to_str().ok()
         };
         let topic = match request.call {
-            Call::Push => text("apns-topic").or(topic).unwrap_or_default(),
+            Call::Push => text("apns-topic").or(identity).unwrap_or_default(),
             Call::Broadcast | Call::Channels => request.bundle_id(),
         };
         let is_accepted = status == Some(200);
@@ -207,6 +207,7 @@ impl Connection {
             method: request.method.as_str().to_owned(),
             path: request.path.to_owned(),
             topic: topic.to_owned(),
+            identity: identity.map(str::to_owned),
             token: request.token().to_owned(),
             channel: channel.to_owned(),
             headers: headers_in_order(request.headers),

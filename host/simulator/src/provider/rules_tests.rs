@@ -91,6 +91,12 @@ fn the_base_request_is_accepted() {
 }
 
 #[test]
+fn other_headers_are_ignored() {
+    let own = base().with("x-own", b"1").with("apns-request-id", b"?");
+    assert_eq!(own.with("apns-new", b"").check(), Ok(()));
+}
+
+#[test]
 fn only_post_to_a_device_is_taken() {
     for (path, reason) in [
         ("/", Reason::BadPath),

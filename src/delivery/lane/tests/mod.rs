@@ -1,5 +1,7 @@
 //! A lane against a scripted peer, in virtual time.
 
+mod apple;
+mod certificate;
 mod endings;
 mod messages;
 mod outage;

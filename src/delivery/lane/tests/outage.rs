@@ -13,10 +13,12 @@ use crate::time::Now;
 const REFUSED: (u16, &str) = (503, "ServiceUnavailable");
 
 fn roomy() -> Rig {
-    Rig::configured(LaneConfig {
+    let mut rig = Rig::configured(LaneConfig {
         queue: 10_000,
         ..config(4)
-    })
+    });
+    rig.pongs = true;
+    rig
 }
 
 /// Answers everything that is open: what the server takes, or a 503. Returns how many there were.
@@ -37,6 +39,7 @@ fn answer(rig: &mut Rig, works: bool) -> usize {
 #[test]
 fn five_server_errors_in_a_row_stop_everything_but_one_probe_at_a_time() {
     let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.pongs = true;
     rig.accept(link, 1);
     rig.submit_all(5, LONG);
     answer(&mut rig, false);
@@ -185,6 +188,7 @@ fn five_minutes_of_server_errors_cost_few_requests_and_nothing_that_had_time() {
 #[test]
 fn five_minutes_of_a_server_that_takes_connections_and_says_nothing_cost_few_of_them() {
     let mut rig = roomy();
+    rig.pongs = false;
     rig.submit(LONG);
     for _ in 0..3_000 {
         rig.submit(secs(600));

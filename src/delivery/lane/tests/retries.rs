@@ -25,6 +25,7 @@ fn proven() -> (Rig, LinkId) {
 
 fn proven_with(config: LaneConfig) -> (Rig, LinkId) {
     let mut rig = Rig::configured(config);
+    rig.pongs = true;
     rig.lane.set_clock(rig.now, UnixTime::from_secs(NOON));
     rig.set_token(token(NOON));
     rig.submit(LONG);
@@ -42,7 +43,7 @@ fn to_device(device: u64, expiration: Expiration) -> Arc<Notification> {
 }
 
 /// Every reason that APNs has for a device, with its status.
-const REASONS: &[(u16, &str)] = &[
+pub const REASONS: &[(u16, &str)] = &[
     (400, "BadCollapseId"),
     (400, "BadDeviceToken"),
     (400, "BadExpirationDate"),
@@ -377,6 +378,34 @@ fn too_many_token_updates_fall_back_to_the_older_one_while_it_is_good() {
     rig.submit(LONG);
     assert!(carried(&rig, link, &newer), "the older one is an hour old");
     rig.accept(link, 9);
+}
+
+#[test]
+fn a_lane_that_has_just_started_falls_back_on_the_token_that_others_used() {
+    let newer = token(NOON + 2_400);
+    let recalled = [
+        (token(NOON), true),
+        (token(NOON + 2_400 - 3_600), false),
+        (token(NOON + 2_401), false),
+        (token_of("2QBCDJ9RST", NOON), false),
+    ];
+    for (older, good) in recalled {
+        let mut rig = Rig::new();
+        let noon = UnixTime::from_secs(NOON + 2_400);
+        rig.lane.set_clock(rig.now, noon);
+        rig.lane.recall_token(older.clone());
+        rig.set_token(newer.clone());
+        rig.lane.recall_token(older.clone());
+        let job = rig.submit(LONG);
+        let link = rig.open(1_000);
+        assert!(carried(&rig, link, &newer));
+        rig.reject(link, 1, 429, "TooManyProviderTokenUpdates");
+        match good {
+            true => assert!(carried(&rig, link, &older)),
+            false => assert_eq!(rig.open_streams(link), [0; 0], "{older:?}"),
+        }
+        assert_eq!(rig.outcome(job), None);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::support::{LONG, Rig, secs};
+use super::support::{LONG, Rig, config, secs};
 use super::wire;
 use crate::provider::Why;
 
@@ -125,16 +125,89 @@ fn an_idle_connection_that_is_dead_is_closed_and_not_reopened() {
 }
 
 #[test]
-fn a_request_after_a_long_silence_starts_the_clock_anew() {
+fn a_request_after_a_long_silence_waits_for_a_pong_and_starts_the_clock_anew() {
     let (mut rig, link) = Rig::flying(1_000, 1);
     rig.accept(link, 1);
     rig.advance(secs(3_000));
     rig.submit(LONG);
+    rig.submit(LONG);
+    assert_eq!(rig.peer(link).order.len(), 1, "not before it has answered");
+    rig.pong(link, 1);
+    assert_eq!(rig.open_streams(link), [3, 5]);
     rig.advance(Duration::from_millis(3_999));
     assert!(rig.peer(link).pings.is_empty());
     rig.accept(link, 3);
+    rig.accept(link, 5);
     rig.advance(secs(3_599));
+    assert!(rig.peer(link).pings.is_empty() && rig.connects.len() == 1);
+}
+
+#[test]
+fn a_request_after_less_than_a_minute_waits_for_nothing() {
+    let (mut rig, link) = Rig::flying(1_000, 1);
+    rig.accept(link, 1);
+    rig.advance(Duration::from_millis(59_999));
+    rig.submit(LONG);
+    assert_eq!(rig.open_streams(link), [3]);
     assert!(rig.peer(link).pings.is_empty());
+}
+
+/// What users of other libraries complain of most: the first push after a while is lost.
+#[test]
+fn a_connection_that_died_while_idle_takes_no_push_with_it() {
+    let (mut rig, old) = Rig::flying(1_000, 1);
+    rig.accept(old, 1);
+    rig.advance(secs(900));
+    let jobs = rig.submit_all(3, secs(10));
+    rig.advance(Duration::from_millis(999));
+    assert_eq!(rig.connects.len(), 1, "it may still answer");
+    rig.advance(Duration::from_millis(1));
+    let new = rig.open(1_000);
+    for stream in rig.open_streams(new) {
+        rig.accept(new, stream);
+    }
+    assert!(jobs.iter().all(|job| rig.is_accepted(*job)));
+    assert_eq!(rig.peer(old).order.len(), 1);
+    rig.advance(secs(20));
+    assert_eq!((rig.closed.clone(), rig.links()), (vec![old], vec![new]));
+}
+
+/// One that was reset meanwhile is found out by the PING, and a new one opened at once.
+#[test]
+fn a_connection_that_is_reset_when_it_is_asked_takes_no_push_with_it() {
+    let (mut rig, old) = Rig::flying(1_000, 1);
+    rig.accept(old, 1);
+    rig.advance(secs(900));
+    let job = rig.submit(secs(10));
+    rig.cut(old);
+    let new = rig.open(1_000);
+    rig.accept(new, 1);
+    assert!(rig.is_accepted(job));
+}
+
+#[test]
+fn idle_connections_are_asked_once_and_others_are_not_held_up() {
+    let mut rig = Rig::configured(config(2));
+    rig.submit_all(10, LONG);
+    let first = rig.open(2);
+    rig.accept(first, 1);
+    rig.advance(Duration::from_millis(100));
+    let second = rig.open(1_000);
+    for link in [second, first] {
+        while let Some(stream) = rig.open_streams(link).first().copied() {
+            rig.accept(link, stream);
+        }
+    }
+    rig.advance(secs(90));
+    rig.send(second, &wire::window_update(0, 1));
+    let jobs = rig.submit_all(5, LONG);
+    assert_eq!(rig.peer(first).pings.len(), 1);
+    assert!(rig.peer(second).pings.is_empty());
+    assert_eq!(rig.open_streams(second).len(), 5);
+    for stream in rig.open_streams(second) {
+        rig.accept(second, stream);
+    }
+    assert!(jobs.iter().all(|job| rig.is_accepted(*job)));
 }
 
 #[test]

@@ -30,8 +30,12 @@ pub fn token(secs: u64) -> ProviderToken {
 }
 
 pub fn token_of(key_id: &str, secs: u64) -> ProviderToken {
+    token_of_team("3Z24IP123A", key_id, secs)
+}
+
+pub fn token_of_team(team_id: &str, key_id: &str, secs: u64) -> ProviderToken {
     let key = SigningKey::from_scalar(&[7; 32]).unwrap();
-    let (key_id, team_id) = (KeyId::parse(key_id), TeamId::parse("3Z24IP123A"));
+    let (key_id, team_id) = (KeyId::parse(key_id), TeamId::parse(team_id));
     let issued_at = UnixTime::from_secs(secs);
     ProviderToken::sign(&key, key_id.unwrap(), team_id.unwrap(), issued_at)
 }
@@ -85,6 +89,8 @@ pub struct Rig {
     pub jobs: Vec<JobId>,
     /// Tokens that the lane wanted another for.
     pub renewals: Vec<UnixTime>,
+    /// Peers answer PINGs.
+    pub pongs: bool,
     entropy: u64,
 }
 
@@ -115,6 +121,7 @@ impl Rig {
             outcomes: BTreeMap::new(),
             jobs: Vec::new(),
             renewals: Vec::new(),
+            pongs: false,
             entropy: 0x9e37_79b9_7f4a_7c15,
         }
     }
@@ -209,6 +216,14 @@ impl Rig {
         self.drive();
     }
 
+    /// Answers the PINGs there are, which are so many.
+    pub fn pong(&mut self, link: LinkId, count: usize) {
+        let pings = std::mem::take(&mut self.peers.get_mut(&link).unwrap().pings);
+        assert_eq!(pings.len(), count);
+        let pongs: Vec<u8> = pings.iter().flat_map(|ping| wire::pong(ping)).collect();
+        self.send(link, &pongs);
+    }
+
     /// Answers the stream with 200 and forgets it.
     pub fn accept(&mut self, link: LinkId, stream: u32) {
         self.peers
@@ -293,6 +308,12 @@ impl Rig {
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
         links.into_iter().for_each(|link| self.transmit(link));
+        let asked = |(_, peer): &(&LinkId, &Reader)| !peer.pings.is_empty();
+        let asked = self.peers.iter().find(asked).filter(|_| self.pongs);
+        if let Some((link, peer)) = asked {
+            let (link, count) = (*link, peer.pings.len());
+            return self.pong(link, count);
+        }
         assert!(self.lane.is_idle() == (self.outcomes.len() == self.jobs.len()));
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Source: RFC 9113, sections 4 and 6; RFC 7541, section 6 and appendix A.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const DATA: u8 = 0x0;
 pub const HEADERS: u8 = 0x1;
@@ -20,6 +20,7 @@ pub const MAX_HEADER_LIST_SIZE: u16 = 0x6;
 const ACK: u8 = 0x1;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
+const PRIORITY: u8 = 0x20;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -132,7 +133,9 @@ pub struct Reader {
     partial: Vec<u8>,
     preface: bool,
     /// Dynamic table, newest first. Nothing here is long enough to be evicted.
-    table: Vec<(String, String)>,
+    pub table: Vec<(String, String)>,
+    /// The types of the frames that came.
+    pub kinds: BTreeSet<u8>,
     /// Streams that neither side has reset and that have no answer.
     pub open: BTreeMap<u32, Asked>,
     /// Streams in the order they were opened.
@@ -174,8 +177,10 @@ impl Reader {
 
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let ends = flags & END_STREAM != 0;
+        self.kinds.insert(kind);
         match kind {
             HEADERS => {
+                assert!(flags & PRIORITY == 0, "APNs ignores priorities");
                 assert!(flags & END_HEADERS != 0, "a request needs no CONTINUATION");
                 assert!(self.order.last().is_none_or(|last| *last < stream));
                 let headers = self.block(payload);

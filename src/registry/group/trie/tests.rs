@@ -25,9 +25,16 @@ fn filled(range: core::ops::Range<u32>) -> Memory {
     memory
 }
 
+fn leave_of(token: &DeviceToken, revision: u64) -> Leave<'_> {
+    Leave {
+        token,
+        position: Position::of(token),
+        revision,
+    }
+}
+
 fn leave_one<V: Values>(values: &V, n: u32, revision: u64) -> Result<(), Failure<V::Error>> {
-    let token = &token(n);
-    leave(values, &group(), &[Leave { token, revision }])
+    leave(values, &group(), vec![leave_of(&token(n), revision)])
 }
 
 #[test]
@@ -60,12 +67,9 @@ fn joining_again_writes_nothing() {
 fn many_leave_a_leaf_with_one_swap() {
     let memory = filled(0..4_000);
     let tokens: Vec<_> = (0..4_000).map(token).collect();
-    let leaving: Vec<_> = tokens
-        .iter()
-        .map(|token| Leave { token, revision: 1 })
-        .collect();
+    let leaving = tokens.iter().map(|token| leave_of(token, 1)).collect();
     let before = memory.swaps.get();
-    leave(&memory, &group(), &leaving).unwrap();
+    leave(&memory, &group(), leaving).unwrap();
     assert!(memory.group(&group()).is_empty());
     let swaps = memory.swaps.get() - before;
     assert!((16..=256).contains(&swaps), "{swaps}");

@@ -1,0 +1,269 @@
+//! Pushes whose environments are learned, against two that know different tokens, with the records
+//! of a store.
+
+use super::super::replay::{Memory, device as nth};
+use super::super::{DeathReason, Registration, device, learn, register};
+use super::*;
+use crate::environment::Environment::{Development, Production};
+use crate::provider::{Reason, Why};
+
+const ASKED: UnixTime = UnixTime::from_secs(1_000);
+
+fn accepted() -> Outcome {
+    Outcome::Accepted {
+        apns_id: None,
+        unique_id: None,
+        answer: None,
+    }
+}
+
+fn rejected(status: u16, reason: &str) -> Outcome {
+    Outcome::Rejected {
+        status,
+        reason: Reason::parse(reason),
+        invalid_since: (status == 410).then_some(UnixTime::from_secs(900)),
+        retry_after: None,
+        apns_id: None,
+    }
+}
+
+fn unknown() -> Outcome {
+    rejected(400, "BadDeviceToken")
+}
+
+fn death(reason: DeathReason, since: u64) -> Death {
+    let since = UnixTime::from_secs(since);
+    Death { reason, since }
+}
+
+/// A push to a device of the store, in a world where `home` has its token. Returns the outcome, and
+/// where it was asked in which order.
+fn push(
+    memory: &Memory,
+    named: Option<Environment>,
+    home: Option<Environment>,
+    secs: u64,
+) -> (Outcome, Vec<Environment>) {
+    let known = device(memory, &nth(1)).unwrap().unwrap().environment;
+    let mut trial = Trial::new(named, known, Production);
+    let answer = |at: Environment| match home == Some(at) {
+        true => accepted(),
+        false => unknown(),
+    };
+    let mut asked = vec![trial.environment()];
+    let mut outcome = answer(trial.environment());
+    if let Some(other) = trial.elsewhere().filter(|_| trial.goes_on(&outcome)) {
+        asked.push(other);
+        let second = answer(other);
+        if trial.tried_elsewhere(&second) {
+            outcome = second;
+        }
+    }
+    if let Some(environment) = trial.learned()
+        && outcome == accepted()
+    {
+        learn(memory, &nth(1), environment, UnixTime::from_secs(secs)).unwrap();
+    }
+    (outcome, asked)
+}
+
+fn registration(environment: Option<Environment>) -> Registration {
+    let device = nth(1);
+    Registration {
+        topic: device.topic,
+        token: device.token,
+        environment,
+        alias: None,
+        tags: None,
+        replaces: None,
+    }
+}
+
+fn registers(memory: &Memory, environment: Option<Environment>, secs: u64) {
+    let now = UnixTime::from_secs(secs);
+    register(memory, &registration(environment), now).unwrap();
+}
+
+fn recorded(memory: &Memory) -> Option<Environment> {
+    device(memory, &nth(1)).unwrap().unwrap().environment
+}
+
+#[test]
+fn what_is_recorded_is_asked_first_then_the_default() {
+    for (named, known, first, other) in [
+        (None, None, Production, Some(Development)),
+        (None, Some(Development), Development, Some(Production)),
+        (None, Some(Production), Production, Some(Development)),
+        (Some(Development), None, Development, None),
+        (Some(Development), Some(Production), Development, None),
+    ] {
+        let trial = Trial::new(named, known, Production);
+        let got = (trial.environment(), trial.elsewhere());
+        assert_eq!(got, (first, other), "{named:?} {known:?}");
+    }
+}
+
+/// Design, rule 3: learned, recorded, and relearned when the device's build changes.
+#[test]
+fn a_token_recorded_in_one_environment_and_unknown_there_moves_to_the_other() {
+    let memory = Memory::default();
+    registers(&memory, None, 1);
+    let development = Some(Development);
+    // Nobody knows yet: the default first, once; then where it was found.
+    let pushed = push(&memory, None, development, 2);
+    assert_eq!(pushed, (accepted(), vec![Production, Development]));
+    assert_eq!(recorded(&memory), development);
+    let pushed = push(&memory, None, development, 3);
+    assert_eq!(pushed, (accepted(), vec![Development]));
+    // The build from the App Store.
+    let pushed = push(&memory, None, Some(Production), 4);
+    assert_eq!(pushed, (accepted(), vec![Development, Production]));
+    assert_eq!(recorded(&memory), Some(Production));
+    let pushed = push(&memory, None, Some(Production), 5);
+    assert_eq!(pushed, (accepted(), vec![Production]));
+}
+
+#[test]
+fn a_registration_that_names_the_environment_is_the_last_word() {
+    let memory = Memory::default();
+    registers(&memory, None, 1);
+    push(&memory, None, Some(Production), 2);
+    registers(&memory, Some(Development), 3);
+    assert_eq!(recorded(&memory), Some(Development));
+    let pushed = push(&memory, None, Some(Development), 4);
+    assert_eq!(pushed, (accepted(), vec![Development]));
+    // One that names none leaves it.
+    registers(&memory, None, 5);
+    assert_eq!(recorded(&memory), Some(Development));
+    // A push that began before the registration was of the build before.
+    registers(&memory, Some(Production), 7);
+    learn(&memory, &nth(1), Development, UnixTime::from_secs(6)).unwrap();
+    assert_eq!(recorded(&memory), Some(Production));
+}
+
+#[test]
+fn an_environment_that_the_caller_names_is_the_only_one_asked_and_removes_nothing() {
+    let memory = Memory::default();
+    registers(&memory, None, 1);
+    let pushed = push(&memory, Some(Development), Some(Production), 2);
+    assert_eq!(pushed, (unknown(), vec![Development]));
+    let trial = Trial::new(Some(Development), None, Production);
+    assert_eq!(trial.verdict(&unknown(), ASKED), None);
+    assert_eq!(trial.only_here().verdict(&unknown(), ASKED), None);
+    // Where it was accepted is learned all the same.
+    push(&memory, Some(Production), Some(Production), 3);
+    assert_eq!(recorded(&memory), Some(Production));
+}
+
+#[test]
+fn only_a_token_that_no_environment_knows_is_suspected() {
+    let suspected = Verdict::Suspected(death(DeathReason::BadDeviceToken, 1_000));
+    let mut trial = Trial::new(None, Some(Development), Production);
+    assert_eq!(trial.verdict(&unknown(), ASKED), None, "one was not asked");
+    assert!(trial.tried_elsewhere(&unknown()));
+    assert_eq!(trial.verdict(&unknown(), ASKED), Some(suspected));
+    assert!(!trial.goes_on(&unknown()), "once");
+    // A credential that is not valid in the other environment: nothing is tried there.
+    let alone = Trial::new(None, None, Production).only_here();
+    assert!(!alone.goes_on(&unknown()));
+    assert_eq!(alone.verdict(&unknown(), ASKED), Some(suspected));
+}
+
+#[test]
+fn what_the_other_environment_says_of_the_device_is_the_outcome() {
+    let gone = Verdict::Dead(death(DeathReason::Unregistered, 900));
+    let foreign = Verdict::Suspected(death(DeathReason::DeviceTokenNotForTopic, 1_000));
+    for (outcome, verdict) in [
+        (accepted(), None),
+        (rejected(410, "Unregistered"), Some(gone)),
+        (rejected(400, "DeviceTokenNotForTopic"), Some(foreign)),
+        // It may be good there: whoever asks again will know.
+        (rejected(503, "ServiceUnavailable"), None),
+        (rejected(429, "TooManyRequests"), None),
+        (Outcome::unanswered(Why::TimedOut), None),
+        (Outcome::unanswered(Why::NotSent), None),
+    ] {
+        let mut trial = Trial::new(None, Some(Development), Production);
+        assert!(trial.tried_elsewhere(&outcome), "{outcome}");
+        assert_eq!(trial.environment(), Production);
+        assert_eq!(trial.verdict(&outcome, ASKED), verdict, "{outcome}");
+    }
+}
+
+/// The caller asked whether the token is good, and hears that it is not, instead of what is wrong
+/// with a credential for an environment that nobody named.
+#[test]
+fn a_credential_refused_in_the_other_environment_hides_nothing_and_removes_nothing() {
+    for (status, reason) in [
+        (403, "BadEnvironmentKeyIdInToken"),
+        (403, "InvalidProviderToken"),
+        (403, "BadCertificateEnvironment"),
+        (403, "Forbidden"),
+        (400, "TopicDisallowed"),
+    ] {
+        let mut trial = Trial::new(None, Some(Development), Production);
+        let stands = trial.tried_elsewhere(&rejected(status, reason));
+        assert!(!stands, "{reason}");
+        assert_eq!(trial.environment(), Development, "{reason}");
+        assert_eq!(trial.verdict(&unknown(), ASKED), None, "{reason}");
+    }
+}
+
+/// Nothing is shared between pushes that could send one to another's host, as in gorush #881.
+#[test]
+fn pushes_at_the_same_time_go_each_where_its_own_device_is() {
+    let memory = Memory::default();
+    let home = |n: u32| Environment::ALL[usize::from(n.is_multiple_of(3))];
+    let now = UnixTime::from_secs(1);
+    for n in 0..40 {
+        let device = nth(n);
+        let said = Registration {
+            topic: device.topic,
+            token: device.token,
+            ..registration(None)
+        };
+        register(&memory, &said, now).unwrap();
+    }
+    let answer = |n: u32, at: Environment| match home(n) == at {
+        true => accepted(),
+        false => unknown(),
+    };
+    // All begin before any has its answer, and the answers come in another order.
+    let mut trials: Vec<_> = (0..40)
+        .map(|n| (n, Trial::new(None, None, Production)))
+        .collect();
+    trials.reverse();
+    for (n, trial) in &mut trials {
+        let first = answer(*n, trial.environment());
+        if let Some(other) = trial.elsewhere().filter(|_| trial.goes_on(&first)) {
+            assert!(trial.tried_elsewhere(&answer(*n, other)));
+        }
+    }
+    for (n, trial) in trials {
+        assert_eq!(trial.environment(), home(n));
+        learn(&memory, &nth(n), trial.learned().unwrap(), now).unwrap();
+    }
+    for n in 0..40 {
+        let known = device(&memory, &nth(n)).unwrap().unwrap().environment;
+        assert_eq!(known, Some(home(n)), "{n}");
+    }
+}
+
+#[test]
+fn nothing_but_an_unknown_token_is_a_reason_to_try_elsewhere() {
+    let trial = Trial::new(None, None, Production);
+    for outcome in [
+        accepted(),
+        rejected(410, "Unregistered"),
+        rejected(400, "DeviceTokenNotForTopic"),
+        rejected(400, "BadTopic"),
+        rejected(403, "InvalidProviderToken"),
+        rejected(413, "PayloadTooLarge"),
+        rejected(429, "TooManyRequests"),
+        rejected(503, "ServiceUnavailable"),
+        Outcome::unanswered(Why::TimedOut),
+    ] {
+        assert!(!trial.goes_on(&outcome), "{outcome}");
+    }
+    assert!(trial.goes_on(&unknown()));
+}
