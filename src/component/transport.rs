@@ -300,7 +300,7 @@ async fn first_ended(attempts: &mut Vec<Attempt>) -> (IpAddr, Result<TcpSocket, 
         let Some((index, address, result)) = ended else {
             return Poll::Pending;
         };
-        attempts.swap_remove(index);
+        drop(attempts.swap_remove(index));
         Poll::Ready((address, result))
     })
     .await

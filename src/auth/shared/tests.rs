@@ -56,10 +56,10 @@ fn two_hosts_with_eight_instances_use_one_token_in_forty_minutes() {
     for secs in 0..3 * 2_400 {
         for (index, issuer) in fleet.iter_mut().enumerate() {
             // Each pushes now and then, and is made anew now and then.
-            if (secs + index as u64 * 7) % 301 == 0 {
+            if (secs + index as u64 * 7).is_multiple_of(301) {
                 *issuer = self::issuer();
             }
-            if (secs + index as u64) % 5 == 0 {
+            if (secs + index as u64).is_multiple_of(5) {
                 seen.insert(issued(&cell.tokens(issuer, secs, None)));
             }
         }
