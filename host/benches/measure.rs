@@ -160,7 +160,7 @@ fn instantiation(config_file: &Path) -> String {
         tls: Provider::new([], []).unwrap(),
         allowed_hosts: config.allowed_hosts(),
         addresses: config.addresses(),
-        variable: config.function_variable().map(str::to_owned),
+        variable: config.function_variable().unwrap().map(str::to_owned),
         instances: 1,
         memory_bytes: 64 << 20,
         stall_timeout: Duration::from_secs(5),

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{Credential, Endpoint, MAX_BYTES, Service, Settings, from_toml};
+use dunlin::config::{Credential, Endpoint, MAX_BYTES, Proxy, Service, Settings, from_toml};
 use dunlin::dial::MAX_ADDRESSES;
 use dunlin::environment::Environment;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
@@ -58,9 +58,9 @@ pub struct Config {
     /// Addresses of `[apns.*]`, `[[binary]]` and `[proxy]`, filled in by [`Config::load`].
     #[serde(skip)]
     function_hosts: Vec<AllowedHost>,
-    /// The name in `[proxy] password_env`, in the same way.
+    /// `[proxy]`, in the same way.
     #[serde(skip)]
-    function_variable: Option<String>,
+    function_proxy: Option<Proxy>,
     /// Credentials that are client certificates, filled in by [`Config::load`].
     #[serde(skip)]
     certificate_uses: Vec<Use>,
@@ -356,16 +356,6 @@ fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
     allowed
 }
 
-/// Reads the password of the proxy, so that a missing one is heard of now.
-fn check_proxy(settings: &Settings) -> Result<(), ConfigError> {
-    let Some(proxy) = settings.proxy() else {
-        return Ok(());
-    };
-    let read = proxy.credentials(|name| std::env::var(name).ok());
-    read.map(drop)
-        .map_err(|error| ConfigError(error.to_string()))
-}
-
 impl Config {
     /// Reads the file and checks the files that it names; paths in it become relative to its folder.
     ///
@@ -377,7 +367,6 @@ impl Config {
         let folder = folder_of(path);
         check_keys(folder, &settings)?;
         check_secrets(folder, &config.tls.identities)?;
-        check_proxy(&settings)?;
         Ok(config)
     }
 
@@ -410,8 +399,7 @@ impl Config {
             .map(|(name, list)| (name.to_ascii_lowercase(), list))
             .collect();
         config.function_hosts = function_hosts(&settings);
-        let proxy = settings.proxy();
-        config.function_variable = proxy.and_then(|proxy| Some(proxy.password_env()?.to_owned()));
+        config.function_proxy = settings.proxy().cloned();
         config.certificate_uses = wanted::by_credentials(&settings);
         Ok((config, settings))
     }
@@ -511,9 +499,18 @@ impl Config {
         Arc::new(self.host.addresses.clone())
     }
 
-    /// The environment variable that the function reads.
-    pub fn function_variable(&self) -> Option<&str> {
-        self.function_variable.as_deref()
+    /// The environment variable that the function reads: the password of the proxy.
+    ///
+    /// # Errors
+    /// If there is none of that name, or it holds no password.
+    pub fn function_variable(&self) -> Result<Option<&str>, ConfigError> {
+        let Some(proxy) = &self.function_proxy else {
+            return Ok(None);
+        };
+        proxy
+            .credentials(|name| std::env::var(name).ok())
+            .map_err(|error| ConfigError(error.to_string()))?;
+        Ok(proxy.password_env())
     }
 }
 

@@ -217,7 +217,7 @@ fn load_with(
         tls: Provider::new(trust, identities)?,
         allowed_hosts: config.allowed_hosts(),
         addresses: config.addresses(),
-        variable: config.function_variable().map(str::to_owned),
+        variable: config.function_variable()?.map(str::to_owned),
         instances: config.host.instance_count(),
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),

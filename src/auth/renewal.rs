@@ -13,8 +13,9 @@
 //! Left of `iat` the clock has been set back, or the one that signed ran ahead. Up to five minutes
 //! of that are taken for clocks that differ, and the token for a new one. Beyond, the token is due
 //! and may be renewed at once: APNs may refuse it, and waiting would take as long as the clock was
-//! wrong. Two instances whose clocks differ by more than 40 minutes would then replace each other's
-//! tokens; [`may_sign_again`], on the monotonic clock of each, holds either to one in 20 minutes.
+//! wrong. An instance whose clock is more than five minutes behind another's then replaces that one's
+//! token once, which may come within 20 minutes; with clocks that differ by more than 40 minutes either
+//! would go on. [`may_sign_again`], on the monotonic clock of each, holds either to one in 20 minutes.
 
 use crate::limits::{
     PROVIDER_TOKEN_MAX_AGE, PROVIDER_TOKEN_MAX_SKEW, PROVIDER_TOKEN_MIN_AGE,

@@ -106,12 +106,24 @@ impl Issuer {
     }
 
     /// What is in hand, if it will do without a look at the store. The token issued at `refused`
-    /// is of no more use than one that is due.
-    pub fn held(&self, time: UnixTime, refused: Option<UnixTime>) -> Option<&SharedTokens> {
-        let issued = |held: &&SharedTokens| held.newest.issued_at();
-        self.held.as_ref().filter(|held| {
-            freshness(issued(held), time) == Freshness::Fresh && Some(issued(held)) != refused
-        })
+    /// is of no more use than one that is due; and while this instance may not sign, it goes on with
+    /// one that is due, which is asked for with each push.
+    pub fn held(
+        &self,
+        now: Now,
+        time: UnixTime,
+        refused: Option<UnixTime>,
+    ) -> Option<&SharedTokens> {
+        let will_do = |held: &&SharedTokens| {
+            let issued_at = held.newest.issued_at();
+            let is_enough = match freshness(issued_at, time) {
+                Freshness::Fresh => true,
+                Freshness::Due => !may_sign_again(self.last_signed, now),
+                Freshness::Expired => false,
+            };
+            is_enough && Some(issued_at) != refused
+        };
+        self.held.as_ref().filter(will_do)
     }
 
     /// The tokens to use when the store holds `stored`. Only [`Self::take`] makes them those in

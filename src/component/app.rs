@@ -241,7 +241,7 @@ impl Signer {
     /// at `refused` is of no more use than one that is due.
     fn tokens(&self, store: &Store, refused: Option<UnixTime>) -> Result<SharedTokens, Problem> {
         let (now, time) = (platform::now(), platform::unix_time());
-        if let Some(held) = self.0.borrow().held(time, refused) {
+        if let Some(held) = self.0.borrow().held(now, time, refused) {
             return Ok(held.clone());
         }
         let store_key = self.0.borrow().store_key();

@@ -144,25 +144,32 @@ fn invalid(path: impl fmt::Display, why: impl fmt::Display) -> ConfigError {
     ConfigError(format!("{path}: {why}"))
 }
 
-/// Reads TOML. What an error shows of the text has no password of a URL in it: where there is an `@`,
-/// nothing is shown but the place.
+/// Reads TOML. An error says where and what, and shows nothing of the text but names of keys: a value
+/// may be a secret, also one under a wrong key.
 ///
 /// # Errors
 /// If the text is not TOML, or not what is expected.
 pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
-        let shown = error.to_string();
-        if !shown.contains('@') {
-            return ConfigError(shown);
-        }
         let before = error.span().and_then(|span| text.get(..span.start));
-        let line = before.unwrap_or_default().matches('\n').count() + 1;
+        let before = before.unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let start = before.rsplit('\n').next().unwrap_or_default();
+        let column = start.chars().count() + 1;
+        let key = key_before(start).map_or_else(String::new, |key| format!(", {key}"));
         let why = match error.message() {
             message if message.contains('@') => "expected something else",
             message => message,
         };
-        invalid(format_args!("line {line}, which is not shown"), why)
+        invalid(format_args!("line {line}, column {column}{key}"), why)
     })
+}
+
+/// The key whose value begins where the start of a line ends.
+fn key_before(start: &str) -> Option<&str> {
+    let key = start.trim_end().strip_suffix('=')?.trim();
+    let is_bare = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
 }
 
 impl Settings {

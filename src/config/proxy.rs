@@ -428,6 +428,8 @@ mod tests {
             "[proxy]\nexcept = \"http://anna:s3cret@p:1\"",
             "[proxy]\nurl = [\"http://anna:s3cret@p:1\"]",
             "proxy = { url = \"http://anna:s3cret@p:1\", excepted = [] }",
+            "[proxy]\nurl = \"http://anna@p:1\"\npassword = \"s3cret\"",
+            "[proxy]\nurl = \"http://anna:s3cret\n@p:1\"",
         ] {
             let message = Settings::parse(text).unwrap_err().to_string();
             assert!(!message.contains("s3cret"), "{message}");

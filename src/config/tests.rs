@@ -116,3 +116,22 @@ fn delivery_has_defaults_and_takes_others() {
     assert_eq!(delivery.connections, 1);
     assert_eq!(delivery.server_error_wait, Duration::from_secs(10));
 }
+
+#[test]
+fn a_mistake_is_told_with_its_place_and_key_and_without_the_text() {
+    let told = |text: &str| Settings::parse(text).unwrap_err().to_string();
+    let message = told("[delivery]\nqueue = \"many\"\n");
+    assert!(
+        message.starts_with("line 2, column 9, queue: "),
+        "{message}"
+    );
+    let message = told("[delivery]\n  hush = \"s3cret\"\n");
+    assert!(
+        message.starts_with("line 2, column 3: unknown field `hush`"),
+        "{message}"
+    );
+    assert!(!message.contains("s3cret"), "{message}");
+    let message = told("[delivery]\nqueue = [\"s3cret\n");
+    assert!(message.starts_with("line "), "{message}");
+    assert!(!message.contains("s3cret"), "{message}");
+}

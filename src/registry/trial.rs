@@ -81,14 +81,23 @@ impl Trial {
         self
     }
 
+    /// The same when this push cannot go to the other environment, which another may: whether that
+    /// one knows the token stays open.
+    #[must_use]
+    pub const fn not_elsewhere(mut self) -> Self {
+        self.other = None;
+        self
+    }
+
     /// Whether this outcome of the first environment is a reason to try the other one.
     pub fn goes_on(&self, outcome: &Outcome) -> bool {
         self.other.is_some() && is_unknown(outcome)
     }
 
     /// Takes the outcome that the other environment gave. `true` if it is the outcome of the push;
-    /// `false` if the first one stays, because this one is about the credential and says nothing of
-    /// the device. Such a device is not removed: nobody knows whether the other environment has it.
+    /// `false` if the first one stays, because this one is about the credential or because nothing was
+    /// asked there, and so says nothing of the device. Such a device is not removed: nobody knows
+    /// whether the other environment has it.
     #[must_use]
     pub fn tried_elsewhere(&mut self, outcome: &Outcome) -> bool {
         let Some(other) = self.other else {
@@ -97,7 +106,14 @@ impl Trial {
         let is_of_credential = outcome
             .treatment()
             .is_some_and(|treatment| treatment.fault == Fault::Operator);
-        if is_of_credential {
+        let was_not_asked = matches!(
+            outcome,
+            Outcome::Unanswered {
+                may_resend: true,
+                ..
+            }
+        );
+        if is_of_credential || was_not_asked {
             return false;
         }
         self.at = other;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use dunlin_host::config::Config;
 use dunlin_host::http_in;
@@ -47,7 +48,12 @@ impl Host {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_with_eight_instances_use_one_provider_token() {
     let folder = tempfile::tempdir().unwrap();
-    let stack = Stack::start(folder.path(), Options::default()).await;
+    let options = Options {
+        // Eight instances that begin at once, on whatever machine.
+        timeout: Duration::from_secs(20),
+        ..Options::default()
+    };
+    let stack = Stack::start(folder.path(), options).await;
     let store = Store::memory();
     let hosts = [Host::start(&stack, &store), Host::start(&stack, &store)];
 

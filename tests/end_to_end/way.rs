@@ -68,12 +68,13 @@ async fn an_address_that_does_not_answer_delays_a_push_by_a_quarter_of_a_second(
         "{took:?}: who was asked?"
     );
     // One address after the other would take until the first is given up, which was never under 3 s.
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    // It may be the first push of a busy machine.
+    assert!(took < Duration::from_millis(2_900), "{took:?}");
     stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_refuses_delays_nothing() {
+async fn an_address_that_refuses_is_passed_over() {
     // Nobody listens at the first; where there is no such address, that is said as fast.
     let extra = "[host.addresses]\nlocalhost = [\"::1\", \"127.0.0.2\", \"127.0.0.1\"]\n";
     let (_folder, stack) = stack(extra, Duration::from_secs(10)).await;
@@ -85,7 +86,7 @@ async fn an_address_that_refuses_delays_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_addresses_fail_the_last_reason_is_told() {
     let extra = "[host.addresses]\nlocalhost = [\"127.0.0.2\", \"127.0.0.3\"]\n";
-    let (_folder, stack) = stack(extra, Duration::from_secs(1)).await;
+    let (_folder, stack) = stack(extra, Duration::from_secs(5)).await;
     let result = stack.push(&token(1), ALERT).await;
     assert_eq!(result["may_resend"], true, "{result}");
     let detail = result["detail"].as_str().unwrap();
@@ -157,7 +158,7 @@ async fn pushed_behind(manner: Manner, within: Duration) -> (Value, Proxy) {
     let result = stack.push(&token(1), ALERT).await;
     let took = began.elapsed();
     assert!(
-        took < within + Duration::from_secs(2),
+        took < within + Duration::from_secs(5),
         "{manner:?}: {took:?}"
     );
     assert!(stack.simulator.journal().is_empty());
@@ -187,7 +188,7 @@ async fn a_proxy_that_will_not_is_named_with_its_reason() {
         ),
     ];
     let cases = manners.map(|(manner, expected)| async move {
-        let (result, proxy) = pushed_behind(manner, Duration::from_secs(2)).await;
+        let (result, proxy) = pushed_behind(manner, Duration::from_secs(5)).await;
         let expected = format!("localhost: proxy {}: CONNECT: {expected}", proxy.address);
         assert_eq!(result["detail"], expected, "{result}");
         let head = proxy.asked().swap_remove(0);
@@ -209,21 +210,22 @@ async fn a_proxy_that_hangs_is_given_up_and_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_is_not_there_is_named() {
     let gone = Proxy::start(Manner::Hang).await.address;
-    let (_folder, stack) = stack(&behind(gone, "", ""), Duration::from_secs(1)).await;
+    let (_folder, stack) = stack(&behind(gone, "", ""), Duration::from_secs(5)).await;
     let result = stack.push(&token(1), ALERT).await;
     let expected = format!("localhost: proxy {gone}: TCP: 127.0.0.1: ErrorCode::ConnectionRefused");
     assert_eq!(result["detail"], expected, "{result}");
     stack.stop().await;
 }
 
-/// Tinyproxy lets `anna:s3cret` connect to one port.
-fn tinyproxy(folder: &std::path::Path, port: u16) -> Option<Server> {
+/// Tinyproxy lets `anna:s3cret` connect to any port, or to none that anybody has.
+fn tinyproxy(folder: &std::path::Path, is_allowed: bool) -> Option<Server> {
     let program = peers::require("tinyproxy")?;
+    let ports = if is_allowed { "" } else { "ConnectPort 1\n" };
     let server = Server::on_free_port(|own| {
         let file = folder.join("tinyproxy.conf");
         let text = format!(
             "Port {own}\nListen 127.0.0.1\nTimeout 60\nMaxClients 20\nAllow 127.0.0.1\n\
-             BasicAuth anna s3cret\nConnectPort {port}\n"
+             BasicAuth anna s3cret\n{ports}"
         );
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(&program);
@@ -233,23 +235,17 @@ fn tinyproxy(folder: &std::path::Path, port: u16) -> Option<Server> {
     Some(server)
 }
 
-/// What became of a push by tinyproxy, which lets us go to the simulator's port or to another one.
-async fn pushed_by_tinyproxy(user: &str, is_allowed: bool) -> Option<(Value, SocketAddr)> {
-    // The simulator's port is known before the stack is, so that tinyproxy can be told it.
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap()
-    };
+/// What became of a push by tinyproxy.
+async fn pushed_by_tinyproxy(
+    user: &str,
+    is_allowed: bool,
+    within: Duration,
+) -> Option<(Value, SocketAddr)> {
     let folder = tempfile::tempdir().unwrap();
-    let connect_port = if is_allowed { port.port() } else { 1 };
-    let proxy = tinyproxy(folder.path(), connect_port)?;
+    let proxy = tinyproxy(folder.path(), is_allowed)?;
     let options = Options {
-        timeout: Duration::from_secs(2),
+        timeout: within,
         extra: behind(proxy.address, user, ""),
-        simulator: dunlin_simulator::Config {
-            provider: port,
-            ..dunlin_simulator::Config::default()
-        },
         ..Options::default()
     };
     let stack = Stack::start(folder.path(), options).await;
@@ -260,7 +256,8 @@ async fn pushed_by_tinyproxy(user: &str, is_allowed: bool) -> Option<(Value, Soc
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tinyproxy_lets_a_push_through() {
-    let Some((result, _)) = pushed_by_tinyproxy("anna:s3cret@", true).await else {
+    let within = Duration::from_secs(20);
+    let Some((result, _)) = pushed_by_tinyproxy("anna:s3cret@", true, within).await else {
         return;
     };
     assert_eq!(result["outcome"], "accepted", "{result}");
@@ -268,11 +265,12 @@ async fn tinyproxy_lets_a_push_through() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tinyproxy_refuses_strangers_and_ports() {
+    let within = Duration::from_secs(5);
     for (user, is_allowed, expected) in [
         ("", true, "got 407 Proxy Authentication Required"),
         ("anna:s3cret@", false, "got 403 "),
     ] {
-        let Some((result, proxy)) = pushed_by_tinyproxy(user, is_allowed).await else {
+        let Some((result, proxy)) = pushed_by_tinyproxy(user, is_allowed, within).await else {
             return;
         };
         assert_eq!(result["may_resend"], true, "{result}");

@@ -209,7 +209,11 @@ impl Target {
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
             let (mut sender, connection) = handshake.await.map_err(|error| chain(&error))?;
             let running = tokio::spawn(connection);
-            let uri = format!("https://{}/", self.host);
+            // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+            let uri = match self.host.contains(':') {
+                true => format!("https://[{}]/", self.host),
+                false => format!("https://{}/", self.host),
+            };
             let request = Request::get(uri).body(Empty::<Bytes>::new());
             let request = request.map_err(|error| chain(&error))?;
             let answered = match sender.send_request(request).await {

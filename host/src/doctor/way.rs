@@ -5,16 +5,17 @@
 //! proxy:    lookup of the proxy ─► TCP to it ─► CONNECT ─► 2xx
 //! ```
 //!
-//! Limits: the caller's deadline, and [`ATTEMPT`] for each of at most [`ADDRESSES`] addresses. They are
-//! tried one after the other, so that what is wrong can be told of each.
+//! Limits: the caller's deadline, and [`ATTEMPTS`] for the addresses that the function would try. They
+//! are tried in its order, and one after the other, so that what is wrong can be told of each.
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use dunlin::config::Endpoint;
-use dunlin::dial::{Authority, Credentials, HEAD_MAX_BYTES, Progress, Tunnel, TunnelError};
+use dunlin::dial::{Authority, Credentials, HEAD_MAX_BYTES, Progress, Race, Tunnel, TunnelError};
+use dunlin::time::Now;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -22,11 +23,8 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::Target;
 use crate::sockets::{Addresses, resolve};
 
-/// Longest wait for one address to take a connection.
-const ATTEMPT: Duration = Duration::from_secs(3);
-
-/// Most addresses of a name that are tried.
-const ADDRESSES: usize = 4;
+/// Longest wait for all addresses together to take a connection; each has an equal share.
+const ATTEMPTS: Duration = Duration::from_secs(6);
 
 /// What went wrong with a connection, and what to do.
 pub(super) struct Failure {
@@ -94,13 +92,15 @@ impl Ways<'_> {
         let found = timeout_at(until, resolve(self.addresses, host)).await;
         let failed = |why: String| Failure::new(format!("expected an address, got {why}"), DNS);
         let addresses = match found {
-            Ok(Ok(found)) => found.into_iter().take(ADDRESSES),
+            Ok(Ok(found)) => in_order(found),
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(_) => return Err(failed("no answer".to_owned())),
         };
         let mut last = failed("none".to_owned());
-        for address in addresses.map(|address| SocketAddr::new(address, port)) {
-            let attempt = until.min(Instant::now() + ATTEMPT);
+        let share = ATTEMPTS / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        for address in addresses {
+            let address = SocketAddr::new(address, port);
+            let attempt = until.min(Instant::now() + share);
             let (why, advice) = match timeout_at(attempt, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
@@ -114,6 +114,18 @@ impl Ways<'_> {
         }
         Err(last)
     }
+}
+
+/// The addresses that the function would try, in its order.
+fn in_order(found: Vec<IpAddr>) -> Vec<IpAddr> {
+    let mut race = Race::new(found);
+    let mut order = Vec::new();
+    let mut now = Now::ZERO;
+    while let Some(at) = race.poll_timeout() {
+        now = now.max(at);
+        order.extend(race.poll_attempt(now));
+    }
+    order
 }
 
 impl Proxy {

@@ -37,16 +37,16 @@ impl<T: Send> HostWithStore<T> for Sockets {
     }
 }
 
-/// The addresses of a name, the preferred one first.
+/// The addresses of a name, the preferred one first, and IPv4 as such: it is what the function asks for.
 ///
 /// # Errors
 /// If the machine's resolver knows none.
 pub(crate) async fn resolve(given: &Addresses, name: &str) -> std::io::Result<Vec<IpAddr>> {
     if let Some(addresses) = given.get(&name.to_ascii_lowercase()) {
-        return Ok(addresses.clone());
+        return Ok(addresses.iter().map(IpAddr::to_canonical).collect());
     }
     if let Ok(literal) = name.parse::<IpAddr>() {
-        return Ok(vec![literal]);
+        return Ok(vec![literal.to_canonical()]);
     }
     let found = tokio::net::lookup_host((name, 0)).await?;
     Ok(found.map(|address| address.ip().to_canonical()).collect())

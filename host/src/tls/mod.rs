@@ -234,3 +234,18 @@ impl TlsProvider for Provider {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Apple, *Establishing a connection to APNs*: its servers' certificates are of this root.
+    #[test]
+    fn the_public_roots_have_that_of_apples_servers() {
+        let provider = Provider::new(std::iter::empty(), std::iter::empty()).unwrap();
+        let name = b"USERTrust RSA Certification Authority";
+        let mut roots = provider.shared.public.roots.iter();
+        let has = |subject: &[u8]| subject.windows(name.len()).any(|part| part == name);
+        assert!(roots.any(|root| has(&root.subject)));
+    }
+}

@@ -13,7 +13,7 @@ use crate::setup::{Api, Authority, Folder, KEYCHAIN, TOPIC, identity, nobody};
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
 /// Longest wait for anything; a cold start compiles the component first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn doctor(folder: &Folder, more: &[&str]) -> Output {
     let mut command = Command::new(DUNLIN);

@@ -31,7 +31,7 @@ impl Cell {
     /// What an instance does for each push, when nobody comes between.
     fn tokens(&mut self, issuer: &mut Issuer, secs: u64, refused: Option<u64>) -> SharedTokens {
         let (now, time, refused) = (monotonic(secs), at(secs), refused.map(at));
-        if let Some(held) = issuer.held(time, refused) {
+        if let Some(held) = issuer.held(now, time, refused) {
             return held.clone();
         }
         let choice = issuer.choose(self.value.as_deref(), now, time, refused);
@@ -178,6 +178,27 @@ fn a_clock_that_jumps_signs_once_in_twenty_minutes_of_this_instance() {
         one.take(choice, monotonic(secs));
     }
     assert_eq!(signed, 1);
+}
+
+#[test]
+fn what_may_not_be_renewed_is_used_without_a_look_at_the_store() {
+    let mut one = issuer();
+    let choice = one.choose(None, monotonic(0), at(0), None);
+    one.take(choice, monotonic(0));
+    // The machine slept for 45 minutes, of which the monotonic clock knows nothing.
+    assert!(one.held(monotonic(1), at(2_700), None).is_some());
+    assert!(
+        one.held(monotonic(1), at(2_700), Some(at(0))).is_none(),
+        "refused"
+    );
+    assert!(
+        one.held(monotonic(1_200), at(2_700), None).is_none(),
+        "it may be renewed"
+    );
+    assert!(
+        one.held(monotonic(1), at(3_600), None).is_none(),
+        "an hour old"
+    );
 }
 
 #[test]

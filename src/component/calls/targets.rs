@@ -67,9 +67,15 @@ pub(super) fn prepare(
         Some(elsewhere) => way_if_any(app, request.via, &notification, elsewhere)?,
         None => None,
     };
-    let trial = match other {
-        Some(_) => trial,
-        None => trial.only_here(),
+    let settings = &app.settings;
+    let is_used = |elsewhere| {
+        settings.credential_for(topic, elsewhere).is_some()
+            || settings.binary_app(topic, elsewhere).is_some()
+    };
+    let trial = match (&other, trial.elsewhere()) {
+        (None, Some(elsewhere)) if is_used(elsewhere) => trial.not_elsewhere(),
+        (None, _) => trial.only_here(),
+        (Some(_), _) => trial,
     };
     Ok(Prepared {
         target,

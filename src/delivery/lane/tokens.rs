@@ -82,11 +82,13 @@ impl Tokens {
         change
     }
 
-    /// The token before the current one, if none is known: of the same key, and older.
+    /// The token before the current one, if none is known: another one of the same key. Its time may
+    /// be the later one, where it was signed by a clock that is fast.
     pub(super) fn recall(&mut self, token: ProviderToken) {
-        let fits = self.current.as_ref().is_some_and(|current| {
-            is_same_key(current, &token) && token.issued_at() < current.issued_at()
-        });
+        let fits = self
+            .current
+            .as_ref()
+            .is_some_and(|current| is_same_key(current, &token) && token != *current);
         if fits && self.older.is_none() {
             self.older = Some(token);
         }

@@ -181,7 +181,6 @@ fn what_the_other_environment_says_of_the_device_is_the_outcome() {
         (rejected(503, "ServiceUnavailable"), None),
         (rejected(429, "TooManyRequests"), None),
         (Outcome::unanswered(Why::TimedOut), None),
-        (Outcome::unanswered(Why::NotSent), None),
     ] {
         let mut trial = Trial::new(None, Some(Development), Production);
         assert!(trial.tried_elsewhere(&outcome), "{outcome}");
@@ -207,6 +206,17 @@ fn a_credential_refused_in_the_other_environment_hides_nothing_and_removes_nothi
         assert_eq!(trial.environment(), Development, "{reason}");
         assert_eq!(trial.verdict(&unknown(), ASKED), None, "{reason}");
     }
+    // While such a credential is not tried, and while nothing can be sent at all.
+    let mut trial = Trial::new(None, Some(Development), Production);
+    assert!(!trial.tried_elsewhere(&Outcome::unanswered(Why::NotSent)));
+    assert_eq!(trial.verdict(&unknown(), ASKED), None);
+}
+
+#[test]
+fn a_push_that_cannot_be_said_in_the_other_environment_removes_nothing() {
+    let trial = Trial::new(None, None, Production).not_elsewhere();
+    assert!(!trial.goes_on(&unknown()));
+    assert_eq!(trial.verdict(&unknown(), ASKED), None);
 }
 
 /// Nothing is shared between pushes that could send one to another's host, as in gorush #881.
