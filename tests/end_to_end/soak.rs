@@ -84,6 +84,20 @@ fn check(result: &Value, seen: &HashMap<&str, Seen>) {
     }
 }
 
+/// What the last faults left behind, such as a connection that has just fallen silent or a pause
+/// before the next one, may cost a few more batches, each of which takes two seconds then.
+async fn recovers(stack: &Stack, first: u32) {
+    let mut last = Vec::new();
+    for batch in 0..10 {
+        last = push_batch(stack, first + batch * BATCH).await;
+        if last.iter().all(|one| one["outcome"] == "accepted") {
+            println!("recovered with batch {}", batch + 1);
+            return;
+        }
+    }
+    panic!("not recovered: {last:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_apns_does_every_push_has_one_true_outcome() {
     let pushes = number("DUNLIN_SOAK").map_or(PUSHES, |pushes| u32::try_from(pushes).unwrap());
@@ -129,10 +143,6 @@ async fn whatever_apns_does_every_push_has_one_true_outcome() {
     assert!(counts["accepted"] > pushes / 2, "{counts:?}");
 
     stack.simulator.clear_faults();
-    let after = push_batch(&stack, pushes).await;
-    assert!(
-        after.iter().all(|one| one["outcome"] == "accepted"),
-        "{after:?}"
-    );
+    recovers(&stack, pushes).await;
     stack.stop().await;
 }
