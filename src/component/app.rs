@@ -196,15 +196,10 @@ impl App {
 
     /// The way to a service that speaks HTTP/2, for a credential.
     fn provider_api(&self, destination: Destination, credential: usize) -> Rc<Driver> {
-        let Endpoint { host, port } = &destination.endpoint;
-        // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-        let host = match host.contains(':') {
-            true => format!("[{host}]"),
-            false => host.clone(),
-        };
-        let authority = match *port {
-            PROVIDER_PORT => host,
-            port => format!("{host}:{port}"),
+        let endpoint = &destination.endpoint;
+        let authority = match endpoint.port {
+            PROVIDER_PORT => endpoint.uri_host().into_owned(),
+            _ => endpoint.to_string(),
         };
         let delivery = self.settings.delivery();
         let lane = Lane::new(LaneConfig {

@@ -13,6 +13,7 @@
 //! first. Both are reached the same way, so the address is all that has to be said.
 
 use core::fmt;
+use std::borrow::Cow;
 
 use serde::Deserialize;
 
@@ -33,10 +34,16 @@ pub struct Endpoint {
 impl fmt::Display for Endpoint {
     /// `host:port`, with a literal IPv6 address in brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        match host.contains(':') {
-            true => write!(f, "[{host}]:{port}"),
-            false => write!(f, "{host}:{port}"),
+        write!(f, "{}:{}", self.uri_host(), self.port)
+    }
+}
+
+impl Endpoint {
+    /// The host as URIs have it: a literal IPv6 address in brackets (RFC 3986, section 3.2.2).
+    pub fn uri_host(&self) -> Cow<'_, str> {
+        match self.host.contains(':') {
+            true => format!("[{}]", self.host).into(),
+            false => self.host.as_str().into(),
         }
     }
 }

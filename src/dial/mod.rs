@@ -10,7 +10,7 @@
 mod race;
 mod tunnel;
 
-pub use race::{ATTEMPT_DELAY, MAX_ADDRESSES, Race};
+pub use race::{ATTEMPT_DELAY, MAX_ADDRESSES, Race, in_order};
 pub use tunnel::{
     Authority, Credentials, HEAD_MAX_BYTES, InvalidAuthority, InvalidCredentials, Progress, Tunnel,
     TunnelError,

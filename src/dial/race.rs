@@ -49,7 +49,7 @@ impl Race {
     /// A race of these addresses, the preferred one first. What is there twice counts once.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {
-            waiting: alternating(addresses),
+            waiting: in_order(addresses),
             ..Self::default()
         }
     }
@@ -84,9 +84,9 @@ impl Race {
     }
 }
 
-/// One of each family in turn, beginning with that of the first: RFC 8305, section 4, with a "First
-/// Address Family Count" of 1.
-fn alternating(addresses: impl IntoIterator<Item = IpAddr>) -> VecDeque<IpAddr> {
+/// The addresses that are tried, in their order: one of each family in turn, beginning with that of the
+/// first, and none twice. RFC 8305, section 4, with a "First Address Family Count" of 1.
+pub fn in_order(addresses: impl IntoIterator<Item = IpAddr>) -> VecDeque<IpAddr> {
     // The family of the first address, and the other one.
     let mut families: [Vec<IpAddr>; 2] = Default::default();
     for address in addresses {
@@ -124,7 +124,7 @@ mod tests {
 
     /// What would be tried, in its order.
     fn order(list: &str) -> Vec<IpAddr> {
-        alternating(addresses(list)).into()
+        in_order(addresses(list)).into()
     }
 
     fn at(millis: u64) -> Now {
@@ -163,7 +163,7 @@ mod tests {
     fn a_long_list_is_cut_off_and_keeps_both_families() {
         let six = (1..=1_000u16).map(|n| IpAddr::from([0, 0, 0, 0, 0, 0, 1, n]));
         let four = addresses("10.0.0.1 10.0.0.2");
-        let tried = alternating(six.chain(four.iter().copied()));
+        let tried = in_order(six.chain(four.iter().copied()));
         assert_eq!(tried.len(), MAX_ADDRESSES);
         assert!(four.iter().all(|address| tried.contains(address)));
     }

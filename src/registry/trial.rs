@@ -77,8 +77,7 @@ impl Trial {
     #[must_use]
     pub const fn only_here(mut self) -> Self {
         self.everywhere = self.everywhere || self.other.is_some();
-        self.other = None;
-        self
+        self.not_elsewhere()
     }
 
     /// The same when this push cannot go to the other environment, which another may: whether that

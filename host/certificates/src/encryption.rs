@@ -30,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::fields::Fields;
 use crate::limits::ITERATIONS_MAX;
+use crate::oid;
 use crate::pkcs12::kdf::{Purpose, derive};
 
 /// Why something stayed encrypted.
@@ -254,10 +255,6 @@ fn cbc<C: BlockCipherDecrypt>(
     }
     plain.truncate(kept);
     Ok(plain)
-}
-
-const fn oid(dotted: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(dotted)
 }
 
 const PBES2: ObjectIdentifier = oid("1.2.840.113549.1.5.13");

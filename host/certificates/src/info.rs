@@ -28,6 +28,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::certificate::{Certificate, attribute, text};
 use crate::fields::Fields;
+use crate::oid;
 use crate::read_error::ReadError;
 
 /// What a certificate says. Nothing in it is secret.
@@ -303,10 +304,6 @@ const NAMES: [(&str, CertificateKind); 13] = [
     ("Pass Type ID: ", CertificateKind::Pass),
     ("APSP:", CertificateKind::Mdm),
 ];
-
-const fn oid(dotted: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(dotted)
-}
 
 const COMMON_NAME: ObjectIdentifier = oid("2.5.4.3");
 const USER_ID: ObjectIdentifier = oid("0.9.2342.19200300.100.1.1");

@@ -22,6 +22,7 @@ use zeroize::Zeroize as _;
 
 use crate::certificate::{Certificate, PublicKey};
 use crate::fields::Fields;
+use crate::oid;
 
 /// A private key that is wiped from memory when dropped, and printed as `Key(redacted)`.
 pub(crate) struct Key(PrivateKeyDer<'static>);
@@ -113,10 +114,6 @@ fn rsa_modulus(key: PublicKey<'_>) -> Option<&[u8]> {
 fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
-}
-
-const fn oid(dotted: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(dotted)
 }
 
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");

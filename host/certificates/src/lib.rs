@@ -36,9 +36,16 @@ mod pem;
 mod pkcs12;
 mod read_error;
 
+use der::asn1::ObjectIdentifier;
+
 pub use finding::{Finding, Level};
 pub use findings::{Wanted, check_key, coverage, expiry, findings};
 pub use identity::Identity;
 pub use info::{CertificateInfo, CertificateKind, Environments};
 pub use p8::examine_p8;
 pub use read_error::{Cause, ReadError};
+
+/// An object identifier that is written here, so that a wrong one does not compile.
+const fn oid(dotted: &str) -> ObjectIdentifier {
+    ObjectIdentifier::new_unwrap(dotted)
+}

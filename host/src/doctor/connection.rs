@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use dunlin::config::Service as Api;
+use dunlin::config::{Endpoint, Service as Api};
 use dunlin::provider::Reason;
 use dunlin::tls_name::{Protocol, TlsName};
 use futures_util::{StreamExt as _, stream};
@@ -66,8 +66,7 @@ pub(super) enum Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) service: Service,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) endpoint: Endpoint,
     /// Whether it is reached through the proxy.
     pub(super) is_proxied: bool,
 }
@@ -105,7 +104,7 @@ type Reached = Result<(String, Option<Date>), Failure>;
 
 impl Target {
     pub(super) fn subject(&self) -> String {
-        let Self { host, port, .. } = self;
+        let Endpoint { host, port } = &self.endpoint;
         match &self.service {
             Service::Http2(service, identity) => {
                 let name = match service {
@@ -174,7 +173,7 @@ impl Target {
         tcp: TcpStream,
         until: Instant,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let host = self.host.clone();
+        let host = self.endpoint.host.clone();
         let name = TlsName {
             protocol,
             identity,
@@ -209,11 +208,7 @@ impl Target {
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
             let (mut sender, connection) = handshake.await.map_err(|error| chain(&error))?;
             let running = tokio::spawn(connection);
-            // A literal IPv6 address stands in brackets (RFC 3986, section 3.2.2).
-            let uri = match self.host.contains(':') {
-                true => format!("https://[{}]/", self.host),
-                false => format!("https://{}/", self.host),
-            };
+            let uri = format!("https://{}/", self.endpoint.uri_host());
             let request = Request::get(uri).body(Empty::<Bytes>::new());
             let request = request.map_err(|error| chain(&error))?;
             let answered = match sender.send_request(request).await {
@@ -241,7 +236,7 @@ impl Target {
         let ours = SystemTime::now();
         let (head, body) = response.into_parts();
         let date = date_of(&head.headers).map(|theirs| Date {
-            host: self.host.clone(),
+            host: self.endpoint.host.clone(),
             theirs,
             ours,
         });

@@ -122,8 +122,7 @@ fn targets(settings: &Settings) -> Vec<Target> {
     let mut add = |service: Service, endpoint: &Endpoint| {
         let target = Target {
             service,
-            host: endpoint.host.clone(),
-            port: endpoint.port,
+            endpoint: endpoint.clone(),
             is_proxied: settings.proxy_for(&endpoint.host).is_some(),
         };
         if !targets.contains(&target) {
@@ -192,7 +191,7 @@ fn is_ready(target: &Target, distrusted: &BTreeSet<String>, identities: &Usable<
         }
         _ => true,
     };
-    has_identity && !distrusted.contains(&target.host.to_ascii_lowercase())
+    has_identity && !distrusted.contains(&target.endpoint.host.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dunlin::config::Endpoint;
-use dunlin::dial::{Authority, Credentials, HEAD_MAX_BYTES, Progress, Race, Tunnel, TunnelError};
-use dunlin::time::Now;
+use dunlin::dial::{
+    Authority, Credentials, HEAD_MAX_BYTES, Progress, Tunnel, TunnelError, in_order,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -71,7 +72,7 @@ impl Ways<'_> {
         target: &Target,
         until: Instant,
     ) -> Result<TcpStream, Failure> {
-        let Target { host, port, .. } = target;
+        let Endpoint { host, port } = &target.endpoint;
         let Some(proxy) = self.proxy_of(target) else {
             return self.tcp(host, *port, until).await;
         };
@@ -116,22 +117,10 @@ impl Ways<'_> {
     }
 }
 
-/// The addresses that the function would try, in its order.
-fn in_order(found: Vec<IpAddr>) -> Vec<IpAddr> {
-    let mut race = Race::new(found);
-    let mut order = Vec::new();
-    let mut now = Now::ZERO;
-    while let Some(at) = race.poll_timeout() {
-        now = now.max(at);
-        order.extend(race.poll_attempt(now));
-    }
-    order
-}
-
 impl Proxy {
     /// Has a tunnel to the server opened on a connection to the proxy.
     async fn tunnel(&self, target: &Target, mut tcp: TcpStream) -> Result<TcpStream, Failure> {
-        let Target { host, port, .. } = target;
+        let Endpoint { host, port } = &target.endpoint;
         let server = Authority::new(host, *port);
         let server = server.map_err(|error| Failure::new(error.to_string(), SERVER))?;
         let mut request = Vec::new();

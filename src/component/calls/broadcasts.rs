@@ -55,16 +55,8 @@ async fn once(
         Ok(receipt) => receipt,
         Err(reply) => return Ok(reply),
     };
-    match carry_out(app, request, &way).await {
-        Ok(reply) => {
-            receipts::finish(app, key, receipt, &reply).await;
-            Ok(reply)
-        }
-        Err(problem) => {
-            receipts::abandon(app, key).await;
-            Err(problem)
-        }
-    }
+    let done = carry_out(app, request, &way).await;
+    receipts::end(app, key, receipt, done).await
 }
 
 fn way_of(app: &App, request: &BroadcastRequest) -> Result<Rc<Driver>, Problem> {

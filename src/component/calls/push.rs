@@ -91,17 +91,9 @@ async fn once(
         Ok(receipt) => receipt,
         Err(reply) => return Ok(reply),
     };
-    match push.carry_out(app).await {
-        Ok(results) => {
-            let reply = request.reply(&results);
-            receipts::finish(app, key, receipt, &reply).await;
-            Ok(reply)
-        }
-        Err(problem) => {
-            receipts::abandon(app, key).await;
-            Err(problem)
-        }
-    }
+    let results = push.carry_out(app).await;
+    let done = results.map(|results| request.reply(&results));
+    receipts::end(app, key, receipt, done).await
 }
 
 /// A push with the devices that it goes to.

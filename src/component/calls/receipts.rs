@@ -2,8 +2,8 @@
 //! `GET /v1/receipts/{key}`.
 //!
 //! ```text
-//!   of_the_first ─► nobody ─► begin ─► ours ─► send ─┬─► finish, with the reply
-//!        └─ the reply of then   └─ who was faster    └─► abandon: nothing was sent
+//!   of_the_first ─► nobody ─► begin ─► ours ─► send ─► end ─┬─► finish, with the reply
+//!        └─ the reply of then   └─ who was faster           └─► abandon: nothing was sent
 //! ```
 
 use serde_json::value::RawValue;
@@ -98,9 +98,23 @@ pub(super) async fn begin(
     }
 }
 
+/// Writes down what became of it; an error means that nothing was sent, and gives the key back.
+pub(super) async fn end(
+    app: &App,
+    key: &IdempotencyKey,
+    receipt: Receipt,
+    done: Result<Reply, Problem>,
+) -> Result<Reply, Problem> {
+    match &done {
+        Ok(reply) => finish(app, key, receipt, reply).await,
+        Err(_) => abandon(app, key).await,
+    }
+    done
+}
+
 /// Writes down the reply, and sees it on disk. It has been sent, so whoever asked is told of it
 /// whatever becomes of this.
-pub(super) async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply) {
+async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply) {
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     let Ok(text) = RawValue::from_string(text) else {
         return;
@@ -119,7 +133,7 @@ pub(super) async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, re
 }
 
 /// Gives the key back: nothing was sent.
-pub(super) async fn abandon(app: &App, key: &IdempotencyKey) {
+async fn abandon(app: &App, key: &IdempotencyKey) {
     let place = key.receipt_key();
     if let Err(error) = persistently(|| app.store.delete(&place)).await {
         eprintln!("dunlin: a receipt of nothing was not deleted: {}", error.0);

@@ -41,6 +41,7 @@ use crate::encryption::{Failure, Passphrase, decrypt, decrypt_key};
 use crate::fields::{Fields, context};
 use crate::keys::Key;
 use crate::limits::{CERTIFICATES_MAX, KEYS_MAX, PARTS_MAX};
+use crate::oid;
 use crate::read_error::{Cause, ReadError};
 
 use mac::Mac;
@@ -242,10 +243,6 @@ fn collect(bags: &[u8], passphrase: &Passphrase, contents: &mut Contents) -> Res
         return Err(Failure::Unsupported(what));
     }
     Ok(())
-}
-
-const fn oid(dotted: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(dotted)
 }
 
 const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
