@@ -10,9 +10,13 @@
     reason = "test code"
 )]
 
+#[path = "support/interfaces.rs"]
+mod interfaces;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use interfaces::interfaces;
 use wasmparser::{Parser, Payload};
 
 /// Interfaces the function may import: name and version. Those of 0.2 are the Rust standard
@@ -44,33 +48,6 @@ const EXPORTS: &[&str] = &[
 /// Largest component, in bytes. The aim is a megabyte; registry, binary protocols and commands take it
 /// beyond, and a further step is to be noticed.
 const MAX_SIZE: usize = 2048 * 1024;
-
-fn interfaces(component: &[u8]) -> (Vec<String>, Vec<String>) {
-    let (mut imports, mut exports) = (Vec::new(), Vec::new());
-    let mut depth = 0;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.unwrap() {
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) if depth > 0 => depth -= 1,
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                imports.extend(
-                    section
-                        .into_iter()
-                        .map(|item| item.unwrap().name.name.to_owned()),
-                );
-            }
-            Payload::ComponentExportSection(section) if depth == 0 => {
-                exports.extend(
-                    section
-                        .into_iter()
-                        .map(|item| item.unwrap().name.name.to_owned()),
-                );
-            }
-            _ => {}
-        }
-    }
-    (imports, exports)
-}
 
 #[test]
 fn imports_and_exports_are_those_of_the_design() {
@@ -187,5 +164,16 @@ fn vendored_interfaces_are_those_of_the_runtime() {
     let tls = sources_of("wasmtime-wasi-tls").join("src/p3/wit/deps/tls");
     for name in ["client.wit", "types.wit", "world.wit"] {
         assert_same(&deps.join("wasi-tls").join(name), &tls.join(name));
+    }
+    let deps = root().join("plugs/keyvalue/wit/deps/wasi-keyvalue");
+    let keyvalue = sources_of("wasmtime-wasi-keyvalue").join("wit/deps/keyvalue");
+    for name in [
+        "atomic.wit",
+        "batch.wit",
+        "store.wit",
+        "watch.wit",
+        "world.wit",
+    ] {
+        assert_same(&deps.join(name), &keyvalue.join(name));
     }
 }

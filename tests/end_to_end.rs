@@ -23,6 +23,9 @@ mod life;
 #[path = "support/peers.rs"]
 #[allow(dead_code, reason = "it also starts servers of another kind")]
 mod peers;
+#[path = "support/plugs.rs"]
+#[allow(dead_code, reason = "shared with the tests of the standalone file")]
+mod plugs;
 #[path = "support/proxy.rs"]
 mod proxy;
 #[path = "end_to_end/receipts.rs"]
@@ -30,7 +33,11 @@ mod receipts;
 #[path = "end_to_end/soak.rs"]
 mod soak;
 #[path = "support/stack.rs"]
+#[allow(dead_code, reason = "shared with the tests of the standalone file")]
 mod stack;
+#[path = "support/wasmtime_serve.rs"]
+#[allow(dead_code, reason = "shared with the tests of the standalone file")]
+mod wasmtime_serve;
 #[path = "end_to_end/way.rs"]
 mod way;
 

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, Reply};
+use crate::wasmtime_serve::Serve;
 
 const KEY_ID: &str = "TESTKEY001";
 const TEAM_ID: &str = "TESTTEAM01";
@@ -23,8 +24,30 @@ pub const API_KEY: &str = "an-api-key-of-the-tests";
 /// An app.
 pub const TOPIC: &str = "com.example.app";
 
+/// What runs the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// Ours.
+    Host,
+    /// `wasmtime serve`, with the plugs.
+    Wasmtime,
+    /// The same with its own store of the older interface, which forgets.
+    WasmtimeKeyValue,
+}
+
+impl Platform {
+    /// The host, unless `DUNLIN_TEST_PLATFORM=wasmtime`: the same suite with the plugs.
+    fn of_the_suite() -> Self {
+        match std::env::var("DUNLIN_TEST_PLATFORM").as_deref() {
+            Ok("wasmtime") => Self::Wasmtime,
+            _ => Self::Host,
+        }
+    }
+}
+
 /// How the stack differs from the usual.
 pub struct Options {
+    pub platform: Platform,
     /// Of a push, from being handed in to its outcome.
     pub timeout: Duration,
     /// How often the schedule polls feedback.
@@ -40,6 +63,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            platform: Platform::of_the_suite(),
             timeout: Duration::from_secs(5),
             feedback_every: "never",
             key: String::new(),
@@ -56,8 +80,41 @@ pub struct Stack {
     /// The configuration file of the service.
     pub config_file: PathBuf,
     folder: PathBuf,
-    stop: oneshot::Sender<()>,
-    service: JoinHandle<()>,
+    service: Service,
+}
+
+enum Service {
+    Host {
+        stop: oneshot::Sender<()>,
+        ended: JoinHandle<()>,
+    },
+    Wasmtime(Serve),
+}
+
+impl Service {
+    async fn start(platform: Platform, folder: &Path, config: &Path) -> (Self, SocketAddr) {
+        if platform == Platform::Host {
+            let server = Server::start(config, None).await.unwrap();
+            let address = server.address();
+            let (stop, stopped) = oneshot::channel();
+            let ended = tokio::spawn(server.run(async {
+                let _ = stopped.await;
+            }));
+            return (Self::Host { stop, ended }, address);
+        }
+        let folder = folder.to_owned();
+        // A build waits, and so does the compiler.
+        let serving = tokio::task::spawn_blocking(move || {
+            let built = crate::plugs::built();
+            match platform {
+                Platform::WasmtimeKeyValue => Serve::start(&built.standalone_draft, &folder, true),
+                _ => Serve::start(&built.standalone, &folder, false),
+            }
+        });
+        let serve = serving.await.unwrap();
+        let address = serve.address;
+        (Self::Wasmtime(serve), address)
+    }
 }
 
 impl Stack {
@@ -82,28 +139,35 @@ impl Stack {
         let client = simulator.authority().issue_client(TOPIC).unwrap();
         let pem = format!("{}{}", client.certificate_pem, client.key_pem);
         std::fs::write(folder.join("client.pem"), pem).unwrap();
-        let server = Server::start(&file, None).await.unwrap();
-        let address = server.address();
-        let (stop, stopped) = oneshot::channel();
-        let service = tokio::spawn(server.run(async {
-            let _ = stopped.await;
-        }));
+        let (service, address) = Service::start(options.platform, folder, &file).await;
         Self {
             simulator,
             address,
             config_file: file,
             folder: folder.to_owned(),
-            stop,
             service,
         }
     }
 
     /// Stops the service as SIGTERM does, and the simulator.
     pub async fn stop(self) -> PathBuf {
-        let _ = self.stop.send(());
-        self.service.await.unwrap();
+        match self.service {
+            Service::Host { stop, ended } => {
+                let _ = stop.send(());
+                ended.await.unwrap();
+            }
+            Service::Wasmtime(serve) => drop(serve),
+        }
         self.simulator.shutdown().await;
         self.folder
+    }
+
+    /// Instances made so far, where the platform makes them as it likes.
+    pub fn instances(&self) -> usize {
+        match &self.service {
+            Service::Host { .. } => 0,
+            Service::Wasmtime(serve) => serve.instances(),
+        }
     }
 
     /// Sends a request with the API key.

@@ -1,0 +1,34 @@
+//! The function joined to its plugs, built when a test first asks for it.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use dunlin_plugs::{Built, build, check_tools};
+
+/// Where everything is. Built as `cargo plugs` does, beside what this test was built into.
+pub fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let target = test
+            .ancestors()
+            .find(|folder| folder.join(".rustc_info.json").exists())
+            .expect("the target folder");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        build(root, target).unwrap_or_else(|error| panic!("{error}"))
+    })
+}
+
+/// Whether there is nothing to build the plugs with; says so.
+///
+/// # Panics
+/// If the environment says `DUNLIN_REQUIRE_PEERS=1`.
+pub fn skipped() -> bool {
+    let Err(error) = check_tools() else {
+        return false;
+    };
+    let is_required = std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    assert!(!is_required, "DUNLIN_REQUIRE_PEERS=1, and {error}");
+    eprintln!("skipped: {error}");
+    true
+}
