@@ -1,0 +1,313 @@
+//! `spin.toml` by Spin's schema of manifests, version 2.
+//!
+//! The model is that of `crates/manifest/src/schema/` in spinframework/spin (`v2.rs`, `v2/component.rs`,
+//! `v2/trigger.rs`, `v2/dependency.rs`, `common.rs`; read in November 2026), as strict as that, and
+//! without what `spin.toml` has no use for. Of dependencies it has what all versions of 4 have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::{apple, load, read, root};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    spin_manifest_version: u32,
+    application: Application,
+    #[serde(default)]
+    variables: BTreeMap<String, Variable>,
+    trigger: Triggers,
+    component: BTreeMap<String, Component>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Application {
+    name: String,
+    version: String,
+    #[serde(rename = "description")]
+    _description: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Variable {
+    default: Option<String>,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    secret: bool,
+}
+
+/// Fields of `http` are those of `crates/http/src/config.rs`; of `cron`, `CronTriggerConfig` in
+/// `src/lib.rs` of spinframework/spin-trigger-plugins.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Triggers {
+    http: Vec<HttpTrigger>,
+    cron: Vec<CronTrigger>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpTrigger {
+    component: String,
+    route: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CronTrigger {
+    component: String,
+    cron_expression: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Component {
+    source: String,
+    #[serde(default)]
+    variables: BTreeMap<String, String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default)]
+    files: Vec<Mount>,
+    #[serde(default)]
+    exclude_files: Vec<String>,
+    #[serde(default)]
+    allowed_outbound_hosts: Vec<String>,
+    #[serde(default)]
+    key_value_stores: Vec<String>,
+    #[serde(default)]
+    dependencies: BTreeMap<String, Dependency>,
+    #[serde(default)]
+    dependencies_inherit_configuration: bool,
+    build: Option<Build>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mount {
+    source: String,
+    destination: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Dependency {
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Build {
+    command: String,
+    #[serde(default)]
+    watch: Vec<String>,
+}
+
+/// What the builds write, and what writes it. `cargo plugs` is `plugs/compose/src/build.rs`.
+const BUILT: [(&str, &str); 3] = [
+    ("target/plugs/dunlin.wasm", "cargo plugs"),
+    ("target/plugs/dunlin-plug-tls.wasm", "cargo plugs"),
+    (
+        "target/wasm32-wasip2/component/dunlin_cron_spin.wasm",
+        "cargo build --locked --package dunlin-cron-spin --profile component --target wasm32-wasip2",
+    ),
+];
+
+fn manifest() -> Manifest {
+    toml::from_str(&read("spin.toml")).unwrap_or_else(|error| panic!("spin.toml: {error}"))
+}
+
+/// `KebabId` of `crates/serde/src/id.rs`: words of small letters and digits, joined by hyphens.
+fn is_kebab(name: &str) -> bool {
+    name.split('-').all(|word| {
+        word.starts_with(|first: char| first.is_ascii_lowercase())
+            && word
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    })
+}
+
+#[test]
+fn the_manifest_is_one_of_version_2() {
+    let manifest = manifest();
+    assert_eq!(manifest.spin_manifest_version, 2);
+    assert!(is_kebab(&manifest.application.name));
+    let ours = read("Cargo.toml");
+    let version = format!(
+        "[workspace.package]\nversion = {:?}",
+        manifest.application.version
+    );
+    assert!(ours.contains(&version), "spin.toml has another version");
+    for (name, variable) in &manifest.variables {
+        assert!(is_kebab(&name.replace('_', "-")), "{name}");
+        // `common.rs`: one of them has to be there.
+        assert!(variable.required != variable.default.is_some(), "{name}");
+        let is_secret = name.contains("key");
+        assert_eq!(variable.secret, is_secret, "{name}");
+    }
+    for (name, component) in &manifest.component {
+        assert!(is_kebab(name), "{name}");
+        for value in component.variables.values() {
+            let Some(template) = value.strip_prefix("{{ ") else {
+                continue;
+            };
+            let variable = template.strip_suffix(" }}").unwrap();
+            assert!(manifest.variables.contains_key(variable), "{name}: {value}");
+        }
+    }
+    // Each component has a trigger, each trigger a component.
+    let http = manifest.trigger.http.iter().map(|one| &one.component);
+    let cron = manifest.trigger.cron.iter().map(|one| &one.component);
+    let triggered: BTreeSet<_> = http.chain(cron).collect();
+    assert_eq!(triggered, manifest.component.keys().collect());
+    let [http] = &*manifest.trigger.http else {
+        panic!("one route for all");
+    };
+    assert_eq!((&*http.component, &*http.route), ("dunlin", "/..."));
+}
+
+#[test]
+fn the_function_reaches_apple_and_nothing_else() {
+    let manifest = manifest();
+    let allowed = &manifest.component["dunlin"].allowed_outbound_hosts;
+    // Any scheme: `https` for outgoing HTTP, `tcp` for sockets.
+    let expected: BTreeSet<_> = apple()
+        .into_iter()
+        .map(|(host, port)| format!("*://{host}:{port}"))
+        .collect();
+    assert_eq!(allowed.iter().cloned().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(allowed.len(), expected.len(), "something is there twice");
+}
+
+#[test]
+fn every_path_is_in_the_repository_or_written_by_the_build_that_is_named() {
+    let manifest = manifest();
+    let commands: BTreeSet<_> = manifest
+        .component
+        .values()
+        .filter_map(|component| component.build.as_ref())
+        .map(|build| &*build.command)
+        .collect();
+    let mut used = BTreeSet::new();
+    for (name, component) in &manifest.component {
+        let dependencies = component.dependencies.values().map(|one| &one.path);
+        for path in dependencies.chain([&component.source]) {
+            let built = BUILT.iter().find(|(built, _)| built == path);
+            let (_, by) = built.unwrap_or_else(|| panic!("{name}: nothing writes {path}"));
+            assert!(commands.contains(by), "{path} is written by {by}");
+            used.insert(&**path);
+        }
+        let mounts = component.files.iter().map(|mount| &mount.source);
+        for path in mounts.chain(&component.exclude_files) {
+            assert!(root().join(path).exists(), "{name}: {path}");
+        }
+        let watched = component.build.iter().flat_map(|build| &build.watch);
+        for pattern in watched {
+            let folder = pattern.split("/**").next().unwrap();
+            assert!(root().join(folder).is_dir(), "{name}: {pattern}");
+        }
+    }
+    assert_eq!(used, BUILT.map(|(path, _)| path).into_iter().collect());
+    let alias = read(".cargo/config.toml");
+    let compose = "plugs/compose/src/build.rs";
+    if root().join(compose).exists() {
+        assert!(alias.contains("plugs = "), "there is no `cargo plugs`");
+        let compose = read(compose);
+        for (path, _) in BUILT.iter().filter(|(_, by)| *by == "cargo plugs") {
+            let file = Path::new(path).file_name().unwrap().to_str().unwrap();
+            assert!(
+                compose.contains(&format!("{file:?}")),
+                "{file} is not built"
+            );
+        }
+    }
+}
+
+#[test]
+fn tls_is_one_dependency_that_inherits_nothing() {
+    let component = &manifest().component["dunlin"];
+    // By package: by interface there would be two instances, whose types are not the same.
+    let names: Vec<_> = component.dependencies.keys().collect();
+    assert_eq!(names, ["wasi:tls@0.3.0-draft"]);
+    let world = read("wit/dunlin.wit");
+    assert!(world.contains("import wasi:tls/client@0.3.0-draft;"));
+    assert!(!component.dependencies_inherit_configuration);
+}
+
+#[test]
+fn the_function_finds_its_configuration_and_its_store() {
+    let component = &manifest().component["dunlin"];
+    assert_eq!(component.key_value_stores, ["default"]);
+    let [mount] = &*component.files else {
+        panic!("one folder");
+    };
+    assert_eq!(mount.destination, "/");
+    let config = &component.environment["DUNLIN_CONFIG"];
+    let file = format!("{}{config}", mount.source);
+    let settings = dunlin::config::Settings::parse(&read(&file)).unwrap();
+    assert_eq!(settings.credentials().len(), 1);
+    assert!(
+        settings.binary_apps().is_empty(),
+        "spin.toml lets nobody reach their servers"
+    );
+    // A key in the folder is not committed by accident.
+    let ignored = read(&format!("{}/.gitignore", mount.source));
+    let key = settings.credentials()[0].key().unwrap();
+    assert!(key.key_file.ends_with(".p8"));
+    assert!(ignored.lines().any(|line| line == "*.p8"));
+}
+
+#[test]
+fn the_schedule_runs_both_tasks_and_reaches_the_service_only() {
+    let manifest = manifest();
+    let mut tasks = BTreeSet::new();
+    for trigger in &manifest.trigger.cron {
+        // Seconds first, and no year: versions of the trigger differ in whether they take one.
+        let fields: Vec<_> = trigger.cron_expression.split(' ').collect();
+        assert_eq!(fields.len(), 6, "{}", trigger.cron_expression);
+        assert_eq!(fields[0], "0", "once in its minute");
+        let component = &manifest.component[&trigger.component];
+        let service = &manifest.variables["service"];
+        let service = service.default.as_deref().unwrap();
+        let task = &component.variables["task"];
+        dunlin_cron_spin::Call::new(service, task, "key").unwrap();
+        tasks.insert(&**task);
+        assert_eq!(component.variables["service"], "{{ service }}");
+        assert_eq!(component.variables["api_key"], "{{ tasks_api_key }}");
+        assert_eq!(component.allowed_outbound_hosts, ["tcp://{{ service }}"]);
+        assert!(component.key_value_stores.is_empty() && component.files.is_empty());
+    }
+    let config = load("");
+    let ours: BTreeSet<_> = config.tasks.iter().map(|task| &*task.name).collect();
+    assert_eq!(tasks, ours, "the tasks of the host");
+}
+
+/// `crates/key-value-redis/src/lib.rs` and `crates/factor-key-value/src/runtime_config/spin.rs`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuntimeConfig {
+    key_value_store: BTreeMap<String, RedisStore>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedisStore {
+    r#type: String,
+    url: String,
+}
+
+#[test]
+fn redis_is_the_store_that_the_function_opens() {
+    let config: RuntimeConfig = toml::from_str(&read("deploy/spin/runtime-config.toml")).unwrap();
+    let stores: Vec<_> = config.key_value_store.into_iter().collect();
+    let [(name, store)] = &*stores else {
+        panic!("one store");
+    };
+    assert_eq!((&**name, &*store.r#type), ("default", "redis"));
+    assert!(store.url.starts_with("redis://"));
+}
