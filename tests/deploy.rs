@@ -18,10 +18,14 @@ mod client;
 mod container;
 #[path = "deploy/cron.rs"]
 mod cron;
+#[path = "support/interfaces.rs"]
+mod interfaces;
 #[path = "deploy/kubernetes.rs"]
 mod kubernetes;
 #[path = "deploy/mounted.rs"]
 mod mounted;
+#[path = "support/plugs.rs"]
+mod plugs;
 #[path = "deploy/spin.rs"]
 mod spin;
 #[path = "deploy/spinkube.rs"]
@@ -29,6 +33,9 @@ mod spinkube;
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "support/stack.rs"]
 mod stack;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "support/wasmtime_serve.rs"]
+mod wasmtime_serve;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,7 @@ mod client;
 #[path = "support/interfaces.rs"]
 mod interfaces;
 #[path = "support/plugs.rs"]
+#[allow(dead_code, reason = "shared with the tests of the manifests")]
 mod plugs;
 #[path = "support/stack.rs"]
 #[allow(dead_code, reason = "shared with the end-to-end suite")]

@@ -163,8 +163,7 @@ async fn open(
         proxy,
     } = destination;
     let nearest = proxy.as_ref().map_or(endpoint, |proxy| &proxy.endpoint);
-    let addresses = resolve_addresses(nearest.host.clone()).await;
-    let addresses = addresses.map_err(|code| format!("{code:?}"))?;
+    let addresses = look_up(&nearest.host).await?;
     step.set(Step::Tcp);
     let socket = dial(addresses, nearest.port).await?;
     let (mut ciphertext_in, _) = socket.receive();
@@ -201,6 +200,17 @@ async fn open(
         output,
         sending,
     })
+}
+
+/// The addresses of a server. One that is an address is not looked up: not every platform lets the
+/// function look names up.
+async fn look_up(host: &str) -> Result<Vec<IpAddr>, String> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    let addresses = resolve_addresses(host.to_owned()).await;
+    let addresses = addresses.map_err(|code| format!("{code:?}"))?;
+    Ok(addresses.into_iter().map(from_wit).collect())
 }
 
 /// Has a proxy open a tunnel to a server.
@@ -258,8 +268,8 @@ type Attempt = (
 );
 
 /// The first connection to one of the addresses. The other attempts are dropped, which ends them.
-async fn dial(addresses: Vec<IpAddress>, port: u16) -> Result<TcpSocket, String> {
-    let mut race = Race::new(addresses.into_iter().map(from_wit));
+async fn dial(addresses: Vec<IpAddr>, port: u16) -> Result<TcpSocket, String> {
+    let mut race = Race::new(addresses);
     // At most as many as the race has.
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut last = "the name has no addresses".to_owned();

@@ -3,45 +3,13 @@
 //! What stands in for Spin: its variables, and sockets that reach loopback. What this does not show is
 //! how Spin's own trigger and its list of allowed addresses behave.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::root;
+use crate::plugs::cron_spin;
 use crate::stack::{API_KEY, Options, Stack};
-
-/// Built as `spin.toml` says, beside what this test was built into.
-fn built() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test
-        .ancestors()
-        .find(|folder| folder.join(".rustc_info.json").exists())
-        .expect("the target folder")
-        .join("component");
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(root())
-        .args(["build", "--locked", "--package", "dunlin-cron-spin"])
-        .args(["--profile", "component", "--target", "wasm32-wasip2"])
-        .arg("--target-dir")
-        .arg(&target);
-    // What is set for the tests' own build is not meant for a component.
-    for name in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "RUSTC_WRAPPER",
-    ] {
-        command.env_remove(name);
-    }
-    let status = command.status().unwrap();
-    assert!(status.success(), "it does not build");
-    target.join("wasm32-wasip2/component/dunlin_cron_spin.wasm")
-}
 
 struct Host {
     table: ResourceTable,
@@ -96,7 +64,7 @@ fn linker(engine: &Engine) -> Linker<Host> {
 
 /// What the trigger gets, and what was printed.
 async fn event(variables: Vec<(&'static str, String)>) -> (Result<(), String>, String) {
-    let component = tokio::task::spawn_blocking(built).await.unwrap();
+    let component = tokio::task::spawn_blocking(cron_spin).await.unwrap();
     let mut config = Config::new();
     config.wasm_component_model_async(true);
     let engine = Engine::new(&config).unwrap();

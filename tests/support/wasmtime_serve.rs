@@ -197,9 +197,8 @@ async fn answer(stream: tokio::net::TcpStream, handler: ProxyHandler<State>) {
     let service = hyper::service::service_fn(move |request: http::Request<_>| {
         let handler = handler.clone();
         async move {
-            let request = request.map(|body: hyper::body::Incoming| {
-                body.map_err(|error| Error::from(error)).boxed_unsync()
-            });
+            let request =
+                request.map(|body: hyper::body::Incoming| body.map_err(Error::from).boxed_unsync());
             Ok::<_, Infallible>(match handler.handle((), request).await {
                 Ok(response) => response,
                 Err(error) => {

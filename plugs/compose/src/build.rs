@@ -26,6 +26,8 @@ pub struct Built {
     pub keyvalue_files: PathBuf,
     /// Exports `wasi:keyvalue`, from its older draft.
     pub keyvalue_draft: PathBuf,
+    /// Calls a task of the function when Spin's cron trigger says so.
+    pub cron_spin: PathBuf,
     /// The function with TLS and the store of files.
     pub standalone: PathBuf,
     /// The function with TLS and the platform's store.
@@ -40,18 +42,20 @@ impl Built {
             tls: file("dunlin-plug-tls.wasm"),
             keyvalue_files: file("dunlin-plug-keyvalue-files.wasm"),
             keyvalue_draft: file("dunlin-plug-keyvalue-draft.wasm"),
+            cron_spin: file("dunlin-cron-spin.wasm"),
             standalone: file("dunlin-standalone.wasm"),
             standalone_draft: file("dunlin-standalone-draft.wasm"),
         }
     }
 
     /// All of them.
-    pub fn all(&self) -> [&Path; 6] {
+    pub fn all(&self) -> [&Path; 7] {
         [
             &self.function,
             &self.tls,
             &self.keyvalue_files,
             &self.keyvalue_draft,
+            &self.cron_spin,
             &self.standalone,
             &self.standalone_draft,
         ]
@@ -77,13 +81,7 @@ pub fn build(root: &Path, target: &Path) -> Result<Built, Error> {
         .map_err(|error| Error::new(format!("{}: {error}", folder.display())))?;
     let built = Built::in_folder(&folder);
     let cargo = |package: &str, features: &[&str], to: &Path| {
-        run_cargo(root, target, &tools, package, features)?;
-        let file = format!("{}.wasm", package.replace('-', "_"));
-        let from = target
-            .join("component")
-            .join(TARGET)
-            .join("component")
-            .join(file);
+        let from = run_cargo(root, target, Some(&tools), package, features)?;
         write(to, &read(&from)?)
     };
     cargo("dunlin", &[], &built.function)?;
@@ -94,6 +92,7 @@ pub fn build(root: &Path, target: &Path) -> Result<Built, Error> {
         &["--features", "draft"],
         &built.keyvalue_draft,
     )?;
+    cargo("dunlin-cron-spin", &[], &built.cron_spin)?;
     for (keyvalue, standalone) in [
         (&built.keyvalue_files, &built.standalone),
         (&built.keyvalue_draft, &built.standalone_draft),
@@ -104,6 +103,14 @@ pub fn build(root: &Path, target: &Path) -> Result<Built, Error> {
         write(standalone, &join(&function, &plugs)?)?;
     }
     Ok(built)
+}
+
+/// Builds the component for Spin's cron trigger alone, which has no C in it.
+///
+/// # Errors
+/// If it does not build; its errors are then on standard error.
+pub fn build_cron_spin(root: &Path, target: &Path) -> Result<PathBuf, Error> {
+    run_cargo(root, target, None, "dunlin-cron-spin", &[])
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -171,13 +178,21 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then_some(text)
 }
 
+/// Builds a package for the sandbox, and says where it is.
 fn run_cargo(
     root: &Path,
     target: &Path,
-    tools: &Tools,
+    tools: Option<&Tools>,
     package: &str,
     features: &[&str],
-) -> Result<(), Error> {
+) -> Result<PathBuf, Error> {
+    // The plug for TLS stands on `dunlin` without its exports. Both would be `dunlin.wasm` in one
+    // folder, and each build of one would make the next of the other begin anew.
+    let target = target.join(if package == "dunlin" {
+        "component"
+    } else {
+        "plugs/build"
+    });
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -191,12 +206,15 @@ fn run_cargo(
             "component",
         ])
         .args(["--target", TARGET, "--target-dir"])
-        .arg(target.join("component"))
+        .arg(&target)
         .args(features)
-        .env("CC_wasm32_wasip2", &tools.compiler)
-        .env("AR_wasm32_wasip2", &tools.archiver)
         // What cargo prints is not what we print.
         .stdout(Stdio::null());
+    if let Some(tools) = tools {
+        command
+            .env("CC_wasm32_wasip2", &tools.compiler)
+            .env("AR_wasm32_wasip2", &tools.archiver);
+    }
     // What is set for whoever runs this is not meant for a component.
     for name in [
         "CARGO_ENCODED_RUSTFLAGS",
@@ -214,7 +232,10 @@ fn run_cargo(
         }
     }
     match command.status() {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() => {
+            let file = format!("{}.wasm", package.replace('-', "_"));
+            Ok(target.join(TARGET).join("component").join(file))
+        }
         Ok(_) => Err(Error::new(format!(
             "{package} did not build; its errors are above"
         ))),

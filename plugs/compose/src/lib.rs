@@ -13,7 +13,7 @@
 mod build;
 mod join;
 
-pub use build::{Built, build, check_tools};
+pub use build::{Built, build, build_cron_spin, check_tools};
 pub use join::join;
 
 /// Why there is no component; for people.
