@@ -31,6 +31,8 @@ mod receipts;
 mod soak;
 #[path = "support/stack.rs"]
 mod stack;
+#[path = "end_to_end/wasi_http.rs"]
+mod wasi_http;
 #[path = "end_to_end/way.rs"]
 mod way;
 

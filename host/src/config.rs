@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{Credential, Endpoint, MAX_BYTES, Proxy, Service, Settings, from_toml};
+use dunlin::config::{
+    Credential, Endpoint, MAX_BYTES, Proxy, Service, Settings, Transport, from_toml,
+};
 use dunlin::dial::MAX_ADDRESSES;
 use dunlin::environment::Environment;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
@@ -58,6 +60,9 @@ pub struct Config {
     /// Addresses of `[apns.*]`, `[[binary]]` and `[proxy]`, filled in by [`Config::load`].
     #[serde(skip)]
     function_hosts: Vec<AllowedHost>,
+    /// Those that it reaches by HTTP of the host, in the same way; `None` if it has its own.
+    #[serde(skip)]
+    outgoing_hosts: Option<Vec<AllowedHost>>,
     /// `[proxy]`, in the same way.
     #[serde(skip)]
     function_proxy: Option<Proxy>,
@@ -333,20 +338,39 @@ pub(crate) fn folder_of(config_file: &Path) -> &Path {
     config_file.parent().unwrap_or(Path::new(""))
 }
 
-/// Where the function has to reach: APNs, and the apps' gateways and feedback services, or the proxy in
-/// front of them.
-fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
-    let services = Environment::ALL.into_iter().flat_map(|environment| {
+/// Where APNs is: what is reached over HTTP/2.
+fn services(settings: &Settings) -> impl Iterator<Item = Endpoint> {
+    Environment::ALL.into_iter().flat_map(|environment| {
         Service::ALL.map(|service| settings.service(environment, service).clone())
-    });
+    })
+}
+
+/// Where the function has to reach over sockets: APNs, if that is its way, and the apps' gateways and
+/// feedback services, or the proxy in front of them.
+fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
+    let by_sockets = settings.delivery().transport == Transport::Sockets;
+    let services = services(settings).filter(|_| by_sockets);
     let addresses = |app: &dunlin::config::BinaryApp| [app.gateway.clone(), app.feedback.clone()];
     let apps = settings.binary_apps().iter().flat_map(addresses).flatten();
     let reached = |endpoint: Endpoint| match settings.proxy_for(&endpoint.host) {
         Some(proxy) => proxy.endpoint.clone(),
         None => endpoint,
     };
+    allowed(services.chain(apps).map(reached))
+}
+
+/// Where the function reaches by the host's HTTP client.
+fn outgoing_hosts(settings: &Settings) -> Option<Vec<AllowedHost>> {
+    match settings.delivery().transport {
+        Transport::Sockets => None,
+        Transport::WasiHttp => Some(allowed(services(settings))),
+    }
+}
+
+/// Each of them once.
+fn allowed(endpoints: impl Iterator<Item = Endpoint>) -> Vec<AllowedHost> {
     let mut allowed = Vec::new();
-    for Endpoint { host, port } in services.chain(apps).map(reached) {
+    for Endpoint { host, port } in endpoints {
         let name = host.to_ascii_lowercase();
         let host = AllowedHost { name, port };
         if !allowed.contains(&host) {
@@ -399,6 +423,7 @@ impl Config {
             .map(|(name, list)| (name.to_ascii_lowercase(), list))
             .collect();
         config.function_hosts = function_hosts(&settings);
+        config.outgoing_hosts = outgoing_hosts(&settings);
         config.function_proxy = settings.proxy().cloned();
         config.certificate_uses = wanted::by_credentials(&settings);
         Ok((config, settings))
@@ -494,6 +519,11 @@ impl Config {
         Arc::from(self.function_hosts.as_slice())
     }
 
+    /// The servers that the function may send HTTP requests to, if it is to have a client.
+    pub fn outgoing_hosts(&self) -> Option<&[AllowedHost]> {
+        self.outgoing_hosts.as_deref()
+    }
+
     /// Addresses of names that are not to be looked up.
     pub fn addresses(&self) -> Arc<Addresses> {
         Arc::new(self.host.addresses.clone())
@@ -540,6 +570,26 @@ mod tests {
         // A proxy that nothing is behind is not for the function either.
         let unused = format!("{proxy}except = [\".apple.com\"]");
         assert!(!reached(&unused).contains(&"proxy.internal:3128".to_owned()));
+    }
+
+    #[test]
+    fn each_server_is_reached_by_one_way() {
+        let text = "[delivery]\ntransport = \"wasi-http\"\n[[binary]]\ntopic = \"a.b\"\n\
+             gateway = { host = \"gateway.test\", port = 1 }\n";
+        assert_eq!(reached(text), ["gateway.test:1"]);
+        let outgoing = |text: &str| outgoing_hosts(&Settings::parse(text).unwrap());
+        assert_eq!(outgoing(""), None);
+        let hosts = outgoing(text).unwrap();
+        assert_eq!(
+            hosts.len(),
+            4,
+            "two environments, and their channels: {hosts:?}"
+        );
+        assert!(
+            hosts
+                .iter()
+                .any(|host| host.name == "api.push.apple.com" && host.port == 443)
+        );
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub const TOPIC: &str = "com.example.app";
 pub struct Options {
     /// Of a push, from being handed in to its outcome.
     pub timeout: Duration,
+    /// `transport` in `[delivery]`.
+    pub transport: String,
     /// How often the schedule polls feedback.
     pub feedback_every: &'static str,
     /// Further lines of the credential that is a key; without them it is for all topics.
@@ -41,12 +43,28 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(5),
+            transport: transport(),
             feedback_every: "never",
             key: String::new(),
             extra: String::new(),
             simulator: Config::default(),
         }
     }
+}
+
+/// The way to APNs that the tests are run over: `DUNLIN_TEST_TRANSPORT`, or sockets.
+fn transport() -> String {
+    std::env::var("DUNLIN_TEST_TRANSPORT").unwrap_or_else(|_| "sockets".to_owned())
+}
+
+/// Whether a test is about sockets and the tests are run over something else, which is printed.
+pub fn wants_sockets(what: &str) -> bool {
+    let transport = transport();
+    let skips = transport != "sockets";
+    if skips {
+        println!("skipped over {transport}: {what}");
+    }
+    skips
 }
 
 /// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].
@@ -145,6 +163,7 @@ fn signing_key(path: &Path) -> KeyPair {
 fn configuration(simulator: &Simulator, options: &Options) -> String {
     let Options {
         timeout,
+        transport,
         feedback_every: every,
         key,
         extra,
@@ -205,6 +224,7 @@ every = "never"
 
 [delivery]
 timeout_ms = {timeout}
+transport = "{transport}"
 default_environment = "development"
 
 [store]
