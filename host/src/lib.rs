@@ -22,6 +22,7 @@ pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
 pub mod outgoing;
+mod reach;
 pub mod schedule;
 pub mod server;
 pub mod simulate;

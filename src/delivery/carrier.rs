@@ -13,6 +13,17 @@
 use super::link::LinkId;
 use crate::http2::{self, StreamId};
 
+/// Who has the connections to APNs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// The driver opens them, and HTTP/2 on them is the lane's: [`Way::poll_transmit`](super::Way::poll_transmit).
+    #[default]
+    Sockets,
+    /// The platform has a pool of its own and takes requests: [`Way::poll_exchange`](super::Way::poll_exchange).
+    /// The driver is asked to open nothing.
+    Platform,
+}
+
 /// Requests out at once for each connection that a lane might have of its own.
 ///
 /// What APNs lets on a connection is the platform's to obey; this bounds the memory of the instance

@@ -36,7 +36,7 @@ use self::pool::Pool;
 use self::tokens::{Change, Tokens};
 use super::backoff::Backoff;
 use super::breaker::Breaker;
-use super::carrier::{Carrier, ExchangeId};
+use super::carrier::{Carrier, ExchangeId, Transport};
 use super::clock::Clock;
 use super::entropy::Entropy;
 use super::jobs::{JobId, Jobs, Place};
@@ -52,17 +52,6 @@ use crate::time::{Now, UnixTime};
 /// Bytes after which [`Lane::poll_transmit`] stops adding requests: one write carries as much as is
 /// worth crossing the sandbox wall for.
 const TRANSMIT_BYTES: usize = 64 * 1024;
-
-/// Who has the connections to APNs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// The driver opens them, and HTTP/2 on them is the lane's: `poll_transmit`, `handle_input`.
-    #[default]
-    Sockets,
-    /// The platform has a pool of its own and takes requests: `poll_exchange`, `handle_response`. The
-    /// driver is asked to open nothing.
-    Platform,
-}
 
 /// What a lane is made with.
 #[derive(Clone, Debug)]

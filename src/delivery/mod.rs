@@ -38,10 +38,10 @@ mod retry;
 mod spacing;
 mod way;
 
-pub use carrier::ExchangeId;
+pub use carrier::{ExchangeId, Transport};
 pub use gateway::{GatewayConfig, GatewayLane};
 pub use jobs::JobId;
-pub use lane::{Lane, LaneConfig, Transport};
+pub use lane::{Lane, LaneConfig};
 pub use link::LinkId;
 pub use way::{
     Action, ExchangeFailure, ExchangeRequest, ExchangeResponse, Order, QueueFull, Status, Way,

@@ -57,14 +57,18 @@ fn transport() -> String {
     std::env::var("DUNLIN_TEST_TRANSPORT").unwrap_or_else(|_| "sockets".to_owned())
 }
 
-/// Whether a test is about sockets and the tests are run over something else, which is printed.
+/// Whether the tests are run over sockets.
+pub fn over_sockets() -> bool {
+    transport() == "sockets"
+}
+
+/// Whether a test is to be skipped, because the tests are run over something else and `what` needs
+/// sockets; the reason is printed.
 pub fn wants_sockets(what: &str) -> bool {
-    let transport = transport();
-    let skips = transport != "sockets";
-    if skips {
-        println!("skipped over {transport}: {what}");
+    if !over_sockets() {
+        println!("skipped over {}: {what}", transport());
     }
-    skips
+    !over_sockets()
 }
 
 /// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].

@@ -22,7 +22,7 @@
 //! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY |
 //! | `connection-terminated` `http-protocol-error` | may have been acted on |
 //!
-//! Limits: [`CONNECT_TIMEOUT`], the same as in the function; a body waits in the connection's windows
+//! Limits: 8 s for a connection, as in the function; a body waits in the connection's windows
 //! for whoever reads it. An exchange has no time limit: whoever drops it resets its stream.
 
 mod dial;
@@ -164,12 +164,17 @@ impl Outgoing {
                 }
                 Err(failed) => failed,
             };
-            match failed.take_message() {
+            let message = failed.take_message();
+            let error = failed.into_error();
+            // It takes nothing more, also while it still has something to answer.
+            if message.is_some() || is_goodbye(&error) {
+                server.put_away(number).await;
+            }
+            match message {
                 // The connection had ended before it took it.
                 Some(message) => request = message,
-                None => return Err(unanswered(&failed.into_error())),
+                None => return Err(unanswered(&error)),
             }
-            server.put_away(number).await;
         }
         Err(Error::DestinationUnavailable)
     }
@@ -264,13 +269,22 @@ impl Server {
 /// processed. `h2` ends a stream by the peer's GOAWAY in the first case only; those below it end with
 /// the transport.
 fn unanswered(error: &hyper::Error) -> Error {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let cause = cause(error);
     debug!(%error, ?cause, "no answer");
     match cause {
         Some(cause) if is_unprocessed(cause) => Error::ConnectionLimitReached,
         Some(cause) if cause.is_reset() => Error::HttpProtocolError,
         _ => Error::ConnectionTerminated,
     }
+}
+
+fn cause(error: &hyper::Error) -> Option<&h2::Error> {
+    error.source().and_then(|cause| cause.downcast_ref())
+}
+
+/// Whether the peer has said that the connection is to end.
+fn is_goodbye(error: &hyper::Error) -> bool {
+    cause(error).is_some_and(|cause| cause.is_remote() && cause.is_go_away())
 }
 
 fn is_unprocessed(cause: &h2::Error) -> bool {

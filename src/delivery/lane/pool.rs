@@ -20,9 +20,9 @@
 
 use core::time::Duration;
 
-use super::super::carrier::EXCHANGES_PER_CONNECTION;
+use super::super::carrier::{EXCHANGES_PER_CONNECTION, Transport};
 use super::super::way::Action;
-use super::{Lane, Link, LinkId, Transport};
+use super::{Lane, Link, LinkId};
 use crate::time::Now;
 
 /// How long all connections are full before another is opened.
