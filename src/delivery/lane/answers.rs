@@ -284,20 +284,30 @@ impl Lane {
         true
     }
 
-    pub(super) fn send_again(&mut self, again: Vec<(JobId, Outcome)>) {
+    fn send_again(&mut self, again: Vec<(JobId, Outcome)>) {
         let mut ids = Vec::new();
         for (id, outcome) in again {
-            match self.jobs.get_mut(id) {
-                Some(job) if job.attempts < MAX_ATTEMPTS => {
-                    if matches!(outcome, Outcome::Rejected { .. }) {
-                        job.refusal = Some(Box::new(outcome));
-                    }
-                    ids.push(id);
-                }
-                _ => self.end(id, outcome),
+            if self.may_be_sent_again(id, outcome) {
+                ids.push(id);
             }
         }
         self.jobs.put_back(&ids);
+    }
+
+    /// Whether it may be put on a connection once more; if not, this is its outcome.
+    pub(super) fn may_be_sent_again(&mut self, id: JobId, outcome: Outcome) -> bool {
+        match self.jobs.get_mut(id) {
+            Some(job) if job.attempts < MAX_ATTEMPTS => {
+                if matches!(outcome, Outcome::Rejected { .. }) {
+                    job.refusal = Some(Box::new(outcome));
+                }
+                true
+            }
+            _ => {
+                self.end(id, outcome);
+                false
+            }
+        }
     }
 }
 

@@ -125,8 +125,11 @@ impl Lane {
     }
 
     fn end_exchange(&mut self, now: Now, link: LinkId, end: End) {
-        let again = self.conclude(now, link, end);
-        self.send_again(again.into_iter().collect());
+        if let Some((job, outcome)) = self.conclude(now, link, end)
+            && self.may_be_sent_again(job, outcome)
+        {
+            self.jobs.put_back_in_order(job);
+        }
         self.settle(now, link);
     }
 }

@@ -256,6 +256,27 @@ fn a_burst_that_fails_together_is_followed_by_one_at_a_time() {
     assert!(jobs.iter().all(|job| rig.is_accepted(*job)));
 }
 
+#[test]
+fn what_comes_back_in_any_order_goes_out_in_its_old_one() {
+    let mut rig = proven(config(4));
+    rig.submit_all(100, LONG);
+    let mut out = rig.out();
+    out.reverse();
+    out.rotate_left(30);
+    for id in out {
+        rig.fail(id, ExchangeFailure::NotProcessed);
+    }
+    rig.submit_all(10, LONG);
+    rig.advance(secs(1));
+    // The one that came back first went out at once, on a link that it is to prove.
+    let first = rig.only_exchange();
+    assert_eq!(rig.device(first), 70);
+    rig.respond(first, &response(200, ""));
+    let devices: Vec<u64> = rig.out().into_iter().map(|id| rig.device(id)).collect();
+    let expected = (1..=110).filter(|device| *device != 70);
+    assert_eq!(devices, expected.collect::<Vec<u64>>());
+}
+
 /// TOKEN, on revoked keys: the connection is to be closed. The platform's cannot be; it is asked less
 /// and less often.
 #[test]
