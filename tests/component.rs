@@ -27,6 +27,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("wasi:random/", "@0.3.0"),
     ("wasi:sockets/", "@0.3.0"),
     ("wasi:http/types", "@0.3.0"),
+    ("wasi:http/client", "@0.3.0"),
     ("wasi:tls/", "@0.3.0-draft"),
     ("wasi:keyvalue/store", "@0.2.0-draft2"),
     ("wasi:keyvalue/atomics", "@0.2.0-draft2"),

@@ -35,6 +35,8 @@ mod soak;
 #[path = "support/stack.rs"]
 #[allow(dead_code, reason = "shared with the tests of the standalone file")]
 mod stack;
+#[path = "end_to_end/wasi_http.rs"]
+mod wasi_http;
 #[path = "support/wasmtime_serve.rs"]
 #[allow(dead_code, reason = "shared with the tests of the standalone file")]
 mod wasmtime_serve;
@@ -47,9 +49,12 @@ use std::time::{Duration, Instant};
 use client::Client;
 use dunlin_simulator::{Action, Device, DeviceState, Fault};
 use futures_util::future::join_all;
-use stack::{API_KEY, Options, Stack, TOPIC, push_body, token};
+use stack::{API_KEY, Options, Stack, TOPIC, over_sockets, push_body, token};
 
 const ALERT: &str = r#"{"aps":{"alert":"Grüße"}, "own" : [1,2]}"#;
+
+/// What is said of a push that APNs has not looked at.
+const NOT_PROCESSED: &str = "not processed by the peer";
 
 /// How long a push may take where a test waits for the end of it.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -345,11 +350,25 @@ async fn push_while_going_away(answer: bool) -> (Vec<serde_json::Value>, Vec<Str
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_apns_goes_away_under_load() {
     let (results, accepted) = push_while_going_away(true).await;
-    for result in results {
-        assert_eq!(result["outcome"], "accepted", "{result}");
+    let expected = (0..600).map(token);
+    if over_sockets() {
+        for result in results {
+            assert_eq!(result["outcome"], "accepted", "{result}");
+        }
+        assert_eq!(accepted, expected.collect::<Vec<_>>());
+        return;
     }
-    let expected: Vec<String> = (0..600).map(token).collect();
-    assert_eq!(accepted, expected);
+    // There is one connection with everything on it, so something may be above the last stream of
+    // each of the eight, and is sent four times.
+    let is_accepted = |result: &&serde_json::Value| result["outcome"] == "accepted";
+    let (told, returned): (Vec<_>, Vec<_>) = results.iter().partition(is_accepted);
+    for result in &returned {
+        assert_eq!(result["may_resend"], true, "{result}");
+    }
+    assert!(returned.len() <= 60, "{} came back", returned.len());
+    let returned = |token: &String| returned.iter().any(|result| result["token"] == **token);
+    let expected: Vec<String> = expected.filter(|token| !returned(token)).collect();
+    assert_eq!((told.len(), accepted), (expected.len(), expected));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,12 +391,17 @@ async fn what_an_apns_that_goes_away_leaves_open_is_unanswered_and_not_sent_agai
     // An answer that the peer had given, and that was lost with the connection, is unanswered too.
     let mut lost = once.difference(&told_accepted);
     assert!(lost.all(|token| unanswered.contains(token)));
-    assert!(unanswered.len() <= 60, "{} unanswered", unanswered.len());
+    // Eight times what is open on a connection below the last stream; on a shared one that is more.
+    let most = if over_sockets() { 60 } else { 150 };
+    assert!(unanswered.len() <= most, "{} unanswered", unanswered.len());
     for result in results
         .iter()
         .filter(|result| result["outcome"] == "unanswered")
     {
-        assert_eq!(result["may_resend"], false, "{result}");
+        // What has been above the last stream four times may be resent, and was not accepted.
+        let token = result["token"].as_str().unwrap();
+        let may = !over_sockets() && !once.contains(token) && result["why"] == NOT_PROCESSED;
+        assert_eq!(result["may_resend"], may, "{result}");
     }
 }
 

@@ -43,7 +43,7 @@ const OFFERED: &[(&str, &str)] = &[
     ("wasi:clocks/", "0.3.0"),
     ("wasi:random/", "0.3.0"),
     ("wasi:sockets/", "0.3.0"),
-    ("wasi:http/types", "0.3.0"),
+    ("wasi:http/", "0.3.0"),
     ("wasi:cli/", "0.2."),
     ("wasi:clocks/", "0.2."),
     ("wasi:filesystem/", "0.2."),

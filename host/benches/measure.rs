@@ -159,6 +159,7 @@ fn instantiation(config_file: &Path) -> String {
         store: Store::memory(),
         tls: Provider::new([], []).unwrap(),
         allowed_hosts: config.allowed_hosts(),
+        outgoing: None,
         addresses: config.addresses(),
         variable: config.function_variable().unwrap().map(str::to_owned),
         instances: 1,

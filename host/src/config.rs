@@ -12,15 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{Credential, Endpoint, MAX_BYTES, Proxy, Service, Settings, from_toml};
+use dunlin::config::{Credential, MAX_BYTES, Proxy, Settings, from_toml};
 use dunlin::dial::MAX_ADDRESSES;
-use dunlin::environment::Environment;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use dunlin_certificates::examine_p8;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::files::read_at_most;
+use crate::reach::{function_hosts, outgoing_hosts};
 use crate::sockets::{Addresses, AllowedHost};
 use crate::wanted::{self, Use};
 
@@ -58,6 +58,9 @@ pub struct Config {
     /// Addresses of `[apns.*]`, `[[binary]]` and `[proxy]`, filled in by [`Config::load`].
     #[serde(skip)]
     function_hosts: Vec<AllowedHost>,
+    /// Those that it reaches by HTTP of the host, in the same way; `None` if it has its own.
+    #[serde(skip)]
+    outgoing_hosts: Option<Vec<AllowedHost>>,
     /// `[proxy]`, in the same way.
     #[serde(skip)]
     function_proxy: Option<Proxy>,
@@ -333,29 +336,6 @@ pub(crate) fn folder_of(config_file: &Path) -> &Path {
     config_file.parent().unwrap_or(Path::new(""))
 }
 
-/// Where the function has to reach: APNs, and the apps' gateways and feedback services, or the proxy in
-/// front of them.
-fn function_hosts(settings: &Settings) -> Vec<AllowedHost> {
-    let services = Environment::ALL.into_iter().flat_map(|environment| {
-        Service::ALL.map(|service| settings.service(environment, service).clone())
-    });
-    let addresses = |app: &dunlin::config::BinaryApp| [app.gateway.clone(), app.feedback.clone()];
-    let apps = settings.binary_apps().iter().flat_map(addresses).flatten();
-    let reached = |endpoint: Endpoint| match settings.proxy_for(&endpoint.host) {
-        Some(proxy) => proxy.endpoint.clone(),
-        None => endpoint,
-    };
-    let mut allowed = Vec::new();
-    for Endpoint { host, port } in services.chain(apps).map(reached) {
-        let name = host.to_ascii_lowercase();
-        let host = AllowedHost { name, port };
-        if !allowed.contains(&host) {
-            allowed.push(host);
-        }
-    }
-    allowed
-}
-
 impl Config {
     /// Reads the file and checks the files that it names; paths in it become relative to its folder.
     ///
@@ -399,6 +379,7 @@ impl Config {
             .map(|(name, list)| (name.to_ascii_lowercase(), list))
             .collect();
         config.function_hosts = function_hosts(&settings);
+        config.outgoing_hosts = outgoing_hosts(&settings);
         config.function_proxy = settings.proxy().cloned();
         config.certificate_uses = wanted::by_credentials(&settings);
         Ok((config, settings))
@@ -494,6 +475,11 @@ impl Config {
         Arc::from(self.function_hosts.as_slice())
     }
 
+    /// The servers that the function may send HTTP requests to, if it is to have a client.
+    pub fn outgoing_hosts(&self) -> Option<&[AllowedHost]> {
+        self.outgoing_hosts.as_deref()
+    }
+
     /// Addresses of names that are not to be looked up.
     pub fn addresses(&self) -> Arc<Addresses> {
         Arc::new(self.host.addresses.clone())
@@ -517,30 +503,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reached(text: &str) -> Vec<String> {
-        let hosts = function_hosts(&Settings::parse(text).unwrap());
-        let text = |AllowedHost { name, port }| format!("{name}:{port}");
-        hosts.into_iter().map(text).collect()
-    }
-
-    #[test]
-    fn behind_a_proxy_only_the_proxy_and_the_exceptions_are_reached() {
-        let direct = reached("");
-        assert!(direct.contains(&"api.push.apple.com:443".to_owned()));
-        let proxy = "[proxy]\nurl = \"http://Proxy.internal:3128\"\n";
-        assert_eq!(reached(proxy), ["proxy.internal:3128"]);
-        let text = format!(
-            "{proxy}except = [\".test\"]\n[[binary]]\ntopic = \"a.b\"\n\
-             gateway = {{ host = \"gateway.test\", port = 1 }}\n\
-             feedback = {{ host = \"gateway.test\", port = 2 }}\n"
-        );
-        let expected = ["proxy.internal:3128", "gateway.test:1", "gateway.test:2"];
-        assert_eq!(reached(&text), expected);
-        // A proxy that nothing is behind is not for the function either.
-        let unused = format!("{proxy}except = [\".apple.com\"]");
-        assert!(!reached(&unused).contains(&"proxy.internal:3128".to_owned()));
-    }
 
     #[test]
     fn no_mistake_of_the_hosts_half_shows_a_password() {

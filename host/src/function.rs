@@ -23,12 +23,11 @@ use wasmtime_wasi::p3::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
 use wasmtime_wasi_http::p3::bindings::ServicePre;
-use wasmtime_wasi_http::{
-    RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
 use crate::keyvalue::{self, KeyValueHost, KeyValueView};
+use crate::outgoing::{Hooks, Outgoing};
 use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::store::Store;
 use crate::tls::Provider;
@@ -80,6 +79,8 @@ pub struct Grants {
     pub allowed_hosts: Arc<[AllowedHost]>,
     /// Addresses of names that are not looked up.
     pub addresses: Arc<Addresses>,
+    /// Its HTTP client, where the configuration has a use for one.
+    pub outgoing: Option<Outgoing>,
     /// The environment variable that it may read: the one with the password of its proxy.
     pub variable: Option<String>,
     /// Instances that serve at once; those of tasks and of repeated requests come on top.
@@ -337,7 +338,7 @@ pub struct Instance {
     table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    hooks: NoOutgoingHttp,
+    hooks: Hooks,
     tls: WasiTlsCtx,
     network: Network,
     keyvalue: Store,
@@ -387,7 +388,7 @@ impl Instance {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: NoOutgoingHttp,
+            hooks: Hooks(grants.outgoing.clone()),
             tls: WasiTlsCtxBuilder::new()
                 .provider(Box::new(grants.tls.clone()))
                 .build(),
@@ -420,23 +421,6 @@ impl WasiHttpView for Instance {
             table: &mut self.table,
             hooks: &mut self.hooks,
         }
-    }
-}
-
-/// Outgoing HTTP, which the function does not get: it reaches APNs over its own sockets.
-struct NoOutgoingHttp;
-
-type OutgoingBody = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
-type Sent = Result<(http::Response<WasiBody>, OutgoingBody), wasmtime_wasi_http::Error>;
-
-impl WasiHttpHooks for NoOutgoingHttp {
-    fn send_request(
-        &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: OutgoingBody,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
     }
 }
 

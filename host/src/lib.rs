@@ -4,6 +4,7 @@
 //!   HTTP/1.1, h2c ─► http_in ─► dispatch ─► instances of the component
 //!   schedule ──────────────────────────────────►│ wasi:sockets ─► sockets (no-delay, allow-list)
 //!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
+//!                                             │ wasi:http ────► outgoing (HTTP/2 shared by all, allow-list)
 //!                                             └ wasi:keyvalue ► store (in memory, or one file)
 //! ```
 //!
@@ -20,6 +21,8 @@ pub mod function;
 pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
+pub mod outgoing;
+mod reach;
 pub mod schedule;
 pub mod server;
 pub mod simulate;

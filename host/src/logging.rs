@@ -34,6 +34,7 @@ pub fn start(format: Format, is_service: bool) {
         }),
         Err(_) => defaults(level),
     };
+    let filter = discreet(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
@@ -48,9 +49,33 @@ pub fn start(format: Format, is_service: bool) {
     };
 }
 
+/// The runtime traces every call of `wasi:http` with its arguments: paths, which have device tokens in
+/// them, and headers with credentials. It gets no word.
+fn discreet(filter: Targets) -> Targets {
+    filter.with_target("wasmtime_wasi_http::p3::bindings", LevelFilter::OFF)
+}
+
 fn defaults(own: LevelFilter) -> Targets {
     Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("dunlin_host", own)
         .with_target("dunlin_simulator", own)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::filter::Targets;
+
+    /// The module that the runtime's lines about `wasi:http` come from.
+    const CALLS: &str = "wasmtime_wasi_http::p3::bindings::generated::wasi::http::types";
+
+    #[test]
+    fn no_level_shows_what_goes_over_wasi_http() {
+        for asked in ["trace", "wasmtime_wasi_http=trace"] {
+            let filter: Targets = asked.parse().unwrap();
+            assert!(filter.would_enable(CALLS, &tracing::Level::TRACE));
+            let filter = super::discreet(filter);
+            assert!(!filter.would_enable(CALLS, &tracing::Level::ERROR));
+        }
+    }
 }

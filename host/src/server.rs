@@ -15,6 +15,7 @@ use crate::dispatch::{Dispatcher, Limits};
 use crate::expiry::ExpiryWatch;
 use crate::function::{Function, Grants};
 use crate::http_in;
+use crate::outgoing::Outgoing;
 use crate::schedule::Schedule;
 use crate::status::Status;
 use crate::store::{Store, StoreError};
@@ -211,10 +212,13 @@ fn load_with(
         .trust
         .iter()
         .map(|(name, path)| (name.as_str(), path.as_path()));
+    let tls = Provider::new(trust, identities)?;
+    let outgoing = config.outgoing_hosts();
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: store.clone(),
-        tls: Provider::new(trust, identities)?,
+        outgoing: outgoing.map(|hosts| Outgoing::new(hosts, config.addresses(), tls.clone())),
+        tls,
         allowed_hosts: config.allowed_hosts(),
         addresses: config.addresses(),
         variable: config.function_variable()?.map(str::to_owned),

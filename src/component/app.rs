@@ -12,8 +12,8 @@ use super::store::{ChangeError, Store, StoreError};
 use super::transport::{Destination, Proxy};
 use crate::api::Problem;
 use crate::auth::{Issuer, SharedTokens, SigningKey};
-use crate::config::{Endpoint, Proof, Service, Settings, TokenKey};
-use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig};
+use crate::config::{self, Endpoint, Proof, Service, Settings, TokenKey};
+use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig, Transport};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
 use crate::registry::Guard;
@@ -204,6 +204,10 @@ impl App {
         let delivery = self.settings.delivery();
         let lane = Lane::new(LaneConfig {
             queue: delivery.queue,
+            transport: match delivery.transport {
+                config::Transport::Sockets => Transport::Sockets,
+                config::Transport::WasiHttp => Transport::Platform,
+            },
             connections: delivery.connections,
             server_error_wait: delivery.server_error_wait,
             ..LaneConfig::new(authority, platform::random_u64())

@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures_channel::oneshot;
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
+use super::exchange;
 use super::platform;
-use super::signal::{Signal, first};
+use super::signal::{First, Signal, first};
 use super::transport::{self, Destination, Transport};
 use crate::auth::SharedTokens;
-use crate::delivery::{Action, JobId, LinkId, Order, QueueFull, Way};
+use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, QueueFull, Way};
 use crate::provider::{Outcome, Why};
 use crate::time::{Now, UnixTime};
 
@@ -53,6 +54,8 @@ pub(super) struct Driver {
     lane: RefCell<Box<dyn Way>>,
     waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
+    /// Those with the platform's client, each with what ends it. Bounded by the lane.
+    exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
     timer: Signal,
     /// When the timer will look at the lane next; `None` until its task runs.
     armed: Cell<Option<Now>>,
@@ -78,6 +81,7 @@ impl Driver {
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
+            exchanges: RefCell::default(),
             timer: Signal::default(),
             armed: Cell::default(),
             timer_runs: Cell::default(),
@@ -145,6 +149,8 @@ impl Driver {
                 Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_link(link)),
                 Some(Action::Close(link)) => self.close(link),
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
+                Some(Action::Abandon(exchange)) => self.abandon(exchange),
+                None if self.begin_exchange() => {}
                 None => break,
             }
         }
@@ -166,6 +172,46 @@ impl Driver {
                 let _ = sender.send(outcome);
             }
         }
+    }
+
+    /// Hands the next request to the platform's client; `false` if there is none.
+    fn begin_exchange(self: &Rc<Self>) -> bool {
+        let next = self.lane.borrow_mut().poll_exchange(platform::now());
+        let Some((id, request)) = next else {
+            return false;
+        };
+        let abandoned = Rc::new(Signal::default());
+        let exchanges = &self.exchanges;
+        exchanges.borrow_mut().insert(id, Rc::clone(&abandoned));
+        spawn_local(Rc::clone(self).run_exchange(id, request, abandoned));
+        true
+    }
+
+    fn abandon(&self, id: ExchangeId) {
+        if let Some(abandoned) = self.exchanges.borrow_mut().remove(&id) {
+            abandoned.set();
+        }
+    }
+
+    /// The life of one exchange. Dropping it is what tells the platform that nobody waits.
+    async fn run_exchange(
+        self: Rc<Self>,
+        id: ExchangeId,
+        request: ExchangeRequest,
+        abandoned: Rc<Signal>,
+    ) {
+        let First::A(ended) = first(exchange::send(request), abandoned.wait()).await else {
+            return;
+        };
+        self.exchanges.borrow_mut().remove(&id);
+        let now = platform::now();
+        let mut lane = self.lane.borrow_mut();
+        match ended {
+            Ok(response) => lane.handle_response(now, id, &response),
+            Err(failed) => lane.handle_exchange_failed(now, id, failed.failure, failed.why),
+        }
+        drop(lane);
+        self.pump();
     }
 
     fn renew_token(&self, refused: UnixTime) {

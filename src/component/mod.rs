@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   handler ───► calls ─► store       (wasi:keyvalue)
-//!   scheduled ─────┤  └─► driver ─► transport (wasi:sockets, wasi:tls)
+//!   scheduled ─────┤  └─► driver ─┬► transport (wasi:sockets, wasi:tls)
+//!                  │              └► exchange (wasi:http)
 //!                  └────► poll, sweep ──┘ and store
 //! ```
 //!
@@ -16,6 +17,7 @@ mod app;
 mod calls;
 mod driver;
 mod durable;
+mod exchange;
 mod handler;
 mod platform;
 mod poll;

@@ -18,6 +18,7 @@
 //! [delivery]
 //! timeout_ms = 10000
 //! connections = 4                    # most to APNs, for each credential, environment and instance
+//! transport = "sockets"              # or "wasi-http", see `transport.rs`
 //! server_error_wait_ms = 900000      # before what got a 5xx is sent again: Apple's 15 minutes
 //!
 //! [registry]
@@ -35,6 +36,7 @@ mod apns;
 mod binary;
 mod credential;
 mod proxy;
+mod transport;
 
 use core::fmt;
 use core::time::Duration;
@@ -54,6 +56,7 @@ use credential::RawCredential;
 pub use credential::{Credential, Proof, TokenKey};
 pub use proxy::Proxy;
 use proxy::RawProxy;
+pub use transport::Transport;
 
 /// Largest configuration file, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -108,7 +111,10 @@ pub struct Delivery {
     pub timeout: Duration,
     /// Pushes that may wait, for each credential and environment.
     pub queue: usize,
-    /// Most connections of one credential to one environment, for each instance.
+    /// By which way, over HTTP/2.
+    pub transport: Transport,
+    /// Most connections of one credential to one environment, for each instance; each stands for a
+    /// hundred requests at once where the platform has them.
     pub connections: usize,
     /// How long what APNs answered by a server's error waits before it is sent again, if its time
     /// allows; longer each time.
@@ -206,7 +212,7 @@ impl Settings {
                 return Err(invalid(format_args!("api_keys[{index}].name"), why));
             }
         }
-        Ok(Self {
+        let settings = Self {
             development,
             production,
             credentials: each(
@@ -220,7 +226,9 @@ impl Settings {
             proxy: raw.proxy.map(RawProxy::check).transpose()?,
             delivery: raw.delivery.check()?,
             registry: raw.registry.check()?,
-        })
+        };
+        transport::check(&settings)?;
+        Ok(settings)
     }
 
     /// Where an environment's provider API is.
@@ -438,6 +446,7 @@ impl RawApiKey {
 struct RawDelivery {
     timeout_ms: u64,
     queue: usize,
+    transport: Transport,
     connections: usize,
     server_error_wait_ms: u64,
     default_environment: Environment,
@@ -448,6 +457,7 @@ impl Default for RawDelivery {
         Self {
             timeout_ms: 10_000,
             queue: 10_000,
+            transport: Transport::default(),
             connections: 4,
             server_error_wait_ms: 15 * 60 * 1_000,
             default_environment: Environment::Production,
@@ -471,6 +481,7 @@ impl RawDelivery {
         Ok(Delivery {
             timeout: Duration::from_millis(self.timeout_ms),
             queue: self.queue,
+            transport: self.transport,
             connections,
             server_error_wait: Duration::from_millis(self.server_error_wait_ms),
             default_environment: self.default_environment,

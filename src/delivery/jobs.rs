@@ -177,6 +177,18 @@ impl<S> Jobs<S> {
         }
     }
 
+    /// The same for one, where they come back one by one in any order: before those that were handed
+    /// in after it.
+    pub(super) fn put_back_in_order(&mut self, id: JobId) {
+        if let Some(job) = self.all.get_mut(&id) {
+            job.place = Place::Queued;
+            self.waiting += 1;
+            let mut queue = self.queue.iter();
+            let place = queue.position(|other| *other > id);
+            self.queue.insert(place.unwrap_or(self.queue.len()), id);
+        }
+    }
+
     /// One that is in flight, or at the front, is not to be sent before `until`.
     pub(super) fn hold(&mut self, id: JobId, until: Now) {
         let Some(job) = self.all.get_mut(&id) else {

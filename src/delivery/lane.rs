@@ -15,6 +15,7 @@
 //! | `pool.rs` | how many connections |
 //! | `tokens.rs` | which provider token |
 //! | `request.rs` | a request handed to HTTP/2 |
+//! | `exchanges.rs` | a request handed to the platform, and what came of it |
 //!
 //! All connections of a lane are one credential's: never two teams or certificates on one connection.
 //! The lane of a key is given a provider token before anything else, and the newer ones later. That of
@@ -23,6 +24,7 @@
 //! speaks of provider tokens asks for none.
 
 mod answers;
+mod exchanges;
 mod pool;
 mod request;
 mod tokens;
@@ -34,6 +36,7 @@ use self::pool::Pool;
 use self::tokens::{Change, Tokens};
 use super::backoff::Backoff;
 use super::breaker::Breaker;
+use super::carrier::{Carrier, ExchangeId, Transport};
 use super::clock::Clock;
 use super::entropy::Entropy;
 use super::jobs::{JobId, Jobs, Place};
@@ -59,8 +62,10 @@ pub struct LaneConfig {
     /// sent again, or for their device; one that finds no room there ends, with the rejection it
     /// has, or as not sent.
     pub queue: usize,
+    /// Who has the connections.
+    pub transport: Transport,
     /// Most connections that carry something, at least 1. Up to 7 more may be finishing what they
-    /// have.
+    /// have. Where the platform has them, each stands for 100 requests at once.
     pub connections: usize,
     /// The first wait before what was answered by a server's error is sent again; it doubles each
     /// time.
@@ -72,11 +77,12 @@ pub struct LaneConfig {
 }
 
 impl LaneConfig {
-    /// To `authority`, with a queue of 10,000, 4 connections, and Apple's 15 minutes.
+    /// To `authority` over sockets, with a queue of 10,000, 4 connections, and Apple's 15 minutes.
     pub fn new(authority: String, seed: u64) -> Self {
         Self {
             authority,
             queue: 10_000,
+            transport: Transport::Sockets,
             connections: 4,
             server_error_wait: SERVER_ERROR_RETRY_AFTER,
             seed,
@@ -104,7 +110,7 @@ pub struct Lane {
     entropy: Entropy,
     /// Bounded by the notifications handed in: each adds one at most.
     outcomes: VecDeque<(JobId, Outcome)>,
-    /// Two per link at most, plus one.
+    /// Two per link at most, plus one; and one for each exchange that was given up.
     actions: VecDeque<Action>,
     buffer: RequestBuffer,
     trouble: Option<String>,
@@ -162,6 +168,7 @@ impl Lane {
         let sends = self.jobs.waiting() > 0 && self.breaker.admits();
         let with_token = self.tokens.is_some();
         self.link(link)
+            .filter(|link| !link.is_of_platform())
             .is_some_and(|link| !link.outbox.is_empty() || (sends && link.room(with_token) > 0))
     }
 
@@ -225,7 +232,8 @@ impl Lane {
     pub fn handle_connected(&mut self, now: Now, id: LinkId) {
         let config = self.config.http2.clone();
         if let Some(link) = self.link_mut(id) {
-            link.http2 = Some(http2::Connection::new(config, now, &mut link.outbox));
+            let http2 = http2::Connection::new(config, now, &mut link.outbox);
+            link.carrier = Some(Carrier::Http2(Box::new(http2)));
             link.heard(now);
         }
     }
@@ -244,8 +252,10 @@ impl Lane {
             return;
         };
         link.heard(now);
-        let Some(http2) = &mut link.http2 else { return };
-        let result = http2.handle_input(now, bytes, &mut link.outbox);
+        let Some((http2, outbox)) = link.http2_mut() else {
+            return;
+        };
+        let result = http2.handle_input(now, bytes, outbox);
         if let Err(error) = result {
             self.trouble = Some(error.to_string());
         }
@@ -257,10 +267,16 @@ impl Lane {
         let Some(link) = self.link_mut(id) else {
             return;
         };
-        if let Some(http2) = &mut link.http2 {
+        if let Some((http2, _)) = link.http2_mut() {
             http2.handle_eof();
         }
         self.drain_events(now, id);
+        self.remove(now, id, entropy);
+        self.connect_if_needed(now);
+    }
+
+    /// A link is gone. One that never did any good counts as a failed connect.
+    fn remove(&mut self, now: Now, id: LinkId, entropy: u64) {
         let failed = self.link(id).is_some_and(|link| !link.proven);
         let counted = self.link(id).is_some_and(|link| link.blamed);
         self.links.retain(|link| link.id != id);
@@ -271,7 +287,6 @@ impl Lane {
         if failed && !counted {
             self.backoff.failed(now, entropy);
         }
-        self.connect_if_needed(now);
     }
 
     /// A moment given by [`Lane::poll_timeout`] has come.
@@ -315,9 +330,8 @@ impl Lane {
     /// Appends what is to be written on `link`: frames of the connection first, then as many
     /// requests as the peer takes, up to 64 KiB at a time.
     pub fn poll_transmit(&mut self, now: Now, id: LinkId, out: &mut Vec<u8>) {
-        let Some(link) = self.link_mut(id) else {
-            return;
-        };
+        let link = self.link_mut(id).filter(|link| !link.is_of_platform());
+        let Some(link) = link else { return };
         out.append(&mut link.outbox);
         let with_token = self.tokens.is_some();
         let has_room = |lane: &Self| {
@@ -401,7 +415,8 @@ impl Lane {
         let sent = message.zip(link).and_then(|(message, link)| {
             let authority = &self.config.authority;
             let request = self.buffer.fill_message(&message, authority, token);
-            let stream = request::send(link.http2.as_mut()?, now, &request, out).ok()?;
+            let (http2, _) = link.http2_mut()?;
+            let stream = request::send(http2, now, &request, out).ok()?;
             link.carries(now, stream, (job, ResponseReader::to(&message)), used);
             Some(stream)
         });
@@ -419,20 +434,26 @@ impl Lane {
     /// After input on a link: outcomes out, and the link closed if it is spent.
     fn settle(&mut self, now: Now, id: LinkId) {
         self.drain_events(now, id);
-        self.close_if_spent(id);
+        self.close_if_spent(now, id);
         self.connect_if_needed(now);
     }
 
-    fn close_if_spent(&mut self, id: LinkId) {
-        if let Some(link) = self.link_mut(id)
-            && link.is_spent()
-            && !link.closing
-        {
-            link.closing = true;
-            if let Some(http2) = &mut link.http2 {
-                http2.close(ErrorCode::NO_ERROR, &mut link.outbox);
+    fn close_if_spent(&mut self, now: Now, id: LinkId) {
+        let link = self.link_mut(id);
+        let Some(link) = link.filter(|link| link.is_spent() && !link.closing) else {
+            return;
+        };
+        link.closing = true;
+        match link.http2_mut() {
+            Some((http2, outbox)) => {
+                http2.close(ErrorCode::NO_ERROR, outbox);
+                self.actions.push_back(Action::Close(id));
             }
-            self.actions.push_back(Action::Close(id));
+            // There is nothing to close.
+            None => {
+                let entropy = self.entropy.next();
+                self.remove(now, id, entropy);
+            }
         }
     }
 
@@ -454,10 +475,15 @@ impl Lane {
     }
 
     fn forget(&mut self, link: LinkId, stream: StreamId) {
-        if let Some(link) = self.link_mut(link) {
-            link.give_up(stream);
-            if let Some(http2) = &mut link.http2 {
-                http2.reset(stream, ErrorCode::CANCEL, &mut link.outbox);
+        let Some(known) = self.link_mut(link) else {
+            return;
+        };
+        known.give_up(stream);
+        match known.http2_mut() {
+            Some((http2, outbox)) => http2.reset(stream, ErrorCode::CANCEL, outbox),
+            None => {
+                let id = ExchangeId { link, slot: stream };
+                self.actions.push_back(Action::Abandon(id));
             }
         }
     }

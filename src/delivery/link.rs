@@ -1,4 +1,5 @@
-//! One connection of a lane: an HTTP/2 connection, what is in flight on it, and when to doubt it.
+//! One connection of a lane: what carries its requests (`carrier.rs`), what is in flight on it, and
+//! when to doubt it.
 //!
 //! ```text
 //!   Opening ──connected──► Open ──GOAWAY, error, silence──► Draining ──nothing in flight──► (gone)
@@ -11,10 +12,14 @@
 //! program was not running, is lost, and must not be sent again. So one that has been idle for a
 //! minute is asked first (`probing`): it gets something when it has answered, and if it does not
 //! within a second, it is in doubt.
+//!
+//! All that is of HTTP/2 connections of our own. On the platform's client nobody is asked or doubted;
+//! the rest is the same.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use super::carrier::{Carrier, Exchanges};
 use super::jobs::JobId;
 use crate::http2::{self, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
@@ -56,7 +61,7 @@ pub(super) struct InFlight {
 pub(super) struct Link {
     pub(super) id: LinkId,
     /// `None` while the transport is being opened.
-    pub(super) http2: Option<http2::Connection>,
+    pub(super) carrier: Option<Carrier>,
     pub(super) in_flight: BTreeMap<StreamId, InFlight>,
     /// Bytes that must go out before anything new.
     pub(super) outbox: Vec<u8>,
@@ -86,7 +91,7 @@ impl Link {
     pub(super) fn opening(id: LinkId, now: Now) -> Self {
         Self {
             id,
-            http2: None,
+            carrier: None,
             in_flight: BTreeMap::new(),
             outbox: Vec::new(),
             proven: false,
@@ -102,15 +107,48 @@ impl Link {
         }
     }
 
+    /// One that is open from the beginning: so many exchanges with the platform's client.
+    pub(super) fn of_platform(id: LinkId, now: Now, limit: usize) -> Self {
+        Self {
+            carrier: Some(Carrier::Platform(Exchanges::new(limit))),
+            ..Self::opening(id, now)
+        }
+    }
+
+    fn http2(&self) -> Option<&http2::Connection> {
+        match &self.carrier {
+            Some(Carrier::Http2(http2)) => Some(http2),
+            Some(Carrier::Platform(_)) | None => None,
+        }
+    }
+
+    /// The connection that is ours, and what is to go out on it.
+    pub(super) fn http2_mut(&mut self) -> Option<(&mut http2::Connection, &mut Vec<u8>)> {
+        match &mut self.carrier {
+            Some(Carrier::Http2(http2)) => Some((http2, &mut self.outbox)),
+            Some(Carrier::Platform(_)) | None => None,
+        }
+    }
+
+    /// The exchanges, if the platform carries its requests.
+    pub(super) fn exchanges(&mut self) -> Option<&mut Exchanges> {
+        match &mut self.carrier {
+            Some(Carrier::Platform(exchanges)) => Some(exchanges),
+            Some(Carrier::Http2(_)) | None => None,
+        }
+    }
+
+    /// Whether the platform carries its requests.
+    pub(super) fn is_of_platform(&self) -> bool {
+        matches!(self.carrier, Some(Carrier::Platform(_)))
+    }
+
     /// Whether new requests may go on it, now or once it is open.
     pub(super) fn is_usable(&self) -> bool {
         !self.closing
             && !self.retired
             && !self.doubted
-            && self
-                .http2
-                .as_ref()
-                .is_none_or(|http2| !http2.is_going_away() && !http2.is_closed())
+            && !self.carrier.as_ref().is_some_and(Carrier::is_ending)
     }
 
     /// Whether it has not answered a PING for a second while something waits for it.
@@ -118,18 +156,17 @@ impl Link {
         self.doubted
     }
 
-    /// Requests it would take right now. With a provider token that is one until the first is
-    /// answered, whatever the peer's SETTINGS say.
+    /// Requests it would take right now. With a provider token, and of the platform, that is one until
+    /// the first is answered, whatever the peer's SETTINGS say.
     pub(super) fn room(&self, with_token: bool) -> usize {
         if self.closing || self.retired || self.doubted || self.probing {
             return 0;
         }
-        let streams = self
-            .http2
-            .as_ref()
-            .map_or(0, http2::Connection::available_streams);
-        if with_token && !self.proven {
-            streams.min(1_usize.saturating_sub(self.in_flight.len()))
+        let count = self.in_flight.len();
+        let carrier = self.carrier.as_ref();
+        let streams = carrier.map_or(0, |carrier| carrier.room(count));
+        if (with_token || self.is_of_platform()) && !self.proven {
+            streams.min(1_usize.saturating_sub(count))
         } else {
             streams
         }
@@ -143,7 +180,7 @@ impl Link {
     /// Something waits that could go on it: after a long silence it is asked first.
     pub(super) fn ask_if_idle(&mut self, now: Now) {
         let is_idle = !self.is_owing() && now.since(self.quiet_since) >= PROBE_AFTER;
-        if self.http2.is_none() || self.probing || !is_idle {
+        if self.http2().is_none() || self.probing || !is_idle {
             return;
         }
         self.probing = true;
@@ -154,20 +191,16 @@ impl Link {
 
     /// Requests it can carry at once.
     pub(super) fn capacity(&self) -> usize {
-        let limit = self
-            .http2
-            .as_ref()
-            .map_or(0, http2::Connection::stream_limit);
-        usize::try_from(limit).unwrap_or(usize::MAX)
+        self.carrier.as_ref().map_or(0, Carrier::capacity)
     }
 
     /// Whether nothing is left to be done with it.
     pub(super) fn is_spent(&self) -> bool {
-        let Some(http2) = &self.http2 else {
+        let Some(carrier) = &self.carrier else {
             return false;
         };
-        let is_ending = self.retired || http2.is_going_away();
-        http2.is_closed() || (is_ending && self.in_flight.is_empty())
+        let is_ending = self.retired || carrier.is_ending();
+        carrier.is_closed() || (is_ending && self.in_flight.is_empty())
     }
 
     pub(super) fn heard(&mut self, now: Now) {
@@ -226,7 +259,7 @@ impl Link {
         } else {
             IDLE_BEFORE_PING
         };
-        self.http2.as_ref().map(|_| self.quiet_since + patience)
+        self.http2().map(|_| self.quiet_since + patience)
     }
 
     /// Whether the peer has something to answer.
@@ -245,10 +278,7 @@ impl Link {
     /// The next moment [`Link::handle_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Now> {
         let own = self.doubt_at().into_iter().chain(self.doubted_at());
-        let http2 = self
-            .http2
-            .as_ref()
-            .and_then(http2::Connection::poll_timeout);
+        let http2 = self.http2().and_then(http2::Connection::poll_timeout);
         own.chain(http2).min()
     }
 
@@ -259,20 +289,20 @@ impl Link {
     pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), http2::ConnectionError> {
         let due = self.doubt_at().is_some_and(|at| at <= now);
         self.doubted |= self.doubted_at().is_some_and(|at| at <= now);
-        if due && self.http2.as_ref().is_some_and(|http2| !http2.is_closed()) {
+        if due && self.http2().is_some_and(|http2| !http2.is_closed()) {
             self.ping(now);
         }
-        match &mut self.http2 {
-            Some(http2) => http2.handle_timeout(now, &mut self.outbox),
+        match self.http2_mut() {
+            Some((http2, outbox)) => http2.handle_timeout(now, outbox),
             None => Ok(()),
         }
     }
 
     fn ping(&mut self, now: Now) {
-        if let Some(http2) = &mut self.http2 {
-            self.pinged_at = Some(now);
+        if let Some((http2, outbox)) = self.http2_mut() {
             // Refused only while another is unanswered, which does as well.
-            let _ = http2.ping(now, now.as_nanos().to_be_bytes(), &mut self.outbox);
+            let _ = http2.ping(now, now.as_nanos().to_be_bytes(), outbox);
+            self.pinged_at = Some(now);
         }
     }
 }
@@ -298,7 +328,7 @@ mod tests {
         });
         let mut link = Link::opening(LinkId(0), Now::ZERO);
         let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
-        link.http2 = Some(http2);
+        link.carrier = Some(Carrier::Http2(Box::new(http2)));
         let answer = ResponseReader::new;
         link.carries(Now::ZERO, StreamId::new(0x7fff_fffd), (job, answer()), None);
         assert!(link.is_usable());

@@ -4,7 +4,9 @@
 //! Sans-IO like the rest of the core. A [`Way`] leads from one credential to one environment: a
 //! bounded queue in front of the connections that the caller opens when asked to. There are two,
 //! [`Lane`] over HTTP/2, which carries every kind of [`Message`](crate::provider::Message), and
-//! [`GatewayLane`] to the legacy binary gateway, for notifications alone.
+//! [`GatewayLane`] to the legacy binary gateway, for notifications alone. A lane has connections of its
+//! own, or hands its requests to the platform's client ([`Transport`]); what becomes of a notification
+//! is decided by the same code.
 //!
 //! ```text
 //!   submit ─► queue ─► link (one connection) ─► outcome
@@ -25,6 +27,7 @@
 
 mod backoff;
 mod breaker;
+mod carrier;
 mod clock;
 mod entropy;
 mod gateway;
@@ -35,8 +38,11 @@ mod retry;
 mod spacing;
 mod way;
 
+pub use carrier::{ExchangeId, Transport};
 pub use gateway::{GatewayConfig, GatewayLane};
 pub use jobs::JobId;
 pub use lane::{Lane, LaneConfig};
 pub use link::LinkId;
-pub use way::{Action, Order, QueueFull, Status, Way};
+pub use way::{
+    Action, ExchangeFailure, ExchangeRequest, ExchangeResponse, Order, QueueFull, Status, Way,
+};

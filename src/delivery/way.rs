@@ -7,17 +7,23 @@
 //!                  └─ bytes, up to 64 KiB, to be written completely and in order
 //! ```
 //!
+//! Where the platform has the connections ([`Transport::Platform`](super::Transport)) there are no
+//! links to open and no bytes: [`Way::poll_exchange`] gives requests out, and each comes back by
+//! [`Way::handle_response`] or [`Way::handle_exchange_failed`].
+//!
 //! After every call that takes `now` the driver drains [`Way::poll_outcome`] and
 //! [`Way::poll_action`], writes what [`Way::poll_transmit`] appends on links that
 //! [`Way::wants_transmit`], and sets one timer to [`Way::poll_timeout`]. Calls about a link that is
 //! gone do nothing.
 
-use core::fmt::Debug;
+use core::fmt::{self, Debug};
 
+use super::carrier::ExchangeId;
 use super::jobs::JobId;
 use super::lane::Lane;
 use super::link::LinkId;
 use crate::auth::ProviderToken;
+use crate::limits::CHANNELS_BODY_MAX_BYTES;
 use crate::provider::{Message, Outcome};
 use crate::time::{Now, UnixTime};
 
@@ -45,6 +51,57 @@ pub enum Action {
     /// The provider token issued then was refused as too old: get another, if that is allowed, and
     /// hand it over by [`Way::set_token`]; if not, hand over the same one. Asked once for each.
     RenewToken(UnixTime),
+    /// Nobody waits for this exchange any more: drop it, and report nothing of it.
+    Abandon(ExchangeId),
+}
+
+/// A request for the platform's client. `Debug` leaves out what reveals a device or a credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExchangeRequest {
+    /// `POST`, `GET` or `DELETE`.
+    pub method: String,
+    /// Begins with a slash.
+    pub path: String,
+    /// Host, and port unless it is 443. The scheme is `https`.
+    pub authority: String,
+    /// Names in lower case; no pseudo-headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Empty if there is none.
+    pub body: Vec<u8>,
+}
+
+impl Debug for ExchangeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, body, .. } = self;
+        write!(f, "ExchangeRequest({method}, {} bytes)", body.len())
+    }
+}
+
+/// What the platform's client got for a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExchangeResponse {
+    /// The final status, from 200 on.
+    pub status: u16,
+    /// Names in any case.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// As much as somebody wants to read of it; see [`ExchangeResponse::BODY_MAX_BYTES`].
+    pub body: Vec<u8>,
+}
+
+impl ExchangeResponse {
+    /// More of a body is of no use, in bytes.
+    pub const BODY_MAX_BYTES: usize = CHANNELS_BODY_MAX_BYTES;
+}
+
+/// Why the platform's client has no answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExchangeFailure {
+    /// There was no connection to send it on.
+    NotSent,
+    /// There was one, and the peer certainly has not acted on it.
+    NotProcessed,
+    /// The peer may have acted on it. For whatever is not known to be one of the others.
+    Unanswered,
 }
 
 /// How a way is, for metrics and for people.
@@ -130,6 +187,29 @@ pub trait Way: Debug {
     fn status(&self) -> Status {
         Status::default()
     }
+
+    /// A request for the platform's client, if one is to go out now. The driver asks until there is
+    /// none, whenever it asks for actions.
+    fn poll_exchange(&mut self, now: Now) -> Option<(ExchangeId, ExchangeRequest)> {
+        let _ = now;
+        None
+    }
+
+    /// The answer to an exchange, to its end.
+    fn handle_response(&mut self, now: Now, id: ExchangeId, response: &ExchangeResponse) {
+        let _ = (now, id, response);
+    }
+
+    /// An exchange has no answer; `why` is for people.
+    fn handle_exchange_failed(
+        &mut self,
+        now: Now,
+        id: ExchangeId,
+        failure: ExchangeFailure,
+        why: String,
+    ) {
+        let _ = (now, id, failure, why);
+    }
 }
 
 impl Way for Lane {
@@ -195,5 +275,22 @@ impl Way for Lane {
 
     fn status(&self) -> Status {
         Self::status(self)
+    }
+    fn poll_exchange(&mut self, now: Now) -> Option<(ExchangeId, ExchangeRequest)> {
+        Self::poll_exchange(self, now)
+    }
+
+    fn handle_response(&mut self, now: Now, id: ExchangeId, response: &ExchangeResponse) {
+        Self::handle_response(self, now, id, response);
+    }
+
+    fn handle_exchange_failed(
+        &mut self,
+        now: Now,
+        id: ExchangeId,
+        failure: ExchangeFailure,
+        why: String,
+    ) {
+        Self::handle_exchange_failed(self, now, id, failure, why);
     }
 }

@@ -42,7 +42,7 @@ impl StreamId {
     }
 
     /// The client stream after this one; `None` once all 2^30 are used up.
-    pub(super) const fn next(self) -> Option<Self> {
+    pub(crate) const fn next(self) -> Option<Self> {
         if self.0 + 2 > MAX_STREAM_ID {
             None
         } else {

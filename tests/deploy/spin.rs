@@ -166,10 +166,10 @@ fn the_manifest_is_one_of_version_2() {
 fn the_function_reaches_apple_and_nothing_else() {
     let manifest = manifest();
     let allowed = &manifest.component["dunlin"].allowed_outbound_hosts;
-    // Any scheme: `https` for outgoing HTTP, `tcp` for sockets.
+    // Outgoing HTTP and no sockets, whose names Spin does not look up.
     let expected: BTreeSet<_> = apple()
         .into_iter()
-        .map(|(host, port)| format!("*://{host}:{port}"))
+        .map(|(host, port)| format!("https://{host}:{port}"))
         .collect();
     assert_eq!(allowed.iter().cloned().collect::<BTreeSet<_>>(), expected);
     assert_eq!(allowed.len(), expected.len(), "something is there twice");
@@ -303,6 +303,8 @@ fn the_function_finds_its_configuration_and_its_store() {
     let file = format!("{}{config}", mount.source);
     let settings = dunlin::config::Settings::parse(&read(&file)).unwrap();
     assert_eq!(settings.credentials().len(), 1);
+    let delivery = settings.delivery();
+    assert_eq!(delivery.transport, dunlin::config::Transport::WasiHttp);
     assert!(
         settings.binary_apps().is_empty(),
         "spin.toml lets nobody reach their servers"

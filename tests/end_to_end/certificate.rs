@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::peers;
-use crate::stack::{Options, Stack, TOPIC, push_body, token};
+use crate::stack::{Options, Stack, TOPIC, push_body, token, wants_sockets};
 use dunlin_host::server::Server;
 use dunlin_simulator::{Call, CertificateAuthority, Config, Received};
 use futures_util::future::join_all;
@@ -67,6 +67,9 @@ const BY_TOKEN: (Option<&str>, bool) = (None, true);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_takes_the_place_of_tokens_and_many_go_at_once() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let (_folder, stack) = with_certificate().await;
     let tokens: Vec<String> = (0..200).map(token).collect();
     let body = json!({"to": {"tokens": tokens}, "topic": TOPIC, "payload": {"aps": {"badge": 1}}});
@@ -87,6 +90,9 @@ async fn a_certificate_takes_the_place_of_tokens_and_many_go_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_keychain_export_of_rc2_and_3des_pushes() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let Some(openssl) = peers::require("openssl") else {
         return;
     };
@@ -115,6 +121,9 @@ async fn a_keychain_export_of_rc2_and_3des_pushes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_certificates_have_connections_of_their_own() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let (_folder, stack) = with_certificate().await;
     let pushes = (0..120).map(|n| {
         let topic = if n % 2 == 0 { TOPIC } else { OTHER };
@@ -163,6 +172,9 @@ fn private_certificate(authority: &CertificateAuthority, topic: &str) -> String 
 /// What a private service wants of a certificate is its own affair, so the start only warns.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_the_certificate_is_not_for_is_refused_and_the_rest_goes_on() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let authority = CertificateAuthority::generate().unwrap();
     let pem = private_certificate(&authority, "com.example.third");
@@ -184,6 +196,9 @@ async fn a_topic_that_the_certificate_is_not_for_is_refused_and_the_rest_goes_on
 /// Apple, *Sending notification requests to APNs*: `location` is for token connections only.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_certificate_is_taken_for_goes_by_the_key() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let (_folder, stack) = with_certificate().await;
     let topic = format!("{TOPIC}.location-query");
     let body =
@@ -196,6 +211,9 @@ async fn what_no_certificate_is_taken_for_goes_by_the_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_only_a_key_could_push_to_has_a_problem_of_its_own() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         key: format!("topics = [\"{OTHER}\"]"),
@@ -223,6 +241,9 @@ async fn a_topic_that_only_a_key_could_push_to_has_a_problem_of_its_own() {
 /// BC-ERR has `BadCertificate` beside the reasons of tokens: certificates are taken for broadcasts.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_makes_channels_and_broadcasts() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let (_folder, stack) = with_certificate().await;
     let body = json!({"topic": TOPIC, "storage_policy": "none"}).to_string();
     let made = stack.call("POST", "/v1/channels", &body).await;
@@ -244,6 +265,9 @@ async fn a_certificate_makes_channels_and_broadcasts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_is_not_for_what_is_configured_keeps_the_service_from_starting() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let (folder, stack) = with_certificate().await;
     stack.stop().await;
     let file = folder.path().join("config/dunlin.toml");
@@ -282,6 +306,9 @@ async fn a_certificate_that_is_not_for_what_is_configured_keeps_the_service_from
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_apns_does_not_know_is_told_of_and_not_shown_over_and_over() {
+    if wants_sockets("client certificates") {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let stranger = CertificateAuthority::generate().unwrap();
     let client = stranger.issue_client(TOPIC).unwrap();

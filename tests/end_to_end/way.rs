@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::peers::{self, Server};
 use crate::proxy::{Manner, Proxy};
-use crate::stack::{Options, Stack, TOPIC, push_body, token};
+use crate::stack::{Options, Stack, TOPIC, push_body, token, wants_sockets};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
@@ -85,6 +85,9 @@ async fn an_address_that_refuses_is_passed_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_all_addresses_fail_the_last_reason_is_told() {
+    if wants_sockets("the reason of an address") {
+        return;
+    }
     let extra = "[host.addresses]\nlocalhost = [\"127.0.0.2\", \"127.0.0.3\"]\n";
     let (_folder, stack) = stack(extra, Duration::from_secs(5)).await;
     let result = stack.push(&token(1), ALERT).await;
@@ -99,6 +102,9 @@ async fn when_all_addresses_fail_the_last_reason_is_told() {
 /// looked up here.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_goes_through_the_proxy() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let proxy = Proxy::start(Manner::Open).await;
     let extra = behind(proxy.address, "anna:s3cret@", "");
     let (_folder, stack) = stack(&extra, Duration::from_secs(10)).await;
@@ -170,6 +176,9 @@ async fn pushed_behind(manner: Manner, within: Duration) -> (Value, Proxy) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_will_not_is_named_with_its_reason() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let manners = [
         (
             Manner::Say("HTTP/1.1 403 Filtered\r\nContent-Length: 2\r\n\r\nno"),
@@ -199,6 +208,9 @@ async fn a_proxy_that_will_not_is_named_with_its_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_hangs_is_given_up_and_named() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let (result, proxy) = pushed_behind(Manner::Hang, Duration::from_secs(10)).await;
     let expected = format!(
         "localhost: proxy {}: CONNECT: no answer within 8s",
@@ -209,6 +221,9 @@ async fn a_proxy_that_hangs_is_given_up_and_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_is_not_there_is_named() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let gone = Proxy::start(Manner::Hang).await.address;
     let (_folder, stack) = stack(&behind(gone, "", ""), Duration::from_secs(5)).await;
     let result = stack.push(&token(1), ALERT).await;
@@ -256,6 +271,9 @@ async fn pushed_by_tinyproxy(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tinyproxy_lets_a_push_through() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let within = Duration::from_secs(20);
     let Some((result, _)) = pushed_by_tinyproxy("anna:s3cret@", true, within).await else {
         return;
@@ -265,6 +283,9 @@ async fn tinyproxy_lets_a_push_through() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tinyproxy_refuses_strangers_and_ports() {
+    if wants_sockets("a proxy in front of APNs") {
+        return;
+    }
     let within = Duration::from_secs(5);
     for (user, is_allowed, expected) in [
         ("", true, "got 407 Proxy Authentication Required"),

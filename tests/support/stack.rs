@@ -50,6 +50,8 @@ pub struct Options {
     pub platform: Platform,
     /// Of a push, from being handed in to its outcome.
     pub timeout: Duration,
+    /// `transport` in `[delivery]`.
+    pub transport: String,
     /// How often the schedule polls feedback.
     pub feedback_every: &'static str,
     /// Further lines of the credential that is a key; without them it is for all topics.
@@ -65,12 +67,32 @@ impl Default for Options {
         Self {
             platform: Platform::of_the_suite(),
             timeout: Duration::from_secs(5),
+            transport: transport(),
             feedback_every: "never",
             key: String::new(),
             extra: String::new(),
             simulator: Config::default(),
         }
     }
+}
+
+/// The way to APNs that the tests are run over: `DUNLIN_TEST_TRANSPORT`, or sockets.
+fn transport() -> String {
+    std::env::var("DUNLIN_TEST_TRANSPORT").unwrap_or_else(|_| "sockets".to_owned())
+}
+
+/// Whether the tests are run over sockets.
+pub fn over_sockets() -> bool {
+    transport() == "sockets"
+}
+
+/// Whether a test is to be skipped, because the tests are run over something else and `what` needs
+/// sockets; the reason is printed.
+pub fn wants_sockets(what: &str) -> bool {
+    if !over_sockets() {
+        println!("skipped over {}: {what}", transport());
+    }
+    !over_sockets()
 }
 
 /// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].
@@ -209,6 +231,7 @@ fn signing_key(path: &Path) -> KeyPair {
 fn configuration(simulator: &Simulator, options: &Options) -> String {
     let Options {
         timeout,
+        transport,
         feedback_every: every,
         key,
         extra,
@@ -269,6 +292,7 @@ every = "never"
 
 [delivery]
 timeout_ms = {timeout}
+transport = "{transport}"
 default_environment = "development"
 
 [store]

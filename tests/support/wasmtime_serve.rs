@@ -107,7 +107,7 @@ impl WasiHttpView for Host {
     }
 }
 
-/// The command has outgoing HTTP; nothing of ours asks for it.
+/// The command has outgoing HTTP of version 1.1, which APNs does not speak.
 struct NoOutgoingHttp;
 
 type OutgoingBody = Box<dyn Future<Output = Result<(), Error>> + Send>;

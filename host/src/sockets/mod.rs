@@ -21,6 +21,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 
 pub(crate) use bindings::wasi::sockets::{ip_name_lookup, types};
 pub(crate) use names::resolve;
+pub(crate) use tcp::dial;
 
 /// Bindings of the two interfaces.
 mod bindings {

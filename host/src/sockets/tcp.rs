@@ -68,8 +68,16 @@ type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 type Socket = Resource<TcpSocket>;
 type End = FutureReader<Result<(), ErrorCode>>;
 
+/// Opens a connection with the usual options.
+///
+/// # Errors
+/// If nobody takes it.
+pub(crate) async fn dial(address: SocketAddr) -> std::io::Result<TcpStream> {
+    dial_with(address, KeepAlive::default()).await
+}
+
 /// Opens the connection and sets its options.
-async fn dial(address: SocketAddr, keep_alive: KeepAlive) -> std::io::Result<TcpStream> {
+async fn dial_with(address: SocketAddr, keep_alive: KeepAlive) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
@@ -109,7 +117,7 @@ impl<T: Send> HostTcpSocketWithStore<T> for Sockets {
             Ok(keep_alive) => keep_alive,
             Err(code) => return Ok(Err(code)),
         };
-        let dialled = dial(remote, keep_alive).await;
+        let dialled = dial_with(remote, keep_alive).await;
         store.with(|mut access| {
             let socket = access.get().table.get_mut(&socket)?;
             Ok(socket

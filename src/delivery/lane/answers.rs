@@ -40,31 +40,40 @@ impl Lane {
                 self.heard_goodbye(now, id, debug);
             }
             let end = self.link_mut(id).and_then(|link| link.take(event));
-            match end {
-                None => {}
-                Some(End {
-                    job,
-                    how: Ended::Unprocessed(why),
-                    ..
-                }) => {
-                    self.breaker.returned(job);
-                    again.push((job, Outcome::unanswered(why)));
-                }
-                Some(End {
-                    job,
-                    token,
-                    how: Ended::With(outcome),
-                }) => {
-                    let refusal = self.answered(now, id, (job, token), outcome);
-                    again.extend(refusal.map(|refusal| (job, refusal)));
-                }
-            }
+            again.extend(end.and_then(|end| self.conclude(now, id, end)));
         }
         self.send_again(again);
     }
 
     fn next_event(&mut self, id: LinkId) -> Option<Event> {
-        self.link_mut(id)?.http2.as_mut()?.poll_event()
+        self.link_mut(id)?.http2_mut()?.0.poll_event()
+    }
+
+    /// A request has come to its end. Gives back what is to be sent again, with the outcome it has if
+    /// it must not be.
+    pub(super) fn conclude(
+        &mut self,
+        now: Now,
+        id: LinkId,
+        End { job, token, how }: End,
+    ) -> Option<(JobId, Outcome)> {
+        match how {
+            Ended::Unsent => {
+                self.breaker.returned(job);
+                if let Some(job) = self.jobs.get_mut(job) {
+                    job.attempts = job.attempts.saturating_sub(1);
+                }
+                Some((job, Outcome::unanswered(Why::NotSent)))
+            }
+            Ended::Unprocessed(why) => {
+                self.breaker.returned(job);
+                Some((job, Outcome::unanswered(why)))
+            }
+            Ended::With(outcome) => {
+                let refusal = self.answered(now, id, (job, token), outcome)?;
+                Some((job, refusal))
+            }
+        }
     }
 
     /// A GOAWAY may say that the credential is refused, with a code that says nothing.
@@ -187,7 +196,7 @@ impl Lane {
         let links: Vec<LinkId> = self.links.iter().map(|link| link.id).collect();
         for id in links {
             self.retire(now, id);
-            self.close_if_spent(id);
+            self.close_if_spent(now, id);
         }
     }
 
@@ -278,30 +287,42 @@ impl Lane {
     fn send_again(&mut self, again: Vec<(JobId, Outcome)>) {
         let mut ids = Vec::new();
         for (id, outcome) in again {
-            match self.jobs.get_mut(id) {
-                Some(job) if job.attempts < MAX_ATTEMPTS => {
-                    if matches!(outcome, Outcome::Rejected { .. }) {
-                        job.refusal = Some(Box::new(outcome));
-                    }
-                    ids.push(id);
-                }
-                _ => self.end(id, outcome),
+            if self.may_be_sent_again(id, outcome) {
+                ids.push(id);
             }
         }
         self.jobs.put_back(&ids);
     }
+
+    /// Whether it may be put on a connection once more; if not, this is its outcome.
+    pub(super) fn may_be_sent_again(&mut self, id: JobId, outcome: Outcome) -> bool {
+        match self.jobs.get_mut(id) {
+            Some(job) if job.attempts < MAX_ATTEMPTS => {
+                if matches!(outcome, Outcome::Rejected { .. }) {
+                    job.refusal = Some(Box::new(outcome));
+                }
+                true
+            }
+            _ => {
+                self.end(id, outcome);
+                false
+            }
+        }
+    }
 }
 
 /// How a stream ended.
-struct End {
-    job: JobId,
+pub(super) struct End {
+    pub(super) job: JobId,
     /// When the provider token was issued that it carried.
-    token: Option<UnixTime>,
-    how: Ended,
+    pub(super) token: Option<UnixTime>,
+    pub(super) how: Ended,
 }
 
-enum Ended {
+pub(super) enum Ended {
     With(Outcome),
+    /// It was on no connection.
+    Unsent,
     /// The peer has not acted on it.
     Unprocessed(Why),
 }

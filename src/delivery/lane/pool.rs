@@ -13,9 +13,14 @@
 //! ```
 //!
 //! One at a time: another is opened only when the last one has had its first answer.
+//!
+//! Where the platform has the connections, one link stands for all of them, and none is opened or
+//! closed; a link that is to be replaced is followed by another after the same waits, which carries one
+//! request until that is answered.
 
 use core::time::Duration;
 
+use super::super::carrier::{EXCHANGES_PER_CONNECTION, Transport};
 use super::super::way::Action;
 use super::{Lane, Link, LinkId};
 use crate::time::Now;
@@ -50,9 +55,25 @@ impl Lane {
         if lacks || self.grows_at().is_some_and(|at| at <= now) {
             let id = LinkId(self.next_link);
             self.next_link = self.next_link.wrapping_add(1);
-            self.links.push(Link::opening(id, now));
-            self.actions.push_back(Action::Connect(id));
+            match self.config.transport {
+                Transport::Sockets => {
+                    self.links.push(Link::opening(id, now));
+                    self.actions.push_back(Action::Connect(id));
+                }
+                Transport::Platform => {
+                    let limit = self.config.connections.max(1) * EXCHANGES_PER_CONNECTION;
+                    self.links.push(Link::of_platform(id, now, limit));
+                }
+            }
             self.watch_pool(now);
+        }
+    }
+
+    /// Most connections that may carry something.
+    fn most_usable(&self) -> usize {
+        match self.config.transport {
+            Transport::Sockets => self.config.connections.max(1),
+            Transport::Platform => 1,
         }
     }
 
@@ -101,7 +122,7 @@ impl Lane {
         let may_grow = self.may_open()
             && self.backoff.is_calm()
             && self.breaker.is_closed()
-            && self.usable().count() < self.config.connections;
+            && self.usable().count() < self.most_usable();
         let since = self.pool.full_since.filter(|_| may_grow);
         since.map(|since| since + GROW_AFTER)
     }
@@ -118,7 +139,7 @@ impl Lane {
     fn may_open(&self) -> bool {
         self.jobs.waiting() > 0
             && self.breaker.admits()
-            && self.links.len() < self.config.connections.max(1) + MAX_DRAINING
+            && self.links.len() < self.most_usable() + MAX_DRAINING
     }
 
     /// Something waits, all usable connections have proven themselves, and none has room. One that

@@ -264,6 +264,7 @@ impl Rig {
                 }
             }
             Action::RenewToken(_) => panic!("the gateway has no token"),
+            Action::Abandon(_) => panic!("the gateway has no exchanges"),
         }
     }
 

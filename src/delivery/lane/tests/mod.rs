@@ -6,6 +6,7 @@ mod endings;
 mod messages;
 mod outage;
 mod outcomes;
+mod platform;
 mod pool;
 mod random;
 mod requests;

@@ -253,6 +253,7 @@ impl Soak {
                     self.close(link);
                 }
                 Some(Action::RenewToken(_)) => panic!("the token is good"),
+                Some(Action::Abandon(_)) => panic!("there are no exchanges"),
             }
         }
     }

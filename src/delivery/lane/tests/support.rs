@@ -8,7 +8,7 @@ use super::super::pool::MAX_DRAINING;
 use super::super::{Action, Lane, LaneConfig, QueueFull};
 use super::wire::{self, Reader};
 use crate::auth::{KeyId, ProviderToken, SigningKey, TeamId};
-use crate::delivery::{JobId, LinkId};
+use crate::delivery::{ExchangeId, ExchangeRequest, JobId, LinkId};
 use crate::http2;
 use crate::notification::{DeviceToken, Draft, Notification, Payload, Topic};
 use crate::provider::{Outcome, Why};
@@ -89,6 +89,12 @@ pub struct Rig {
     pub jobs: Vec<JobId>,
     /// Tokens that the lane wanted another for.
     pub renewals: Vec<UnixTime>,
+    /// What the platform's client has to do.
+    pub exchanges: BTreeMap<ExchangeId, ExchangeRequest>,
+    /// Exchanges that the lane gave up.
+    pub abandoned: Vec<ExchangeId>,
+    /// When each exchange was given out.
+    pub given: Vec<Now>,
     /// Peers answer PINGs.
     pub pongs: bool,
     entropy: u64,
@@ -121,6 +127,9 @@ impl Rig {
             outcomes: BTreeMap::new(),
             jobs: Vec::new(),
             renewals: Vec::new(),
+            exchanges: BTreeMap::new(),
+            abandoned: Vec::new(),
+            given: Vec::new(),
             pongs: false,
             entropy: 0x9e37_79b9_7f4a_7c15,
         }
@@ -290,7 +299,12 @@ impl Rig {
                 assert_eq!(before, None, "two outcomes for one job");
             }
             let Some(action) = self.lane.poll_action() else {
-                break;
+                let Some((id, request)) = self.lane.poll_exchange(self.now) else {
+                    break;
+                };
+                self.given.push(self.now);
+                assert_eq!(self.exchanges.insert(id, request), None);
+                continue;
             };
             match action {
                 Action::Connect(link) => {
@@ -304,6 +318,10 @@ impl Rig {
                     self.cut(link);
                 }
                 Action::RenewToken(issued_at) => self.renewals.push(issued_at),
+                Action::Abandon(id) => {
+                    assert!(self.exchanges.remove(&id).is_some());
+                    self.abandoned.push(id);
+                }
             }
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();

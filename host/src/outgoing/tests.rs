@@ -1,0 +1,108 @@
+//! What may be reached, and what an outage costs.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http_body_util::Empty;
+use tokio::net::TcpListener;
+
+use super::*;
+
+fn to(hosts: &[(&str, u16)]) -> Outgoing {
+    let host = |(name, port): &(&str, u16)| AllowedHost {
+        name: (*name).to_owned(),
+        port: *port,
+    };
+    let hosts: Vec<AllowedHost> = hosts.iter().map(host).collect();
+    let tls = Provider::new(std::iter::empty(), std::iter::empty()).unwrap();
+    Outgoing::new(&hosts, Arc::default(), tls)
+}
+
+fn request(uri: &str) -> http::Request<WasiBody> {
+    let body = Empty::<Bytes>::new().map_err(|never| match never {});
+    http::Request::get(uri).body(body.boxed_unsync()).unwrap()
+}
+
+async fn error(client: &Outgoing, uri: &str) -> Error {
+    let sent = client.clone().send(request(uri), None).await;
+    sent.expect_err("an error")
+}
+
+#[test]
+fn only_servers_of_the_configuration_are_reached_and_only_over_https() {
+    let client = to(&[("API.push.apple.com", 443), ("::1", 2197)]);
+    for (uri, allowed) in [
+        ("https://api.push.apple.com/3/device/a1", true),
+        ("https://Api.Push.Apple.com:443/", true),
+        ("https://[::1]:2197/", true),
+        ("https://api.push.apple.com:2197/", false),
+        ("http://api.push.apple.com/", false),
+        ("http://api.push.apple.com:443/", false),
+        ("https://[::1]/", false),
+        ("https://example.com/", false),
+        ("/", false),
+    ] {
+        let uri: http::Uri = uri.parse().unwrap();
+        assert_eq!(client.server(&uri).is_some(), allowed, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_allowed_is_denied_before_anything_is_looked_up() {
+    let denied = error(&to(&[]), "https://localhost/").await;
+    assert!(matches!(denied, Error::HttpRequestDenied), "{denied:?}");
+    let mut none = Hooks(None);
+    let sent = none.send_request(
+        request("https://localhost/"),
+        None,
+        Box::new(async { Ok(()) }),
+    );
+    let denied = Box::into_pin(sent).await;
+    assert!(matches!(denied, Err(Error::HttpRequestDenied)));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_from_one_that_did_not_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let refused = error(
+        &to(&[("127.0.0.1", port)]),
+        &format!("https://127.0.0.1:{port}/"),
+    )
+    .await;
+    assert!(matches!(refused, Error::ConnectionRefused), "{refused:?}");
+    let client = to(&[("name.invalid", 443)]);
+    let unknown = error(&client, "https://name.invalid/").await;
+    assert!(matches!(unknown, Error::DnsError { .. }), "{unknown:?}");
+}
+
+/// An outage is one attempt for all who wait for it, and not one for each.
+#[tokio::test]
+async fn those_who_wait_for_one_connection_share_its_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        // Each is closed before the handshake.
+        while listener.accept().await.is_ok() {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let client = to(&[("127.0.0.1", port)]);
+    let uri = format!("https://127.0.0.1:{port}/");
+    let errors = join_all((0..50).map(|_| error(&client, &uri))).await;
+    for error in errors {
+        assert!(matches!(error, Error::DestinationUnavailable), "{error:?}");
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    error(&client, &uri).await;
+    assert_eq!(
+        accepted.load(Ordering::SeqCst),
+        2,
+        "whoever comes later tries"
+    );
+}

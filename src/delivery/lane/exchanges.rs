@@ -1,0 +1,156 @@
+//! A request handed to the platform's client, and what came of it.
+//!
+//! ```text
+//!   front of the queue ─► poll_exchange ─► platform ─┬─ a response ──► as any other answer
+//!                                                    └─ a failure:
+//!   not sent       back to the queue, no attempt counted   the link is replaced after a back-off
+//!   not processed  back to the queue, four attempts        the link is replaced, after a back-off
+//!   unanswered     its outcome; it may have been acted on  if it has never answered anything
+//! ```
+//!
+//! To replace a link is to count anew: the one that follows carries one request until that is answered,
+//! so that a peer that is gone is asked by one at a time, and less and less often.
+
+use super::super::carrier::ExchangeId;
+use super::super::jobs::JobId;
+use super::super::link::{InFlight, LinkId};
+use super::super::way::{ExchangeFailure, ExchangeRequest, ExchangeResponse};
+use super::Lane;
+use super::answers::{End, Ended};
+use crate::auth::ProviderToken;
+use crate::provider::{Outcome, Request, ResponseReader, Why};
+use crate::time::Now;
+
+impl Lane {
+    /// The next request for the platform's client, if one is to go out now.
+    pub fn poll_exchange(&mut self, now: Now) -> Option<(ExchangeId, ExchangeRequest)> {
+        let exchange = loop {
+            let Some(link) = self.link_with_exchanges() else {
+                break None;
+            };
+            let Some(job) = self.next_job(now) else {
+                break None;
+            };
+            match self.exchange_for(now, link, job) {
+                Some(exchange) => break Some(exchange),
+                // It was at the front, so it is there; should it not be, it ends here.
+                None => self.end(job, Outcome::unanswered(Why::NotSent)),
+            }
+        };
+        self.watch_pool(now);
+        exchange
+    }
+
+    /// The link that takes another exchange.
+    fn link_with_exchanges(&self) -> Option<LinkId> {
+        let with_token = self.tokens.is_some();
+        let mut links = self.links.iter().filter(|_| self.breaker.admits());
+        let link = links.find(|link| link.is_of_platform() && link.room(with_token) > 0);
+        link.map(|link| link.id)
+    }
+
+    fn exchange_for(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        job: JobId,
+    ) -> Option<(ExchangeId, ExchangeRequest)> {
+        let token = self.tokens.choose(self.clock.map(|clock| clock.time(now)));
+        let used = token.map(ProviderToken::issued_at);
+        let message = self.jobs.get(job)?.message.clone();
+        let carrier = self.links.iter_mut().find(|known| known.id == link)?;
+        let slot = carrier.exchanges()?.begin();
+        let authority = &self.config.authority;
+        let request = owned(&self.buffer.fill_message(&message, authority, token));
+        carrier.carries(now, slot, (job, ResponseReader::to(&message)), used);
+        self.jobs.sent(job, link, slot);
+        self.breaker.sent(job);
+        Some((ExchangeId { link, slot }, request))
+    }
+
+    /// The platform's client has an answer. One that nobody waits for any more is dropped.
+    pub fn handle_response(&mut self, now: Now, id: ExchangeId, response: &ExchangeResponse) {
+        let Some(in_flight) = self.take_exchange(id) else {
+            return;
+        };
+        if let Some(link) = self.link_mut(id.link) {
+            link.answered();
+            link.heard(now);
+        }
+        let InFlight {
+            job,
+            token,
+            mut answer,
+            ..
+        } = in_flight;
+        answer.header(b":status", response.status.to_string().as_bytes());
+        for (name, value) in &response.headers {
+            answer.header(name.to_ascii_lowercase().as_bytes(), value);
+        }
+        answer.body(&response.body);
+        let how = Ended::With(answer.finish());
+        self.end_exchange(now, id.link, End { job, token, how });
+    }
+
+    /// The platform's client has no answer; `why` is for people.
+    pub fn handle_exchange_failed(
+        &mut self,
+        now: Now,
+        id: ExchangeId,
+        failure: ExchangeFailure,
+        why: String,
+    ) {
+        let Some(InFlight { job, token, .. }) = self.take_exchange(id) else {
+            return;
+        };
+        self.trouble = Some(why);
+        if failure == ExchangeFailure::NotSent
+            && let Some(link) = self.link_mut(id.link)
+        {
+            link.proven = false;
+        }
+        self.retire(now, id.link);
+        let how = match failure {
+            ExchangeFailure::NotSent => Ended::Unsent,
+            ExchangeFailure::NotProcessed => Ended::Unprocessed(Why::NotProcessed),
+            ExchangeFailure::Unanswered => Ended::With(Outcome::unanswered(Why::ConnectionLost)),
+        };
+        self.end_exchange(now, id.link, End { job, token, how });
+    }
+
+    fn take_exchange(&mut self, id: ExchangeId) -> Option<InFlight> {
+        let link = self.link_mut(id.link)?;
+        link.exchanges()?;
+        link.in_flight.remove(&id.slot)
+    }
+
+    fn end_exchange(&mut self, now: Now, link: LinkId, end: End) {
+        if let Some((job, outcome)) = self.conclude(now, link, end)
+            && self.may_be_sent_again(job, outcome)
+        {
+            self.jobs.put_back_in_order(job);
+        }
+        self.settle(now, link);
+    }
+}
+
+/// The request as one that outlives the buffer it was laid out in.
+fn owned(request: &Request<'_>) -> ExchangeRequest {
+    let mut owned = ExchangeRequest {
+        method: String::new(),
+        path: String::new(),
+        authority: String::new(),
+        headers: Vec::new(),
+        body: request.body().to_vec(),
+    };
+    for header in request.headers() {
+        match header.name {
+            ":path" => header.value.clone_into(&mut owned.path),
+            ":authority" => header.value.clone_into(&mut owned.authority),
+            ":method" => header.value.clone_into(&mut owned.method),
+            ":scheme" => {}
+            name => owned.headers.push((name, header.value.to_owned())),
+        }
+    }
+    owned
+}
