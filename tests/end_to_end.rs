@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 use client::Client;
 use dunlin_simulator::{Action, Device, DeviceState, Fault};
 use futures_util::future::join_all;
-use stack::{API_KEY, Options, Stack, TOPIC, over_sockets, push_body, token};
+use stack::{API_KEY, Options, Stack, TOPIC, on_the_host, over_sockets, push_body, token};
 
 const ALERT: &str = r#"{"aps":{"alert":"Grüße"}, "own" : [1,2]}"#;
 
@@ -321,7 +321,9 @@ async fn a_cut_connection_is_replaced() {
 /// Pushes to 600 devices at once while APNs goes away every so often; gives the results, and which
 /// tokens were accepted how often by the simulator's own account.
 async fn push_while_going_away(answer: bool) -> (Vec<serde_json::Value>, Vec<String>) {
-    let (_folder, stack) = impatient(Duration::from_secs(3)).await;
+    // Other platforms begin with as many instances as there are requests for.
+    let patience = if answer && !on_the_host() { 20 } else { 3 };
+    let (_folder, stack) = impatient(Duration::from_secs(patience)).await;
     for (reason, every, times) in [(None, 40, 5), (Some("Shutdown"), 70, 3)] {
         let reason = reason.map(str::to_owned);
         let goaway = Action::Goaway {
@@ -516,8 +518,13 @@ async fn connections_and_the_provider_token_are_shared() {
         "{other:?} {reached:?} {:?}",
         stack.simulator.stats()
     );
+    let most = if on_the_host() {
+        2
+    } else {
+        stack.instances() as u64
+    };
     assert!(
-        stack.simulator.connections_accepted() <= 2,
+        stack.simulator.connections_accepted() <= most,
         "one for each instance"
     );
     let mut tokens: Vec<_> = stack

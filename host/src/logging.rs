@@ -5,8 +5,8 @@
 //! at any level: no device token, alias, payload or key.
 
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How log lines look.
@@ -34,7 +34,7 @@ pub fn start(format: Format, is_service: bool) {
         }),
         Err(_) => defaults(level),
     };
-    let filter = discreet(filter);
+    let filter = filter.and(discreet());
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
@@ -51,8 +51,12 @@ pub fn start(format: Format, is_service: bool) {
 
 /// The runtime traces every call of `wasi:http` with its arguments: paths, which have device tokens in
 /// them, and headers with credentials. It gets no word.
-fn discreet(filter: Targets) -> Targets {
-    filter.with_target("wasmtime_wasi_http::p3::bindings", LevelFilter::OFF)
+fn discreet<S>() -> impl Filter<S> {
+    filter_fn(|line| {
+        !line
+            .target()
+            .starts_with("wasmtime_wasi_http::p3::bindings")
+    })
 }
 
 fn defaults(own: LevelFilter) -> Targets {
@@ -64,18 +68,53 @@ fn defaults(own: LevelFilter) -> Targets {
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::filter::Targets;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::filter::{FilterExt as _, Targets};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
     /// The module that the runtime's lines about `wasi:http` come from.
     const CALLS: &str = "wasmtime_wasi_http::p3::bindings::generated::wasi::http::types";
 
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
-    fn no_level_shows_what_goes_over_wasi_http() {
-        for asked in ["trace", "wasmtime_wasi_http=trace"] {
+    fn no_filter_shows_what_goes_over_wasi_http() {
+        for asked in [
+            "trace",
+            "wasmtime_wasi_http=trace",
+            &format!("{CALLS}=trace"),
+        ] {
             let filter: Targets = asked.parse().unwrap();
             assert!(filter.would_enable(CALLS, &tracing::Level::TRACE));
-            let filter = super::discreet(filter);
-            assert!(!filter.would_enable(CALLS, &tracing::Level::ERROR));
+            let written = Written::default();
+            let writer = written.clone();
+            let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+            let lines = lines.with_filter(filter.and(super::discreet()));
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+                tracing::error!(target: CALLS, "path=/3/device/a1");
+                tracing::error!(target: "wasmtime_wasi_http", "something else");
+            });
+            let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!written.contains("a1"), "{asked}: {written}");
+            assert_eq!(
+                written.contains("else"),
+                !asked.contains("bindings"),
+                "{written}"
+            );
         }
     }
 }

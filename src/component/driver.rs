@@ -151,7 +151,11 @@ impl Driver {
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
                 None if self.begin_exchange() => {}
-                None => break,
+                None => {
+                    // To ask for an exchange may have ended notifications.
+                    self.hand_out();
+                    break;
+                }
             }
         }
         for (link, signals) in self.links.borrow().iter() {

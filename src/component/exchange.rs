@@ -5,8 +5,8 @@
 //!                                             └─ error-code: sent or not, as far as it tells
 //! ```
 //!
-//! Limits: 1 MiB of a body, the rest is dropped; [`CONNECT_TIMEOUT`] for a connection, where the
-//! platform has such an option. Everything else is the deadline of the lane, which drops the exchange.
+//! Limits: 1 MiB of a body, the rest is dropped; [`CONNECT_TIMEOUT`] for a connection, and seven eighths
+//! of what is left until the deadline, where the platform has such an option. Everything else is the deadline of the lane, which drops the exchange.
 
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ fn build(request: ExchangeRequest) -> Result<Request, String> {
         authority,
         headers,
         body,
+        patience,
     } = request;
     let headers = headers.into_iter();
     let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
@@ -80,7 +81,9 @@ fn build(request: ExchangeRequest) -> Result<Request, String> {
     });
     let (_, trailers) = wit_future::new(|| Ok(None));
     let options = RequestOptions::new();
-    let nanos = u64::try_from(CONNECT_TIMEOUT.as_nanos()).unwrap_or(u64::MAX);
+    // Before the deadline, or a request that was never sent would end as one that may have been.
+    let connect = CONNECT_TIMEOUT.min(patience - patience / 8);
+    let nanos = u64::try_from(connect.as_nanos()).unwrap_or(u64::MAX);
     // Where the platform does not offer it, its own setting stands.
     let _ = options.set_connect_timeout(Some(nanos));
     let (request, _) = Request::new(headers, contents, trailers, Some(options));

@@ -17,6 +17,7 @@
 //! gone do nothing.
 
 use core::fmt::{self, Debug};
+use core::time::Duration;
 
 use super::carrier::ExchangeId;
 use super::jobs::JobId;
@@ -68,6 +69,9 @@ pub struct ExchangeRequest {
     pub headers: Vec<(&'static str, String)>,
     /// Empty if there is none.
     pub body: Vec<u8>,
+    /// How long until nobody waits for the answer any more. Less is to be given to a connection, so
+    /// that a request which was never sent is known as one.
+    pub patience: Duration,
 }
 
 impl Debug for ExchangeRequest {
@@ -189,7 +193,7 @@ pub trait Way: Debug {
     }
 
     /// A request for the platform's client, if one is to go out now. The driver asks until there is
-    /// none, whenever it asks for actions.
+    /// none, whenever it asks for actions; to ask may end notifications, also where there is none.
     fn poll_exchange(&mut self, now: Now) -> Option<(ExchangeId, ExchangeRequest)> {
         let _ = now;
         None

@@ -33,6 +33,7 @@ struct Metadata {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Spec {
     image: String,
+    image_pull_secrets: Vec<Metadata>,
     executor: String,
     replicas: u32,
     components: Vec<String>,
@@ -118,6 +119,12 @@ fn the_app_is_of_the_schema_and_has_its_store_in_redis() {
     assert_eq!(app.metadata.name, "dunlin");
     assert_eq!(app.spec.executor, "containerd-shim-spin");
     assert!(app.spec.image.contains(':'), "a version");
+    let secrets = app.spec.image_pull_secrets.iter().map(|one| &*one.name);
+    assert_eq!(
+        secrets.collect::<Vec<_>>(),
+        ["registry"],
+        "the image has a key in it"
+    );
     let [store] = &*app.spec.runtime_config.key_value_stores else {
         panic!("one store");
     };

@@ -108,6 +108,49 @@ async fn an_apns_that_never_answers_ends_at_the_deadline() {
     stack.stop().await;
 }
 
+/// Whoever gives a request up resets its stream: otherwise those that stay would fill the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_up_leaves_its_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        platform: Platform::Host,
+        timeout: TIMEOUT,
+        transport: "wasi-http".to_owned(),
+        simulator: dunlin_simulator::Config {
+            max_concurrent_streams: 2,
+            ..dunlin_simulator::Config::default()
+        },
+        ..Options::default()
+    };
+    let stack = Stack::start(folder.path(), options).await;
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    for _ in 0..2 {
+        let silence = Fault::new(Action::Silence);
+        stack.simulator.add_fault(silence).unwrap();
+        let silent = stack.push(&token(1), ALERT).await;
+        assert_eq!(silent["outcome"], "unanswered", "{silent}");
+    }
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    assert_eq!(stack.simulator.connections_accepted(), 1);
+    stack.stop().await;
+}
+
+/// A server can answer PINGs and still be stuck.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_answers_nothing_is_replaced() {
+    let (_folder, stack) = stack(TIMEOUT).await;
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    for _ in 0..3 {
+        let silence = Fault::new(Action::Silence);
+        stack.simulator.add_fault(silence).unwrap();
+        let silent = stack.push(&token(1), ALERT).await;
+        assert_eq!(silent["outcome"], "unanswered", "{silent}");
+    }
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    assert_eq!(stack.simulator.connections_accepted(), 2);
+    stack.stop().await;
+}
+
 /// RFC 9113, section 8.7: a refused stream has not been processed; of any other reset that is not known.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_is_unanswered_unless_the_stream_was_refused() {

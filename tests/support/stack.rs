@@ -95,6 +95,20 @@ pub fn wants_sockets(what: &str) -> bool {
     !over_sockets()
 }
 
+/// Whether the tests are run on the host.
+pub fn on_the_host() -> bool {
+    Platform::of_the_suite() == Platform::Host
+}
+
+/// Whether a test is to be skipped, because the tests are run on another platform and `what` is the
+/// host's; the reason is printed.
+pub fn wants_the_host(what: &str) -> bool {
+    if !on_the_host() {
+        println!("skipped on {:?}: {what}", Platform::of_the_suite());
+    }
+    !on_the_host()
+}
+
 /// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].
 pub struct Stack {
     pub simulator: Simulator,

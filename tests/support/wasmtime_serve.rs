@@ -295,7 +295,7 @@ impl WorkerState for Worker {
     }
 }
 
-/// `wasmtime run`, with the same options: whether the command ended well.
+/// `wasmtime run`, with the same options and `-S http`: whether the command ended well.
 pub async fn run(component: &Path, folder: &Path, arguments: &[&str]) -> bool {
     let (engine, component) = compile(component);
     let mut store = Store::new(&engine, Host::new(folder, arguments));

@@ -19,17 +19,19 @@
 //! | error | the request |
 //! |---|---|
 //! | `http-request-denied` `dns-error` `connection-refused` `connection-timeout` `tls-certificate-error` `destination-unavailable` | was on no connection |
-//! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY |
+//! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY; or nothing of its body was asked for |
 //! | `connection-terminated` `http-protocol-error` | may have been acted on |
 //!
 //! Limits: 8 s for a connection, as in the function; a body waits in the connection's windows
 //! for whoever reads it. An exchange has no time limit: whoever drops it resets its stream.
 
+mod body;
 mod dial;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt as _;
@@ -40,6 +42,7 @@ use tokio::time::timeout;
 use tracing::debug;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+use self::body::Watched;
 use crate::sockets::{Addresses, AllowedHost};
 use crate::tls::Provider;
 
@@ -47,10 +50,15 @@ use crate::tls::Provider;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Silence while something is in flight, after which the server is asked whether it is there.
-const PING_AFTER: Duration = Duration::from_secs(5);
+const PING_AFTER: Duration = Duration::from_secs(4);
 
-/// How long it may take over the answer to that; then the connection is over.
-const PONG_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long it may take over the answer to that; then the connection is over. A round trip on Earth
+/// takes less, and whoever waits has seconds only.
+const PONG_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Requests given up one after the other, no answer having come between them, after which the
+/// connection is replaced, as in the function: a server can answer PINGs and still be stuck.
+const RETIRE_AFTER: u32 = 3;
 
 /// How often a request is given to a connection that turns out to have ended before it took it.
 const ATTEMPTS: usize = 3;
@@ -84,21 +92,52 @@ struct Server(Mutex<Connection>);
 
 #[derive(Default)]
 struct Connection {
-    sender: Option<SendRequest<WasiBody>>,
+    sender: Option<SendRequest<Watched>>,
+    /// Requests on it that were given up since one was answered.
+    given_up: Arc<AtomicU32>,
     /// Counts connections, so that one that has ended is put away once.
     number: u64,
     failed: Option<(Instant, Unreached)>,
 }
 
-/// A connection with its number.
-type Numbered = (u64, SendRequest<WasiBody>);
+/// A connection as those have it who send on it.
+struct Open {
+    number: u64,
+    sender: SendRequest<Watched>,
+    given_up: Arc<AtomicU32>,
+}
 
 impl Connection {
-    fn usable(&self) -> Option<SendRequest<WasiBody>> {
-        self.sender
-            .as_ref()
-            .filter(|sender| !sender.is_closed())
-            .cloned()
+    fn usable(&self) -> Option<Open> {
+        let is_stuck = self.given_up.load(Ordering::Relaxed) >= RETIRE_AFTER;
+        let sender = self.sender.as_ref();
+        let sender = sender.filter(|sender| !sender.is_closed() && !is_stuck);
+        sender.map(|sender| Open {
+            number: self.number,
+            sender: sender.clone(),
+            given_up: Arc::clone(&self.given_up),
+        })
+    }
+}
+
+/// Counts a request as given up if whoever waits for its answer goes before it is there.
+struct Waiting(Option<Arc<AtomicU32>>);
+
+impl Waiting {
+    fn ended(mut self, is_answered: bool) {
+        if let Some(given_up) = self.0.take()
+            && is_answered
+        {
+            given_up.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(given_up) = &self.0 {
+            given_up.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -142,9 +181,12 @@ impl Outgoing {
 
     async fn send(
         self,
-        mut request: http::Request<WasiBody>,
+        request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
     ) -> Result<http::Response<WasiBody>, Error> {
+        // Without its body a POST says nothing; another may be complete with its headers.
+        let is_post = request.method() == http::Method::POST;
+        let (mut request, begun) = Watched::wrap(request);
         let asked = options.and_then(|options| options.connect_timeout);
         let patience = asked.unwrap_or(CONNECT_TIMEOUT);
         let (at, server) = self.server(request.uri()).ok_or_else(|| {
@@ -153,8 +195,15 @@ impl Outgoing {
         })?;
         for _ in 0..ATTEMPTS {
             let connected = timeout(patience, self.connection(at)).await;
-            let (number, mut sender) = connected.unwrap_or(Err(Unreached::Late))?;
-            let mut failed = match sender.try_send_request(request).await {
+            let Open {
+                number,
+                mut sender,
+                given_up,
+            } = connected.unwrap_or(Err(Unreached::Late))?;
+            let waiting = Waiting(Some(given_up));
+            let sent = sender.try_send_request(request).await;
+            waiting.ended(sent.is_ok());
+            let mut failed = match sent {
                 Ok(response) => {
                     let broke_off = |error| {
                         debug!(%error, "an answer broke off");
@@ -168,11 +217,12 @@ impl Outgoing {
             let error = failed.into_error();
             // It takes nothing more, also while it still has something to answer.
             if message.is_some() || is_goodbye(&error) {
-                server.put_away(number).await;
+                server.put_away(number);
             }
             match message {
                 // The connection had ended before it took it.
                 Some(message) => request = message,
+                None if is_post && !begun.is_set() => return Err(Error::ConnectionLimitReached),
                 None => return Err(unanswered(&error)),
             }
         }
@@ -196,7 +246,7 @@ impl Outgoing {
 
     /// The connection to a server: the one there is, or a new one. The attempt outlives whoever asks
     /// for it: others wait for it, too, and one that is slow would otherwise never come to its end.
-    async fn connection(&self, at: &(String, u16)) -> Result<Numbered, Unreached> {
+    async fn connection(&self, at: &(String, u16)) -> Result<Open, Unreached> {
         let began = Instant::now();
         let (shared, at) = (Arc::clone(&self.0), at.clone());
         let attempt = tokio::spawn(async move { shared.connection(&at, began).await });
@@ -205,11 +255,11 @@ impl Outgoing {
 }
 
 impl Shared {
-    async fn connection(&self, at: &(String, u16), began: Instant) -> Result<Numbered, Unreached> {
+    async fn connection(&self, at: &(String, u16), began: Instant) -> Result<Open, Unreached> {
         let server = self.servers.get(at).ok_or(Unreached::Lookup)?;
         let mut connection = server.0.lock().await;
-        if let Some(sender) = connection.usable() {
-            return Ok((connection.number, sender));
+        if let Some(open) = connection.usable() {
+            return Ok(open);
         }
         // Whoever has waited for an attempt need not make the same again.
         if let Some((_, why)) = connection.failed.filter(|(at, _)| *at >= began) {
@@ -221,7 +271,12 @@ impl Shared {
             Ok(sender) => {
                 connection.number += 1;
                 connection.sender = Some(sender.clone());
-                Ok((connection.number, sender))
+                connection.given_up = Arc::default();
+                Ok(Open {
+                    number: connection.number,
+                    sender,
+                    given_up: Arc::clone(&connection.given_up),
+                })
             }
             Err(why) => {
                 connection.sender = None;
@@ -231,7 +286,7 @@ impl Shared {
         }
     }
 
-    async fn open(&self, host: &str, port: u16) -> Result<SendRequest<WasiBody>, Unreached> {
+    async fn open(&self, host: &str, port: u16) -> Result<SendRequest<Watched>, Unreached> {
         let stream = dial::connect((host, port), &self.addresses, &self.tls).await?;
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -254,10 +309,12 @@ impl Shared {
 }
 
 impl Server {
-    /// The connection of this number has ended.
-    async fn put_away(&self, number: u64) {
-        let mut connection = self.0.lock().await;
-        if connection.number == number {
+    /// The connection of this number has ended. Whoever is at it meanwhile replaces it, or the next
+    /// request finds out.
+    fn put_away(&self, number: u64) {
+        if let Ok(mut connection) = self.0.try_lock()
+            && connection.number == number
+        {
             connection.sender = None;
         }
     }

@@ -1,5 +1,6 @@
 //! Runs cargo for each component, and puts what comes out into one folder.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -77,8 +78,7 @@ pub fn check_tools() -> Result<(), Error> {
 pub fn build(root: &Path, target: &Path) -> Result<Built, Error> {
     let tools = Tools::find()?;
     let folder = target.join("plugs");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| Error::new(format!("{}: {error}", folder.display())))?;
+    let _alone = lock(&folder)?;
     let built = Built::in_folder(&folder);
     let cargo = |package: &str, features: &[&str], to: &Path| {
         let from = run_cargo(root, target, Some(&tools), package, features)?;
@@ -110,7 +110,20 @@ pub fn build(root: &Path, target: &Path) -> Result<Built, Error> {
 /// # Errors
 /// If it does not build; its errors are then on standard error.
 pub fn build_cron_spin(root: &Path, target: &Path) -> Result<PathBuf, Error> {
+    let _alone = lock(&target.join("plugs"))?;
     run_cargo(root, target, None, "dunlin-cron-spin", &[])
+}
+
+/// Makes the folder, and waits until nobody else builds into it. Nobody else does until what this gives
+/// is dropped.
+fn lock(folder: &Path) -> Result<File, Error> {
+    let locked = || {
+        std::fs::create_dir_all(folder)?;
+        let file = File::create(folder.join("lock"))?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|error: std::io::Error| Error::new(format!("{}: {error}", folder.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -188,10 +201,11 @@ fn run_cargo(
 ) -> Result<PathBuf, Error> {
     // The plug for TLS stands on `dunlin` without its exports. Both would be `dunlin.wasm` in one
     // folder, and each build of one would make the next of the other begin anew.
-    let target = target.join(if package == "dunlin" {
-        "component"
-    } else {
-        "plugs/build"
+    let target = target.join(match (package, features) {
+        ("dunlin", _) => "component",
+        (_, []) => "plugs/build",
+        // So is it with the two of one plug.
+        _ => "plugs/build-with-features",
     });
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

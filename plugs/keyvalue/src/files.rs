@@ -19,7 +19,8 @@
 //! file, which mostly is a block of the disk, for each key; 4,096 folders, so that some millions of
 //! keys are bearable. The whole instance waits while a write is flushed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -56,6 +57,8 @@ pub struct Files {
     instance: u64,
     /// Names given so far.
     named: Cell<u64>,
+    /// Folders that were there before and are durable for certain. At most 4,096.
+    synced: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// Where a key is.
@@ -81,6 +84,7 @@ impl Files {
         let files = Self {
             folder: folder.to_owned(),
             instance: RandomState::new().build_hasher().finish(),
+            synced: RefCell::default(),
             named: Cell::new(0),
         };
         files.prepare(now).map_err(|error| {
@@ -130,6 +134,13 @@ impl Files {
         value: Option<&[u8]>,
     ) -> Result<Swap, StoreError> {
         let place = self.place(key);
+        // What is lost already need not be written.
+        if let Expected::Value(expected) = expected {
+            let found = read(key, &place.file)?;
+            if found.as_deref() != *expected {
+                return Ok(Swap::Lost(found));
+            }
+        }
         let aside = match value {
             Some(value) => Some(
                 self.write_aside(&record::encode(key, value))
@@ -163,13 +174,16 @@ impl Files {
                 return Ok(Swap::Lost(found));
             }
         }
+        if !lock.is_held().map_err(disk)? {
+            return Err(taken_over());
+        }
         match aside {
             Some(aside) => fs::rename(aside, &place.file),
             None => removed(&place.file),
         }
         .map_err(disk)?;
         if !lock.release().map_err(disk)? {
-            return Err(StoreError::other("too slow: another writer took over"));
+            return Err(taken_over());
         }
         if fs::exists(&place.shard).map_err(disk)? {
             sync(&place.shard).map_err(disk)?;
@@ -180,15 +194,26 @@ impl Files {
     fn write_aside(&self, record: &[u8]) -> io::Result<PathBuf> {
         let path = self.folder.join(NEW).join(self.new_name());
         let mut file = File::create_new(&path)?;
-        file.write_all(record)?;
-        file.sync_data()?;
+        let written = file.write_all(record).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            // A disk that is full gets no fuller.
+            let _ = fs::remove_file(&path);
+            return Err(error);
+        }
         Ok(path)
     }
 
     fn make_shard(&self, shard: &Path) -> io::Result<()> {
         match fs::create_dir(shard) {
             Ok(()) => sync(&self.folder),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            // Whoever made it may have gone before it was durable.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if !self.synced.borrow().contains(shard) {
+                    sync(&self.folder)?;
+                    self.synced.borrow_mut().insert(shard.to_owned());
+                }
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -267,6 +292,10 @@ impl Backend for Files {
 )]
 fn disk(error: io::Error) -> StoreError {
     StoreError::other(format_args!("the store's folder: {error}"))
+}
+
+fn taken_over() -> StoreError {
+    StoreError::other("too slow: another writer took over")
 }
 
 /// The value in a key's file, if there is one.

@@ -30,6 +30,9 @@ const WAIT_MAX: Duration = Duration::from_secs(15);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// What counts at most as the time between two looks.
+const LOOK_MAX: Duration = Duration::from_millis(100);
+
 /// How many locks there are: writers of different ones do not wait for each other.
 pub(crate) const LOCKS: usize = 16;
 
@@ -44,6 +47,8 @@ pub(crate) fn make(folder: &Path, aside: &Path) -> io::Result<()> {
     for lock in 0..LOCKS {
         File::create_new(aside.join(name(lock, FREE)))?;
     }
+    // Some file systems keep no order between a folder's names and its own.
+    File::open(aside)?.sync_all()?;
     // All of them appear at once; a folder that is there and not empty is not replaced.
     match fs::rename(aside, folder) {
         Err(_) if fs::exists(folder)? => fs::remove_dir_all(aside),
@@ -77,19 +82,24 @@ impl Held {
         let ours = folder.join(name(lock, holder));
         let free = folder.join(name(lock, FREE));
         let began = Instant::now();
-        let mut seen: Option<(PathBuf, Instant)> = None;
+        let mut seen: Option<(PathBuf, Duration)> = None;
+        let mut looked = Instant::now();
         loop {
             if renamed(&free, &ours)? {
                 break;
             }
+            // Time in which this one did not run either, because all were paused, does not count.
+            let passed = looked.elapsed().min(LOOK_MAX);
+            looked = Instant::now();
             if let Some(now) = holder_of(folder, lock)? {
-                match &seen {
-                    Some((before, since)) if *before == now => {
-                        if since.elapsed() > stale_after && renamed(&now, &ours)? {
+                match &mut seen {
+                    Some((before, watched)) if *before == now => {
+                        *watched += passed;
+                        if *watched > stale_after && renamed(&now, &ours)? {
                             break;
                         }
                     }
-                    _ => seen = Some((now, Instant::now())),
+                    _ => seen = Some((now, Duration::ZERO)),
                 }
             }
             if began.elapsed() > WAIT_MAX {
@@ -105,6 +115,11 @@ impl Held {
             free,
             is_released: false,
         })
+    }
+
+    /// Whether nobody has taken it over.
+    pub(crate) fn is_held(&self) -> io::Result<bool> {
+        fs::exists(&self.ours)
     }
 
     /// Lets go; whether it was held until now.

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use dunlin::config::from_toml;
 use serde::Deserialize;
 
 use crate::TlsError;
@@ -92,8 +93,7 @@ impl Settings {
     /// # Errors
     /// If it is not TOML, or `[tls]` has something else in it; the error says where.
     pub fn parse(text: &str) -> Result<Self, TlsError> {
-        let whole: Whole =
-            toml::from_str(text).map_err(|error| TlsError::new(error.to_string()))?;
+        let whole: Whole = from_toml(text).map_err(|error| TlsError::new(error.to_string()))?;
         Ok(whole.tls)
     }
 }
@@ -161,6 +161,12 @@ mod tests {
         ] {
             assert!(Settings::parse(wrong).is_err(), "{wrong}");
         }
+        let secret = "[tls.identities.shop]\ncertificate = 'x'\npassphrase = 'hunter2'";
+        let error = Settings::parse(secret).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && !error.contains("hunter2"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //!                                                    └─ a failure:
 //!   not sent       back to the queue, no attempt counted   the link is replaced after a back-off
 //!   not processed  back to the queue, four attempts        the link is replaced, after a back-off
-//!   unanswered     its outcome; it may have been acted on  if it has never answered anything
+//!   unanswered     its outcome; it may have been acted on    only if it has never answered anything
 //! ```
 //!
 //! To replace a link is to count anew: the one that follows carries one request until that is answered,
 //! so that a peer that is gone is asked by one at a time, and less and less often.
+
+use core::time::Duration;
 
 use super::super::carrier::ExchangeId;
 use super::super::jobs::JobId;
@@ -57,11 +59,16 @@ impl Lane {
     ) -> Option<(ExchangeId, ExchangeRequest)> {
         let token = self.tokens.choose(self.clock.map(|clock| clock.time(now)));
         let used = token.map(ProviderToken::issued_at);
-        let message = self.jobs.get(job)?.message.clone();
+        let job_of = self.jobs.get(job)?;
+        let message = job_of.message.clone();
+        let patience = job_of.deadline.since(now);
         let carrier = self.links.iter_mut().find(|known| known.id == link)?;
         let slot = carrier.exchanges()?.begin();
         let authority = &self.config.authority;
-        let request = owned(&self.buffer.fill_message(&message, authority, token));
+        let request = owned(
+            &self.buffer.fill_message(&message, authority, token),
+            patience,
+        );
         carrier.carries(now, slot, (job, ResponseReader::to(&message)), used);
         self.jobs.sent(job, link, slot);
         self.breaker.sent(job);
@@ -135,13 +142,14 @@ impl Lane {
 }
 
 /// The request as one that outlives the buffer it was laid out in.
-fn owned(request: &Request<'_>) -> ExchangeRequest {
+fn owned(request: &Request<'_>, patience: Duration) -> ExchangeRequest {
     let mut owned = ExchangeRequest {
         method: String::new(),
         path: String::new(),
         authority: String::new(),
         headers: Vec::new(),
         body: request.body().to_vec(),
+        patience,
     };
     for header in request.headers() {
         match header.name {

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::super::{LaneConfig, QueueFull};
-use super::support::{LONG, Rig, config, secs, token, token_of};
+use super::support::{LONG, Rig, config, notification, secs, token, token_of};
 use crate::delivery::carrier::EXCHANGES_PER_CONNECTION;
 use crate::delivery::retry::MAX_ATTEMPTS;
 use crate::delivery::{ExchangeFailure, ExchangeId, ExchangeResponse, JobId, Transport};
@@ -512,4 +512,31 @@ fn whatever_the_platform_does_each_job_has_one_outcome_and_none_arrives_twice() 
     // The numbers would be far lower if most of what is meant to happen did not.
     assert!(total > 10_000, "{total}");
     assert!(accepted * 4 > total, "{accepted} of {total} accepted");
+}
+
+/// A push that must wait for its device longer than it may ends at once, though nothing goes out.
+#[test]
+fn what_is_too_late_for_its_device_ends_though_there_is_no_exchange() {
+    let mut rig = rig();
+    let to_one = || notification(1, br#"{"aps":{}}"#);
+    let first = rig.push(LONG, to_one());
+    let refused = rig.only_exchange();
+    let mut answer = response(429, "TooManyRequests");
+    answer
+        .headers
+        .push(("retry-after".to_owned(), b"60".to_vec()));
+    rig.respond(refused, &answer);
+    let second = rig.push(secs(10), to_one());
+    assert!(rig.out().is_empty(), "the device has to wait");
+    assert!(rig.outcome(second).is_some(), "and this one cannot");
+    assert!(rig.outcome(first).is_none(), "the first one can");
+}
+
+/// What a platform's client is told of how long somebody waits.
+#[test]
+fn an_exchange_says_how_long_it_is_waited_for() {
+    let mut rig = rig();
+    rig.submit(secs(10));
+    let id = rig.only_exchange();
+    assert_eq!(rig.exchanges[&id].patience, secs(10));
 }

@@ -291,15 +291,20 @@ impl Rig {
         self.drive();
     }
 
+    fn take_outcomes(&mut self) {
+        while let Some((job, outcome)) = self.lane.poll_outcome() {
+            let before = self.outcomes.insert(job, (self.now, outcome));
+            assert_eq!(before, None, "two outcomes for one job");
+        }
+    }
+
     /// What a driver does after every call.
     pub fn drive(&mut self) {
         loop {
-            while let Some((job, outcome)) = self.lane.poll_outcome() {
-                let before = self.outcomes.insert(job, (self.now, outcome));
-                assert_eq!(before, None, "two outcomes for one job");
-            }
+            self.take_outcomes();
             let Some(action) = self.lane.poll_action() else {
                 let Some((id, request)) = self.lane.poll_exchange(self.now) else {
+                    self.take_outcomes();
                     break;
                 };
                 self.given.push(self.now);
