@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin::config::{Credential, MAX_BYTES, Proxy, Settings, from_toml};
+pub use dunlin::config::{IdentityFiles, TlsSettings};
 use dunlin::dial::MAX_ADDRESSES;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use dunlin_certificates::examine_p8;
@@ -158,45 +159,6 @@ impl Default for StoreSettings {
         Self::File {
             path: "dunlin.redb".into(),
         }
-    }
-}
-
-/// `[tls]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSettings {
-    /// PEM files of trust roots by server name, relative to the configuration file. Other names
-    /// are checked against the public roots.
-    #[serde(default)]
-    pub trust: BTreeMap<String, PathBuf>,
-    /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]` refers
-    /// to.
-    #[serde(default)]
-    pub identities: BTreeMap<String, IdentityFiles>,
-}
-
-/// `[tls.identities.<name>]`: files, relative to the configuration file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityFiles {
-    /// PKCS #12 (`.p12`, `.pfx`), or PEM: the certificate and the chain above it.
-    pub certificate: PathBuf,
-    /// Its private key as PEM; in the same file if absent.
-    pub key: Option<PathBuf>,
-    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file. A line break at its end
-    /// does not belong to it.
-    pub passphrase_file: Option<PathBuf>,
-    /// The same, in an environment variable of this name.
-    pub passphrase_env: Option<String>,
-}
-
-impl IdentityFiles {
-    /// Those that nobody else may see.
-    fn secrets(&self) -> impl Iterator<Item = &Path> {
-        let key = self.key.as_deref().unwrap_or(&self.certificate);
-        [Some(key), self.passphrase_file.as_deref()]
-            .into_iter()
-            .flatten()
     }
 }
 

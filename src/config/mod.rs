@@ -36,6 +36,7 @@ mod apns;
 mod binary;
 mod credential;
 mod proxy;
+mod tls;
 mod transport;
 
 use core::fmt;
@@ -56,6 +57,7 @@ use credential::RawCredential;
 pub use credential::{Credential, Proof, TokenKey};
 pub use proxy::Proxy;
 use proxy::RawProxy;
+pub use tls::{IdentityFiles, TlsSettings};
 pub use transport::Transport;
 
 /// Largest configuration file, in bytes.

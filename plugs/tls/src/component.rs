@@ -26,7 +26,7 @@ use wit_bindgen::{
 use crate::TlsError;
 use crate::provider::Provider;
 use crate::session::{SEND_MAX_BYTES, Session};
-use crate::settings::Settings;
+use crate::settings;
 use bindings::exports::wasi::tls::client::{Connector as ConnectorHandle, Guest, GuestConnector};
 use bindings::exports::wasi::tls::types::{Error, Guest as GuestTypes, GuestError};
 use bindings::{wit_future, wit_stream};
@@ -223,7 +223,7 @@ fn session_with(name: &TlsName) -> Result<Session, TlsError> {
         let provider = match slot {
             Some(provider) => provider,
             None => {
-                let (settings, folder) = Settings::load()?;
+                let (settings, folder) = settings::load()?;
                 slot.insert(Provider::new(settings, &folder))
             }
         };

@@ -2,7 +2,7 @@
 //! TLS without ALPN.
 //!
 //! ```text
-//!   dunlin.toml ─► Settings ─► Provider ─► client configurations, by TLS name
+//!   dunlin.toml ─► TlsSettings ─► Provider ─► client configurations, by TLS name
 //!                                               │
 //!   wasi:tls/client ─► component ─► Session (rustls): clear text ◄─► ciphertext
 //! ```
@@ -22,7 +22,7 @@ mod settings;
 
 pub use provider::{Provider, SESSIONS_MAX};
 pub use session::{SEND_MAX_BYTES, Session};
-pub use settings::{FILE_MAX_BYTES, IdentityFiles, Settings};
+pub use settings::{FILE_MAX_BYTES, load, parse};
 
 /// Why there is no connection, or no further one; for people. No key and no passphrase is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dunlin::config::{IdentityFiles, TlsSettings};
 use dunlin::tls_name::{Protocol, TlsName};
 use dunlin_certificates::Identity;
 use rustls::client::Resumption;
@@ -17,7 +18,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{CipherSuite, ClientConfig, RootCertStore};
 
 use crate::TlsError;
-use crate::settings::{IdentityFiles, Settings, read};
+use crate::settings::{passphrase, read};
 
 /// Most servers that sessions are kept of, for each configuration; beyond it the oldest goes.
 pub const SESSIONS_MAX: usize = 32;
@@ -48,8 +49,8 @@ impl core::fmt::Debug for Provider {
 
 impl Provider {
     /// Reads its files when they are needed; their paths are relative to `folder`.
-    pub fn new(settings: Settings, folder: &Path) -> Self {
-        let Settings { trust, identities } = settings;
+    pub fn new(settings: TlsSettings, folder: &Path) -> Self {
+        let TlsSettings { trust, identities } = settings;
         let trust = trust
             .into_iter()
             .map(|(name, path)| (name.to_ascii_lowercase(), path));
@@ -116,7 +117,7 @@ impl Provider {
             Some(path) => Some(read(&self.folder.join(path))?),
             None => None,
         };
-        let passphrase = files.passphrase(&self.folder)?;
+        let passphrase = passphrase(files, &self.folder)?;
         Identity::read(&certificate, key.as_deref(), passphrase.as_deref())
             .map_err(|error| TlsError::new(error.to_string()))
     }
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn provider(folder: &Path, settings: &str) -> Provider {
-        Provider::new(Settings::parse(settings).unwrap(), folder)
+        Provider::new(crate::parse(settings).unwrap(), folder)
     }
 
     #[test]

@@ -1,25 +1,14 @@
-//! `[tls]` of `dunlin.toml`, and the files that it names.
+//! The file with the configuration in, [`TlsSettings`] out; and the files that those name.
 //!
-//! ```toml
-//! [tls.trust]
-//! "apns.example.com" = "ca.pem"           # instead of the public roots, for this name
-//!
-//! [tls.identities.shop]
-//! certificate = "shop.p12"                # or PEM
-//! key = "shop.key"                        # where it is not in the first
-//! passphrase_file = "shop.pass"           # or passphrase_env = "SHOP_PASSPHRASE"
-//! ```
-//!
-//! Paths are relative to the file, and are looked for in the folders that the platform gives the
+//! Paths are relative to that file, and are looked for in the folders that the platform gives the
 //! component. Everything else in the file is the function's and is not looked at. Limit:
 //! [`FILE_MAX_BYTES`] for each file.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use dunlin::config::from_toml;
+use dunlin::config::{IdentityFiles, TlsSettings, from_toml};
 use serde::Deserialize;
 
 use crate::TlsError;
@@ -33,87 +22,58 @@ const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
 /// Where it is otherwise.
 const CONFIG_DEFAULT: &str = "dunlin.toml";
 
-/// Trust by server name, and identities by their own names.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Roots to trust instead of the public ones, by server name.
-    #[serde(default)]
-    pub trust: BTreeMap<String, PathBuf>,
-    /// Client certificates.
-    #[serde(default)]
-    pub identities: BTreeMap<String, IdentityFiles>,
-}
-
-/// `[tls.identities.<name>]`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityFiles {
-    /// PKCS #12 (`.p12`, `.pfx`), or PEM: the certificate and the chain above it.
-    pub certificate: PathBuf,
-    /// Its private key as PEM; in the same file if absent.
-    pub key: Option<PathBuf>,
-    /// What the key, or the whole PKCS #12 file, is encrypted with. A line break at its end does not
-    /// belong to it.
-    pub passphrase_file: Option<PathBuf>,
-    /// The same, in an environment variable of this name.
-    pub passphrase_env: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct Whole {
     #[serde(default)]
-    tls: Settings,
+    tls: TlsSettings,
 }
 
-impl Settings {
-    /// Reads the file that `DUNLIN_CONFIG` names, or `dunlin.toml`; also gives the folder that its
-    /// paths are relative to. A platform that shows this component neither the variable nor the file
-    /// gets the public roots and no identity.
-    ///
-    /// # Errors
-    /// If the file cannot be read, though it is named or is there, or is no such file.
-    pub fn load() -> Result<(Self, PathBuf), TlsError> {
-        let named = std::env::var(CONFIG_VARIABLE).ok();
-        let path = PathBuf::from(named.as_deref().unwrap_or(CONFIG_DEFAULT));
-        let is_absent = || matches!(std::fs::exists(&path), Ok(false) | Err(_));
-        if named.is_none() && is_absent() {
-            return Ok((Self::default(), PathBuf::new()));
-        }
-        let text = String::from_utf8(read(&path)?)
-            .map_err(|_| TlsError::new(format!("{}: expected UTF-8", path.display())))?;
-        let settings = Self::parse(&text)
-            .map_err(|error| TlsError::new(format!("{}: {error}", path.display())))?;
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok((settings, folder))
+/// Reads the file that `DUNLIN_CONFIG` names, or `dunlin.toml`; also gives the folder that its paths
+/// are relative to. A platform that shows this component neither the variable nor the file gets the
+/// public roots and no identity.
+///
+/// # Errors
+/// If the file cannot be read, though it is named or is there, or is no such file.
+pub fn load() -> Result<(TlsSettings, PathBuf), TlsError> {
+    let named = std::env::var(CONFIG_VARIABLE).ok();
+    let path = PathBuf::from(named.as_deref().unwrap_or(CONFIG_DEFAULT));
+    let is_absent = || matches!(std::fs::exists(&path), Ok(false) | Err(_));
+    if named.is_none() && is_absent() {
+        return Ok((TlsSettings::default(), PathBuf::new()));
     }
-
-    /// `[tls]` of a configuration file.
-    ///
-    /// # Errors
-    /// If it is not TOML, or `[tls]` has something else in it; the error says where.
-    pub fn parse(text: &str) -> Result<Self, TlsError> {
-        let whole: Whole = from_toml(text).map_err(|error| TlsError::new(error.to_string()))?;
-        Ok(whole.tls)
-    }
+    let text = text(&path)?;
+    let settings =
+        parse(&text).map_err(|error| TlsError::new(format!("{}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    Ok((settings, folder))
 }
 
-impl IdentityFiles {
-    /// The passphrase, if there is one.
-    pub(crate) fn passphrase(&self, folder: &Path) -> Result<Option<String>, TlsError> {
-        if let Some(name) = &self.passphrase_env {
-            let missing = |_| TlsError::new(format!("there is no environment variable {name}"));
-            return std::env::var(name).map(Some).map_err(missing);
-        }
-        let Some(path) = &self.passphrase_file else {
-            return Ok(None);
-        };
-        let path = folder.join(path);
-        let text = String::from_utf8(read(&path)?)
-            .map_err(|_| TlsError::new(format!("{}: expected UTF-8", path.display())))?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(Some(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+/// `[tls]` of a configuration file.
+///
+/// # Errors
+/// If it is not TOML, or `[tls]` has something else in it; the error says where, and not what.
+pub fn parse(text: &str) -> Result<TlsSettings, TlsError> {
+    let whole: Whole = from_toml(text).map_err(|error| TlsError::new(error.to_string()))?;
+    Ok(whole.tls)
+}
+
+/// The passphrase of an identity, if there is one.
+pub(crate) fn passphrase(files: &IdentityFiles, folder: &Path) -> Result<Option<String>, TlsError> {
+    if let Some(name) = &files.passphrase_env {
+        let missing = |_| TlsError::new(format!("there is no environment variable {name}"));
+        return std::env::var(name).map(Some).map_err(missing);
     }
+    let Some(path) = &files.passphrase_file else {
+        return Ok(None);
+    };
+    let text = text(&folder.join(path))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Some(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
+
+fn text(path: &Path) -> Result<String, TlsError> {
+    String::from_utf8(read(path)?)
+        .map_err(|_| TlsError::new(format!("{}: expected UTF-8", path.display())))
 }
 
 /// A file within its bound.
@@ -141,7 +101,7 @@ mod tests {
 
     #[test]
     fn only_tls_is_looked_at_and_all_of_it_must_be_known() {
-        let settings = Settings::parse(
+        let settings = parse(
             "[host]\nlisten = 1\n[tls.trust]\nlocalhost = 'ca.pem'\n[tls.identities.shop]\ncertificate = 'a.p12'\n",
         )
         .unwrap();
@@ -153,16 +113,16 @@ mod tests {
             settings.identities.get("shop").unwrap().certificate,
             Path::new("a.p12")
         );
-        assert!(Settings::parse("").unwrap().trust.is_empty());
+        assert!(parse("").unwrap().trust.is_empty());
         for wrong in [
             "[tls]\nroots = 'x'",
             "[tls.identities.shop]\nkey = 'x'",
             "tls = ",
         ] {
-            assert!(Settings::parse(wrong).is_err(), "{wrong}");
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
         let secret = "[tls.identities.shop]\ncertificate = 'x'\npassphrase = 'hunter2'";
-        let error = Settings::parse(secret).unwrap_err().to_string();
+        let error = parse(secret).unwrap_err().to_string();
         assert!(
             error.contains("line 3") && !error.contains("hunter2"),
             "{error}"
@@ -178,7 +138,7 @@ mod tests {
                 passphrase_file: Some("p".into()),
                 ..IdentityFiles::default()
             };
-            let got = files.passphrase(folder.path()).unwrap();
+            let got = passphrase(&files, folder.path()).unwrap();
             assert_eq!(got.as_deref(), Some(expected));
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
+use dunlin::config::TlsSettings;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -10,7 +11,7 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Provider, Settings};
+use crate::Provider;
 
 /// A server, and the files that trust it.
 struct World {
@@ -70,7 +71,7 @@ impl World {
     fn provider(&self) -> Provider {
         let settings =
             "[tls.trust]\nlocalhost = 'ca.pem'\n[tls.identities.shop]\ncertificate = 'shop.pem'";
-        Provider::new(Settings::parse(settings).unwrap(), self.folder.path())
+        Provider::new(crate::parse(settings).unwrap(), self.folder.path())
     }
 
     fn pair(&self, provider: &mut Provider, name: &str) -> Pair {
@@ -187,7 +188,7 @@ fn an_identity_is_shown_when_it_is_asked_for_by_name() {
 #[test]
 fn a_server_that_is_not_trusted_gets_nothing() {
     let world = world(&[b"h2"], Asks::Nobody);
-    let mut provider = Provider::new(Settings::default(), world.folder.path());
+    let mut provider = Provider::new(TlsSettings::default(), world.folder.path());
     let mut pair = world.pair(&mut provider, "localhost");
     let error = pair.settle(1_000).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");

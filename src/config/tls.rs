@@ -1,0 +1,57 @@
+//! `[tls]`: whom to trust, and who we are, by files.
+//!
+//! ```toml
+//! [tls.trust]
+//! "apns.example.com" = "ca.pem"           # instead of the public roots, for this name
+//!
+//! [tls.identities.shop]
+//! certificate = "shop.p12"                # or PEM
+//! key = "shop.key"                        # where it is not in the first
+//! passphrase_file = "shop.pass"           # or passphrase_env = "SHOP_PASSPHRASE"
+//! ```
+//!
+//! The function does not look at it: it is for whoever supplies `wasi:tls` to it, which is the host, or the
+//! plug where there is none. Paths are relative to the configuration file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// PEM files of trust roots by server name. Other names are checked against the public roots.
+    #[serde(default)]
+    pub trust: BTreeMap<String, PathBuf>,
+    /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]` refers
+    /// to.
+    #[serde(default)]
+    pub identities: BTreeMap<String, IdentityFiles>,
+}
+
+/// `[tls.identities.<name>]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityFiles {
+    /// PKCS #12 (`.p12`, `.pfx`), or PEM: the certificate and the chain above it.
+    pub certificate: PathBuf,
+    /// Its private key as PEM; in the same file if absent.
+    pub key: Option<PathBuf>,
+    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file. A line break at its end
+    /// does not belong to it.
+    pub passphrase_file: Option<PathBuf>,
+    /// The same, in an environment variable of this name.
+    pub passphrase_env: Option<String>,
+}
+
+impl IdentityFiles {
+    /// Those that nobody else may see.
+    pub fn secrets(&self) -> impl Iterator<Item = &Path> {
+        let key = self.key.as_deref().unwrap_or(&self.certificate);
+        [Some(key), self.passphrase_file.as_deref()]
+            .into_iter()
+            .flatten()
+    }
+}
