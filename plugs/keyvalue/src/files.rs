@@ -74,6 +74,17 @@ enum Expected<'a> {
     Value(Option<&'a [u8]>),
 }
 
+impl Expected<'_> {
+    /// What is there instead, if it is something else.
+    fn lost(&self, key: &str, place: &Place) -> Result<Option<Swap>, StoreError> {
+        let Self::Value(expected) = self else {
+            return Ok(None);
+        };
+        let found = read(key, &place.file)?;
+        Ok((found.as_deref() != *expected).then_some(Swap::Lost(found)))
+    }
+}
+
 impl Files {
     /// Opens a folder, and makes it if it is not there. Clears away what crashes before `now` have
     /// left.
@@ -135,11 +146,8 @@ impl Files {
     ) -> Result<Swap, StoreError> {
         let place = self.place(key);
         // What is lost already need not be written.
-        if let Expected::Value(expected) = expected {
-            let found = read(key, &place.file)?;
-            if found.as_deref() != *expected {
-                return Ok(Swap::Lost(found));
-            }
+        if let Some(lost) = expected.lost(key, &place)? {
+            return Ok(lost);
         }
         let aside = match value {
             Some(value) => Some(
@@ -168,11 +176,8 @@ impl Files {
         }
         let locks = self.folder.join(LOCK);
         let lock = lock::Held::acquire(&locks, place.lock, &self.new_name()).map_err(disk)?;
-        if let Expected::Value(expected) = expected {
-            let found = read(key, &place.file)?;
-            if found.as_deref() != *expected {
-                return Ok(Swap::Lost(found));
-            }
+        if let Some(lost) = expected.lost(key, place)? {
+            return Ok(lost);
         }
         if !lock.is_held().map_err(disk)? {
             return Err(taken_over());
