@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::ALERT;
 use crate::stack::{Options, Platform, Stack, TOPIC, token};
-use dunlin_simulator::{Action, Call, Device, DeviceState, Fault};
+use dunlin_simulator::{Action, Call, Config, Device, DeviceState, Fault};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -13,16 +13,33 @@ use serde_json::{Value, json};
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 async fn stack(timeout: Duration) -> (tempfile::TempDir, Stack) {
+    stack_with(timeout, Config::default()).await
+}
+
+async fn stack_with(timeout: Duration, simulator: Config) -> (tempfile::TempDir, Stack) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         timeout,
         // The stock command's client speaks HTTP/1.1 only.
         platform: Platform::Host,
         transport: "wasi-http".to_owned(),
+        simulator,
         ..Options::default()
     };
     let stack = Stack::start(folder.path(), options).await;
     (folder, stack)
+}
+
+/// So many pushes that APNs never answers, one after the other, and one that it does.
+async fn push_into_silence(stack: &Stack, times: usize) {
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    for _ in 0..times {
+        let silence = Fault::new(Action::Silence);
+        stack.simulator.add_fault(silence).unwrap();
+        let silent = stack.push(&token(1), ALERT).await;
+        assert_eq!(silent["outcome"], "unanswered", "{silent}");
+    }
+    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
 }
 
 async fn patient() -> (tempfile::TempDir, Stack) {
@@ -111,26 +128,12 @@ async fn an_apns_that_never_answers_ends_at_the_deadline() {
 /// Whoever gives a request up resets its stream: otherwise those that stay would fill the connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_leaves_its_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        platform: Platform::Host,
-        timeout: TIMEOUT,
-        transport: "wasi-http".to_owned(),
-        simulator: dunlin_simulator::Config {
-            max_concurrent_streams: 2,
-            ..dunlin_simulator::Config::default()
-        },
-        ..Options::default()
+    let simulator = Config {
+        max_concurrent_streams: 2,
+        ..Config::default()
     };
-    let stack = Stack::start(folder.path(), options).await;
-    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
-    for _ in 0..2 {
-        let silence = Fault::new(Action::Silence);
-        stack.simulator.add_fault(silence).unwrap();
-        let silent = stack.push(&token(1), ALERT).await;
-        assert_eq!(silent["outcome"], "unanswered", "{silent}");
-    }
-    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    let (_folder, stack) = stack_with(TIMEOUT, simulator).await;
+    push_into_silence(&stack, 2).await;
     assert_eq!(stack.simulator.connections_accepted(), 1);
     stack.stop().await;
 }
@@ -139,14 +142,7 @@ async fn what_is_given_up_leaves_its_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_answers_nothing_is_replaced() {
     let (_folder, stack) = stack(TIMEOUT).await;
-    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
-    for _ in 0..3 {
-        let silence = Fault::new(Action::Silence);
-        stack.simulator.add_fault(silence).unwrap();
-        let silent = stack.push(&token(1), ALERT).await;
-        assert_eq!(silent["outcome"], "unanswered", "{silent}");
-    }
-    assert_eq!(stack.push(&token(1), ALERT).await["outcome"], "accepted");
+    push_into_silence(&stack, 3).await;
     assert_eq!(stack.simulator.connections_accepted(), 2);
     stack.stop().await;
 }
