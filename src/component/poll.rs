@@ -154,6 +154,7 @@ impl Poll<'_> {
             mut input,
             output,
             sending,
+            receiving,
         } = transport;
         let mut intake = Intake::new(&self.key, run);
         let read = self.read_all(&mut input, &mut intake).await;
@@ -168,6 +169,10 @@ impl Poll<'_> {
             .map_err(|error| error.0)?;
         read?;
         truncated.map_err(|error| error.to_string())?;
+        receiving
+            .ended_well()
+            .await
+            .map_err(|why| format!("the list may not be whole, so it is asked for again: {why}"))?;
         // The service may forget the list now.
         drop(output);
         sending.done().await;
@@ -175,7 +180,7 @@ impl Poll<'_> {
         Ok(())
     }
 
-    /// Reads until the service closes, which says that this was all.
+    /// Reads until the end of the input.
     async fn read_all(
         &mut self,
         input: &mut StreamReader<u8>,

@@ -38,6 +38,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Longest time for the last bytes and the end of TLS to get out.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Longest time after the end of the input until TCP has ended, too.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Bytes passed on at a time where a connection can be cut off.
 const PASS_BYTES: usize = 16 * 1024;
 
@@ -84,6 +87,28 @@ pub(super) struct Transport {
     pub(super) input: StreamReader<u8>,
     pub(super) output: StreamWriter<u8>,
     pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+}
+
+/// How the server's direction of a connection ends.
+pub(super) struct Receiving(FutureReader<Result<(), TlsError>>);
+
+impl Receiving {
+    /// After the end of the input: whether the server has said that this is the end, and not somebody
+    /// who cut the connection (RFC 8446, section 6.1, on truncation).
+    pub(super) async fn ended_well(self) -> Result<(), String> {
+        // Without a word of the server's, input ends with TCP, and so does this. As long as TCP goes on
+        // it may wait for us to close, and then the word has come.
+        match first(
+            self.0.into_future(),
+            platform::sleep_until(platform::now() + END_TIMEOUT),
+        )
+        .await
+        {
+            First::A(Ok(())) | First::B(()) => Ok(()),
+            First::A(Err(error)) => Err(error.to_debug_string()),
+        }
+    }
 }
 
 /// What is still on its way out of a connection.
@@ -184,7 +209,7 @@ async fn open(
     let connector = Connector::new();
     let (output, clear_out) = wit_stream::new();
     let (ciphertext_out, tls) = connector.send(clear_out);
-    let (input, _) = connector.receive(ciphertext_in);
+    let (input, received) = connector.receive(ciphertext_in);
     let tcp = match passage {
         None => socket.send(ciphertext_out),
         Some((writer, tcp)) => {
@@ -199,6 +224,7 @@ async fn open(
         input,
         output,
         sending,
+        receiving: Receiving(received),
     })
 }
 

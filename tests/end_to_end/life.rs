@@ -161,6 +161,31 @@ async fn one_poll_of_an_app_runs_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_cut_between_two_tuples_is_not_taken_for_whole() {
+    /// Time, length, and a token of 32 bytes.
+    const TUPLE_BYTES: u64 = 4 + 2 + 32;
+    let (_folder, stack) = crate::stack().await;
+    for n in 0..3 {
+        add_feedback(&stack, n, 1);
+    }
+    let after_bytes = 2 * TUPLE_BYTES;
+    let cut = Action::Feedback(FeedbackAction::Cut { after_bytes });
+    stack.simulator.add_fault(Fault::new(cut)).unwrap();
+    let report = poll(&stack).await;
+    assert_eq!(report["tuples"], 2, "what has come is dealt with: {report}");
+    let error = report["apps"][0]["error"].as_str();
+    assert!(
+        error.is_some_and(|error| error.contains("may not be whole")),
+        "{report}"
+    );
+    let report = poll(&stack).await;
+    assert_eq!(report["tuples"], 3, "the service has it still: {report}");
+    assert_eq!(report["apps"][0]["error"], Value::Null, "{report}");
+    assert_eq!(poll(&stack).await["tuples"], 0);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_schedule_polls_and_says_so() {
     if wants_the_host("a schedule") {
         return;
