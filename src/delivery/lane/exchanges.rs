@@ -13,7 +13,7 @@
 
 use core::time::Duration;
 
-use super::super::carrier::ExchangeId;
+use super::super::carrier::{ExchangeId, Transport};
 use super::super::jobs::JobId;
 use super::super::link::{InFlight, LinkId};
 use super::super::way::{ExchangeFailure, ExchangeRequest, ExchangeResponse};
@@ -26,6 +26,9 @@ use crate::time::Now;
 impl Lane {
     /// The next request for the platform's client, if one is to go out now.
     pub fn poll_exchange(&mut self, now: Now) -> Option<(ExchangeId, ExchangeRequest)> {
+        if matches!(self.config.transport, Transport::Sockets) {
+            return None;
+        }
         let exchange = loop {
             let Some(link) = self.link_with_exchanges() else {
                 break None;
