@@ -39,8 +39,7 @@ pub struct IdentityFiles {
     pub certificate: PathBuf,
     /// Its private key as PEM; in the same file if absent.
     pub key: Option<PathBuf>,
-    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file. A line break at its end
-    /// does not belong to it.
+    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file: [`Self::passphrase_in`].
     pub passphrase_file: Option<PathBuf>,
     /// The same, in an environment variable of this name.
     pub passphrase_env: Option<String>,
@@ -53,5 +52,12 @@ impl IdentityFiles {
         [Some(key), self.passphrase_file.as_deref()]
             .into_iter()
             .flatten()
+    }
+
+    /// The passphrase in the text of its file. A line break at the end, as editors put it there, does
+    /// not belong to it.
+    pub fn passphrase_in(text: &str) -> &str {
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        line.strip_suffix('\r').unwrap_or(line)
     }
 }

@@ -112,19 +112,14 @@ fn passphrase(
         return Ok(None);
     };
     let bytes = read_file(path, PASSPHRASE_MAX_BYTES)?;
-    let mut text = String::from_utf8(bytes).map_err(|_| {
+    let text = String::from_utf8(bytes).map_err(|_| {
         let what = "expected a passphrase in UTF-8, got something else".to_owned();
         at(
             path,
             error_finding(what, "Save the passphrase as a text file in UTF-8."),
         )
     })?;
-    for end in ['\n', '\r'] {
-        if text.ends_with(end) {
-            text.pop();
-        }
-    }
-    Ok(Some(text))
+    Ok(Some(IdentityFiles::passphrase_in(&text).to_owned()))
 }
 
 fn error_finding(what: String, advice: &str) -> Finding {

@@ -67,8 +67,7 @@ pub(crate) fn passphrase(files: &IdentityFiles, folder: &Path) -> Result<Option<
         return Ok(None);
     };
     let text = text(&folder.join(path))?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(Some(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+    Ok(Some(IdentityFiles::passphrase_in(&text).to_owned()))
 }
 
 fn text(path: &Path) -> Result<String, TlsError> {
