@@ -37,6 +37,7 @@ use std::time::{Duration, Instant};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tracing::debug;
@@ -288,24 +289,37 @@ impl Shared {
 
     async fn open(&self, host: &str, port: u16) -> Result<SendRequest<Watched>, Unreached> {
         let stream = dial::connect((host, port), &self.addresses, &self.tls).await?;
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .keep_alive_interval(PING_AFTER)
-            .keep_alive_timeout(PONG_TIMEOUT)
-            .initial_max_send_streams(STREAMS_AT_FIRST);
-        let shaken = builder.handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = shaken.map_err(|error| {
-            debug!(%host, %error, "no HTTP/2");
-            Unreached::Handshake
-        })?;
-        let host = host.to_owned();
-        tokio::spawn(async move {
-            let ended = connection.await;
-            debug!(%host, ?ended, "connection ended");
-        });
-        Ok(sender)
+        speak(host, stream, (PING_AFTER, PONG_TIMEOUT)).await
     }
+}
+
+/// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the server is
+/// asked, and how long it may take over the answer.
+async fn speak<S>(
+    host: &str,
+    stream: S,
+    pings: (Duration, Duration),
+) -> Result<SendRequest<Watched>, Unreached>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(pings.0)
+        .keep_alive_timeout(pings.1)
+        .initial_max_send_streams(STREAMS_AT_FIRST);
+    let shaken = builder.handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.map_err(|error| {
+        debug!(%host, %error, "no HTTP/2");
+        Unreached::Handshake
+    })?;
+    let host = host.to_owned();
+    tokio::spawn(async move {
+        let ended = connection.await;
+        debug!(%host, ?ended, "connection ended");
+    });
+    Ok(sender)
 }
 
 impl Server {

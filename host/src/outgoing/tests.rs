@@ -1,10 +1,11 @@
-//! What may be reached, and what an outage costs.
+//! What may be reached, what an outage costs, and how a silence ends.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http_body_util::Empty;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -107,4 +108,35 @@ async fn those_who_wait_for_one_connection_share_its_failure() {
         2,
         "whoever comes later tries"
     );
+}
+
+/// RFC 9113, section 6.7. It is only asked while something waits for an answer, and then not in vain.
+#[tokio::test]
+async fn a_server_that_falls_silent_is_asked_by_a_ping_and_then_given_up() {
+    const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const PREFACE_BYTES: usize = 24;
+    const PING: u8 = 6;
+    let (near, mut far) = duplex(64 * 1024);
+    let server = tokio::spawn(async move {
+        far.write_all(&EMPTY_SETTINGS).await.unwrap();
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        heard
+    });
+    let soon = Duration::from_millis(20);
+    let mut sender = speak("server", near, (soon, soon)).await.unwrap();
+    let (request, _) = Watched::wrap(request("https://server/"));
+    let Err(failed) = sender.try_send_request(request).await else {
+        panic!("nobody has answered");
+    };
+    let told = unanswered(&failed.into_error());
+    assert!(matches!(told, Error::ConnectionTerminated), "{told:?}");
+    let heard = server.await.unwrap();
+    let mut frames = &heard[PREFACE_BYTES..];
+    let mut kinds = Vec::new();
+    while let [a, b, c, kind, ..] = *frames {
+        kinds.push(kind);
+        frames = &frames[9 + u32::from_be_bytes([0, a, b, c]) as usize..];
+    }
+    assert!(kinds.contains(&PING), "{kinds:?}");
 }
