@@ -53,7 +53,7 @@ fn main() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();
     let (_simulator, port) = simulate(folder);
-    let config = configure(folder, port);
+    let config = configure(folder, port, "sockets");
     println!("| what | figure |\n|---|---|");
     row(
         "size of the component",
@@ -84,6 +84,14 @@ fn main() {
         );
     } else {
         println!("\nThere is no h2load; install Debian's nghttp2-client for the load figures.");
+        return;
+    }
+    // The store is one process's.
+    drop(service);
+    let (_, _service, address) = serve(&configure(folder, port, "wasi-http"));
+    push(address);
+    for (what, figure) in load(folder, address).into_iter().flatten() {
+        row(&format!("{what}, wasi-http"), figure);
     }
 }
 
@@ -124,11 +132,11 @@ fn simulate(folder: &Path) -> (Killed, u16) {
     (Killed(child), port)
 }
 
-fn configure(folder: &Path, port: u16) -> PathBuf {
+fn configure(folder: &Path, port: u16, transport: &str) -> PathBuf {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
         .unwrap()
         .serialize_pem();
-    let config = folder.join("config");
+    let config = folder.join(transport);
     fs::create_dir_all(&config).unwrap();
     fs::write(config.join("key.p8"), key).unwrap();
     let hash = ring::digest::digest(&ring::digest::SHA256, API_KEY.as_bytes());
@@ -143,7 +151,7 @@ fn configure(folder: &Path, port: u16) -> PathBuf {
          port = {port}\n[[credentials]]\nkey_id = \"BENCHKEY01\"\nteam_id = \"BENCHTEAM1\"\n\
          key_file = \"key.p8\"\n[[api_keys]]\nname = \"bench\"\nsha256 = \"{hash}\"\n\
          scopes = [\"send\"]\n[store]\nkind = \"file\"\npath = \"../store.redb\"\n[tls.trust]\n\
-         localhost = \"../ca.pem\"\n",
+         localhost = \"../ca.pem\"\n[delivery]\ntransport = \"{transport}\"\n",
         cache.display(),
     );
     let file = config.join("dunlin.toml");
