@@ -3,7 +3,7 @@
 use wac_graph::types::{Package, SubtypeChecker};
 use wac_graph::{CompositionGraph, EncodeOptions, PackageId};
 
-use crate::Error;
+use dunlin_build::Error;
 
 /// Joins `plugs`, each with a name for errors, to `socket`. The result exports what the socket does,
 /// and imports what is left.

@@ -1,0 +1,157 @@
+//! Sources in, components out: cargo is run for each of them, in target folders of their own.
+//!
+//! ```text
+//!   host/build.rs ─► Part::Function ──► target/component/…/dunlin.wasm ──► embedded in the host
+//!   cargo dev ─────► for_spin ────┐
+//!   cargo plugs ───► Output::put ─┴───► target/plugs/*.wasm ──► spin.toml, wasmtime
+//! ```
+
+mod nested;
+mod output;
+mod target;
+mod tools;
+
+use std::path::{Path, PathBuf};
+
+pub use nested::cargo;
+pub use output::Output;
+pub use tools::check_tools;
+
+/// Why there is no component; for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl Error {
+    /// Of a sentence that says it.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+
+    fn at(path: &Path, error: &std::io::Error) -> Self {
+        Self(format!("{}: {error}", path.display()))
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Where the sources are, and where everything is built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workspace {
+    /// The folder of the workspace.
+    pub root: PathBuf,
+    /// Its target folder.
+    pub target: PathBuf,
+    /// Whether cargo says what goes wrong, and nothing else.
+    pub is_quiet: bool,
+}
+
+impl Workspace {
+    /// The one that this is part of, for a program that cargo runs: `CARGO_TARGET_DIR` says where it
+    /// builds, or else it is `target`.
+    pub fn of_cargo() -> Self {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // This is plugs/build.
+        let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
+        let named = std::env::var_os("CARGO_TARGET_DIR");
+        let target = named.map_or_else(|| root.join("target"), PathBuf::from);
+        Self {
+            root,
+            target,
+            is_quiet: false,
+        }
+    }
+}
+
+/// Something that is built as a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The function.
+    Function,
+    /// Exports `wasi:tls`. The only one with C in it.
+    Tls,
+    /// Exports `wasi:keyvalue`, from files.
+    KeyvalueFiles,
+    /// Exports `wasi:keyvalue`, from its older draft.
+    KeyvalueDraft,
+    /// Calls a task of the function when Spin's cron trigger says so.
+    CronSpin,
+}
+
+impl Part {
+    /// What `spin.toml` names.
+    pub const OF_SPIN: [Self; 3] = [Self::Function, Self::CronSpin, Self::Tls];
+
+    /// What it is called in `target/plugs`.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Function => "dunlin.wasm",
+            Self::Tls => "dunlin-plug-tls.wasm",
+            Self::KeyvalueFiles => "dunlin-plug-keyvalue-files.wasm",
+            Self::KeyvalueDraft => "dunlin-plug-keyvalue-draft.wasm",
+            Self::CronSpin => "dunlin-cron-spin.wasm",
+        }
+    }
+
+    /// Builds it, and says which file cargo has made.
+    ///
+    /// # Errors
+    /// If it does not build, whose errors are then on standard error; if the compilation target is missing
+    /// and cannot be added; of [`Part::Tls`], if there is no compiler for its C.
+    pub fn build(self, workspace: &Workspace) -> Result<PathBuf, Error> {
+        nested::run(self, workspace)
+    }
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Function => "dunlin",
+            Self::Tls => "dunlin-plug-tls",
+            Self::KeyvalueFiles | Self::KeyvalueDraft => "dunlin-plug-keyvalue",
+            Self::CronSpin => "dunlin-cron-spin",
+        }
+    }
+
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::KeyvalueDraft => &["--features", "draft"],
+            _ => &[],
+        }
+    }
+
+    /// In the target folder. The plug for TLS stands on `dunlin` without its exports: both would be
+    /// `dunlin.wasm` in one folder, and each build of one would make the next of the other begin anew.
+    /// So it is with the two plugs of one package.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Function => "component",
+            Self::KeyvalueDraft => "plugs/build-with-features",
+            _ => "plugs/build",
+        }
+    }
+}
+
+/// Puts what `spin.toml` names where it names it, as far as it builds: what does not is in the way of
+/// nothing else.
+///
+/// # Errors
+/// For each that is not there, why.
+pub fn for_spin(workspace: &Workspace) -> Result<Vec<PathBuf>, Vec<Error>> {
+    let output = Output::open(workspace).map_err(|error| vec![error])?;
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for part in Part::OF_SPIN {
+        match output.put(part) {
+            Ok(path) => there.push(path),
+            Err(error) => missing.push(error),
+        }
+    }
+    if missing.is_empty() {
+        Ok(there)
+    } else {
+        Err(missing)
+    }
+}

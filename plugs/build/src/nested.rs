@@ -1,0 +1,74 @@
+//! A cargo that is run by what another cargo runs.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::target::{self, TARGET};
+use crate::tools::Tools;
+use crate::{Error, Part, Workspace};
+
+/// What is set for the build of whoever runs this, and not meant for a component.
+const OF_ANOTHER_BUILD: [&str; 4] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "RUSTFLAGS",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+];
+
+/// How the variables begin that cargo sets for what it runs.
+const OF_A_PACKAGE: [&str; 4] = [
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+];
+
+/// The cargo that runs this, without what it has set for this alone: ring is built anew whenever that
+/// differs.
+pub fn cargo() -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_A_PACKAGE.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Builds a part, and says where it is.
+pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, Error> {
+    target::ensure()?;
+    let target = workspace.target.join(part.folder());
+    let mut command = cargo();
+    command
+        .current_dir(&workspace.root)
+        .args(["build", "--lib", "--package", part.package()])
+        .args(part.features())
+        .args(["--profile", "component", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(&target)
+        // What cargo prints is not what we print.
+        .stdout(Stdio::null());
+    if workspace.is_quiet {
+        command.arg("--quiet");
+    }
+    if matches!(part, Part::Tls) {
+        Tools::find()?.tell(&mut command);
+    }
+    for name in OF_ANOTHER_BUILD {
+        command.env_remove(name);
+    }
+    match command.status() {
+        Ok(status) if status.success() => {
+            let file = format!("{}.wasm", part.package().replace('-', "_"));
+            Ok(target.join(TARGET).join("component").join(file))
+        }
+        Ok(_) => Err(Error::new(format!(
+            "{} did not build; its errors are above",
+            part.package()
+        ))),
+        Err(error) => Err(Error::new(format!("cargo: {error}"))),
+    }
+}

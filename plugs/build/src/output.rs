@@ -1,0 +1,65 @@
+//! The folder in which finished components are, `target/plugs`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Part, Workspace};
+
+/// The folder, into which nobody else builds until this is dropped.
+#[derive(Debug)]
+pub struct Output {
+    workspace: Workspace,
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Output {
+    /// Makes the folder, and waits until nobody else builds into it.
+    ///
+    /// # Errors
+    /// If it cannot be made or locked.
+    pub fn open(workspace: &Workspace) -> Result<Self, Error> {
+        let folder = workspace.target.join("plugs");
+        let locked = || {
+            std::fs::create_dir_all(&folder)?;
+            let file = File::create(folder.join("lock"))?;
+            file.lock()?;
+            Ok(file)
+        };
+        let lock = locked().map_err(|error| Error::at(&folder, &error))?;
+        Ok(Self {
+            workspace: workspace.clone(),
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// Builds a part, puts it here, and says where that is.
+    ///
+    /// # Errors
+    /// As [`Part::build`], or if the file cannot be written.
+    pub fn put(&self, part: Part) -> Result<PathBuf, Error> {
+        let built = part.build(&self.workspace)?;
+        self.write(part.file_name(), &read(&built)?)
+    }
+
+    /// Puts a file here. It is left alone if it has these bytes already: whoever has it open keeps it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+        let path = self.folder.join(name);
+        if std::fs::read(&path).is_ok_and(|present| present == bytes) {
+            return Ok(path);
+        }
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, bytes)
+            .and_then(|()| std::fs::rename(&beside, &path))
+            .map_err(|error| Error::at(&path, &error))?;
+        Ok(path)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(path).map_err(|error| Error::at(path, &error))
+}
