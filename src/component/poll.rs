@@ -149,12 +149,11 @@ impl Poll<'_> {
         let tls_name = self.binary.tls_name(endpoint);
         let destination = self.app.destination(endpoint, tls_name);
         // Whatever goes wrong from here on, the service is not to take the list for read.
-        let (transport, cut) = transport::connect_to_cut(&destination).await?;
+        let (transport, receiving, cut) = transport::connect_to_cut(&destination).await?;
         let Transport {
             mut input,
             output,
             sending,
-            receiving,
         } = transport;
         let mut intake = Intake::new(&self.key, run);
         let read = self.read_all(&mut input, &mut intake).await;

@@ -4,6 +4,9 @@
 //!   clear text ─► connector.send ─► TCP ─► … ─► TCP ─► connector.receive ─► clear text
 //! ```
 //!
+//! The platform carries bytes between TLS and TCP; we do, between two streams of our own, behind a proxy and
+//! where a connection can be cut off.
+//!
 //! The lookup is made anew for each connection, as Apple asks; which address is tried when is decided by
 //! [`Race`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy is looked up; TLS
 //! is with the server.
@@ -38,11 +41,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Longest time for the last bytes and the end of TLS to get out.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest time after the end of the input until TCP has ended, too.
+/// Longest time until TLS says how it has ended.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes passed on at a time where a connection can be cut off.
-const PASS_BYTES: usize = 16 * 1024;
+const PASS_BYTES: usize = 64 * 1024;
 
 /// Where a connection goes.
 #[derive(Clone, Debug)]
@@ -87,26 +90,25 @@ pub(super) struct Transport {
     pub(super) input: StreamReader<u8>,
     pub(super) output: StreamWriter<u8>,
     pub(super) sending: Sending,
-    pub(super) receiving: Receiving,
 }
 
 /// How the server's direction of a connection ends.
-pub(super) struct Receiving(FutureReader<Result<(), TlsError>>);
+pub(super) struct Receiving {
+    tls: FutureReader<Result<(), TlsError>>,
+    passing: Stop,
+}
 
 impl Receiving {
     /// After the end of the input: whether the server has said that this is the end, and not somebody
-    /// who cut the connection (RFC 8446, section 6.1, on truncation).
+    /// on the way (RFC 8446, section 6.1, on truncation).
     pub(super) async fn ended_well(self) -> Result<(), String> {
-        // Without a word of the server's, input ends with TCP, and so does this. As long as TCP goes on
-        // it may wait for us to close, and then the word has come.
-        match first(
-            self.0.into_future(),
-            platform::sleep_until(platform::now() + END_TIMEOUT),
-        )
-        .await
-        {
-            First::A(Ok(())) | First::B(()) => Ok(()),
+        // A server may leave TCP open until we close, and a platform may tell only after the end of TCP.
+        drop(self.passing);
+        let until = platform::now() + END_TIMEOUT;
+        match first(self.tls.into_future(), platform::sleep_until(until)).await {
+            First::A(Ok(())) => Ok(()),
             First::A(Err(error)) => Err(error.to_debug_string()),
+            First::B(()) => Err("TLS does not say how it has ended".to_owned()),
         }
     }
 }
@@ -130,18 +132,17 @@ impl Sending {
     }
 }
 
-/// Cuts a connection off when it is dropped: TCP ends and TLS does not, so that the peer knows that
-/// something went wrong. Nothing else does that, because a stream that is dropped is closed well.
-pub(super) struct Cut(Option<Rc<Signal>>);
+/// Ends the passing on of bytes in one direction when it is dropped.
+struct Stop(Option<Rc<Signal>>);
 
-impl Cut {
-    /// All is well: the connection ends as any other.
-    pub(super) fn disarm(mut self) {
-        self.0 = None;
+impl Stop {
+    fn new() -> (Self, Rc<Signal>) {
+        let signal = Rc::new(Signal::default());
+        (Self(Some(Rc::clone(&signal))), signal)
     }
 }
 
-impl Drop for Cut {
+impl Drop for Stop {
     fn drop(&mut self) {
         if let Some(signal) = &self.0 {
             signal.set();
@@ -149,24 +150,50 @@ impl Drop for Cut {
     }
 }
 
+/// Cuts a connection off when it is dropped: TCP ends and TLS does not, so that the peer knows that
+/// something went wrong. Nothing else does that, because a stream that is dropped is closed well.
+pub(super) struct Cut(Stop);
+
+impl Cut {
+    /// All is well: the connection ends as any other.
+    pub(super) fn disarm(mut self) {
+        self.0.0 = None;
+    }
+}
+
+/// What ends the passing on of bytes of a connection that can be cut off.
+struct Ends {
+    sending: Rc<Signal>,
+    receiving: Rc<Signal>,
+}
+
 /// Opens a connection; an error is for people.
 pub(super) async fn connect(destination: &Destination) -> Result<Transport, String> {
-    within(destination, None).await
+    let (transport, _) = within(destination, None).await?;
+    Ok(transport)
 }
 
-/// Opens a connection that can be cut off.
-pub(super) async fn connect_to_cut(destination: &Destination) -> Result<(Transport, Cut), String> {
-    let cut = Rc::new(Signal::default());
-    let transport = within(destination, Some(Rc::clone(&cut))).await?;
-    Ok((transport, Cut(Some(cut))))
+/// Opens a connection that can be cut off, and whose end is told.
+pub(super) async fn connect_to_cut(
+    destination: &Destination,
+) -> Result<(Transport, Receiving, Cut), String> {
+    // Should there be no connection, they end what has begun.
+    let (cut, sending) = Stop::new();
+    let (passing, receiving) = Stop::new();
+    let ends = Ends { sending, receiving };
+    let (transport, tls) = within(destination, Some(ends)).await?;
+    Ok((transport, Receiving { tls, passing }, Cut(cut)))
 }
 
-async fn within(destination: &Destination, cut: Option<Rc<Signal>>) -> Result<Transport, String> {
+/// A connection, and how its input has ended.
+type Opened = (Transport, FutureReader<Result<(), TlsError>>);
+
+async fn within(destination: &Destination, ends: Option<Ends>) -> Result<Opened, String> {
     let until = platform::now() + CONNECT_TIMEOUT;
     let step = Cell::new(Step::Lookup);
-    let opening = open(destination, cut, &step);
+    let opening = open(destination, ends, &step);
     let why = match first(opening, platform::sleep_until(until)).await {
-        First::A(Ok(transport)) => return Ok(transport),
+        First::A(Ok(opened)) => return Ok(opened),
         First::A(Err(why)) => why,
         First::B(()) => format!("no answer within {CONNECT_TIMEOUT:?}"),
     };
@@ -179,9 +206,9 @@ async fn within(destination: &Destination, cut: Option<Rc<Signal>>) -> Result<Tr
 
 async fn open(
     destination: &Destination,
-    cut: Option<Rc<Signal>>,
+    ends: Option<Ends>,
     step: &Cell<Step>,
-) -> Result<Transport, String> {
+) -> Result<Opened, String> {
     let Destination {
         endpoint,
         tls_name,
@@ -193,7 +220,7 @@ async fn open(
     let socket = dial(addresses, nearest.port).await?;
     let (mut ciphertext_in, _) = socket.receive();
     // Bytes that are not TLS's, and the power to stop, need a stream of our own in between.
-    let passage = (proxy.is_some() || cut.is_some()).then(|| {
+    let passage = (proxy.is_some() || ends.is_some()).then(|| {
         let (writer, reader) = wit_stream::new();
         (writer, socket.send(reader))
     });
@@ -206,6 +233,14 @@ async fn open(
         (passage, _) => passage,
     };
     step.set(Step::Tls);
+    let (cut, ciphertext_in) = match ends {
+        None => (None, ciphertext_in),
+        Some(Ends { sending, receiving }) => {
+            let (writer, passed) = wit_stream::new();
+            spawn_local(pass_on(ciphertext_in, writer, Some(receiving)));
+            (Some(sending), passed)
+        }
+    };
     let connector = Connector::new();
     let (output, clear_out) = wit_stream::new();
     let (ciphertext_out, tls) = connector.send(clear_out);
@@ -220,12 +255,12 @@ async fn open(
     let shaken = Connector::connect(connector, tls_name.to_string()).await;
     shaken.map_err(|error| error.to_debug_string())?;
     let sending = Sending { tls, tcp };
-    Ok(Transport {
+    let transport = Transport {
         input,
         output,
         sending,
-        receiving: Receiving(received),
-    })
+    };
+    Ok((transport, received))
 }
 
 /// The addresses of a server. One that is an address is not looked up: not every platform lets the
@@ -267,7 +302,7 @@ async fn tunnel(
 }
 
 /// Passes bytes on until there are none left, or until the signal.
-async fn pass_on(mut from: StreamReader<u8>, mut to: StreamWriter<u8>, cut: Option<Rc<Signal>>) {
+async fn pass_on(mut from: StreamReader<u8>, mut to: StreamWriter<u8>, stop: Option<Rc<Signal>>) {
     let all = async {
         let mut buffer = Vec::with_capacity(PASS_BYTES);
         loop {
@@ -279,9 +314,9 @@ async fn pass_on(mut from: StreamReader<u8>, mut to: StreamWriter<u8>, cut: Opti
             }
         }
     };
-    match cut {
-        Some(cut) => {
-            first(all, cut.wait()).await;
+    match stop {
+        Some(stop) => {
+            first(all, stop.wait()).await;
         }
         None => all.await,
     }

@@ -261,6 +261,33 @@ async fn a_silent_service_ends_only_with_its_client() {
 }
 
 #[tokio::test]
+async fn a_list_with_garbage_behind_it_breaks_and_stays() {
+    let (simulator, expected) = scripted(FeedbackAction::Garbage { after_bytes: 40 }).await;
+    let mut stream = feedback_as(&simulator, TOPIC).await;
+    let mut bytes = Vec::new();
+    let broken = within(stream.read_to_end(&mut bytes)).await;
+    assert_eq!(broken.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+    // A client that reads all of it at once may pass on nothing.
+    assert!(expected[..40].starts_with(&bytes));
+    drop(stream);
+    all_closed(&simulator).await;
+    assert_eq!(simulator.feedback_pending(TOPIC), 3);
+}
+
+#[tokio::test]
+async fn a_service_that_lingers_has_ended_tls_and_waits_for_its_client() {
+    let (simulator, expected) = scripted(FeedbackAction::Linger).await;
+    let mut stream = feedback_as(&simulator, TOPIC).await;
+    assert_eq!(rest(&mut stream).await, (expected, End::Closed));
+    let tcp = stream.get_mut().0.stream.try_read(&mut [0]);
+    assert_eq!(tcp.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(simulator.feedback_pending(TOPIC), 3);
+    stream.shutdown().await.unwrap();
+    all_closed(&simulator).await;
+    assert_eq!(simulator.feedback_pending(TOPIC), 0);
+}
+
+#[tokio::test]
 async fn connections_can_be_refused_at_the_feedback_service_alone() {
     let (simulator, expected) = scripted(FeedbackAction::Refuse).await;
     let identity = simulator.authority().issue_client(TOPIC).unwrap();

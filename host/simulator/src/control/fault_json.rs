@@ -23,9 +23,9 @@
 //! {"fault":"gateway_slow","after_bytes":20,"delay_ms":500}
 //! {"fault":"gateway_refuse"}
 //!
-//! {"fault":"feedback_cut","after_bytes":20}                and "feedback_silence"
+//! {"fault":"feedback_cut","after_bytes":20}                and "feedback_silence", "feedback_garbage"
 //! {"fault":"feedback_dribble","bytes":1}                   and "feedback_truncate"
-//! {"fault":"feedback_refuse"}
+//! {"fault":"feedback_refuse"}                              and "feedback_linger"
 //! ```
 //!
 //! Each may also say to what, when and how often it happens:
@@ -252,6 +252,10 @@ impl FaultJson {
             "feedback_truncate" => FeedbackAction::Truncate {
                 bytes: needed("bytes", self.bytes.take())?,
             },
+            "feedback_garbage" => FeedbackAction::Garbage {
+                after_bytes: self.after_bytes.take().unwrap_or(0),
+            },
+            "feedback_linger" => FeedbackAction::Linger,
             "feedback_refuse" => FeedbackAction::Refuse,
             other => return Err(format!("expected a fault of {FAULTS:?}, got {other:?}")),
         })
@@ -355,7 +359,9 @@ impl FaultJson {
             Action::MaxConcurrentStreams { limit } => self.max_concurrent_streams = Some(limit),
             Action::Gateway(action) => self.put_gateway(&action),
             Action::Feedback(
-                FeedbackAction::Cut { after_bytes } | FeedbackAction::Silence { after_bytes },
+                FeedbackAction::Cut { after_bytes }
+                | FeedbackAction::Silence { after_bytes }
+                | FeedbackAction::Garbage { after_bytes },
             ) => self.after_bytes = Some(after_bytes),
             Action::Feedback(
                 FeedbackAction::Dribble { bytes } | FeedbackAction::Truncate { bytes },
@@ -363,7 +369,7 @@ impl FaultJson {
             Action::Silence
             | Action::Delay
             | Action::RefuseConnections
-            | Action::Feedback(FeedbackAction::Refuse) => {}
+            | Action::Feedback(FeedbackAction::Linger | FeedbackAction::Refuse) => {}
         }
     }
 
@@ -401,7 +407,7 @@ fn decode(field: &str, text: String) -> Result<Vec<u8>, String> {
         .map_err(|error| format!("expected base64 in {field}, got: {error}"))
 }
 
-const FAULTS: [&str; 26] = [
+const FAULTS: [&str; 28] = [
     "status",
     "body",
     "goaway",
@@ -427,6 +433,8 @@ const FAULTS: [&str; 26] = [
     "feedback_silence",
     "feedback_dribble",
     "feedback_truncate",
+    "feedback_garbage",
+    "feedback_linger",
     "feedback_refuse",
 ];
 

@@ -38,6 +38,8 @@ fn every_fault_survives_its_json() {
         r#"{"fault":"feedback_silence","after_bytes":20}"#,
         r#"{"fault":"feedback_dribble","bytes":3}"#,
         r#"{"fault":"feedback_truncate","bytes":5}"#,
+        r#"{"fault":"feedback_garbage","after_bytes":38}"#,
+        r#"{"fault":"feedback_linger"}"#,
         r#"{"fault":"feedback_refuse"}"#,
     ] {
         let fault = parse(json).unwrap();

@@ -168,6 +168,14 @@ pub enum FeedbackAction {
         /// Bytes left out.
         bytes: u64,
     },
+    /// Sends so many bytes, then some that are no TLS, as if from somebody on the way, and leaves TCP
+    /// open. The list stays.
+    Garbage {
+        /// Bytes of tuples.
+        after_bytes: u64,
+    },
+    /// Sends the whole list and ends TLS, and leaves TCP open until the client closes.
+    Linger,
     /// Closes the next TCP connections instead of taking them.
     Refuse,
 }
@@ -235,6 +243,8 @@ impl FeedbackAction {
             Self::Dribble { .. } => "feedback_dribble",
             Self::Silence { .. } => "feedback_silence",
             Self::Truncate { .. } => "feedback_truncate",
+            Self::Garbage { .. } => "feedback_garbage",
+            Self::Linger => "feedback_linger",
             Self::Refuse => "feedback_refuse",
         }
     }

@@ -79,7 +79,9 @@ struct Plan {
 /// What follows.
 enum End {
     Close,
+    Linger,
     Cut,
+    Garbage,
     Silence,
 }
 
@@ -104,6 +106,16 @@ impl Plan {
                 length: up_to(after_bytes),
                 is_whole: false,
                 end: End::Silence,
+                ..whole
+            },
+            Some(Action::Feedback(FeedbackAction::Garbage { after_bytes })) => Self {
+                length: up_to(after_bytes),
+                is_whole: false,
+                end: End::Garbage,
+                ..whole
+            },
+            Some(Action::Feedback(FeedbackAction::Linger)) => Self {
+                end: End::Linger,
                 ..whole
             },
             Some(Action::Feedback(FeedbackAction::Truncate { bytes })) => Self {
@@ -138,7 +150,14 @@ async fn give(tls: TlsStream<TcpStream>, reading: &Reading, plan: &Plan) -> bool
     let mut tls = from_client.unsplit(to_client);
     match plan.end {
         End::Close => tls.shutdown().await.is_ok() && closes(&mut tls).await && plan.is_whole,
+        End::Linger => end_tls(&mut tls).await.is_ok() && closes(&mut tls).await,
         End::Cut => false,
+        End::Garbage => {
+            if tls.get_mut().0.write_all(NO_TLS).await.is_ok() {
+                tls::discard(&mut tls).await;
+            }
+            false
+        }
         End::Silence => {
             tls::discard(&mut tls).await;
             false
@@ -163,6 +182,12 @@ async fn send<S: AsyncWrite + Unpin>(
     Ok(())
 }
 
+/// Says that nothing more comes, and leaves TCP open.
+async fn end_tls(tls: &mut TlsStream<TcpStream>) -> std::io::Result<()> {
+    tls.get_mut().1.send_close_notify();
+    tls.flush().await
+}
+
 /// Waits until the client closes; whether it does so in good order, TLS first and then TCP.
 async fn closes(tls: &mut TlsStream<TcpStream>) -> bool {
     let mut scrap = [0; 4096];
@@ -182,6 +207,9 @@ async fn closes(tls: &mut TlsStream<TcpStream>) -> bool {
         }
     }
 }
+
+/// In the place of a record: type and version of one, and a length that none has.
+const NO_TLS: &[u8] = &[23, 3, 3, 0xff, 0xff];
 
 /// Bytes of a piece, if nothing else is asked for.
 const PIECE: usize = 256 * 1024;
