@@ -26,12 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     let target = target_folder(&out).ok_or("OUT_DIR is not where cargo puts it")?;
-    let built = Part::Function.build(&Workspace {
-        root,
-        target,
-        // This is seen only where it fails.
-        is_quiet: false,
-    })?;
+    let built = Part::Function.build(&Workspace { root, target })?;
     std::fs::copy(built, out.join("dunlin.wasm"))?;
     Ok(())
 }

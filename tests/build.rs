@@ -7,9 +7,8 @@
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-const TARGET: &str = "wasm32-wasip2";
+use dunlin_build::{TARGET, cargo_for_component};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
@@ -49,22 +48,12 @@ fn target_folder() -> Result<PathBuf, Box<dyn Error>> {
 }
 
 fn build(guest: &Path, name: &str, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    let cargo = env::var_os("CARGO").ok_or("CARGO is not set")?;
-    let mut command = Command::new(cargo);
+    let mut command = cargo_for_component();
     command
         .current_dir(guest)
         .args(["build", "--release", "--locked", "--target", TARGET])
         .arg("--target-dir")
         .arg(target);
-    // What cargo sets for this script and for the tests' own build is not meant for a guest.
-    for variable in [
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTFLAGS",
-        "RUSTC_WORKSPACE_WRAPPER",
-        "RUSTC_WRAPPER",
-    ] {
-        command.env_remove(variable);
-    }
     if !command.status()?.success() {
         return Err(format!("guests/{name} did not build; its errors are above").into());
     }

@@ -5,6 +5,8 @@
 //!   cargo dev ─────► for_spin ────┐
 //!   cargo plugs ───► Output::put ─┴───► target/plugs/*.wasm ──► spin.toml, wasmtime
 //! ```
+//!
+//! Where cargo builds is what `CARGO_TARGET_DIR` says, or else `target`.
 
 mod nested;
 mod output;
@@ -13,8 +15,9 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 
-pub use nested::cargo;
-pub use output::Output;
+pub use nested::{cargo, cargo_for_component};
+pub use output::{Output, read};
+pub use target::TARGET;
 pub use tools::check_tools;
 
 /// Why there is no component; for people.
@@ -47,8 +50,6 @@ pub struct Workspace {
     pub root: PathBuf,
     /// Its target folder.
     pub target: PathBuf,
-    /// Whether cargo says what goes wrong, and nothing else.
-    pub is_quiet: bool,
 }
 
 impl Workspace {
@@ -59,12 +60,10 @@ impl Workspace {
         // This is plugs/build.
         let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
         let named = std::env::var_os("CARGO_TARGET_DIR");
-        let target = named.map_or_else(|| root.join("target"), PathBuf::from);
-        Self {
-            root,
-            target,
-            is_quiet: false,
-        }
+        // From where this is run, which is not where the cargo below is run.
+        let named = named.and_then(|named| std::path::absolute(named).ok());
+        let target = named.unwrap_or_else(|| root.join("target"));
+        Self { root, target }
     }
 }
 
@@ -136,7 +135,8 @@ impl Part {
 }
 
 /// Puts what `spin.toml` names where it names it, as far as it builds: what does not is in the way of
-/// nothing else.
+/// nothing else. A plug for TLS that is there stays as it is, since it takes a minute to build and differs
+/// seldom; [`Output::put`] brings it up to date, and so `cargo plugs`.
 ///
 /// # Errors
 /// For each that is not there, why.
@@ -144,7 +144,13 @@ pub fn for_spin(workspace: &Workspace) -> Result<Vec<PathBuf>, Vec<Error>> {
     let output = Output::open(workspace).map_err(|error| vec![error])?;
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for part in Part::OF_SPIN {
-        match output.put(part) {
+        let present = output.path(part);
+        let put = if matches!(part, Part::Tls) && present.exists() {
+            Ok(present)
+        } else {
+            output.put(part)
+        };
+        match put {
             Ok(path) => there.push(path),
             Err(error) => missing.push(error),
         }

@@ -37,11 +37,20 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The same, without what was set for another build than that of a component.
+pub fn cargo_for_component() -> Command {
+    let mut command = cargo();
+    for name in OF_ANOTHER_BUILD {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Builds a part, and says where it is.
 pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, Error> {
     target::ensure()?;
     let target = workspace.target.join(part.folder());
-    let mut command = cargo();
+    let mut command = cargo_for_component();
     command
         .current_dir(&workspace.root)
         .args(["build", "--lib", "--package", part.package()])
@@ -51,14 +60,8 @@ pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, Error> {
         .arg(&target)
         // What cargo prints is not what we print.
         .stdout(Stdio::null());
-    if workspace.is_quiet {
-        command.arg("--quiet");
-    }
     if matches!(part, Part::Tls) {
         Tools::find()?.tell(&mut command);
-    }
-    for name in OF_ANOTHER_BUILD {
-        command.env_remove(name);
     }
     match command.status() {
         Ok(status) if status.success() => {

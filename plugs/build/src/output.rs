@@ -23,7 +23,10 @@ impl Output {
         let locked = || {
             std::fs::create_dir_all(&folder)?;
             let file = File::create(folder.join("lock"))?;
-            file.lock()?;
+            if file.try_lock().is_err() {
+                eprintln!("    Waiting for another build into {}", folder.display());
+                file.lock()?;
+            }
             Ok(file)
         };
         let lock = locked().map_err(|error| Error::at(&folder, &error))?;
@@ -32,6 +35,11 @@ impl Output {
             folder,
             _lock: lock,
         })
+    }
+
+    /// Where a part is, once it was put here.
+    pub fn path(&self, part: Part) -> PathBuf {
+        self.folder.join(part.file_name())
     }
 
     /// Builds a part, puts it here, and says where that is.
@@ -60,6 +68,10 @@ impl Output {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
+/// A file, whose path is in the error.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|error| Error::at(path, &error))
 }

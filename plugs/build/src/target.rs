@@ -5,7 +5,8 @@ use std::process::Command;
 
 use crate::Error;
 
-pub(crate) const TARGET: &str = "wasm32-wasip2";
+/// The compilation target of every component.
+pub const TARGET: &str = "wasm32-wasip2";
 
 /// Adds the compilation target if this toolchain does not have it.
 pub(crate) fn ensure() -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dunlin_build::{Error, Output, Part, Workspace};
+use dunlin_build::{Error, Output, Part, Workspace, read};
 
 use crate::join;
 
@@ -69,8 +69,4 @@ pub fn build(workspace: &Workspace) -> Result<Built, Error> {
         standalone,
         standalone_draft,
     })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|error| Error::new(format!("{}: {error}", path.display())))
 }
