@@ -172,6 +172,14 @@ impl Link {
         }
     }
 
+    /// Whether the peer is there, has a request, and has answered none yet.
+    pub(super) fn keeps_its_first(&self) -> bool {
+        let is_there = self
+            .http2()
+            .is_some_and(http2::Connection::is_settings_received);
+        is_there && !self.proven && !self.in_flight.is_empty()
+    }
+
     /// Whether it is asked whether the peer is there before it gets anything.
     pub(super) fn is_probing(&self) -> bool {
         self.probing

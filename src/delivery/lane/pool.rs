@@ -8,11 +8,14 @@
 //!   nothing waits                             none is opened
 //!   something waits, none is usable           one, when the back-off is over
 //!   all are full for 100 ms, something waits  one more, up to the maximum, if nothing is failing
+//!   one has kept its first request for 2 s,   the same: a request that hangs must not hold up all
+//!   and something waits                       the others
 //!   all but the newest would have been        the newest gets nothing new, and is closed when its
 //!   twice enough for 10 minutes               last answer is there; the last one stays
 //! ```
 //!
-//! One at a time: another is opened only when the last one has had its first answer.
+//! One at a time: another is opened only when the last one has had its first answer, or keeps its first
+//! request though the peer is there.
 //!
 //! Where the platform has the connections, one link stands for all of them, and none is opened or
 //! closed; a link that is to be replaced is followed by another after the same waits, which carries one
@@ -27,6 +30,10 @@ use crate::time::Now;
 
 /// How long all connections are full before another is opened.
 const GROW_AFTER: Duration = Duration::from_millis(100);
+
+/// How long one keeps its first request, and what waits behind it, before another is opened. Answers take
+/// milliseconds.
+const HELD_UP_AFTER: Duration = Duration::from_secs(2);
 
 /// How long the others would have been enough before one is closed.
 const SHRINK_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -124,7 +131,11 @@ impl Lane {
             && self.breaker.is_closed()
             && self.usable().count() < self.most_usable();
         let since = self.pool.full_since.filter(|_| may_grow);
-        since.map(|since| since + GROW_AFTER)
+        let patience = match self.usable().all(|link| link.proven) {
+            true => GROW_AFTER,
+            false => HELD_UP_AFTER,
+        };
+        since.map(|since| since + patience)
     }
 
     fn shrinks_at(&self) -> Option<Now> {
@@ -142,11 +153,14 @@ impl Lane {
             && self.links.len() < self.most_usable() + MAX_DRAINING
     }
 
-    /// Something waits, all usable connections have proven themselves, and none has room. One that
-    /// is being asked whether it is there may have.
+    /// Something waits, and none of the usable connections has room, each of which has proven itself or
+    /// keeps its first request. One that is being asked whether it is there may have.
     fn is_full(&self) -> bool {
         let with_token = self.tokens.is_some();
-        let is_full = |link: &Link| link.proven && !link.is_probing() && link.room(with_token) == 0;
+        let is_full = |link: &Link| {
+            let is_busy = link.proven || link.keeps_its_first();
+            is_busy && !link.is_probing() && link.room(with_token) == 0
+        };
         self.jobs.waiting() > 0 && self.usable().next().is_some() && self.usable().all(is_full)
     }
 

@@ -18,7 +18,7 @@ use crate::time::UnixTime;
 /// What the wall clock shows when the tests begin, and when their token was issued.
 const NOON: u64 = 784_111_777;
 
-fn with_token() -> Rig {
+pub(super) fn with_token() -> Rig {
     let mut rig = Rig::configured(config(3));
     rig.lane.set_clock(rig.now, UnixTime::from_secs(NOON));
     rig.set_token(token(NOON));

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::super::LaneConfig;
+use super::apple::with_token;
 use super::support::{LONG, Rig, config, secs};
 use super::wire;
 use crate::delivery::LinkId;
@@ -10,6 +11,7 @@ use crate::notification::vectors::rows;
 use crate::provider::Why;
 
 const GROWS: Duration = Duration::from_millis(100);
+const HELD_UP: Duration = Duration::from_secs(2);
 
 /// With one connection that takes two streams and has answered one request, and work for long.
 fn busy(connections: usize) -> (Rig, LinkId) {
@@ -58,6 +60,36 @@ fn it_grows_one_at_a_time_while_all_are_full_up_to_the_maximum() {
     assert_eq!(rig.connects.len(), 3);
     answer_all(&mut rig);
     assert!(rig.jobs.iter().all(|job| rig.is_accepted(*job)));
+}
+
+#[test]
+fn a_first_request_that_hangs_does_not_hold_up_the_others() {
+    let mut rig = with_token();
+    let hanging = rig.submit(LONG);
+    let others = rig.submit_all(5, LONG);
+    let first = rig.open(1_000);
+    assert_eq!(rig.open_streams(first).len(), 1, "until the first answer");
+    rig.advance(HELD_UP - Duration::from_millis(1));
+    assert_eq!(rig.connects.len(), 1, "not yet");
+    rig.advance(Duration::from_millis(1));
+    assert_eq!(rig.connects.len(), 2);
+    let second = rig.open(1_000);
+    while !rig.open_streams(second).is_empty() {
+        answer_one(&mut rig, second);
+    }
+    assert!(others.iter().all(|job| rig.is_accepted(*job)));
+    assert!(rig.outcome(hanging).is_none());
+    answer_one(&mut rig, first);
+    assert!(rig.is_accepted(hanging));
+}
+
+#[test]
+fn a_peer_that_says_nothing_at_all_is_no_reason_to_grow() {
+    let mut rig = with_token();
+    rig.submit_all(6, LONG);
+    rig.open_silently();
+    rig.advance(secs(4));
+    assert_eq!(rig.connects.len(), 1, "it is in doubt only after a PING");
 }
 
 #[test]
