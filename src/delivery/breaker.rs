@@ -17,6 +17,7 @@ use core::time::Duration;
 
 use super::backoff::Backoff;
 use super::jobs::JobId;
+use super::retry::LONGEST_ASKED;
 use crate::time::Now;
 
 /// Server errors in a row, no other answer between them, that open it.
@@ -27,9 +28,6 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest time it is open without `retry-after`.
 const LONGEST: Duration = Duration::from_secs(60);
-
-/// The longest time `retry-after` keeps it open: one server's wish must not stop an app for a day.
-const LONGEST_ASKED: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

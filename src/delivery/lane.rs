@@ -387,10 +387,19 @@ impl Lane {
                 Ok(()) => return Some(id),
                 Err(until) => {
                     if !self.hold(id, until) {
-                        self.give_up(now, id);
+                        self.end_paused(id);
                     }
                 }
             }
+        }
+    }
+
+    /// Its device is left alone for longer than it may wait.
+    fn end_paused(&mut self, id: JobId) {
+        if let Some(job) = self.jobs.end(id) {
+            let paused = Outcome::unanswered(Why::Paused);
+            let outcome = job.refusal.map_or(paused, |refusal| *refusal);
+            self.outcomes.push_back((id, outcome));
         }
     }
 

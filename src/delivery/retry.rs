@@ -26,6 +26,10 @@ pub(super) const MAX_ATTEMPTS: u8 = 4;
 /// The longest wait after a server's error.
 const SERVER_ERROR_LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// The longest that `retry-after` stops a lane or a device for: one server's wish must not stop an app for
+/// a day.
+pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(15 * 60);
+
 /// The first wait after `TooManyProviderTokenUpdates` where there is no older token.
 const TOKEN_FIRST: Duration = Duration::from_secs(60);
 

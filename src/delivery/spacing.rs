@@ -4,7 +4,7 @@
 //! requests were made consecutively to the same device token".
 //!
 //! ```text
-//!   429 ─► the device is left alone for a second, or as long as `retry-after` says
+//!   429 ─► the device is left alone for a second, or as long as `retry-after` says, 15 minutes at most
 //!          then one notification a second
 //!   429 again, of one sent after that ─► two seconds, four, … a minute
 //!   accepted ─► half as long, down to a second; a minute without any: forgotten
@@ -18,7 +18,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use super::retry::jittered;
+use super::retry::{LONGEST_ASKED, jittered};
 use crate::time::Now;
 
 /// Most devices.
@@ -90,7 +90,8 @@ impl Spacing {
             Some(pace) => (pace.gap * 2).min(LONGEST_GAP),
             None => FIRST_GAP,
         };
-        let wait = jittered(gap.max(asked.unwrap_or_default()), entropy);
+        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
+        let wait = jittered(gap.max(asked), entropy);
         let next = match known {
             Some(pace) if pace.resting => pace.next,
             _ => now + wait,
@@ -187,6 +188,8 @@ mod tests {
         let asked = |secs| Some(Duration::from_secs(secs));
         assert_eq!(spacing.refused(&device(1), at(0), asked(30), 0), at(30_000));
         assert_eq!(spacing.refused(&device(2), at(0), asked(0), 0), at(1_000));
+        let of_a_day = spacing.refused(&device(3), at(0), asked(86_400), 0);
+        assert_eq!(of_a_day, Now::ZERO + LONGEST_ASKED);
     }
 
     #[test]

@@ -91,6 +91,9 @@ impl fmt::Display for Outcome {
 pub enum Why {
     /// Nothing of it left this process.
     NotSent,
+    /// Nothing of it left this process: APNs has had too many for its device, and wants a longer pause
+    /// than there was time.
+    Paused,
     /// The peer said it has not looked at it: a stream above the last one of a GOAWAY, or, of the
     /// binary gateway, whatever followed the notification named in an error response.
     NotProcessed,
@@ -111,7 +114,10 @@ impl Why {
     /// Whether the peer certainly has not acted on the notification.
     pub const fn may_resend(self) -> bool {
         match self {
-            Self::NotSent | Self::NotProcessed | Self::StreamReset(REFUSED_STREAM) => true,
+            Self::NotSent
+            | Self::Paused
+            | Self::NotProcessed
+            | Self::StreamReset(REFUSED_STREAM) => true,
             Self::StreamReset(_)
             | Self::ConnectionLost
             | Self::TimedOut
@@ -125,6 +131,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent => f.write_str("not sent"),
+            Self::Paused => f.write_str("not sent: APNs has had too many for this device"),
             Self::NotProcessed => f.write_str("not processed by the peer"),
             Self::StreamReset(code) => write!(f, "stream reset by the peer with code {code:#x}"),
             Self::ConnectionLost => f.write_str("connection lost"),
@@ -141,7 +148,12 @@ mod tests {
 
     #[test]
     fn only_what_was_certainly_not_processed_may_be_sent_again() {
-        let safe = [Why::NotSent, Why::NotProcessed, Why::StreamReset(7)];
+        let safe = [
+            Why::NotSent,
+            Why::Paused,
+            Why::NotProcessed,
+            Why::StreamReset(7),
+        ];
         let unsafe_ = [
             Why::StreamReset(0),
             Why::StreamReset(8),

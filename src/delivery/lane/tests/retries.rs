@@ -282,7 +282,7 @@ fn one_whose_device_may_not_have_it_before_its_deadline_is_not_sent() {
     push(&mut rig, LONG);
     rig.answer(link, 3, 429, &[("retry-after", "60")], "TooManyRequests");
     let job = push(&mut rig, secs(10));
-    rig.assert_unanswered(job, Why::NotSent);
+    rig.assert_unanswered(job, Why::Paused);
 }
 
 // ---- provider tokens
