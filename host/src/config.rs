@@ -6,17 +6,18 @@
 //! function's, the addresses, because they are what the function may reach, and what is said of client
 //! certificates, because it alone can read those. Unknown keys are errors on either side.
 
+mod folder;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::config::{Credential, MAX_BYTES, Proxy, Settings, from_toml};
 pub use dunlin::config::{IdentityFiles, TlsSettings};
+use dunlin::config::{MAX_BYTES, Proxy, Settings, from_toml};
 use dunlin::dial::MAX_ADDRESSES;
-use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
-use dunlin_certificates::examine_p8;
+pub(crate) use folder::{OUT_OF_REACH, exposed, is_reached};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -143,7 +144,7 @@ impl HostSettings {
 
 /// `[store]`
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "lowercase", deny_unknown_fields, tag = "kind")]
+#[serde(try_from = "RawStore")]
 pub enum StoreSettings {
     /// One file, crash-safe.
     File {
@@ -158,6 +159,36 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self::File {
             path: "dunlin.redb".into(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StoreKind {
+    #[default]
+    File,
+    Memory,
+}
+
+/// The section as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStore {
+    #[serde(default)]
+    kind: StoreKind,
+    path: Option<PathBuf>,
+}
+
+impl TryFrom<RawStore> for StoreSettings {
+    type Error = &'static str;
+
+    fn try_from(raw: RawStore) -> Result<Self, Self::Error> {
+        match (raw.kind, raw.path) {
+            (StoreKind::File, Some(path)) => Ok(Self::File { path }),
+            (StoreKind::File, None) => Ok(Self::default()),
+            (StoreKind::Memory, None) => Ok(Self::Memory),
+            (StoreKind::Memory, Some(_)) => Err("path: expected none with kind = \"memory\""),
         }
     }
 }
@@ -239,60 +270,6 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads every signing key, so that a wrong one is heard of now and not at the first push.
-fn check_keys(folder: &Path, settings: &Settings) -> Result<(), ConfigError> {
-    for key in settings.credentials().iter().filter_map(Credential::key) {
-        let path = folder.join(&key.key_file);
-        let failed =
-            |why: &dyn std::fmt::Display| ConfigError(format!("key {}: {why}", path.display()));
-        let file =
-            read_at_most(&path, PRIVATE_KEY_FILE_MAX_BYTES).map_err(|error| failed(&error))?;
-        examine_p8(&file)
-            .map_err(|found| failed(&format_args!("{}. {}", found.what, found.advice)))?;
-    }
-    Ok(())
-}
-
-/// The function can read everything in the folder of the configuration file, and is not to read what
-/// belongs to certificates. These are the identities that have secrets there, and the folder.
-pub(crate) fn exposed<'a>(
-    folder: &Path,
-    identities: &'a BTreeMap<String, IdentityFiles>,
-) -> Vec<(&'a str, PathBuf)> {
-    // A bare file name has an empty parent.
-    let folder = match folder.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => folder,
-    };
-    let Ok(folder) = folder.canonicalize() else {
-        return Vec::new();
-    };
-    // One that cannot be read is told of later, by its own error.
-    let is_inside = |path: &Path| {
-        path.canonicalize()
-            .is_ok_and(|path| path.starts_with(&folder))
-    };
-    identities
-        .iter()
-        .filter(|(_, files)| files.secrets().any(is_inside))
-        .map(|(name, _)| (name.as_str(), folder.clone()))
-        .collect()
-}
-
-fn check_secrets(
-    folder: &Path,
-    identities: &BTreeMap<String, IdentityFiles>,
-) -> Result<(), ConfigError> {
-    let Some((name, folder)) = exposed(folder, identities).into_iter().next() else {
-        return Ok(());
-    };
-    Err(ConfigError(format!(
-        "tls.identities.{name}: the function can read everything in {}; expected the key and its \
-         passphrase elsewhere",
-        folder.display()
-    )))
-}
-
 /// The folder that paths in a configuration file are relative to.
 pub(crate) fn folder_of(config_file: &Path) -> &Path {
     config_file.parent().unwrap_or(Path::new(""))
@@ -307,8 +284,9 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (config, settings) = Self::read(path)?;
         let folder = folder_of(path);
-        check_keys(folder, &settings)?;
-        check_secrets(folder, &config.tls.identities)?;
+        folder::check_itself(folder, path)?;
+        folder::check_keys(folder, &settings)?;
+        folder::check_secrets(folder, &config.tls.identities)?;
         Ok(config)
     }
 
@@ -465,6 +443,21 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_is_a_file_unless_it_is_said_to_be_none() {
+        let store = |text: &str| from_toml::<StoreSettings>(text);
+        let path = |text: &str| match store(text).unwrap() {
+            StoreSettings::File { path } => Some(path),
+            StoreSettings::Memory => None,
+        };
+        assert_eq!(path("path = 'a.redb'"), Some("a.redb".into()));
+        assert_eq!(path("kind = 'file'"), Some("dunlin.redb".into()));
+        assert_eq!(path("kind = 'memory'"), None);
+        for wrong in ["kind = 'memory'\npath = 'a'", "kind = 'disk'", "file = 'a'"] {
+            assert!(store(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn no_mistake_of_the_hosts_half_shows_a_password() {

@@ -11,7 +11,7 @@ use dunlin::time::UnixTime;
 use dunlin_certificates::{CertificateInfo, examine_p8};
 
 use super::report::{Line, Severity};
-use crate::config::{Config, exposed};
+use crate::config::{Config, OUT_OF_REACH, exposed, is_reached};
 use crate::tls::{Identity, read_file};
 use crate::wanted::of_identity;
 
@@ -36,6 +36,10 @@ pub(super) fn keys(folder: &Path, settings: &Settings) -> Vec<Line> {
 fn key(folder: &Path, source: &TokenKey) -> Line {
     let subject = format!("key {}", source.key_id);
     let path = folder.join(&source.key_file);
+    if !is_reached(folder, Path::new(&source.key_file)) {
+        let what = format!("{}: {OUT_OF_REACH}", path.display());
+        return Line::new(Severity::Error, &subject, what, "Move the file there.");
+    }
     let examined = read_file(&path, PRIVATE_KEY_FILE_MAX_BYTES).and_then(|file| examine_p8(&file));
     match examined {
         Ok(()) => Line::ok(

@@ -30,13 +30,15 @@ async fn every_key_is_looked_at_and_not_only_the_first() {
     folder.write("conf/p384.p8", other.serialize_pem());
     folder.write("conf/certificate.p8", identity(TOPIC, (2020, 2040)).0);
     folder.write("conf/long.p8", vec![b'x'; 8_193]);
+    endless(&folder, "conf/endless.p8");
     let mut folder = folder;
     for (key_id, file) in [
         ("P384AAAAAA", "p384.p8"),
         ("CERTAAAAAA", "certificate.p8"),
         ("LONGAAAAAA", "long.p8"),
         ("GONEAAAAAA", "gone.p8"),
-        ("ZEROAAAAAA", "/dev/zero"),
+        ("ZEROAAAAAA", "endless.p8"),
+        ("AWAYAAAAAA", "../elsewhere.p8"),
     ] {
         folder = folder.with(&credential(key_id, file));
     }
@@ -56,6 +58,11 @@ async fn every_key_is_looked_at_and_not_only_the_first() {
         ("LONGAAAAAA", "at most 8192 bytes", "Name another file"),
         ("GONEAAAAAA", "No such file", "Put the file there"),
         ("ZEROAAAAAA", "at most 8192 bytes", "Name another file"),
+        (
+            "AWAYAAAAAA",
+            "in the folder of the configuration",
+            "Move the file there",
+        ),
     ] {
         let (severity, line) = only(&report, &format!("key {key}"));
         assert_eq!(severity, Severity::Error);
@@ -266,9 +273,16 @@ async fn an_identity_that_nobody_uses_is_a_note() {
     );
 }
 
+/// A file of a terabyte, none of which is on the disk.
+fn endless(folder: &Folder, name: &str) {
+    let file = std::fs::File::create(folder.path().join(name)).unwrap();
+    file.set_len(1 << 40).unwrap();
+}
+
 #[test]
 fn the_service_reads_no_more_of_a_key_than_a_key_is_long() {
-    let folder = Folder::without_key().with(&credential("ZEROAAAAAA", "/dev/zero"));
+    let folder = Folder::without_key().with(&credential("ZEROAAAAAA", "endless.p8"));
+    endless(&folder, "conf/endless.p8");
     let error = Config::load(&folder.config()).unwrap_err().to_string();
     assert!(error.contains("expected at most 8192 bytes"), "{error}");
     let error = Config::load(Path::new("/dev/zero"))
