@@ -253,7 +253,11 @@ fn default_cache() -> Option<PathBuf> {
     Some(base.join("dunlin"))
 }
 
-/// Resolves at SIGINT or SIGTERM.
+/// What a process that SIGINT has ended exits with, as shells have it.
+const INTERRUPTED: i32 = 130;
+
+/// Resolves at SIGINT or SIGTERM. A SIGINT after that ends the process at once, as somebody at a terminal
+/// means it: the store survives that like any other crash.
 ///
 /// # Errors
 /// If the signals cannot be listened to.
@@ -266,5 +270,9 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(INTERRUPTED);
+        });
     })
 }

@@ -8,7 +8,8 @@
     reason = "test code"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -225,6 +226,37 @@ fn assert_log_is_clean(folder: &Path) {
     }
 }
 
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_open_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("dev");
+    let mut dev = Dev::start(&at);
+    let after = |label: &str| {
+        let (_, rest) = dev.greeting.split_once(label).unwrap();
+        rest.lines().next().unwrap().trim().to_owned()
+    };
+    let mut open = TcpStream::connect(after("HTTP interface   http://")).unwrap();
+    // The rest of its body never comes.
+    write!(
+        open,
+        "POST /v1/push HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 9\r\n\r\n{{",
+        after("API key")
+    )
+    .unwrap();
+    dev.signal("-INT");
+    let until = Instant::now() + PATIENCE;
+    let log = at.with_extension("log");
+    while !std::fs::read_to_string(&log)
+        .unwrap()
+        .contains("finishing open requests")
+    {
+        assert!(Instant::now() < until, "it does not begin to stop");
+        std::thread::yield_now();
+    }
+    dev.signal("-INT");
+    assert_eq!(dev.ended().code(), Some(130));
+}
+
 fn fails_with(arguments: &[&str], expected: &str) {
     let output = Command::new(DUNLIN).args(arguments).output().unwrap();
     assert!(!output.status.success());
@@ -249,6 +281,11 @@ fn a_wrong_start_says_what_is_wrong() {
     let key = "[[credentials]]\nkey_id = \"AAAAAAAAAA\"\nteam_id = \"AAAAAAAAAA\"\n";
     std::fs::write(&file, format!("{key}key_file = \"none.p8\"\n")).unwrap();
     fails_with(&["serve", "--config", path], "none.p8");
+    std::fs::write(&file, format!("{key}key_file = \"../none.p8\"\n")).unwrap();
+    fails_with(
+        &["serve", "--config", path],
+        "expected a file in the folder of the configuration file",
+    );
     std::fs::write(&file, "[host]\nqueue = 0\n").unwrap();
     fails_with(
         &["serve", "--config", path],
