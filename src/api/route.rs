@@ -94,7 +94,7 @@ impl Route {
                 only_post(method, || Ok(Self::RunTask(task)))
             }
             [Some("receipts"), Some(key), None, _] => match method {
-                "GET" => Ok(Self::GetReceipt(key.to_owned())),
+                "GET" => Ok(Self::GetReceipt(decoded(key))),
                 _ => Err(Problem::method_not_allowed("GET")),
             },
             _ => Err(Problem::not_found()),
@@ -122,8 +122,13 @@ fn token_in(segment: &str) -> Result<DeviceToken, Problem> {
 /// The channel in a path. Base64 has `/`, `+` and `=`: all may stand as they are or be
 /// percent-encoded, so whatever follows is the identifier.
 fn channel_in(rest: &str) -> Result<ChannelId, Problem> {
-    let decoded = percent_encoding::percent_decode_str(rest).decode_utf8_lossy();
-    ChannelId::parse(&decoded).map_err(|error| Problem::invalid(&error.at("path")))
+    ChannelId::parse(&decoded(rest)).map_err(|error| Problem::invalid(&error.at("path")))
+}
+
+/// Part of a path without its percent-encoding.
+fn decoded(part: &str) -> String {
+    let bytes = percent_encoding::percent_decode_str(part);
+    bytes.decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -166,6 +171,7 @@ mod tests {
             ("POST", "/v1/tasks/feedback", Route::RunTask(Task::Feedback)),
             ("POST", "/v1/tasks/sweep", Route::RunTask(Task::Sweep)),
             ("GET", "/v1/receipts/a:1", Route::GetReceipt("a:1".into())),
+            ("GET", "/v1/receipts/a%3A1", Route::GetReceipt("a:1".into())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
         }
