@@ -4,6 +4,8 @@
 //! a day; DEBUG follows connections and requests; TRACE follows frames. Nothing personal is logged
 //! at any level: no device token, alias, payload or key.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
@@ -35,7 +37,9 @@ pub fn start(format: Format, is_service: bool) {
         Err(_) => defaults(level),
     };
     let filter = filter.and(discreet());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
     let _ = match format {

@@ -26,8 +26,12 @@ pub(super) struct Embedded {
     database: RwLock<Option<Database>>,
 }
 
-fn disk(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Disk(error.to_string().into())
+fn disk(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::Disk(match error.into() {
+        // What redb says there is for whoever calls it.
+        redb::Error::PreviousIo => "it failed before, and its file is being opened again".into(),
+        other => other.to_string().into(),
+    })
 }
 
 impl Embedded {

@@ -154,8 +154,9 @@ impl Store {
     /// # Errors
     /// If the file cannot be opened, is not a store, or is in use.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let is_new = !path.exists();
         let backend = Embedded::open(path)?;
-        info!(path = %path.display(), "store opened");
+        info!(path = %path.display(), is_new, "store opened");
         Ok(Self::start(Some(backend)))
     }
 
