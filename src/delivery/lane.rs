@@ -484,10 +484,13 @@ impl Lane {
     }
 
     fn forget(&mut self, link: LinkId, stream: StreamId) {
+        let another_answers = self.others_answer(link);
         let Some(known) = self.link_mut(link) else {
             return;
         };
         known.give_up(stream);
+        // Whoever came next would hang there, too.
+        known.retired |= !known.proven && another_answers;
         match known.http2_mut() {
             Some((http2, outbox)) => http2.reset(stream, ErrorCode::CANCEL, outbox),
             None => {

@@ -8,8 +8,8 @@
 //!   nothing waits                             none is opened
 //!   something waits, none is usable           one, when the back-off is over
 //!   all are full for 100 ms, something waits  one more, up to the maximum, if nothing is failing
-//!   one has kept its first request for 2 s,   the same: a request that hangs must not hold up all
-//!   and something waits                       the others
+//!   something has waited for 2 s behind a     the same: a request that hangs must not hold up all
+//!   connection's first request                the others; who hung is replaced by who answers
 //!   all but the newest would have been        the newest gets nothing new, and is closed when its
 //!   twice enough for 10 minutes               last answer is there; the last one stays
 //! ```
@@ -144,6 +144,11 @@ impl Lane {
 
     fn usable(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.is_usable())
+    }
+
+    /// Whether there is a better connection than this one: usable, and it has answered something.
+    pub(super) fn others_answer(&self, id: LinkId) -> bool {
+        self.usable().any(|link| link.id != id && link.proven)
     }
 
     /// Whether a connection may be opened at all.

@@ -84,6 +84,23 @@ fn a_first_request_that_hangs_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn what_hung_gets_nothing_more_beside_one_that_answers() {
+    let mut rig = with_token();
+    let hanging = rig.submit(secs(10));
+    rig.submit(LONG);
+    let first = rig.open(1_000);
+    rig.advance(HELD_UP);
+    let second = rig.open(1_000);
+    answer_one(&mut rig, second);
+    rig.advance(secs(10));
+    rig.assert_unanswered(hanging, Why::TimedOut);
+    assert_eq!(rig.links(), [second], "not {first:?}");
+    let next = rig.submit(LONG);
+    answer_one(&mut rig, second);
+    assert!(rig.is_accepted(next));
+}
+
+#[test]
 fn a_peer_that_says_nothing_at_all_is_no_reason_to_grow() {
     let mut rig = with_token();
     rig.submit_all(6, LONG);
