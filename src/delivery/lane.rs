@@ -387,18 +387,21 @@ impl Lane {
                 Ok(()) => return Some(id),
                 Err(until) => {
                     if !self.hold(id, until) {
-                        self.end_paused(id);
+                        self.end_unheld(id, until);
                     }
                 }
             }
         }
     }
 
-    /// Its device is left alone for longer than it may wait.
-    fn end_paused(&mut self, id: JobId) {
+    /// Its device is left alone until then, and it cannot wait: there is no time, or no place.
+    fn end_unheld(&mut self, id: JobId, until: Now) {
         if let Some(job) = self.jobs.end(id) {
-            let paused = Outcome::unanswered(Why::Paused);
-            let outcome = job.refusal.map_or(paused, |refusal| *refusal);
+            let is_paused = job.attempts == 0 && job.deadline <= until;
+            let outcome = match is_paused {
+                true => Outcome::unanswered(Why::Paused),
+                false => job.overdue(),
+            };
             self.outcomes.push_back((id, outcome));
         }
     }

@@ -9,7 +9,7 @@
 //! | `NewConnection` | none | | |
 //! | `NewProviderToken` | until there is one; once | | |
 //! | `OldProviderToken` | none with an older token, else a minute | 20 minutes | in its place |
-//! | `DevicePause` | a second, for all of the device (`spacing.rs`) | a minute | if it is longer |
+//! | `DevicePause` | a second, for all of the device (`spacing.rs`) | a minute | if it is longer, up to 15 minutes |
 //! | `Backoff` | 15 minutes, or as configured | 4 hours | in its place |
 //!
 //! A wait doubles with each attempt and has up to half of itself added at random, never taken off.

@@ -90,8 +90,7 @@ impl Spacing {
             Some(pace) => (pace.gap * 2).min(LONGEST_GAP),
             None => FIRST_GAP,
         };
-        let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-        let wait = jittered(gap.max(asked), entropy);
+        let wait = jittered(gap.max(asked.unwrap_or_default()), entropy).min(LONGEST_ASKED);
         let next = match known {
             Some(pace) if pace.resting => pace.next,
             _ => now + wait,
@@ -188,8 +187,10 @@ mod tests {
         let asked = |secs| Some(Duration::from_secs(secs));
         assert_eq!(spacing.refused(&device(1), at(0), asked(30), 0), at(30_000));
         assert_eq!(spacing.refused(&device(2), at(0), asked(0), 0), at(1_000));
-        let of_a_day = spacing.refused(&device(3), at(0), asked(86_400), 0);
-        assert_eq!(of_a_day, Now::ZERO + LONGEST_ASKED);
+        for (number, entropy) in [(3, 0), (4, u64::MAX)] {
+            let of_a_day = spacing.refused(&device(number), at(0), asked(86_400), entropy);
+            assert_eq!(of_a_day, Now::ZERO + LONGEST_ASKED);
+        }
     }
 
     #[test]

@@ -91,8 +91,8 @@ impl fmt::Display for Outcome {
 pub enum Why {
     /// Nothing of it left this process.
     NotSent,
-    /// Nothing of it left this process: APNs has had too many for its device, and wants a longer pause
-    /// than there was time.
+    /// Nothing of it left this process: APNs has had too many for whom it is for, a device, a channel or an
+    /// app, and wants a longer pause than there was time.
     Paused,
     /// The peer said it has not looked at it: a stream above the last one of a GOAWAY, or, of the
     /// binary gateway, whatever followed the notification named in an error response.
@@ -131,7 +131,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent => f.write_str("not sent"),
-            Self::Paused => f.write_str("not sent: APNs has had too many for this device"),
+            Self::Paused => f.write_str("not sent: APNs wants a pause for its recipient"),
             Self::NotProcessed => f.write_str("not processed by the peer"),
             Self::StreamReset(code) => write!(f, "stream reset by the peer with code {code:#x}"),
             Self::ConnectionLost => f.write_str("connection lost"),
