@@ -284,7 +284,6 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let (config, settings) = Self::read(path)?;
         let folder = folder_of(path);
-        folder::check_itself(folder, path)?;
         folder::check_keys(folder, &settings)?;
         folder::check_secrets(folder, &config.tls.identities)?;
         Ok(config)
@@ -292,6 +291,7 @@ impl Config {
 
     /// The same for both halves of the file, without a look at the files that it names.
     pub(crate) fn read(path: &Path) -> Result<(Self, Settings), ConfigError> {
+        folder::check_itself(folder_of(path), path)?;
         let failed =
             |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
         let text = read_at_most(path, MAX_BYTES).map_err(|error| failed(&error))?;

@@ -13,11 +13,12 @@ use crate::files::read_at_most;
 
 /// The function reads the configuration file, too.
 pub(super) fn check_itself(folder: &Path, file: &Path) -> Result<(), ConfigError> {
-    if leads_inside(folder, file) == Some(false) {
+    let name = file.file_name().map(Path::new);
+    if name.and_then(|name| leads_inside(folder, name)) == Some(false) {
         let file = file.display();
         return Err(ConfigError(format!(
-            "{file} leads out of its folder: expected the file itself, or a link within the folder, which \
-             is all that the function can read"
+            "{file} leads out of its folder: expected the file itself, or a relative link within the folder, \
+             which is all that the function can read"
         )));
     }
     Ok(())
@@ -42,19 +43,53 @@ pub(super) fn check_keys(folder: &Path, settings: &Settings) -> Result<(), Confi
 
 /// What is wrong with a file that is elsewhere.
 pub(crate) const OUT_OF_REACH: &str = "expected a file in the folder of the configuration file, named as seen \
-    from there and without \"..\": the function can read nothing else";
+    from there and by relative links at most: the function can read nothing else";
 
 /// Whether the function reaches a file that the configuration names: the folder of the configuration is
 /// all that it sees, and `/` for it.
 pub(crate) fn is_reached(folder: &Path, file: &Path) -> bool {
-    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    file.components().all(inside) && leads_inside(folder, &folder.join(file)).unwrap_or(true)
+    leads_inside(folder, file).unwrap_or(true)
 }
 
-/// Whether a path is still in the folder once its links are followed; `None` if one of them is not there.
-fn leads_inside(folder: &Path, path: &Path) -> Option<bool> {
-    let path = path.canonicalize().ok()?;
-    Some(path.starts_with(canonical(folder)?))
+/// Whether a path never leaves the folder on its way, links included, as the sandbox opens files: no
+/// absolute link, and none that leaves and comes back. `None` if something of it is not there.
+fn leads_inside(folder: &Path, file: &Path) -> Option<bool> {
+    let mut here = canonical(folder)?;
+    let (mut depth, mut links) = (0_usize, 0);
+    let mut rest = parts(file);
+    while let Some(part) = rest.pop() {
+        match part.components().next()? {
+            Component::CurDir => {}
+            Component::Normal(name) => {
+                let next = here.join(name);
+                if next.symlink_metadata().ok()?.is_symlink() {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Some(false);
+                    }
+                    rest.extend(parts(&next.read_link().ok()?));
+                } else {
+                    here = next;
+                    depth += 1;
+                }
+            }
+            Component::ParentDir if depth > 0 => {
+                here.pop();
+                depth -= 1;
+            }
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return Some(false),
+        }
+    }
+    Some(true)
+}
+
+/// Most links that are followed, as on Linux.
+const MAX_LINKS: u32 = 40;
+
+/// The components of a path, the last one first.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = path.components().rev();
+    parts.map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
 /// A folder with its links followed; the empty one that a bare file name has is the current one.
@@ -119,11 +154,21 @@ mod tests {
         // As Kubernetes mounts a secret, and as nobody should.
         symlink("keys/in.p8", folder.join("linked.p8")).unwrap();
         symlink("../out.p8", folder.join("leaves.p8")).unwrap();
+        symlink("../conf/keys/in.p8", folder.join("returns.p8")).unwrap();
+        symlink("keys", folder.join("..data")).unwrap();
+        symlink("..data/in.p8", folder.join("mounted.p8")).unwrap();
+        symlink("round.p8", folder.join("round.p8")).unwrap();
         let absolute = inside.join("in.p8");
+        symlink(&absolute, folder.join("absolute.p8")).unwrap();
         for (file, reached) in [
             (Path::new("keys/in.p8"), true),
             (Path::new("./keys/in.p8"), true),
             (Path::new("linked.p8"), true),
+            (Path::new("mounted.p8"), true),
+            (Path::new("keys/../keys/in.p8"), true),
+            (Path::new("returns.p8"), false),
+            (Path::new("absolute.p8"), false),
+            (Path::new("round.p8"), false),
             // That it is not there is said by whoever reads it.
             (Path::new("none.p8"), true),
             (Path::new("leaves.p8"), false),
