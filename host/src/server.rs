@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dunlin_certificates::{Finding, Level};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::Error;
@@ -256,7 +257,7 @@ fn default_cache() -> Option<PathBuf> {
 /// What a process that SIGINT has ended exits with, as shells have it.
 const INTERRUPTED: i32 = 130;
 
-/// Resolves at SIGINT or SIGTERM. A SIGINT after that ends the process at once, as somebody at a terminal
+/// Resolves at SIGINT or SIGTERM, also at one from before it is waited for. A SIGINT after that ends the process at once, as somebody at a terminal
 /// means it: the store survives that like any other crash.
 ///
 /// # Errors
@@ -265,14 +266,19 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
+    let (stop, stopped) = oneshot::channel();
+    // Whoever waits for this may still be starting.
+    tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        tokio::spawn(async move {
-            interrupt.recv().await;
-            std::process::exit(INTERRUPTED);
-        });
+        let _ = stop.send(());
+        interrupt.recv().await;
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(async move {
+        // It ends by this alone.
+        let _ = stopped.await;
     })
 }
