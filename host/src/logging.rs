@@ -37,8 +37,10 @@ pub fn start(format: Format, is_service: bool) {
         Err(_) => defaults(level),
     };
     let filter = filter.and(discreet());
+    // <https://no-color.org>
+    let is_colour_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal() && is_colour_wanted)
         .with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.

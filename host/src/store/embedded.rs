@@ -29,7 +29,7 @@ pub(super) struct Embedded {
 fn disk(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Disk(match error.into() {
         // What redb says there is for whoever calls it.
-        redb::Error::PreviousIo => "it failed before, and its file is being opened again".into(),
+        redb::Error::PreviousIo => "it failed before; the next write opens the file again".into(),
         other => other.to_string().into(),
     })
 }
