@@ -1,5 +1,5 @@
 //! The host is killed in the middle of feedback polls, again and again; no tuple is lost by it and no
-//! live device removed.
+//! live device removed. A push that it was at is known to be over.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,9 +12,10 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dunlin::notification::{DeviceToken, Topic};
+use dunlin::receipt::{self, Begun, IdempotencyKey, Receipt};
 use dunlin::registry::{self, DeathReason, DeviceRef, Registration, Swap, Values};
 use dunlin::time::UnixTime;
 use dunlin_host::ask::ask;
@@ -174,7 +175,7 @@ every = "never"
 [[api_keys]]
 name = "tests"
 sha256 = "{API_KEY_HASH}"
-scopes = ["admin"]
+scopes = ["admin", "send"]
 
 [host]
 listen = "127.0.0.1:0"
@@ -192,6 +193,43 @@ certificate = "../client.pem"
 "#
     );
     std::fs::write(folder.join("config/dunlin.toml"), text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_of_a_process_that_is_gone_is_not_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let simulator = Simulator::start(dunlin_simulator::Config::default())
+        .await
+        .unwrap();
+    configure(folder, &simulator);
+    let registry = Offline::open(folder);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = UnixTime::from_secs(now.as_secs());
+    let mut paths = Vec::new();
+    for (name, boot) in [("of-another", Some("gone".to_owned())), ("of-whom", None)] {
+        let key = IdempotencyKey::parse("tests", name).unwrap();
+        let id = key.apns_id(&topic(), &token(1));
+        let receipt = Receipt::new(&[0; 32], [(token(1), id)], now, PATIENCE);
+        let begun = receipt::begin(&registry, &key.receipt_key(), receipt.by_process(boot));
+        assert!(matches!(begun.unwrap(), Begun::Ours(_)));
+        paths.push(format!("/v1/receipts/{name}"));
+    }
+    registry.close();
+    let host = Host::start(folder);
+    for (path, state) in paths.iter().zip(["interrupted", "under_way"]) {
+        let answer = ask(
+            host.address,
+            "GET",
+            path,
+            Some(API_KEY),
+            Vec::new(),
+            PATIENCE,
+        );
+        let answer = answer.await.unwrap();
+        let found: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(found["state"], state, "{}", answer.body);
+    }
 }
 
 /// A number that differs with each call, and is the same for the same seed.

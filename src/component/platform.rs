@@ -59,11 +59,16 @@ pub(super) async fn yield_now() {
 pub(super) fn holder() -> Holder {
     let call = random_u64();
     // A platform that does not tell processes apart gives each call one of its own.
-    let boot = std::env::var("DUNLIN_BOOT").unwrap_or_else(|_| format!("{call:016x}"));
+    let boot = boot().unwrap_or_else(|| format!("{call:016x}"));
     Holder {
         boot,
         call: format!("{call:016x}"),
     }
+}
+
+/// This start of the process, where the platform tells processes apart.
+pub(super) fn boot() -> Option<String> {
+    std::env::var("DUNLIN_BOOT").ok()
 }
 
 /// Whether no other process has the store.

@@ -8,6 +8,9 @@
 //!                                     not known, and it is not sent again
 //! ```
 //!
+//! Nobody can be at it 30 s after its deadline; or at once, if another process began it and this one
+//! has the store for itself.
+//!
 //! A receipt is one value of the store, under the hash of the caller's name and the key. It is
 //! written, and on disk, before the first byte goes out; whoever finds it there sends nothing.
 //!
@@ -49,6 +52,9 @@ pub struct Receipt {
     at_ms: u64,
     /// Until when somebody may be at it, in milliseconds.
     until_ms: u64,
+    /// The process that is at it, where the platform tells processes apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    boot: Option<String>,
     /// What was to be sent: device token and `apns-id`, in the order of the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sending: Vec<(String, String)>,
@@ -118,10 +124,23 @@ impl Receipt {
             request: hex::encode(request),
             at_ms: now.as_millis(),
             until_ms: (now + timeout + GRACE).as_millis(),
+            boot: None,
             sending: Vec::new(),
             broadcast: None,
             reply: None,
         }
+    }
+
+    /// The same, with the name of the process that is at it; another start has another.
+    pub fn by_process(self, boot: Option<String>) -> Self {
+        Self { boot, ..self }
+    }
+
+    /// What `boot` makes of it, which has the store for itself: nobody is at what another process began.
+    pub fn seen_by_the_only(self, boot: &str) -> Self {
+        let is_of_another = self.boot.as_ref().is_some_and(|of| of != boot);
+        let until_ms = if is_of_another { 0 } else { self.until_ms };
+        Self { until_ms, ..self }
     }
 
     /// From what the store has; `None` where nothing is.
@@ -229,6 +248,7 @@ pub fn finish<V: Values>(
         request: receipt.request.clone(),
         at_ms: receipt.at_ms,
         until_ms: receipt.until_ms,
+        boot: None,
         sending: Vec::new(),
         broadcast: None,
         reply: Some(reply),

@@ -52,6 +52,25 @@ fn the_first_sends_and_the_second_gets_its_reply_byte_for_byte() {
 }
 
 #[test]
+fn nobody_is_at_what_another_process_began_where_one_has_the_store() {
+    let memory = Memory::default();
+    let begun = receipt(1).by_process(Some("first".into()));
+    assert!(matches!(
+        begin(&memory, KEY, begun).unwrap(),
+        Begun::Ours(_)
+    ));
+    let state = |boot| {
+        let found = look_up(&memory, KEY).unwrap().unwrap();
+        found.seen_by_the_only(boot).state(at(101))
+    };
+    assert_eq!(state("first"), State::UnderWay);
+    assert_eq!(state("second"), State::Interrupted);
+    // Of a platform that tells nothing apart, nothing is known.
+    let found = receipt(1).seen_by_the_only("second");
+    assert_eq!(found.state(at(101)), State::UnderWay);
+}
+
+#[test]
 fn another_request_under_the_same_key_is_noticed() {
     let memory = Memory::default();
     ours(&memory, 1);

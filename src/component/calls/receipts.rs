@@ -28,7 +28,15 @@ pub(in super::super) fn receipt(
     let key = receipt_key(caller, key)?;
     let receipt = receipt::look_up(&app.store, &key.receipt_key())?;
     let receipt = receipt.ok_or_else(Problem::unknown_receipt)?;
-    Ok(receipt_reply(&key, &receipt, platform::unix_time()))
+    Ok(receipt_reply(&key, &seen(receipt), platform::unix_time()))
+}
+
+/// What was found in the store: what a process that is gone was at is not under way.
+fn seen(receipt: Receipt) -> Receipt {
+    match platform::boot().filter(|_| platform::store_is_exclusive()) {
+        Some(boot) => receipt.seen_by_the_only(&boot),
+        None => receipt,
+    }
 }
 
 fn hash(body: &[u8]) -> [u8; 32] {
@@ -44,7 +52,7 @@ pub(super) fn of_the_first(
 ) -> Result<Option<Reply>, Problem> {
     match receipt::look_up(&app.store, &key.receipt_key())? {
         None => Ok(None),
-        Some(before) if before.is_of(&hash(body)) => repeated_reply(&before, now).map(Some),
+        Some(before) if before.is_of(&hash(body)) => repeated_reply(&seen(before), now).map(Some),
         Some(_) => Err(Problem::key_reused()),
     }
 }
@@ -85,6 +93,7 @@ pub(super) async fn begin(
     receipt: Receipt,
     now: UnixTime,
 ) -> Result<Result<Receipt, Reply>, Problem> {
+    let receipt = receipt.by_process(platform::boot());
     match receipt::begin(&app.store, &key.receipt_key(), receipt)? {
         Begun::Ours(receipt) => match app.flushed().await {
             Ok(()) => Ok(Ok(receipt)),
@@ -93,7 +102,7 @@ pub(super) async fn begin(
                 Err(Problem::store(&error.0))
             }
         },
-        Begun::Before(before) => repeated_reply(&before, now).map(Err),
+        Begun::Before(before) => repeated_reply(&seen(before), now).map(Err),
         Begun::OtherRequest => Err(Problem::key_reused()),
     }
 }
