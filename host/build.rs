@@ -8,7 +8,7 @@ use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use dunlin_build::{Part, Workspace};
+use dunlin_build::{Part, Workspace, folder_of_script};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -25,13 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for watched in ["src", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
-    let target = target_folder(&out).ok_or("OUT_DIR is not where cargo puts it")?;
+    let target = folder_of_script(&out)?.to_owned();
     let built = Part::Function.build(&Workspace { root, target })?;
     std::fs::copy(built, out.join("dunlin.wasm"))?;
     Ok(())
-}
-
-/// Where this script was built: OUT_DIR is <target>/[<triple>/]<profile>/build/<package>/out.
-fn target_folder(out: &Path) -> Option<PathBuf> {
-    out.ancestors().nth(4).map(Path::to_owned)
 }

@@ -8,12 +8,14 @@ use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use dunlin_build::{TARGET, cargo_for_component};
+use dunlin_build::{TARGET, cargo_for_component, folder_of_script};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let here = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let manifest = std::fs::read_to_string(here.join("Cargo.toml"))?;
-    let target = target_folder()?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // Cargo holds a lock on the folder that this script was built into.
+    let target = folder_of_script(&out)?.join("guests");
     let guests = here.join("guests");
     for watched in ["Cargo.toml", "guests", "../wit"] {
         println!("cargo::rerun-if-changed={}", here.join(watched).display());
@@ -33,18 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-env=GUEST_{variable}={}", built.display());
     }
     Ok(())
-}
-
-/// `<target>/guests`, next to the profile folder this script was built into: cargo holds a lock on
-/// that one.
-fn target_folder() -> Result<PathBuf, Box<dyn Error>> {
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    // OUT_DIR is <target>/[<triple>/]<profile>/build/<package>/out.
-    let target = out
-        .ancestors()
-        .nth(4)
-        .ok_or("OUT_DIR is not where cargo puts it")?;
-    Ok(target.join("guests"))
 }
 
 fn build(guest: &Path, name: &str, target: &Path) -> Result<PathBuf, Box<dyn Error>> {

@@ -154,6 +154,15 @@ impl Host {
     }
 }
 
+/// A simulator, and a configuration in the folder that the host finds it by.
+async fn simulate(folder: &Path) -> Simulator {
+    let simulator = Simulator::start(dunlin_simulator::Config::default())
+        .await
+        .unwrap();
+    configure(folder, &simulator);
+    simulator
+}
+
 fn configure(folder: &Path, simulator: &Simulator) {
     std::fs::create_dir(folder.join("config")).unwrap();
     let client = simulator.authority().issue_client(TOPIC).unwrap();
@@ -199,10 +208,7 @@ certificate = "../client.pem"
 async fn a_push_of_a_process_that_is_gone_is_not_under_way() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let simulator = Simulator::start(dunlin_simulator::Config::default())
-        .await
-        .unwrap();
-    configure(folder, &simulator);
+    let _simulator = simulate(folder).await;
     let registry = Offline::open(folder);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = UnixTime::from_secs(now.as_secs());
@@ -261,10 +267,7 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     println!("seed {seed}");
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let simulator = Simulator::start(dunlin_simulator::Config::default())
-        .await
-        .unwrap();
-    configure(folder, &simulator);
+    let simulator = simulate(folder).await;
     let mut interrupted = 0;
     for kill in 0..KILLS {
         let registry = Offline::open(folder);

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use nested::{cargo, cargo_for_component};
 pub use output::{Output, read};
-pub use target::TARGET;
+pub use target::{TARGET, folder_of_script};
 pub use tools::check_tools;
 
 /// Why there is no component; for people.

@@ -1,12 +1,21 @@
 //! The compilation target of components, which a toolchain has or is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Error;
 
 /// The compilation target of every component.
 pub const TARGET: &str = "wasm32-wasip2";
+
+/// The target folder of the build that a build script belongs to, from its `OUT_DIR`.
+///
+/// # Errors
+/// If cargo puts that elsewhere: expected is `<target>/[<triple>/]<profile>/build/<package>/out`.
+pub fn folder_of_script(out_dir: &Path) -> Result<&Path, Error> {
+    let folder = out_dir.ancestors().nth(4);
+    folder.ok_or_else(|| Error::new("OUT_DIR is not where cargo puts it"))
+}
 
 /// Adds the compilation target if this toolchain does not have it.
 pub(crate) fn ensure() -> Result<(), Error> {
