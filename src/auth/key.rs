@@ -9,8 +9,9 @@
 //! -----BEGIN EC PRIVATE KEY-----      SEC1    ─┴─> a scalar of the curve P-256
 //! ```
 //!
-//! Line breaks may stand anywhere or be missing, and may be the two characters `\n`: both happen
-//! to keys that travel through environment variables. Limit: 8 KiB of text.
+//! Line breaks may stand anywhere or be missing, and may be the two characters `\n`, and all of the
+//! file may be in base64 once more: these happen to keys that travel through environment variables.
+//! Text around the block may be in any encoding. Limit: 8 KiB of text.
 
 use crate::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use base64::Engine as _;
@@ -35,6 +36,9 @@ const SPKI_PREFIX: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
+
+/// DER of `prime-field` (RFC 3279, 2.3.5), which a key has in it only if it describes its curve.
+const PRIME_FIELD: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -85,18 +89,37 @@ impl core::error::Error for InvalidKey {}
 pub struct SigningKey(EcdsaKey);
 
 impl SigningKey {
-    /// From the text of a `.p8` file.
+    /// From what is in a `.p8` file.
     ///
     /// # Errors
     /// [`InvalidKey`] says which it is: no PEM, a certificate or another label, an encrypted key,
     /// damaged base64 or DER, another algorithm or another curve.
-    pub fn from_pem(text: &str) -> Result<Self, InvalidKey> {
-        if text.len() > PRIVATE_KEY_FILE_MAX_BYTES {
-            let got = format!("{} bytes", text.len());
+    pub fn from_pem(file: impl AsRef<[u8]>) -> Result<Self, InvalidKey> {
+        Self::from_file(file.as_ref())
+    }
+
+    fn from_file(file: &[u8]) -> Result<Self, InvalidKey> {
+        if file.len() > PRIVATE_KEY_FILE_MAX_BYTES {
+            let got = format!("{} bytes", file.len());
             return Err(InvalidKey::new("at most 8192 bytes of PEM", got));
         }
-        let (label, body) = private_block(text)?;
+        let mut text = ascii(file);
+        if !text.contains(BEGIN)
+            && let Ok(inner) = decode(&text)
+        {
+            text = ascii(&inner);
+        }
+        let (label, body) = private_block(&text)?;
+        if body.contains("Proc-Type:") {
+            let got = "an encrypted one; decrypt it by `openssl ec -in OLD -out NEW`";
+            return Err(InvalidKey::new("a key without a passphrase", got));
+        }
         let der = decode(body)?;
+        if contains(&der, &PRIME_FIELD) {
+            let got = "one that describes its curve instead; convert it by \
+                       `openssl pkey -in OLD -ec_param_enc named_curve -out NEW`";
+            return Err(InvalidKey::new("a key that names the curve P-256", got));
+        }
         let key = if label == SEC1 {
             from_sec1(&der)?
         } else {
@@ -142,6 +165,24 @@ impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SigningKey(redacted)")
     }
+}
+
+/// The text of a file: what is not ASCII stands only around the block, and does not matter.
+fn ascii(file: &[u8]) -> Zeroizing<String> {
+    let shown = |byte: &u8| match byte.is_ascii() {
+        true => char::from(*byte),
+        false => char::REPLACEMENT_CHARACTER,
+    };
+    // Room for all of it, so that no copy of a part is left behind.
+    let mut text = Zeroizing::new(String::with_capacity(
+        char::REPLACEMENT_CHARACTER.len_utf8() * file.len(),
+    ));
+    text.extend(file.iter().map(shown));
+    text
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// Finds the block that holds a private key: its label and what stands between the markers.
@@ -267,12 +308,17 @@ pub(super) mod tests {
             text.replace('\n', " "),
             text.replace('\n', ""),
             format!("Bag Attributes\n{text}"),
+            STANDARD.encode(&text),
+            format!(" {}\n", STANDARD.encode(&text).replace('L', "L\r\n")),
         ] {
             assert_eq!(
                 SigningKey::from_pem(&form).unwrap().public_key_sec1(),
                 expected
             );
         }
+        let latin_1 = [b"friendlyName: M\xfcnchen\n", text.as_bytes(), b"\xff"].concat();
+        let key = SigningKey::from_pem(latin_1).unwrap();
+        assert_eq!(key.public_key_sec1(), expected);
     }
 
     #[test]
@@ -316,6 +362,16 @@ pub(super) mod tests {
         );
         let p384 = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22";
         assert!(refused(&pkcs8_pem(p384, &[1; 64])).ends_with("a key on the curve P-384"));
+        let described = pkcs8_pem(
+            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x30\x09\x06\x07\x2a\x86\x48\xce\x3d\x01\x01",
+            &[1; 32],
+        );
+        assert!(refused(&described).contains("got one that describes its curve"));
+        assert!(refused(&described).contains("-ec_param_enc named_curve"));
+        let encrypted = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+                         DEK-Info: AES-256-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n";
+        assert!(refused(encrypted).contains("got an encrypted one; decrypt it by `openssl ec"));
+        assert!(refused(&STANDARD.encode(encrypted)).contains("got an encrypted one"));
         assert!(refused(&"x".repeat(8_193)).contains("8193 bytes"));
     }
 

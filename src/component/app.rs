@@ -230,8 +230,8 @@ impl Signer {
                 "expected at most {limit} bytes, got {size}"
             )));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
-        let key = SigningKey::from_pem(&text).map_err(|error| failed(&error))?;
+        let file = std::fs::read(&path).map_err(|error| failed(&error))?;
+        let key = SigningKey::from_pem(&file).map_err(|error| failed(&error))?;
         let issuer = Issuer::new(key, source.key_id, source.team_id);
         Ok(Self(RefCell::new(issuer)))
     }

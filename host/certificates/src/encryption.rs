@@ -28,6 +28,7 @@ use ring::pbkdf2::{
 };
 use zeroize::Zeroizing;
 
+use crate::ber;
 use crate::fields::Fields;
 use crate::limits::ITERATIONS_MAX;
 use crate::oid;
@@ -95,8 +96,8 @@ pub(crate) fn decrypt_key(
     decrypt(algorithm, info.take(Tag::OctetString)?, passphrase)
 }
 
-/// Decrypts to DER of a SEQUENCE, which is all that is encrypted in the formats here. That it is one
-/// is what tells the right passphrase: padding alone fits by chance once in 256.
+/// Decrypts to a SEQUENCE, which is all that is encrypted in the formats here, and hands it out as DER.
+/// That it is one is what tells the right passphrase: padding alone fits by chance once in 256.
 pub(crate) fn decrypt(
     mut algorithm: Fields<'_>,
     data: &[u8],
@@ -109,8 +110,9 @@ pub(crate) fn decrypt(
     } else {
         pkcs12(number, parameters, data, passphrase)
     }?;
-    Fields::of_file(&plain).map_err(|_| Failure::Passphrase)?;
-    Ok(plain)
+    let der = ber::to_der(&plain).ok_or(Failure::Passphrase)?;
+    Fields::of_file(&der).map_err(|_| Failure::Passphrase)?;
+    Ok(der)
 }
 
 fn pkcs12(

@@ -128,6 +128,13 @@ fn key_can_be_used(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Fin
     let of_certificate = chain
         .first()
         .filter(|first| key.belongs_to(first) != Some(false));
+    if of_certificate.is_some_and(|first| keys::is_of_a_usable_curve(first.public_key)) {
+        return Some(Finding::new(
+            Level::Error,
+            "key: expected PKCS #8 or SEC1 with the public key in it, got a key without or a damaged one",
+            "Write the key anew by `openssl pkey -in OLD -out NEW`.",
+        ));
+    }
     let got = of_certificate.map_or_else(
         || "one that cannot be used".to_owned(),
         |first| keys::describe(first.public_key),

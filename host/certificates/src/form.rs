@@ -16,6 +16,7 @@
 
 use der::{Tag, Tagged as _};
 
+use crate::ber;
 use crate::fields::{Fields, context};
 use crate::pem;
 
@@ -27,11 +28,9 @@ pub(crate) enum Form {
     Utf16,
     /// The labels of its blocks.
     Pem(Vec<String>),
-    /// Base64 of DER, without BEGIN and END lines.
+    /// Base64 of PEM or of DER, without BEGIN and END lines of its own.
     Base64(Box<Form>),
     Pkcs12,
-    /// Starts like PKCS #12 or anything else, with lengths that DER does not have.
-    Ber,
     Certificate,
     Request,
     PublicKey,
@@ -52,9 +51,23 @@ impl Form {
         match bytes {
             [] => Self::Nothing,
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Self::Utf16,
-            [0x30, 0x80, ..] => Self::Ber,
-            [0x30, ..] if Fields::of_file(bytes).is_ok() => of_der(bytes).unwrap_or(Self::Binary),
+            [0x30, ..] => match ber::to_der(bytes) {
+                Some(der) => of_der(&der).unwrap_or(Self::Binary),
+                None => str::from_utf8(bytes).map_or(Self::Binary, of_text),
+            },
             _ => str::from_utf8(bytes).map_or(Self::Binary, of_text),
+        }
+    }
+
+    /// The labels of PEM, also where base64 is around all of it.
+    pub(crate) fn labels(&self) -> Option<&[String]> {
+        match self {
+            Self::Pem(labels) => Some(labels),
+            Self::Base64(inner) => match &**inner {
+                Self::Pem(labels) => Some(labels),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -64,12 +77,14 @@ impl Form {
             Self::Nothing => "an empty file".into(),
             Self::Utf16 => "text in UTF-16".into(),
             Self::Pem(labels) => of_labels(labels),
+            Self::Base64(inner) if matches!(**inner, Self::Pem(_)) => {
+                format!("base64 of {}", inner.describe())
+            }
             Self::Base64(inner) => format!(
                 "base64 of {}, without BEGIN and END lines",
                 inner.describe()
             ),
             Self::Pkcs12 => "a PKCS #12 file (.p12)".into(),
-            Self::Ber => "a file with indefinite lengths (BER)".into(),
             Self::Certificate => "a certificate in DER form (.cer)".into(),
             Self::Request => "a certificate request in DER form".into(),
             Self::PublicKey => "a public key in DER form".into(),
@@ -115,12 +130,16 @@ fn of_text(text: &str) -> Form {
     if text.is_empty() {
         return Form::Nothing;
     }
-    let inner = pem::decode(text.as_bytes()).filter(|der| Fields::of_file(der).is_ok());
-    if let Some(inner) = inner {
-        return Form::Base64(Box::new(of_der(&inner).unwrap_or(Form::Binary)));
+    if let Some(inner) = pem::decode(text.as_bytes()).filter(|inner| is_more_than_text(inner)) {
+        return Form::Base64(Box::new(Form::of(&inner)));
     }
     let is_name = ENDINGS.iter().any(|ending| text.ends_with(ending)) && !text.contains('\n');
     if is_name { Form::FileName } else { Form::Text }
+}
+
+/// Whether this is PEM or DER: any word of four letters is base64 of something.
+fn is_more_than_text(bytes: &[u8]) -> bool {
+    pem::is_pem(bytes) || ber::to_der(bytes).is_some_and(|der| Fields::of_file(&der).is_ok())
 }
 
 /// What PEM blocks are, each kind once.

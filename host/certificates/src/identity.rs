@@ -15,10 +15,16 @@
 //! to the first is for [`findings`](crate::findings()) to say: a pair that does not fit can be shown.
 
 use std::fmt;
+use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
 };
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+
+use zeroize::Zeroizing;
 
 use crate::certificate::Certificate;
 use crate::encryption::{Failure, Passphrase, decrypt_key};
@@ -29,6 +35,7 @@ use crate::limits::FILE_MAX_BYTES;
 use crate::pem::{self, Block};
 use crate::pkcs12::{self, Contents};
 use crate::read_error::{self, Cause, ReadError};
+use crate::{Finding, Level};
 
 /// Who we are to APNs. The key is wiped from memory when this is dropped, and never printed.
 pub struct Identity {
@@ -39,7 +46,8 @@ pub struct Identity {
 
 impl Identity {
     /// Reads whichever form it is: `certificate` is a PKCS #12 file, or a certificate as PEM or DER.
-    /// `key` is the file with the private key, where it is not in the first one; PEM.
+    /// `key` is the file with the private key, where it is not in the first one; PEM. Each of them may
+    /// also be the base64 of all of that, as secrets travel through environments and manifests.
     ///
     /// # Errors
     /// [`ReadError`] says what was expected, what the file is, and what to do.
@@ -49,6 +57,7 @@ impl Identity {
         passphrase: Option<&str>,
     ) -> Result<Self, ReadError> {
         check_size(certificate)?;
+        let certificate = &*unwrapped(certificate);
         if Form::of(certificate) != Form::Pkcs12 {
             return Self::from_pem(certificate, key, passphrase);
         }
@@ -77,8 +86,8 @@ impl Identity {
         for file in [Some(certificate), key].into_iter().flatten() {
             check_size(file)?;
         }
-        let chain = certificates(certificate)?;
-        let key = private_key(key.unwrap_or(certificate), passphrase)?;
+        let chain = certificates(&unwrapped(certificate))?;
+        let key = private_key(&unwrapped(key.unwrap_or(certificate)), passphrase)?;
         Self::checked(chain, key)
     }
 
@@ -92,7 +101,6 @@ impl Identity {
         check_size(file)?;
         match Form::of(file) {
             Form::Pkcs12 => {}
-            Form::Ber => return Err(indefinite()),
             Form::Binary if file.first() == Some(&0x30) => {
                 return Err(ReadError::damaged("a PKCS #12 file (.p12)"));
             }
@@ -113,6 +121,22 @@ impl Identity {
         self.key.der()
     }
 
+    /// What a TLS client shows with it, whatever version of X.509 the certificate has: the servers of
+    /// private gateways take some that rustls, which looks into its own, would not show.
+    ///
+    /// # Errors
+    /// As [`check_key`](crate::check_key).
+    pub fn shown(&self, crypto: &CryptoProvider) -> Result<Arc<dyn ResolvesClientCert>, Finding> {
+        crate::check_key(self)?;
+        let key = crypto.key_provider.load_private_key(self.key().clone_key());
+        let key = key.map_err(|error| {
+            let advice = "Write the key anew by `openssl pkey -in OLD -out NEW`.";
+            Finding::new(Level::Error, format!("key: {error}"), advice)
+        })?;
+        let certified = CertifiedKey::new(self.chain.clone(), key);
+        Ok(Arc::new(SingleCertAndKey::from(certified)))
+    }
+
     /// What the certificate says.
     pub fn info(&self) -> &CertificateInfo {
         &self.info
@@ -125,6 +149,14 @@ impl Identity {
     fn checked(chain: Vec<CertificateDer<'static>>, key: Key) -> Result<Self, ReadError> {
         for certificate in &chain {
             Certificate::parse(certificate).map_err(|_| damaged_certificate())?;
+        }
+        if key.describes_its_curve() {
+            return Err(ReadError::new(
+                Cause::Unsupported,
+                "a private key that names its curve",
+                "one that describes it (explicit curve parameters)",
+                "Convert the key by `openssl pkey -in OLD -ec_param_enc named_curve -out NEW`.",
+            ));
         }
         let first = chain.first().ok_or_else(no_certificate)?;
         let info = CertificateInfo::of(first)?;
@@ -140,6 +172,15 @@ impl fmt::Debug for Identity {
             .field("certificates", &self.chain.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The file, or what base64 of a whole file that can be read stands for.
+fn unwrapped(file: &[u8]) -> Zeroizing<Vec<u8>> {
+    let inner = match Form::of(file) {
+        Form::Base64(inner) if matches!(*inner, Form::Pem(_) | Form::Pkcs12) => pem::decode(file),
+        _ => None,
+    };
+    inner.unwrap_or_else(|| Zeroizing::new(file.to_vec()))
 }
 
 fn check_size(file: &[u8]) -> Result<(), ReadError> {
@@ -160,7 +201,6 @@ fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, ReadError> 
     match form {
         Form::Certificate => return Ok(vec![file.to_vec().into()]),
         Form::Pem(_) => {}
-        Form::Ber => return Err(indefinite()),
         Form::Binary if file.first() == Some(&0x30) => {
             return Err(ReadError::damaged(
                 "a certificate with its key, as .p12 or PEM",
@@ -345,15 +385,6 @@ fn no_certificate() -> ReadError {
 
 fn damaged_certificate() -> ReadError {
     ReadError::damaged("a certificate (X.509)")
-}
-
-fn indefinite() -> ReadError {
-    ReadError::new(
-        Cause::Unsupported,
-        "a PKCS #12 file in DER form",
-        "one with indefinite lengths (BER)",
-        "Read and write it once by `openssl pkcs12`, or export it again from Keychain Access.",
-    )
 }
 
 fn encrypted_otherwise(what: &str) -> ReadError {

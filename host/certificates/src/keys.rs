@@ -41,6 +41,12 @@ impl Key {
         any_supported_type(&self.0).is_ok()
     }
 
+    /// Whether it describes its curve instead of naming it, which TLS libraries do not read.
+    pub(crate) fn describes_its_curve(&self) -> bool {
+        let der = self.0.secret_der();
+        der.windows(PRIME_FIELD.len()).any(|it| it == PRIME_FIELD)
+    }
+
     /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be compared.
     pub(crate) fn belongs_to(&self, certificate: &Certificate<'_>) -> Option<bool> {
         let public = certificate.public_key;
@@ -93,6 +99,12 @@ pub(crate) fn describe(key: PublicKey<'_>) -> String {
     name(key.algorithm, key.curve)
 }
 
+/// Whether TLS takes keys of this curve here, if they are whole.
+pub(crate) fn is_of_a_usable_curve(key: PublicKey<'_>) -> bool {
+    let decisive = key.curve.filter(|_| key.algorithm == EC);
+    USABLE_CURVES.contains(&decisive.unwrap_or(key.algorithm))
+}
+
 /// What an algorithm with its curve is, for people: `a key on the curve P-256`.
 pub(crate) fn name(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> String {
     let decisive = curve.filter(|_| algorithm == EC).unwrap_or(algorithm);
@@ -116,8 +128,17 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
+/// DER of `prime-field` (RFC 3279, 2.3.5), which a key has in it only if it describes its curve.
+const PRIME_FIELD: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
+
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");
+
+const USABLE_CURVES: [ObjectIdentifier; 3] = [
+    oid("1.2.840.10045.3.1.7"),
+    oid("1.3.132.0.34"),
+    oid("1.3.101.112"),
+];
 
 const NAMES: [(ObjectIdentifier, &str); 9] = [
     (RSA, "an RSA key"),

@@ -21,6 +21,7 @@
 //! Limits are in [`limits`]; a file past one of them is refused, never read in part. Left to others:
 //! whether a certificate is really signed by Apple, or has been revoked. APNs decides that.
 
+mod ber;
 mod certificate;
 mod encryption;
 mod fields;

@@ -20,19 +20,17 @@ pub fn examine_p8(file: &[u8]) -> Result<(), Finding> {
         let got = format!("{} bytes", file.len());
         return Err(finding("at most 8192 bytes", &got, DOWNLOAD));
     }
-    let text = str::from_utf8(file).unwrap_or_default();
-    let Err(error) = SigningKey::from_pem(text) else {
+    let Err(error) = SigningKey::from_pem(file) else {
         return Ok(());
     };
     let form = Form::of(file);
-    let labels = match &form {
-        Form::Pem(labels) => labels.as_slice(),
-        other => return Err(finding(EXPECTED, &other.describe(), not_pem(other))),
+    let Some(labels) = form.labels() else {
+        return Err(finding(EXPECTED, &form.describe(), not_pem(&form)));
     };
     let has = |label: &str| labels.iter().any(|it| it == label);
     if has("PRIVATE KEY") || has("EC PRIVATE KEY") {
         // The right kind of block: what is wrong in it is best said by who reads it.
-        let advice = if is_whole(text) { OTHER_KEY } else { DOWNLOAD };
+        let advice = if is_whole(file) { OTHER_KEY } else { DOWNLOAD };
         return Err(Finding::new(Level::Error, error.to_string(), advice));
     }
     let advice = match () {
@@ -45,8 +43,8 @@ pub fn examine_p8(file: &[u8]) -> Result<(), Finding> {
 }
 
 /// Whether a key that was refused is a sound key, only of the wrong kind.
-fn is_whole(text: &str) -> bool {
-    let blocks = crate::pem::blocks(text.as_bytes());
+fn is_whole(file: &[u8]) -> bool {
+    let blocks = crate::pem::blocks(file);
     blocks.is_ok_and(|blocks| {
         blocks
             .iter()
@@ -56,7 +54,7 @@ fn is_whole(text: &str) -> bool {
 
 fn not_pem(form: &Form) -> &'static str {
     match form {
-        Form::Pkcs12 | Form::Certificate | Form::Ber => CERTIFICATE,
+        Form::Pkcs12 | Form::Certificate => CERTIFICATE,
         Form::Key("PKCS #8") => {
             "Convert it by `openssl pkcs8 -inform DER -nocrypt -in OLD -out NEW`."
         }

@@ -27,16 +27,22 @@
 //! file is our own.
 //!
 //! Limits: [`PARTS_MAX`], [`KEYS_MAX`], [`CERTIFICATES_MAX`]. Bags in bags, and protection by public
-//! keys instead of a passphrase, are not read. DER only, where the standard allows BER: no exporter of
-//! Apple's or OpenSSL's makes use of that.
+//! keys instead of a passphrase, are not read. The standard allows BER, which OpenSSL and Bouncy Castle
+//! make use of: each layer becomes DER before it is read ([`ber`](crate::ber)). The MAC is over the bytes
+//! as they came.
 
 pub(crate) mod kdf;
 mod mac;
+
+use std::borrow::Cow;
 
 use der::Tag;
 use der::asn1::ObjectIdentifier;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use zeroize::Zeroizing;
+
+use crate::ber;
 use crate::encryption::{Failure, Passphrase, decrypt, decrypt_key};
 use crate::fields::{Fields, context};
 use crate::keys::Key;
@@ -59,20 +65,23 @@ pub(crate) fn read(file: &[u8], passphrase: Option<&str>) -> Result<Contents, Re
         Some(text) if !text.is_empty() => vec![Passphrase::of(text)],
         _ => vec![Passphrase::of(""), Passphrase::absent()],
     };
-    let (safe, mac) = outer(file).map_err(|failure| error(failure, passphrase))?;
+    let damaged = || error(Failure::Damaged, passphrase);
+    let file = ber::to_der(file).ok_or_else(damaged)?;
+    let (signed, mac) = outer(&file).map_err(|failure| error(failure, passphrase))?;
+    let safe = ber::to_der(signed).ok_or_else(damaged)?;
     let Some(mac) = mac else {
-        return first_that_opens(safe, &candidates).map_err(|failure| error(failure, passphrase));
+        return first_that_opens(&safe, &candidates).map_err(|failure| error(failure, passphrase));
     };
     match candidates
         .iter()
-        .find(|candidate| mac.fits(safe, candidate))
+        .find(|candidate| mac.fits(signed, candidate))
     {
-        Some(candidate) => open(safe, candidate).map_err(|failure| match failure {
+        Some(candidate) => open(&safe, candidate).map_err(|failure| match failure {
             // The MAC has said that the passphrase is right.
             Failure::Passphrase => error(Failure::Damaged, passphrase),
             failure => error(failure, passphrase),
         }),
-        None if candidates.iter().any(|it| opens_somewhere(safe, it)) => {
+        None if candidates.iter().any(|it| opens_somewhere(&safe, it)) => {
             Err(error(Failure::Damaged, passphrase))
         }
         None => Err(error(Failure::Passphrase, passphrase)),
@@ -131,9 +140,9 @@ fn open(safe: &[u8], passphrase: &Passphrase) -> Result<Contents, Failure> {
     let mut contents = Contents::default();
     for part in parts(safe)? {
         match part {
-            Part::Plain(bags) => collect(bags, passphrase, &mut contents)?,
+            Part::Plain(bags) => collect(&bags, passphrase, &mut contents)?,
             Part::Encrypted { algorithm, data } => {
-                let bags = decrypt(algorithm, data, passphrase)?;
+                let bags = decrypt(algorithm, &data, passphrase)?;
                 collect(&bags, passphrase, &mut contents)?;
             }
         }
@@ -144,9 +153,9 @@ fn open(safe: &[u8], passphrase: &Passphrase) -> Result<Contents, Failure> {
 /// Whether the passphrase decrypts anything at all.
 fn opens_somewhere(safe: &[u8], passphrase: &Passphrase) -> bool {
     let opens = |part| match part {
-        Part::Encrypted { algorithm, data } => decrypt(algorithm, data, passphrase).is_ok(),
+        Part::Encrypted { algorithm, data } => decrypt(algorithm, &data, passphrase).is_ok(),
         Part::Plain(bags) => {
-            let encrypted = bags_of(bags).unwrap_or_default();
+            let encrypted = bags_of(&bags).unwrap_or_default();
             encrypted
                 .iter()
                 .filter(|bag| bag.kind == ENCRYPTED_KEY_BAG)
@@ -158,11 +167,11 @@ fn opens_somewhere(safe: &[u8], passphrase: &Passphrase) -> bool {
 
 enum Part<'a> {
     /// DER of bags, as they are.
-    Plain(&'a [u8]),
+    Plain(Zeroizing<Vec<u8>>),
     /// The same, encrypted.
     Encrypted {
         algorithm: Fields<'a>,
-        data: &'a [u8],
+        data: Cow<'a, [u8]>,
     },
 }
 
@@ -177,7 +186,10 @@ fn parts(safe: &[u8]) -> Result<Vec<Part<'_>>, Failure> {
         let mut info = Fields::of(info)?;
         let kind = info.oid()?;
         parts.push(match kind {
-            DATA => Part::Plain(info.explicit(0)?.take(Tag::OctetString)?),
+            DATA => {
+                let bags = info.explicit(0)?.take(Tag::OctetString)?;
+                Part::Plain(ber::to_der(bags).ok_or(Failure::Damaged)?)
+            }
             ENCRYPTED_DATA => {
                 let mut data = info.explicit(0)?.sequence()?;
                 data.number()?;
@@ -185,7 +197,7 @@ fn parts(safe: &[u8]) -> Result<Vec<Part<'_>>, Failure> {
                 encrypted.oid()?;
                 Part::Encrypted {
                     algorithm: encrypted.sequence()?,
-                    data: encrypted.take(context(0, false))?,
+                    data: encrypted_bytes(&mut encrypted)?,
                 }
             }
             _ => {
@@ -195,6 +207,18 @@ fn parts(safe: &[u8]) -> Result<Vec<Part<'_>>, Failure> {
         });
     }
     Ok(parts)
+}
+
+/// The OCTET STRING under the implicit tag `[0]`, in one piece or in several.
+fn encrypted_bytes<'a>(fields: &mut Fields<'a>) -> Result<Cow<'a, [u8]>, Failure> {
+    match fields.take_if(context(0, true))? {
+        None => Ok(Cow::Borrowed(fields.take(context(0, false))?)),
+        Some(pieces) => {
+            let whole = ber::joined(pieces).ok_or(Failure::Damaged)?;
+            // Encrypted bytes are no secret.
+            Ok(Cow::Owned(whole.to_vec()))
+        }
+    }
 }
 
 struct Bag<'a> {

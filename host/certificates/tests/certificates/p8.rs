@@ -1,5 +1,7 @@
 //! What is given in place of a `.p8` file, named.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dunlin_certificates::{Level, examine_p8};
 use rcgen::KeyPair;
 
@@ -27,9 +29,13 @@ fn a_key_is_good_whatever_became_of_its_lines() {
         text.replace('\n', ""),
         text.replace('\n', "\\n"),
         format!("\u{feff}{text}"),
+        STANDARD.encode(&text),
+        format!("{}\n", STANDARD.encode(text.replace('\n', "\r\n"))),
     ] {
         assert_eq!(examine_p8(form.as_bytes()), Ok(()));
     }
+    let latin_1 = [b"friendlyName: M\xfcnchen\n", text.as_bytes()].concat();
+    assert_eq!(examine_p8(&latin_1), Ok(()));
     assert_eq!(examine_p8(data!("prime256v1.key.pem")), Ok(()));
 }
 
@@ -43,7 +49,8 @@ fn what_is_given_instead_is_named() {
         .flat_map(u16::to_le_bytes)
         .collect();
     let openssh = block("OPENSSH PRIVATE KEY", b"openssh-key-v1");
-    let rows: [(&[u8], &str, &str); 20] = [
+    let encoded = STANDARD.encode(data!("certificate.pem"));
+    let rows: [(&[u8], &str, &str); 25] = [
         (b"", "an empty file", "as it was downloaded"),
         (b" \n", "an empty file", "as it was downloaded"),
         (
@@ -105,6 +112,31 @@ fn what_is_given_instead_is_named() {
             openssh.as_bytes(),
             "got a private key of OpenSSH",
             "made elsewhere",
+        ),
+        (
+            encoded.as_bytes(),
+            "got base64 of a certificate",
+            "as the certificate",
+        ),
+        (
+            data!("bc.p12"),
+            "a PKCS #12 file (.p12)",
+            "as the certificate",
+        ),
+        (
+            data!("explicit.key.pem"),
+            "one that describes its curve",
+            "made elsewhere",
+        ),
+        (
+            data!("explicit.sec1.pem"),
+            "`openssl pkey -in OLD -ec_param_enc named_curve -out NEW`",
+            "made elsewhere",
+        ),
+        (
+            data!("sec1.proc-type.pem"),
+            "an encrypted one; decrypt it by `openssl ec -in OLD -out NEW`",
+            "as it was downloaded",
         ),
         (
             b"-----BEGIN PRIVATE",

@@ -1,9 +1,9 @@
 //! PEM: the forms of a key, one file or two, and what is said about those that cannot be read.
 
-use dunlin_certificates::{Cause, Identity};
+use dunlin_certificates::{Cause, Identity, check_key};
 use rustls::pki_types::PrivateKeyDer;
 
-use crate::make::{Asked, PASSPHRASE, Pair, block, data, pkcs8, refused, the_key};
+use crate::make::{Asked, PASSPHRASE, Pair, block, data, field, pkcs8, refused, sequence, the_key};
 
 #[test]
 fn every_encryption_of_a_key_that_openssl_writes_is_read() {
@@ -51,6 +51,69 @@ fn encryption_that_is_not_read_is_named() {
         assert!(error.to_string().ends_with(got), "{error}");
         assert!(error.advice().contains("openssl pkcs8 -topk8"));
     }
+}
+
+#[test]
+fn a_key_that_describes_its_curve_is_named_with_the_command_that_converts_it() {
+    for key in [data!("explicit.key.pem"), data!("explicit.sec1.pem")] {
+        let error = refused(Identity::read(data!("prime256v1.pem"), Some(key), None));
+        assert_eq!(error.cause(), Cause::Unsupported, "{error}");
+        assert!(
+            error.to_string().contains("explicit curve parameters"),
+            "{error}"
+        );
+        assert!(error.advice().contains("-ec_param_enc named_curve"));
+    }
+    let key = Some(data!("sec1.proc-type.pem"));
+    let error = refused(Identity::read(data!("prime256v1.pem"), key, PASSPHRASE));
+    assert_eq!(error.cause(), Cause::Unsupported, "{error}");
+    assert!(error.to_string().contains("Proc-Type"), "{error}");
+}
+
+#[test]
+fn a_key_without_its_public_half_is_not_told_as_one_of_another_curve() {
+    let text = str::from_utf8(data!("prime256v1.key.pem")).unwrap();
+    let scalar = &sec1(text)[7..39];
+    let curve = b"\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+    let key = sequence(&[b"\x02\x01\x01", &field(4, scalar), curve]);
+    let key = block("EC PRIVATE KEY", &key);
+    let identity = Identity::read(data!("prime256v1.pem"), Some(key.as_bytes()), None).unwrap();
+    let finding = check_key(&identity).unwrap_err();
+    assert!(
+        finding.what.contains("with the public key in it"),
+        "{finding}"
+    );
+    assert!(finding.advice.contains("openssl pkey -in OLD -out NEW"));
+}
+
+/// DER of the key in a file of OpenSSL's.
+fn sec1(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let (_, key) = text.split_once("-----BEGIN EC PRIVATE KEY-----").unwrap();
+    let digits = key.lines().take_while(|line| !line.starts_with('-'));
+    let digits: String = digits.collect();
+    base64::engine::general_purpose::STANDARD
+        .decode(digits)
+        .unwrap()
+}
+
+#[test]
+fn a_certificate_of_version_1_is_shown() {
+    let key = Some(data!("key.pkcs8.pem"));
+    let identity = Identity::read(data!("version-1.pem"), key, None).unwrap();
+    let crypto = rustls::crypto::ring::default_provider();
+    let shown = identity.shown(&crypto).unwrap();
+    assert!(shown.has_certs());
+    // That of somebody else is not.
+    let key = Some(data!("key.pkcs8.pem"));
+    let identity = Identity::read(data!("prime256v1.pem"), key, None).unwrap();
+    let finding = identity.shown(&crypto).unwrap_err();
+    assert!(
+        finding
+            .what
+            .starts_with("key: expected that of the certificate"),
+        "{finding}"
+    );
 }
 
 #[test]

@@ -5,14 +5,14 @@ use dunlin_certificates::{Cause, Identity, findings};
 use rcgen::KeyPair;
 
 use crate::make::{
-    Asked, PASSPHRASE, Pair, certificate_bag, data, encrypted_key_bag, key_bag, pfx, pkcs8,
+    Asked, PASSPHRASE, Pair, certificate_bag, data, encrypted_key_bag, field, key_bag, pfx, pkcs8,
     refused, sequence, the_key,
 };
 
 const UMLAUT: Option<&str> = Some("schlüssel€😀");
 
 /// Every file with a key and a certificate, and its passphrase.
-const READABLE: [(&str, &[u8], Option<&str>); 19] = [
+const READABLE: [(&str, &[u8], Option<&str>); 21] = [
     ("keychain", data!("keychain.p12"), PASSPHRASE),
     ("keychain-empty", data!("keychain-empty.p12"), Some("")),
     ("keychain-empty, none", data!("keychain-empty.p12"), None),
@@ -36,7 +36,50 @@ const READABLE: [(&str, &[u8], Option<&str>); 19] = [
     ),
     ("absent", data!("absent.p12"), None),
     ("absent, empty", data!("absent.p12"), Some("")),
+    ("Bouncy Castle", data!("bc.p12"), PASSPHRASE),
+    ("Bouncy Castle, 3DES", data!("bc-3des.p12"), PASSPHRASE),
 ];
+
+/// The same values as BER. With `indefinite` each value that consists of values ends by a mark, else
+/// by a length in four bytes; strings are cut into pieces of `piece` bytes. What is inside a string
+/// stays as it is, since the MAC is over it.
+fn to_ber(der: &[u8], indefinite: bool, piece: usize) -> Vec<u8> {
+    let mut ber = Vec::new();
+    let mut rest = der;
+    while let [tag, first, after @ ..] = rest {
+        let digits = usize::from(first.saturating_sub(0x80));
+        let length = match first {
+            0x80.. => after[..digits]
+                .iter()
+                .fold(0, |length, it| length << 8 | usize::from(*it)),
+            short => usize::from(*short),
+        };
+        let (value, after) = after[digits..].split_at(length);
+        rest = after;
+        let is_string = matches!(tag, 0x04 | 0x80);
+        let values = match tag {
+            0x04 | 0x80 => {
+                let pieces = value.chunks(piece).map(|piece| field(0x04, piece));
+                Some(pieces.collect::<Vec<_>>().concat())
+            }
+            tag if tag & 0x20 != 0 => Some(to_ber(value, indefinite, piece)),
+            _ => None,
+        };
+        let Some(values) = values else {
+            ber.extend(field(*tag, value));
+            continue;
+        };
+        ber.push(if is_string { tag | 0x20 } else { *tag });
+        if indefinite {
+            ber.push(0x80);
+            ber.extend([values.as_slice(), &[0, 0]].concat());
+        } else {
+            let length = u32::try_from(values.len()).unwrap().to_be_bytes();
+            ber.extend([&[0x84], length.as_slice(), &values].concat());
+        }
+    }
+    ber
+}
 
 #[test]
 fn every_form_that_openssl_writes_is_read() {
@@ -48,6 +91,48 @@ fn every_form_that_openssl_writes_is_read() {
         assert_eq!(identity.chain().len(), 1, "{name}");
         assert_eq!(&*identity.chain()[0], data!("certificate.cer"), "{name}");
     }
+}
+
+#[test]
+fn every_form_is_read_as_ber_too() {
+    for (name, file, passphrase) in READABLE {
+        if name.starts_with("Bouncy Castle") {
+            continue;
+        }
+        for (indefinite, piece) in [(true, 1_000), (true, 7), (false, 1_000), (false, 7)] {
+            let ber = to_ber(file, indefinite, piece);
+            let read = |ber: &[u8], passphrase| Identity::read(ber, None, passphrase);
+            let identity = read(&ber, passphrase)
+                .unwrap_or_else(|error| panic!("{name}, {indefinite}, {piece}: {error}"));
+            assert_eq!(pkcs8(&identity), the_key(), "{name}");
+            assert_eq!(&*identity.chain()[0], data!("certificate.cer"), "{name}");
+            if passphrase == PASSPHRASE {
+                let error = refused(read(&ber, Some("Secret")));
+                assert_eq!(error.cause(), Cause::PassphraseWrong, "{name}: {error}");
+            }
+            for cut in [2, 20, ber.len() / 2, ber.len() - 1] {
+                let error = refused(read(&ber[..cut], passphrase));
+                assert_eq!(error.cause(), Cause::Damaged, "{name} at {cut}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn base64_of_a_whole_file_is_read() {
+    use base64::Engine as _;
+    let encoded = |file| base64::engine::general_purpose::STANDARD.encode(file) + "\n";
+    let file = encoded(data!("modern.p12"));
+    let identity = Identity::read(file.as_bytes(), None, PASSPHRASE).unwrap();
+    assert_eq!(pkcs8(&identity), the_key());
+    let (certificate, key) = (
+        encoded(data!("together.pem")),
+        encoded(data!("key.aes256.pem")),
+    );
+    let identity = Identity::read(certificate.as_bytes(), None, None).unwrap();
+    assert_eq!((pkcs8(&identity), identity.chain().len()), (&*the_key(), 2));
+    let identity = Identity::read(certificate.as_bytes(), Some(key.as_bytes()), PASSPHRASE);
+    assert_eq!(pkcs8(&identity.unwrap()), the_key());
 }
 
 #[test]
@@ -299,8 +384,8 @@ fn what_is_given_in_place_of_it_is_named() {
         (b"", Cause::OtherKind, "got an empty file"),
         (
             b"\x30\x80\x02\x01\x03\x30\x80",
-            Cause::Unsupported,
-            "indefinite lengths (BER)",
+            Cause::Damaged,
+            "cut off or was changed",
         ),
         (
             data!("certificate.pem"),

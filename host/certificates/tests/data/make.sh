@@ -80,6 +80,14 @@ for curve in prime256v1 secp384r1 secp521r1; do
         -days 36500 -subj "/UID=com.example.shop/CN=Apple Push Services: com.example.shop"
 done
 
+openssl pkey -in prime256v1.key.pem -ec_param_enc explicit -out explicit.key.pem
+openssl ec -in prime256v1.key.pem -param_enc explicit -out explicit.sec1.pem 2>/dev/null
+openssl ec -in prime256v1.key.pem -aes256 -passout pass:secret -out sec1.proc-type.pem 2>/dev/null
+
+# --- a certificate of version 1: one without extensions ---
+openssl x509 -req -in request.pem -CA authority.pem -CAkey "$work/authority.key" -set_serial 8 \
+    -days 36500 -out version-1.pem 2>/dev/null
+
 # --- PKCS #12 ---
 p12() { # name, passphrase, options
     local name=$1 passphrase=$2
@@ -109,6 +117,10 @@ p12 no-iterations secret -noiter -nomaciter "${legacy[@]}"
 p12 two-certificates secret -certfile certificate.pem
 openssl pkcs12 -export -in certificate.pem -nokeys -passout pass:secret -out no-key.p12
 openssl pkcs12 -export -inkey key.pkcs8.pem -nocerts -passout pass:secret -out no-certificate.p12
+
+# BER. Needs a JDK and Bouncy Castle (Debian: libbcprov-java, libbcpkix-java).
+java -cp /usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar \
+    bouncy_castle.java
 
 # No passphrase at all, which the program cannot say: it always means an empty one.
 python3 - <<'PY'
