@@ -10,11 +10,13 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use dunlin::time::UnixTime;
 use dunlin_certificates::limits::FILE_MAX_BYTES;
 use dunlin_certificates::{self as certificates, CertificateInfo, Finding, Level, Wanted};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
 
 use crate::config::IdentityFiles;
 use crate::files::read_at_most;
@@ -68,12 +70,15 @@ impl Identity {
         certificates::check_key(&self.0)
     }
 
-    pub(super) fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        self.0.chain().to_vec()
-    }
-
-    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
-        self.0.key().clone_key()
+    /// What TLS shows.
+    ///
+    /// # Errors
+    /// As [`Identity::check_key`].
+    pub(super) fn shown(
+        &self,
+        crypto: &CryptoProvider,
+    ) -> Result<Arc<dyn ResolvesClientCert>, Finding> {
+        self.0.shown(crypto)
     }
 }
 

@@ -118,9 +118,7 @@ impl Provider {
             made: Mutex::default(),
         };
         // A key that does not fit shows now and not at the first push.
-        for (name, identity) in &shared.identities {
-            let wrong = |found| TrustError::of_identity(name, &found);
-            identity.check_key().map_err(wrong)?;
+        for name in shared.identities.keys() {
             shared.make(&(None, Some(name.clone()), Protocol::Binary))?;
         }
         Ok(Self {
@@ -161,9 +159,9 @@ impl Shared {
             .as_ref()
             .and_then(|name| self.roots.get(name))
             .unwrap_or(&self.public);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let crypto = Arc::new(rustls::crypto::ring::default_provider());
         let failed = |error: rustls::Error| TrustError(error.to_string());
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&crypto))
             .with_safe_default_protocol_versions()
             .map_err(failed)?
             .with_root_certificates(Arc::clone(roots));
@@ -174,10 +172,9 @@ impl Shared {
                     .identities
                     .get(name)
                     .ok_or_else(|| TrustError(format!("there is no [tls.identities.{name}]")))?;
-                let named = |error| TrustError(format!("tls.identities.{name}: {error}"));
-                builder
-                    .with_client_auth_cert(identity.certificates(), identity.key())
-                    .map_err(named)?
+                let shown = identity.shown(&crypto);
+                let shown = shown.map_err(|found| TrustError::of_identity(name, &found))?;
+                builder.with_client_cert_resolver(shown)
             }
         };
         if *protocol == Protocol::Http2 {

@@ -97,9 +97,10 @@ impl Provider {
                     TlsError::new(format!("tls.identities.{name}: {why}"))
                 };
                 let identity = self.identity(name).map_err(|error| named(&error))?;
-                builder
-                    .with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key())
-                    .map_err(|error| named(&error))?
+                let shown = identity
+                    .shown(&self.crypto)
+                    .map_err(|found| named(&found))?;
+                builder.with_client_cert_resolver(shown)
             }
         };
         if *protocol == Protocol::Http2 {
