@@ -124,13 +124,21 @@ fn the_core_builds_for_unknown_wasm_without_imports() {
     }
 }
 
-/// The folder of a dependency's sources.
+/// The folder of a dependency's sources. Asked for this platform alone: cargo has what was built here,
+/// and not what other systems would need.
 fn sources_of(package: &str) -> PathBuf {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let rustc = Command::new("rustc").arg("-vV").output().unwrap();
+    let rustc = String::from_utf8(rustc.stdout).unwrap();
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: "));
+    let output = Command::new(cargo)
         .current_dir(root())
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(["--filter-platform", host.expect("rustc names its platform")])
         .output()
         .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let found = packages

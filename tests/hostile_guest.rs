@@ -28,6 +28,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// Longer than any machine needs for what is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(3_000);
 
 /// `[host]` of every test; `memory_mib` and `concurrency` are what assertions below count on.
@@ -38,7 +40,7 @@ concurrency = 2
 queue = 2
 max_body_bytes = 1024
 memory_mib = 16
-request_timeout_ms = 1500
+request_timeout_ms = 60000
 stall_timeout_ms = 300
 shutdown_timeout_ms = 3000
 ";
@@ -267,13 +269,22 @@ test! {
     }
 }
 
+/// [`SETTINGS`] under which a request that is never answered ends soon.
+fn impatient() -> String {
+    let millis = REQUEST_TIMEOUT.as_millis();
+    SETTINGS.replace(
+        "request_timeout_ms = 60000",
+        &format!("request_timeout_ms = {millis}"),
+    )
+}
+
 test! {
-    async fn a_request_that_is_never_answered_times_out_alone(host) {
+    async fn a_request_that_is_never_answered_times_out_alone(host: &impatient()) {
         let asked = Instant::now();
         let never = host.beside("GET", "/never").await;
         host.get("/ok").await.is_ok("ok");
         never.await.unwrap().is_problem(504, "timeout");
-        assert!(asked.elapsed() < REQUEST_TIMEOUT * 2);
+        assert!(asked.elapsed() >= REQUEST_TIMEOUT);
         // Both places of the instance are free, and it is the same one.
         let (one, two) = tokio::join!(host.get("/slow?ms=10"), host.get("/slow?ms=10"));
         one.is_ok("slow");
@@ -364,13 +375,8 @@ test! {
     }
 }
 
-/// [`SETTINGS`] under which a request may take longer than any machine needs to stop accepting.
-fn patient() -> String {
-    SETTINGS.replace("request_timeout_ms = 1500", "request_timeout_ms = 20000")
-}
-
 test! {
-    async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new(host: &patient()) {
+    async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new(host) {
         let slow = host.beside("GET", "/slow?ms=2000").await;
         // Neither a silent client nor an idle one is waited for.
         let silent = open(host.address, b"").await;
@@ -379,12 +385,11 @@ test! {
         let asked = Instant::now();
         host.stop.send(()).unwrap();
         while TcpStream::connect(host.address).await.is_ok() {
-            assert!(asked.elapsed() < SHUTDOWN_TIMEOUT, "still accepting");
+            assert!(asked.elapsed() < PATIENCE, "still accepting");
         }
         assert!(!slow.is_finished(), "it was to be in flight");
         slow.await.unwrap().is_ok("slow");
         host.running.await.unwrap();
-        assert!(asked.elapsed() < SHUTDOWN_TIMEOUT);
         drop((silent, idle));
     }
 }
@@ -396,8 +401,9 @@ test! {
         stuck.readable().await.unwrap();
         let asked = Instant::now();
         host.stop.send(()).unwrap();
-        host.running.await.unwrap();
-        assert!(asked.elapsed() < SHUTDOWN_TIMEOUT + Duration::from_secs(2));
+        let stopped = tokio::time::timeout(PATIENCE, host.running).await;
+        stopped.expect("it stops").unwrap();
+        assert!(asked.elapsed() >= SHUTDOWN_TIMEOUT);
     }
 }
 

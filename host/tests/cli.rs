@@ -90,8 +90,9 @@ impl Dev {
     }
 
     fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args([name, &self.child.id().to_string()])
+        // The shell's own, since not every machine has the program.
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill {name} {}", self.child.id())])
             .status();
         assert!(status.unwrap().success());
     }
@@ -126,13 +127,8 @@ fn shell(command: &str) -> serde_json::Value {
 
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
-    let required = std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(
-        found || !required,
-        "curl is missing and DUNLIN_REQUIRE_PEERS=1"
-    );
     if !found {
-        println!("skipped: there is no curl");
+        dunlin_tests::skip("there is no curl", "apt-get install curl");
     }
     found
 }

@@ -12,7 +12,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin::notification::{DeviceToken, Topic};
 use dunlin::receipt::{self, Begun, IdempotencyKey, Receipt};
@@ -29,14 +29,14 @@ const API_KEY: &str = "k";
 /// SHA-256 of the API key.
 const API_KEY_HASH: &str = "8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a";
 
-/// How often the host is killed.
-const KILLS: u32 = 50;
+/// How many polls are to be cut off by the death of the host.
+const INTERRUPTED: u32 = 30;
+
+/// How often that is tried at most.
+const KILLS_MAX: u32 = 300;
 
 /// Devices that each poll hears of; every other one has died.
 const DEVICES: u32 = 1_000;
-
-/// The last moment after the beginning of a poll at which the host is killed.
-const LATEST_KILL: Duration = Duration::from_millis(250);
 
 /// When every device was registered, in seconds since 1970.
 const REGISTERED: u32 = 1_700_000_000;
@@ -247,8 +247,8 @@ fn random(state: &mut u64) -> u64 {
     *state >> 32
 }
 
-fn add_feedback(simulator: &Simulator, from: u32) {
-    for n in from..from + DEVICES {
+fn add_feedback(simulator: &Simulator, devices: std::ops::Range<u32>) {
+    for n in devices {
         let since = if has_died(n) {
             REGISTERED + 10
         } else {
@@ -268,22 +268,37 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let simulator = simulate(folder).await;
-    let mut interrupted = 0;
-    for kill in 0..KILLS {
+    let add = |devices: std::ops::Range<u32>| {
         let registry = Offline::open(folder);
-        let first = kill * DEVICES;
-        (first..first + DEVICES).for_each(|n| registry.register(n));
+        devices.clone().for_each(|n| registry.register(n));
         registry.close();
-        add_feedback(&simulator, first);
+        add_feedback(&simulator, devices);
+    };
+    // The latest moment is how long a poll takes, of which each that is not interrupted tells more.
+    let mut latest = Duration::MAX;
+    let (mut kills, mut interrupted) = (0, 0);
+    while interrupted < INTERRUPTED {
+        assert!(
+            kills < KILLS_MAX,
+            "{interrupted} of {kills} polls were interrupted"
+        );
+        add(kills * DEVICES..(kills + 1) * DEVICES);
+        kills += 1;
         let host = Host::start(folder);
-        let micros = LATEST_KILL.as_micros() as u64;
-        let moment = Duration::from_micros(random(&mut seed) % micros);
-        let poll = tokio::time::timeout(moment, host.poll()).await;
-        interrupted += u32::from(poll.is_err());
-        drop(host);
+        let moment = match u64::try_from(latest.as_micros()) {
+            Ok(micros) => Duration::from_micros(random(&mut seed) % micros.max(1)),
+            Err(_) => PATIENCE,
+        };
+        let began = Instant::now();
+        match tokio::time::timeout(moment, host.poll()).await {
+            Ok(report) => {
+                report.expect("a poll that nobody interrupts ends");
+                latest = latest.min(began.elapsed());
+            }
+            Err(_) => interrupted += 1,
+        }
     }
-    println!("{interrupted} of {KILLS} polls were interrupted");
-    assert!(interrupted > KILLS / 5, "the host was killed too late");
+    println!("{interrupted} of {kills} polls were interrupted, within {latest:?}");
 
     let host = Host::start(folder);
     let report = host.poll().await.expect("the last poll ends");
@@ -303,7 +318,7 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     assert_eq!(simulator.feedback_pending(TOPIC), 0);
 
     let registry = Offline::open(folder);
-    for n in 0..KILLS * DEVICES {
+    for n in 0..kills * DEVICES {
         let (topic, token) = (topic(), token(n));
         let record = registry::device(&registry, &DeviceRef { topic, token })
             .unwrap()

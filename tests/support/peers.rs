@@ -21,15 +21,22 @@ pub fn require(name: &str) -> Option<PathBuf> {
         .map(|dir| dir.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        let is_required = env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1");
-        assert!(
-            !is_required,
-            "DUNLIN_REQUIRE_PEERS=1, and {name} is not on PATH"
-        );
-        eprintln!("skipped: {name} is not on PATH");
+        let package = PACKAGES.iter().find(|(program, _)| *program == name);
+        let package = package.map_or(name, |(_, package)| package);
+        let remedy = format!("apt-get install {package}");
+        dunlin_tests::skip(&format!("{name} is not on PATH"), &remedy);
     }
     found
 }
+
+/// The packages of Debian with programs of other names.
+const PACKAGES: [(&str, &str); 5] = [
+    ("nghttpd", "nghttp2-server"),
+    ("nghttp", "nghttp2-client"),
+    ("h2load", "nghttp2-client"),
+    ("node", "nodejs"),
+    ("tinyproxy", "tinyproxy-bin"),
+];
 
 /// A child process that listens on loopback and does not outlive this.
 #[derive(Debug)]
