@@ -44,7 +44,7 @@ mod wasmtime_serve;
 mod way;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use client::Client;
 use dunlin_simulator::{Action, Device, DeviceState, Fault};

@@ -1,7 +1,7 @@
 //! `transport = "wasi-http"`: the function hands its requests to the host's HTTP client, whose
 //! connections all instances share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::ALERT;
 use crate::stack::{Options, Platform, Stack, TOPIC, token};

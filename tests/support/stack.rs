@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_host::server::Server;
 use dunlin_simulator::{Config, PublicKey, Simulator, TrustedKey};
