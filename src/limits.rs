@@ -86,6 +86,14 @@ pub const PROVIDER_TOKEN_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// How far in the future `iat` may lie before the clock is taken to have been set back. **Ours**.
 pub const PROVIDER_TOKEN_MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
+/// How far in the future `iat` of a token that was refused as expired has to lie for that to be the
+/// reason. **Ours**: more than a clock that is kept right is ever moved by.
+pub const PROVIDER_TOKEN_REFUSED_SKEW: Duration = Duration::from_secs(2);
+
+/// How far ahead of the clock the time of a feedback tuple may lie before it is no evidence.
+/// **Ours**: what the clocks of two hosts differ by.
+pub const FEEDBACK_MAX_SKEW: Duration = Duration::from_secs(5 * 60);
+
 /// Longest provider token that is read back from a store, in bytes. **Ours**: the tokens made here
 /// take about 190.
 pub const PROVIDER_TOKEN_MAX_BYTES: usize = 1_024;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use dunlin::terminal::{visible_json, visible_lines};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
 use dunlin_host::{Error, dev, doctor, simulate, tasks, terminal};
@@ -153,7 +154,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("dunlin: {error}");
+            eprintln!("dunlin: {}", visible_lines(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -168,7 +169,7 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Doctor(Doctor { config, json }) => {
             let report = doctor::examine(&config, doctor::PATIENCE).await;
             match json {
-                true => println!("{}", report.json()),
+                true => println!("{}", visible_json(&report.json())),
                 false => print!("{}", report.text()),
             }
             Ok(!report.has_errors())
@@ -213,10 +214,10 @@ async fn run_whole(command: Command) -> Result<(), Error> {
         }) => {
             let report =
                 tasks::feedback_once(&config, component.as_deref(), api_key.as_deref()).await?;
-            println!("{report}");
+            println!("{}", visible_json(&report));
         }
         Command::Status(Status { config }) => {
-            print!("{}", tasks::status(&config).await?);
+            print!("{}", visible_lines(&tasks::status(&config).await?));
         }
         Command::Simulate(Simulate {
             provider,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
+use crate::feedback::Stopped;
 use crate::registry::{Burial, Swept};
 
 /// What a schedule, or `POST /v1/tasks/{task}`, can have done.
@@ -47,6 +48,9 @@ pub struct FeedbackCounts {
     pub already_removed: u64,
     /// The tuple has no token, or one over 100 bytes.
     pub invalid: u64,
+    /// Its time lies in the future, so it is no evidence, and the device stays as it is.
+    #[serde(default)]
+    pub future: u64,
 }
 
 impl FeedbackCounts {
@@ -61,10 +65,16 @@ impl FeedbackCounts {
         } += 1;
     }
 
-    /// Counts a tuple that names no device.
-    pub const fn count_invalid(&mut self) {
+    /// Counts tuples that name no device.
+    pub const fn count_invalid(&mut self, tuples: u64) {
+        self.tuples += tuples;
+        self.invalid += tuples;
+    }
+
+    /// Counts a tuple that is dated in the future.
+    pub const fn count_future(&mut self) {
         self.tuples += 1;
-        self.invalid += 1;
+        self.future += 1;
     }
 
     /// Adds what another poll counted.
@@ -75,6 +85,7 @@ impl FeedbackCounts {
         self.unknown += other.unknown;
         self.already_removed += other.already_removed;
         self.invalid += other.invalid;
+        self.future += other.future;
     }
 }
 
@@ -102,6 +113,9 @@ pub struct AppFeedback {
     /// Somebody else was polling this one, so nothing was done.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub busy: bool,
+    /// The bound at which reading stopped, if the list did not end before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// Why not all of them could be read or applied; for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -112,6 +126,19 @@ impl FeedbackReport {
     pub fn push(&mut self, app: AppFeedback) {
         self.total.add(&app.counts);
         self.apps.push(app);
+    }
+
+    /// What is doubtful, and where.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let doubtful = self.apps.iter().filter(|app| app.counts.future > 0);
+        doubtful.map(|app| {
+            let count = app.counts.future;
+            format!(
+                "{} {}: {count} tuples are dated in the future, and no device is removed for them; \
+                 is the clock of this host right, and that of the service?",
+                app.topic, app.environment
+            )
+        })
     }
 
     /// What went wrong, and where.
@@ -170,19 +197,25 @@ mod tests {
         counts.count(Some(&Burial::Kept));
         counts.count(Some(&Burial::AlreadyRemoved));
         counts.count(None);
-        counts.count_invalid();
+        counts.count_invalid(1);
+        counts.count_future();
         let app = |error: Option<&str>| AppFeedback {
             topic: "com.example.app".into(),
             environment: Environment::Production,
             counts,
             busy: false,
+            stopped: error.map(|_| Stopped::Bytes),
             error: error.map(str::to_owned),
         };
         let mut report = FeedbackReport::default();
         report.push(app(None));
         report.push(app(Some("cut short")));
         let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(json["tuples"], 8);
+        assert_eq!((&json["tuples"], &json["future"]), (&10.into(), &2.into()));
+        assert!(json["apps"][0].get("stopped").is_none());
+        assert_eq!(json["apps"][1]["stopped"], "bytes");
+        let warnings: Vec<_> = report.warnings().collect();
+        assert!(warnings.len() == 2 && warnings[0].contains("production: 1 tuples are dated"));
         assert_eq!(json["removed"], 0);
         assert_eq!(json["unknown"], 2);
         assert_eq!(json["apps"][0]["already_removed"], 1);

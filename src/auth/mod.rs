@@ -24,6 +24,6 @@ mod vectors;
 
 pub use ids::{InvalidId, KeyId, TeamId};
 pub use key::{InvalidKey, SigningKey};
-pub use renewal::{Freshness, freshness, may_renew, may_sign_again};
+pub use renewal::{Freshness, freshness, from_the_future, may_renew, may_sign_again};
 pub use shared::{Choice, Issuer, SharedTokens};
 pub use token::{InvalidProviderToken, ProviderToken};

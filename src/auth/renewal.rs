@@ -16,10 +16,13 @@
 //! wrong. An instance whose clock is more than five minutes behind another's then replaces that one's
 //! token once, which may come within 20 minutes; with clocks that differ by more than 40 minutes either
 //! would go on. [`may_sign_again`], on the monotonic clock of each, holds either to one in 20 minutes.
+//!
+//! The 20 minutes protect good tokens. One that APNs has refused as expired, and that the clock
+//! says cannot be good either, is [`worthless`]: what takes its place may be signed at once.
 
 use crate::limits::{
     PROVIDER_TOKEN_MAX_AGE, PROVIDER_TOKEN_MAX_SKEW, PROVIDER_TOKEN_MIN_AGE,
-    PROVIDER_TOKEN_RENEW_AGE,
+    PROVIDER_TOKEN_REFUSED_SKEW, PROVIDER_TOKEN_RENEW_AGE,
 };
 use crate::time::{Now, UnixTime};
 
@@ -61,7 +64,16 @@ pub fn may_sign_again(last_signed: Option<Now>, now: Now) -> bool {
     last_signed.is_none_or(|last| now.since(last) >= PROVIDER_TOKEN_MIN_AGE)
 }
 
-fn from_the_future(issued_at: UnixTime, now: UnixTime) -> bool {
+/// Whether the clock explains why a token issued then was refused as expired: it is an hour old, or
+/// from the future. More than two seconds of that are enough, since APNs has said that it is no
+/// good.
+pub fn worthless(issued_at: UnixTime, now: UnixTime) -> bool {
+    issued_at.since(now) > PROVIDER_TOKEN_REFUSED_SKEW
+        || freshness(issued_at, now) == Freshness::Expired
+}
+
+/// Whether a token issued then was signed by a clock that ran ahead of this one.
+pub fn from_the_future(issued_at: UnixTime, now: UnixTime) -> bool {
     issued_at.since(now) > PROVIDER_TOKEN_MAX_SKEW
 }
 
@@ -103,6 +115,24 @@ mod tests {
             if freshness(NOON, now) != Freshness::Fresh {
                 assert!(may_renew(NOON, now), "{secs}");
             }
+        }
+    }
+
+    #[test]
+    fn a_refused_token_is_worthless_if_the_clock_says_so_too() {
+        for (secs, expected) in [
+            (43_200 - 7_200, true),
+            (43_200 - 3, true),
+            (43_200 - 2, false),
+            (43_200, false),
+            (43_200 + 59 * 60, false),
+            (43_200 + 60 * 60, true),
+        ] {
+            assert_eq!(
+                worthless(NOON, UnixTime::from_secs(secs)),
+                expected,
+                "{secs}"
+            );
         }
     }
 

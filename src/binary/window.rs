@@ -10,7 +10,8 @@
 //!   status 10 names 3  accepted    │    resend
 //!   status 0 names 3   accepted    │  unanswered
 //!   the probe named    accepted
-//!   0 or unknown, or no word       unanswered
+//!   one that left the window        all resend, as all came after it; unanswered at status 0
+//!   0 or unknown, or no word        unanswered
 //! ```
 //!
 //! A gateway never says that it accepted something, so a window only empties when the connection
@@ -74,6 +75,8 @@ pub struct Window<J> {
     jobs: VecDeque<J>,
     /// Identifier of the first of `jobs`, or of the next one pushed.
     oldest: Identifier,
+    /// How many of this connection were sent before `oldest`, and are no longer here.
+    left: u64,
     /// Whether a probe follows the last of `jobs`.
     probed: bool,
     capacity: usize,
@@ -90,6 +93,7 @@ impl<J> Window<J> {
         Self {
             jobs: VecDeque::new(),
             oldest,
+            left: 0,
             probed: false,
             capacity: capacity.clamp(1, WINDOW_MAX),
         }
@@ -126,11 +130,17 @@ impl<J> Window<J> {
     }
 
     /// Takes the oldest job out, for one whose end nobody waits for: it makes place for another. An
-    /// error response that names it is then one that names what is unknown.
+    /// error response that names it still says that those after it were dropped.
     pub fn forget_oldest(&mut self) -> Option<J> {
         let job = self.jobs.pop_front()?;
-        self.oldest = self.oldest.plus(1);
+        self.leave(1);
         Some(job)
+    }
+
+    /// So many from the front are no longer here.
+    fn leave(&mut self, count: usize) {
+        self.oldest = self.oldest.plus(count);
+        self.left = self.left.saturating_add(count as u64);
     }
 
     /// Takes in a job that is about to be sent, and gives it the identifier to send it under.
@@ -163,9 +173,11 @@ impl<J> Window<J> {
     pub fn confirm(&mut self, up_to: Identifier) -> Option<Vec<J>> {
         let index = self.position(up_to.get())?;
         let count = index.saturating_add(1).min(self.jobs.len());
-        self.oldest = self.oldest.plus(count);
+        self.leave(count);
         if index >= count {
+            // What refuses the probe closes the connection.
             self.oldest = self.oldest.plus(1);
+            self.left = 0;
             self.probed = false;
         }
         Some(self.jobs.drain(..count).collect())
@@ -173,18 +185,24 @@ impl<J> Window<J> {
 
     /// The connection ended with an error response: every job ends.
     pub fn handle_error(&mut self, status: Status, identifier: u32) -> Verdict<J> {
-        let position = self.position(identifier);
-        let jobs = self.drain();
-        let Some(index) = position else {
-            return Verdict::unanswered(Cause::Unlocated { status, identifier }, jobs);
+        let place = self.place(identifier);
+        let mut jobs = self.drain().into_iter();
+        let index = match place {
+            Place::Unknown => {
+                let cause = Cause::Unlocated { status, identifier };
+                return Verdict::unanswered(cause, jobs.collect());
+            }
+            Place::Left => None,
+            Place::At(index) => Some(index),
         };
         let mut verdict = Verdict::new(Cause::Named { status, identifier });
-        let mut jobs = jobs.into_iter();
-        verdict.accepted.extend(jobs.by_ref().take(index));
-        // Nothing is left if the probe was named.
-        match (status, jobs.next()) {
-            (Status::SHUTDOWN | Status::NO_ERROR, named) => verdict.accepted.extend(named),
-            (status, named) => verdict.rejected = named.map(|job| (job, status)),
+        if let Some(index) = index {
+            verdict.accepted.extend(jobs.by_ref().take(index));
+            // Nothing is left if the probe was named.
+            match (status, jobs.next()) {
+                (Status::SHUTDOWN | Status::NO_ERROR, named) => verdict.accepted.extend(named),
+                (status, named) => verdict.rejected = named.map(|job| (job, status)),
+            }
         }
         if status == Status::NO_ERROR {
             verdict.unanswered.extend(jobs);
@@ -199,7 +217,23 @@ impl<J> Window<J> {
         Verdict::unanswered(Cause::Closed, self.drain())
     }
 
-    /// How many were sent before the one named; the number of jobs stands for the probe.
+    /// Where the one named is.
+    fn place(&self, identifier: u32) -> Place {
+        let Some(named) = Identifier::new(identifier) else {
+            return Place::Unknown;
+        };
+        if let Some(index) = self.position(identifier) {
+            return Place::At(index);
+        }
+        let before = self.oldest.steps_from(named) as u64;
+        match (1..=self.left).contains(&before) {
+            true => Place::Left,
+            false => Place::Unknown,
+        }
+    }
+
+    /// How many of those here were sent before the one named; the number of jobs stands for the
+    /// probe.
     fn position(&self, identifier: u32) -> Option<usize> {
         let index = Identifier::new(identifier)?.steps_from(self.oldest);
         (index < self.jobs.len() + usize::from(self.probed)).then_some(index)
@@ -208,9 +242,21 @@ impl<J> Window<J> {
     fn drain(&mut self) -> Vec<J> {
         let sent = self.jobs.len() + usize::from(self.probed);
         self.oldest = self.oldest.plus(sent);
+        self.left = 0;
         self.probed = false;
         self.jobs.drain(..).collect()
     }
+}
+
+/// Where an identifier is that a gateway named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// So many of the window were sent before it.
+    At(usize),
+    /// It was sent on this connection before all that are in the window.
+    Left,
+    /// It is none, or was not sent on this connection.
+    Unknown,
 }
 
 /// There is no place for this job on the connection, which the caller gets back.
@@ -228,14 +274,15 @@ impl<J: fmt::Debug> core::error::Error for Full<J> {}
 /// What a verdict rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// An error response named a notification, or the probe, of this window.
+    /// An error response named a notification that was sent on this connection, or the probe.
     Named {
         /// Why the gateway closed.
         status: Status,
         /// What it named.
         identifier: u32,
     },
-    /// An error response named 0 or what is not in the window: what was lost cannot be told.
+    /// An error response named 0 or what was not sent on this connection: what was lost cannot be
+    /// told.
     Unlocated {
         /// Why the gateway closed.
         status: Status,
@@ -416,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forgotten_makes_place_and_is_unknown() {
+    fn what_is_forgotten_makes_place() {
         let mut window = five(u32::MAX - 1);
         assert_eq!(window.oldest(), Some(&0));
         assert_eq!(
@@ -427,11 +474,84 @@ mod tests {
         assert_eq!(window.push(5).unwrap().get(), 4);
         let verdict = window.handle_error(Status::INVALID_TOKEN, 2);
         assert_eq!((verdict.accepted, verdict.resend), (vec![2], vec![4, 5]));
-        let mut window = five(1);
-        window.forget_oldest();
-        let verdict = window.handle_error(Status::INVALID_TOKEN, 1);
-        assert_eq!(verdict.unanswered, [1, 2, 3, 4]);
         assert_eq!(Window::<()>::new(1).forget_oldest(), None);
+    }
+
+    /// A window with the jobs 3, 4 and 5, after 0, 1 and 2 have left it, and which it gave them.
+    fn three_left(first: u32) -> (Window<u32>, Vec<u32>) {
+        let mut window = five(first);
+        (0..3).for_each(|_| _ = window.forget_oldest());
+        window.push(5).unwrap();
+        let first = Identifier::new(first).unwrap();
+        (window, (0..6).map(|step| first.plus(step).get()).collect())
+    }
+
+    #[test]
+    fn an_error_that_names_what_has_left_the_window_drops_all_that_is_in_it() {
+        for first in [1, 7, u32::MAX - 4, u32::MAX - 2, u32::MAX - 1, u32::MAX] {
+            for gone in 0..3 {
+                for status in [Status::INVALID_TOKEN, Status::SHUTDOWN, Status(77)] {
+                    let (mut window, named) = three_left(first);
+                    let identifier = named[gone];
+                    let verdict = window.handle_error(status, identifier);
+                    assert_eq!(verdict.cause, Cause::Named { status, identifier });
+                    assert_eq!(verdict.resend, [3, 4, 5], "{first} {gone}");
+                    assert!(verdict.accepted.is_empty() && verdict.rejected.is_none());
+                    assert!(verdict.unanswered.is_empty() && window.is_empty());
+                }
+                // Which does not say that they were dropped.
+                let (mut window, named) = three_left(first);
+                let verdict = window.handle_error(Status::NO_ERROR, named[gone]);
+                assert_eq!(
+                    (verdict.resend, verdict.unanswered),
+                    (vec![], vec![3, 4, 5])
+                );
+            }
+            // Of those that are in it, the same as ever.
+            let (mut window, named) = three_left(first);
+            let verdict = window.handle_error(Status::INVALID_TOKEN, named[4]);
+            assert_eq!((verdict.accepted, verdict.resend), (vec![3], vec![5]));
+        }
+    }
+
+    #[test]
+    fn an_error_that_names_what_was_never_sent_on_the_connection_sends_nothing_again() {
+        for first in [1, 7, u32::MAX - 4, u32::MAX - 1, u32::MAX] {
+            let number = Identifier::new(first).unwrap();
+            let before = Identifier::new(first.wrapping_sub(1))
+                .unwrap_or(Identifier::new(u32::MAX).unwrap());
+            let later = [6, 7, 1_000, 1 << 31].map(|step| number.plus(step).get());
+            for identifier in [[0, before.get()].as_slice(), &later].concat() {
+                let (mut window, _) = three_left(first);
+                let verdict = window.handle_error(Status::INVALID_TOKEN, identifier);
+                assert_eq!(verdict.unanswered, [3, 4, 5], "{first} {identifier}");
+                assert!(verdict.resend.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_left_the_window_on_one_connection_says_nothing_of_the_next() {
+        let (mut window, named) = three_left(1);
+        assert_eq!(window.close().unanswered, [3, 4, 5]);
+        window.push(9).unwrap();
+        let verdict = window.handle_error(Status::INVALID_TOKEN, named[0]);
+        assert_eq!((verdict.resend, verdict.unanswered), (vec![], vec![9]));
+        // What was confirmed has left as well; a probe ends the connection.
+        let mut window = five(1);
+        assert_eq!(window.confirm(Identifier::FIRST), Some(vec![0]));
+        assert_eq!(
+            window.handle_error(Status::INVALID_TOKEN, 1).resend,
+            [1, 2, 3, 4]
+        );
+        let mut window = five(1);
+        let probe = window.push_probe().unwrap();
+        window.confirm(probe);
+        window.push(9).unwrap();
+        assert_eq!(
+            window.handle_error(Status::INVALID_TOKEN, 1).unanswered,
+            [9]
+        );
     }
 
     #[test]

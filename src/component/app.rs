@@ -61,7 +61,7 @@ impl App {
             Some(app) => Ok(Rc::clone(app)),
             None => {
                 let made = Rc::new(Self::load().map_err(|why| {
-                    eprintln!("dunlin: {why}");
+                    platform::log(why);
                     Problem::misconfigured()
                 })?);
                 *app = Some(Rc::clone(&made));

@@ -20,16 +20,14 @@ use super::transport::{self, Transport};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{
-    Busy, CorruptSpool, Holder, Intake, Page, Run, Spool, page_key, spool_key, tuples,
+    Bounds, Busy, CorruptSpool, Holder, Intake, Opened, Page, Run, Spool, Stopped, page_key,
+    spool_key, tuples,
 };
 use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
 use crate::time::Now;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
-
-/// How long the service may say nothing. It begins at once and closes at its end.
-const SILENCE: Duration = Duration::from_secs(30);
 
 /// How often the lease is renewed at most; well below its length.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
@@ -51,12 +49,14 @@ struct Poll<'a> {
     key: String,
     renewed: Now,
     counts: FeedbackCounts,
+    /// The bound at which reading stopped.
+    stopped: Option<Stopped>,
     /// Records that could not be read; their devices stay as they are.
     unreadable: u64,
 }
 
 /// Pages applied together: their devices leave the indexes together, which costs one write for each
-/// part of an index and not for each device. Some 160,000 devices, and 50 MB for as long.
+/// part of an index and not for each device. At most 192,000 devices, and 60 MB for as long.
 const PAGES_AT_ONCE: usize = 96;
 
 /// Somebody else has taken the lease over.
@@ -72,6 +72,7 @@ pub(super) async fn poll(app: &App, binary: &BinaryApp) -> Option<AppFeedback> {
         key: spool_key(&binary.topic, binary.environment),
         renewed: platform::now(),
         counts: FeedbackCounts::default(),
+        stopped: None,
         unreadable: 0,
     };
     let mut report = AppFeedback {
@@ -79,6 +80,7 @@ pub(super) async fn poll(app: &App, binary: &BinaryApp) -> Option<AppFeedback> {
         environment: binary.environment,
         counts: FeedbackCounts::default(),
         busy: false,
+        stopped: None,
         error: None,
     };
     match poll.take_lease().await {
@@ -96,6 +98,7 @@ pub(super) async fn poll(app: &App, binary: &BinaryApp) -> Option<AppFeedback> {
         Err(error) => report.error = Some(error),
     }
     report.counts = poll.counts;
+    report.stopped = poll.stopped;
     Some(report)
 }
 
@@ -143,7 +146,9 @@ impl Poll<'_> {
         let Some(endpoint) = &self.binary.feedback else {
             return Ok(());
         };
-        let Some(run) = self.change(|spool, _| spool.open_run()).await? else {
+        let now = platform::unix_time();
+        let opened = self.change(|spool, _| spool.open_run(now)).await?;
+        let Some(Opened { run, most_bytes }) = opened else {
             return Err("too much is left of earlier polls; nothing was read".to_owned());
         };
         let tls_name = self.binary.tls_name(endpoint);
@@ -156,8 +161,9 @@ impl Poll<'_> {
             sending,
         } = transport;
         let mut intake = Intake::new(&self.key, run);
-        let read = self.read_all(&mut input, &mut intake).await;
-        (0..intake.invalid()).for_each(|_| self.counts.count_invalid());
+        let mut bounds = Bounds::new(platform::now(), most_bytes);
+        let read = self.read_all(&mut input, &mut intake, &mut bounds).await;
+        self.counts.count_invalid(intake.invalid());
         let (last, truncated) = intake.finish();
         if let Some(page) = last {
             self.keep(&page).await?;
@@ -166,7 +172,9 @@ impl Poll<'_> {
         persistently(|| store.flush())
             .await
             .map_err(|error| error.0)?;
-        read?;
+        let bytes = bounds.bytes();
+        let noted = self.change(|spool, _| spool.run_read(run, bytes)).await;
+        read.and(noted)?;
         truncated.map_err(|error| error.to_string())?;
         receiving
             .ended_well()
@@ -179,22 +187,25 @@ impl Poll<'_> {
         Ok(())
     }
 
-    /// Reads until the end of the input.
+    /// Reads until the end of the input, or to a bound.
     async fn read_all(
         &mut self,
         input: &mut StreamReader<u8>,
         intake: &mut Intake,
+        bounds: &mut Bounds,
     ) -> Result<(), String> {
         let mut buffer = Vec::with_capacity(READ_BYTES);
         loop {
-            let until = platform::now() + SILENCE;
-            let next = first(input.read(buffer), platform::sleep_until(until)).await;
-            let First::A((result, filled)) = next else {
-                let silence = SILENCE.as_secs();
-                return Err(format!("the service said nothing for {silence} s"));
+            bounds.listens(platform::now());
+            let next = first(input.read(buffer), overdue(bounds)).await;
+            let (result, filled) = match next {
+                First::A(read) => read,
+                First::B(stopped) => return Err(self.stop(stopped)),
             };
             buffer = filled;
             intake.decode(&buffer);
+            let tuples = intake.tuples() + intake.invalid();
+            let went_on = bounds.took(platform::now(), buffer.len(), tuples);
             buffer.clear();
             while let Some(page) = intake.next_page() {
                 self.keep(&page).await?;
@@ -202,8 +213,14 @@ impl Poll<'_> {
             if !matches!(result, StreamResult::Complete(_)) {
                 return Ok(());
             }
+            went_on.map_err(|stopped| self.stop(stopped))?;
             self.renew_lease().await?;
         }
+    }
+
+    fn stop(&mut self, stopped: Stopped) -> String {
+        self.stopped = Some(stopped);
+        stopped.to_string()
     }
 
     async fn keep(&self, page: &Page) -> Result<(), String> {
@@ -216,19 +233,20 @@ impl Poll<'_> {
 
     async fn apply_all(&mut self) -> Result<(), String> {
         let runs = self.change(|spool, _| spool.runs().to_vec()).await?;
-        for Run { run, applied } in runs {
-            self.apply(run, applied).await?;
+        for run in runs {
+            self.apply(run).await?;
         }
         Ok(())
     }
 
     /// Applies the pages of a run, from the first that is not done to the one that is not there.
-    async fn apply(&mut self, run: u64, applied: u32) -> Result<(), String> {
+    async fn apply(&mut self, of: Run) -> Result<(), String> {
+        let Run { run, applied, .. } = of;
         let mut first = applied;
         loop {
             let (pages, is_last) = self.pages(run, first).await?;
             let next = first.saturating_add(pages.len().try_into().unwrap_or(u32::MAX));
-            self.apply_pages(&pages).await?;
+            self.apply_pages(&of, &pages).await?;
             let ours = self.change(|spool, holder| {
                 spool.page_applied(run, next);
                 spool.is_held_by(holder)
@@ -266,8 +284,9 @@ impl Poll<'_> {
     }
 
     /// In the order of their keys, so that what the store keeps together is changed together.
-    async fn apply_pages(&mut self, pages: &[Vec<u8>]) -> Result<(), String> {
+    async fn apply_pages(&mut self, run: &Run, pages: &[Vec<u8>]) -> Result<(), String> {
         let now = platform::unix_time();
+        let read_at = run.read_at(now);
         let store = &self.app.store;
         let located = |(token, since)| {
             let topic = self.binary.topic.clone();
@@ -282,7 +301,10 @@ impl Poll<'_> {
             let read = persistently(|| store.get_many(&keys)).await;
             let ahead = Ahead::new(store, read.map_err(|error| error.0)?);
             for (device, since) in batch {
-                let death = Death::of_feedback(*since, now);
+                let Some(death) = Death::of_feedback(*since, read_at) else {
+                    self.counts.count_future();
+                    continue;
+                };
                 let burial = persistently(|| burials.bury(&ahead, device, &death, now)).await;
                 let burial = match burial {
                     // What is behind it is told of all the same.
@@ -304,6 +326,16 @@ impl Poll<'_> {
             }
             platform::yield_now().await;
             self.renew_lease().await?;
+        }
+    }
+}
+
+/// Ends at the first bound that is reached while nothing comes.
+async fn overdue(bounds: &mut Bounds) -> Stopped {
+    loop {
+        platform::sleep_until(bounds.deadline()).await;
+        if let Err(stopped) = bounds.check(platform::now()) {
+            return stopped;
         }
     }
 }

@@ -9,6 +9,7 @@ use super::app::App;
 use super::bindings::exports::wasi::cli::run::Guest;
 use super::calls;
 use super::handler::Function;
+use super::platform;
 use crate::api::{Caller, Problem, Reply, parse_device_query};
 use crate::terminal::{self, Command, Content, Invocation, USAGE, Usage};
 
@@ -28,7 +29,7 @@ impl Guest for Function {
 }
 
 fn complain(usage: &Usage) {
-    eprintln!("dunlin: {usage}; see help");
+    platform::log(format_args!("{usage}; see help"));
 }
 
 async fn carry_out(invocation: Invocation) -> Result<(), ()> {

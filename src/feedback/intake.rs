@@ -12,6 +12,10 @@ use crate::time::UnixTime;
 /// Largest page, in bytes. Stores take a megabyte and more; this is what a crash makes do again.
 pub const PAGE_BYTES: usize = 64 * 1024;
 
+/// Most tuples of a page. They can be of seven bytes, and what is applied together is held in
+/// memory as devices. **Ours**: a full page of tuples of 32 bytes has fewer.
+pub const PAGE_TUPLES: u32 = 2_000;
+
 /// A page and where it is to be stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Page {
@@ -36,6 +40,8 @@ pub struct Intake {
     prefix: String,
     next: u32,
     filling: Vec<u8>,
+    /// How many are in it.
+    in_filling: u32,
     full: VecDeque<Page>,
     tuples: u64,
     invalid: u64,
@@ -49,6 +55,7 @@ impl Intake {
             prefix: format!("{spool}/{run}/"),
             next: 0,
             filling: Vec::new(),
+            in_filling: 0,
             full: VecDeque::new(),
             tuples: 0,
             invalid: 0,
@@ -64,8 +71,10 @@ impl Intake {
             };
             self.tuples += 1;
             let token = tuple.token_bytes();
-            if self.filling.len() + 6 + token.len() > PAGE_BYTES {
+            let is_full = self.filling.len() + 6 + token.len() > PAGE_BYTES;
+            if is_full || self.in_filling >= PAGE_TUPLES {
                 let page = core::mem::take(&mut self.filling);
+                self.in_filling = 0;
                 self.full
                     .push_back(page_of(&self.prefix, &mut self.next, page));
             }
@@ -75,6 +84,7 @@ impl Intake {
             self.filling.extend_from_slice(&secs.to_be_bytes());
             self.filling.extend_from_slice(&length.to_be_bytes());
             self.filling.extend_from_slice(token);
+            self.in_filling += 1;
         }
     }
 
@@ -83,7 +93,7 @@ impl Intake {
         self.full.pop_front()
     }
 
-    /// Tuples so far.
+    /// Tuples so far, without the invalid ones.
     pub fn tuples(&self) -> u64 {
         self.tuples
     }
@@ -168,6 +178,14 @@ mod tests {
             }
             assert_eq!((seen, pages.len()), (5_000, 3));
         }
+    }
+
+    #[test]
+    fn short_tuples_do_not_crowd_a_page() {
+        let bytes = [0, 0, 0, 1, 0, 1, 7].repeat(5_000);
+        let (pages, _) = pages(&bytes, 1_000);
+        let counts: Vec<_> = pages.iter().map(|page| tuples(&page.bytes).len()).collect();
+        assert_eq!(counts, [2_000, 2_000, 1_000]);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //!
 //! ```text
 //!   f/<app>                 ──►  Spool: who polls, which runs have pages left
-//!   f/<app>/<run>/<page>    ──►  whole tuples as they came, at most 64 KiB
+//!   f/<app>/<run>/<page>    ──►  whole tuples as they came, at most 64 KiB and 2,000
 //! ```
 //!
 //! Invariants:
@@ -22,12 +22,18 @@
 //!   which forgets at the close and a host that dies at any byte lose none between them;
 //! - a page is removed only after each of its tuples was applied; applying one twice is the same as
 //!   once, so a crash costs work and nothing else;
-//! - one holder of the lease reads and applies; the others say so and do nothing.
+//! - one holder of the lease reads and applies; the others say so and do nothing;
+//! - a read ends at the bounds of [`Bounds`], whatever the service does.
 //!
 //! Nothing here reads or writes by itself: old bytes and an event become new bytes.
 
+mod bounds;
 mod intake;
 mod spool;
 
-pub use intake::{Intake, PAGE_BYTES, Page, page_key, tuples};
-pub use spool::{Busy, CorruptSpool, Holder, LEASE, MAX_RUNS, Run, Spool, spool_key};
+pub use bounds::{
+    Bounds, PROGRESS_BYTES, PROGRESS_TIME, RUN_MAX_BYTES, RUN_MAX_TIME, RUN_MAX_TUPLES, SILENCE,
+    SPOOL_MAX_BYTES, Stopped,
+};
+pub use intake::{Intake, PAGE_BYTES, PAGE_TUPLES, Page, page_key, tuples};
+pub use spool::{Busy, CorruptSpool, Holder, LEASE, MAX_RUNS, Opened, Run, Spool, spool_key};

@@ -6,7 +6,8 @@
 //!   {"v":1,
 //!    "lease":{"boot":"…","call":"…","until_ms":…},   absent when nobody polls
 //!    "next_run":8,
-//!    "runs":[{"run":7,"applied":3}]}                  pages 0, 1, 2 of run 7 are done
+//!    "runs":[{"run":7,"applied":3,                    pages 0, 1, 2 of run 7 are done
+//!             "bytes":38000,"read_ms":…}]}            what it may have on disk, when it was read
 //! ```
 //!
 //! How many pages a run has is not kept: they are numbered without gaps and written in order, so
@@ -20,6 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::bounds::{RUN_MAX_BYTES, SPOOL_MAX_BYTES};
 use crate::environment::Environment;
 use crate::notification::Topic;
 use crate::time::UnixTime;
@@ -68,6 +70,29 @@ pub struct Run {
     pub run: u64,
     /// How many pages are done.
     pub applied: u32,
+    /// Most bytes that its pages can have: what it was allowed, until it is read.
+    #[serde(default)]
+    pub bytes: u64,
+    /// When it was read, in milliseconds since 1970; `None` if nobody wrote that down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_ms: Option<u64>,
+}
+
+impl Run {
+    /// When it was read, if that was before now; otherwise now.
+    pub fn read_at(&self, now: UnixTime) -> UnixTime {
+        let read_at = self.read_ms.map(UnixTime::from_millis);
+        read_at.unwrap_or(now).min(now)
+    }
+}
+
+/// A run that may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number.
+    pub run: u64,
+    /// Most bytes to be read.
+    pub most_bytes: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -176,15 +201,31 @@ impl Spool {
         }
     }
 
-    /// A number for a new run; `None` at [`MAX_RUNS`].
-    pub fn open_run(&mut self) -> Option<u64> {
-        if self.runs.len() >= MAX_RUNS {
+    /// A new run, read from now on; `None` at [`MAX_RUNS`], or if the earlier ones leave nothing of
+    /// [`SPOOL_MAX_BYTES`]. One that is cut off holds what it was allowed until it is applied.
+    pub fn open_run(&mut self, now: UnixTime) -> Option<Opened> {
+        let taken = self.runs.iter().map(|run| run.bytes);
+        let taken = taken.fold(0, u64::saturating_add);
+        let most_bytes = SPOOL_MAX_BYTES.saturating_sub(taken).min(RUN_MAX_BYTES);
+        if self.runs.len() >= MAX_RUNS || most_bytes == 0 {
             return None;
         }
         let run = self.next_run;
         self.next_run = self.next_run.wrapping_add(1);
-        self.runs.push(Run { run, applied: 0 });
-        Some(run)
+        self.runs.push(Run {
+            run,
+            applied: 0,
+            bytes: most_bytes,
+            read_ms: Some(now.as_millis()),
+        });
+        Some(Opened { run, most_bytes })
+    }
+
+    /// A run is read, and has so many bytes.
+    pub fn run_read(&mut self, run: u64, bytes: u64) {
+        for known in self.runs.iter_mut().filter(|known| known.run == run) {
+            known.bytes = known.bytes.min(bytes);
+        }
     }
 
     /// The runs that may have pages left, oldest first.
@@ -248,16 +289,54 @@ mod tests {
     #[test]
     fn runs_are_numbered_bounded_and_survive_storage() {
         let mut spool = Spool::default();
-        assert_eq!((spool.open_run(), spool.open_run()), (Some(0), Some(1)));
+        let mut open = || spool.open_run(at(7)).map(|opened| opened.run);
+        assert_eq!((open(), open()), (Some(0), Some(1)));
+        (0..2).for_each(|run| spool.run_read(run, 70));
         spool.page_applied(1, 3);
         spool.page_applied(1, 2);
         spool.end_run(0);
         spool.take(&holder("1", "a"), false, at(1)).unwrap();
         let again = Spool::read(Some(&spool.write())).unwrap();
-        assert_eq!(again.runs(), [Run { run: 1, applied: 3 }]);
+        let run = Run {
+            run: 1,
+            applied: 3,
+            bytes: 70,
+            read_ms: Some(at(7).as_millis()),
+        };
+        assert_eq!(again.runs(), [run]);
+        assert_eq!((run.read_at(at(9)), run.read_at(at(5))), (at(7), at(5)));
         assert!(again.is_held_by(&holder("1", "a")));
-        while spool.open_run().is_some() {}
+        while let Some(Opened { run, .. }) = spool.open_run(at(8)) {
+            spool.run_read(run, 1);
+        }
         assert_eq!(spool.runs().len(), MAX_RUNS);
+    }
+
+    #[test]
+    fn reads_that_are_never_applied_fill_the_disk_to_a_bound() {
+        let mut spool = Spool::default();
+        // Each is read to its bound, or cut off by a crash.
+        let mut allowed = Vec::new();
+        while let Some(Opened { most_bytes, .. }) = spool.open_run(at(1)) {
+            allowed.push(most_bytes);
+        }
+        assert_eq!(allowed, [RUN_MAX_BYTES; 2]);
+        assert_eq!(allowed.iter().sum::<u64>(), SPOOL_MAX_BYTES);
+        // What is read is charged with what it has, and frees it when it is applied.
+        spool.run_read(0, 1_000);
+        let third = spool.open_run(at(2)).unwrap();
+        assert_eq!(third.most_bytes, RUN_MAX_BYTES - 1_000);
+        assert_eq!(spool.open_run(at(2)), None);
+        spool.end_run(1);
+        assert_eq!(spool.open_run(at(3)).unwrap().most_bytes, RUN_MAX_BYTES);
+    }
+
+    #[test]
+    fn a_run_of_a_record_without_bytes_and_time_is_read() {
+        let record = br#"{"v":1,"next_run":8,"runs":[{"run":7,"applied":3}]}"#;
+        let mut spool = Spool::read(Some(record)).unwrap();
+        assert_eq!(spool.runs()[0].read_at(at(9)), at(9));
+        assert_eq!(spool.open_run(at(9)).unwrap().most_bytes, RUN_MAX_BYTES);
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! do. Two spellings that live servers or other pages of Apple use are read as well:
 //! `BadEnvironmentKeyInToken` and `Service Unavailable`.
 //!
-//! A reason that is not in the table is kept, shown, and treated by its status alone.
+//! A reason that is not in the table is kept, shown, and treated by its status alone; so is an
+//! answer without one, or whose body cannot be read.
 
 use crate::limits::REASON_MAX_BYTES;
 use core::fmt;
@@ -229,8 +230,9 @@ impl Reason {
     }
 
     /// What to do about it. The status decides for a reason that is not in the table: 500 and 503 after a
-    /// while, 429 after a pause, everything else never; the token is kept, whatever the status. Another
-    /// 5xx may come from somebody in between, with the request acted on behind them.
+    /// while, 429 after a pause, everything else never. Another 5xx may come from somebody in
+    /// between, with the request acted on behind them. The token is kept, but for a 410 that gives
+    /// no reason that can be read: the status says by itself that the token is no longer active.
     pub fn treatment(&self, status: u16) -> Treatment {
         if let Some((_, _, _, treatment)) = TABLE.iter().find(|(_, reason, _, _)| reason == self) {
             return *treatment;
@@ -242,9 +244,13 @@ impl Reason {
             410 => (Retry::Never, Service::Works, Fault::Device),
             _ => (Retry::Never, Service::Works, Fault::Operator),
         };
+        let token = match (status, self) {
+            (410, Self::Missing | Self::NotJson(_)) => TokenAction::Remove,
+            _ => TokenAction::Keep,
+        };
         Treatment {
             retry,
-            token: TokenAction::Keep,
+            token,
             connection: ConnectionAction::Keep,
             service,
             fault,

@@ -28,6 +28,12 @@ use serde_json::Value;
 
 const GONE: u16 = 410;
 
+/// Timestamps of 2001 to 2286, if they are seconds.
+const TEN_DIGITS: core::ops::RangeInclusive<u64> = 1_000_000_000..=9_999_999_999;
+
+/// Up to 2^53 every whole number is a float.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+
 /// Takes a response in as it arrives: [`Self::header`] for each header, [`Self::body`] for each
 /// piece of the body, then [`Self::finish`].
 #[derive(Clone, Default)]
@@ -165,10 +171,23 @@ pub fn read_response<'a>(
     reader.finish()
 }
 
-/// The timestamp of a 410, in milliseconds. Taken at its word: one in seconds would be a time in
-/// 1970, before any registration, and so removes nothing.
+/// The timestamp of a 410, in milliseconds. Servers that have one kind of number only write them
+/// with a fraction of zero, `1454948015990.0`. One of ten digits is in seconds, as has been seen:
+/// it would be a time early in 1970. What else is no whole number is none.
 fn timestamp(body: &Value) -> Option<UnixTime> {
-    body.get("timestamp")?.as_u64().map(UnixTime::from_millis)
+    let timestamp = body.get("timestamp")?;
+    let number = timestamp.as_u64().or_else(|| whole(timestamp.as_f64()?))?;
+    Some(match TEN_DIGITS.contains(&number) {
+        true => UnixTime::from_secs(number),
+        false => UnixTime::from_millis(number),
+    })
+}
+
+/// A number that a float holds exactly.
+fn whole(number: f64) -> Option<u64> {
+    let is_whole = number.fract() == 0.0 && (0.0..=WHOLE_MAX).contains(&number);
+    // In range and without a fraction: nothing is cut off.
+    is_whole.then_some(number as u64)
 }
 
 /// Three digits.
@@ -270,6 +289,41 @@ mod tests {
                 (Reason::Unregistered, None),
                 "{time}"
             );
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_a_whole_number_however_it_is_written() {
+        let since = |text: &str| {
+            let body = format!("{{\"reason\":\"Unregistered\",\"timestamp\":{text}}}");
+            rejected(410, body.as_bytes()).1
+        };
+        let then = Some(UnixTime::from_millis(1_454_948_015_990));
+        for text in [
+            "1454948015990",
+            "1454948015990.0",
+            "1454948015990.000",
+            "1.45494801599e12",
+            "1.45494801599E+12",
+            "14549480159900e-1",
+        ] {
+            assert_eq!(since(text), then, "{text}");
+        }
+        let seconds = Some(UnixTime::from_secs(1_454_948_015));
+        assert_eq!(since("1454948015"), seconds, "ten digits are seconds");
+        assert_eq!(since("1454948015.0"), seconds);
+        assert_eq!(since("0"), Some(UnixTime::EPOCH));
+        for text in [
+            "1454948015990.5",
+            "-1454948015990.0",
+            "-1",
+            "1e300",
+            "9007199254740993.0e3",
+            "1e400",
+            "true",
+            "[1454948015990]",
+        ] {
+            assert_eq!(since(text), None, "{text}");
         }
     }
 

@@ -8,6 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::DeviceRecord;
+use crate::limits::FEEDBACK_MAX_SKEW;
 use crate::time::UnixTime;
 
 /// Why a device was removed. Nothing else ever removes one, short of a caller's `DELETE`.
@@ -63,15 +64,16 @@ pub struct Death {
 }
 
 impl Death {
-    /// Of a tuple of the feedback service that was read at `read_at`.
+    /// Of a tuple of the feedback service that was read at `read_at`; `None` if its time lies more
+    /// than [`FEEDBACK_MAX_SKEW`] after that: a time in the future is no evidence.
     ///
-    /// A time later than that says nothing of registrations that came after it, so it counts as
-    /// `read_at`.
-    pub fn of_feedback(since: UnixTime, read_at: UnixTime) -> Self {
-        Self {
+    /// Up to then the clocks are taken to differ. Even so it says nothing of registrations that
+    /// came after it was read, and counts as `read_at`.
+    pub fn of_feedback(since: UnixTime, read_at: UnixTime) -> Option<Self> {
+        (since.since(read_at) <= FEEDBACK_MAX_SKEW).then(|| Self {
             reason: DeathReason::Feedback,
             since: since.min(read_at),
-        }
+        })
     }
 }
 

@@ -5,14 +5,27 @@
 //!
 //! ```text
 //!   410 Unregistered, ExpiredToken, with a timestamp  ─► Dead                 since then
+//!   the same without a time that can be; 410 without
+//!   a reason, or with a body that cannot be read      ─► Dead                 since it was asked
 //!   400 BadDeviceToken                                ─► DeadIfEverywhere     since it was asked
 //!   400 DeviceTokenNotForTopic                        ─► DeadUnlessMany       since it was asked
-//!   everything else                                   ─► nothing
+//!   everything else, 410 with another reason too      ─► nothing
 //! ```
+//!
+//! Apple gives the status 410 one meaning, that the token is no longer active for the topic, so the
+//! device was dead when APNs was asked, whatever of the answer is lost. A reason that is not in the
+//! table may mean something else by it.
 
 use super::{Death, DeathReason};
 use crate::provider::{Outcome, Reason, TokenAction};
 use crate::time::UnixTime;
+
+/// The status that has a time in it. Apple, *Handling notification responses from APNs*.
+const GONE: u16 = 410;
+
+/// 17 June 2009, when the first iPhone OS with push notifications came out. No token has died
+/// before.
+const FIRST_DEATH: UnixTime = UnixTime::from_secs(1_245_196_800);
 
 /// What an outcome says of the device it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +44,12 @@ impl Finding {
     /// Of the outcome of a push that was handed in at `asked_at`, or a little later; `None` if it
     /// says nothing.
     ///
-    /// A timestamp later than that says nothing of registrations that came after it, so it counts
-    /// as `asked_at`. That also makes nothing of a timestamp in a wrong unit that lies in the
-    /// future; one in seconds lies in 1970, before every registration. A 410 without a timestamp
-    /// says nothing: the device may have been registered after it died.
+    /// A 410 whose time is missing, or cannot be, counts from `asked_at`: the token was dead then,
+    /// and a registration that comes later wins. A time after `asked_at` is one that cannot be, and
+    /// so is one before there were push notifications, such as 0.
     pub fn of_outcome(outcome: &Outcome, asked_at: UnixTime) -> Option<Self> {
         let Outcome::Rejected {
+            status,
             reason,
             invalid_since,
             ..
@@ -50,9 +63,13 @@ impl Finding {
                 since,
             })
         };
+        let possible = |since: &UnixTime| (FIRST_DEATH..=asked_at).contains(since);
         match outcome.treatment()?.token {
-            TokenAction::Keep => None,
-            TokenAction::Remove => death((*invalid_since)?.min(asked_at)).map(Self::Dead),
+            TokenAction::Remove if *status == GONE => {
+                let since = invalid_since.filter(possible).unwrap_or(asked_at);
+                death(since).map(Self::Dead)
+            }
+            TokenAction::Keep | TokenAction::Remove => None,
             TokenAction::RemoveIfEverywhere => death(asked_at).map(Self::DeadIfEverywhere),
             TokenAction::RemoveUnlessMany => death(asked_at).map(Self::DeadUnlessMany),
         }
@@ -70,7 +87,10 @@ impl Finding {
 
 fn death_reason(reason: &Reason) -> Option<DeathReason> {
     match reason {
-        Reason::Unregistered => Some(DeathReason::Unregistered),
+        // What a 410 means when it says nothing else.
+        Reason::Unregistered | Reason::Missing | Reason::NotJson(_) => {
+            Some(DeathReason::Unregistered)
+        }
         Reason::ExpiredToken => Some(DeathReason::ExpiredToken),
         Reason::BadDeviceToken => Some(DeathReason::BadDeviceToken),
         Reason::DeviceTokenNotForTopic => Some(DeathReason::DeviceTokenNotForTopic),
@@ -82,9 +102,9 @@ fn death_reason(reason: &Reason) -> Option<DeathReason> {
 mod tests {
     use super::*;
     use crate::notification::vectors::rows;
-    use crate::provider::Why;
+    use crate::provider::{Why, read_response};
 
-    const ASKED: UnixTime = UnixTime::from_secs(1_000);
+    const ASKED: UnixTime = UnixTime::from_secs(1_700_000_000);
 
     fn rejected(reason: &str, status: u16, since: Option<u64>) -> Outcome {
         Outcome::Rejected {
@@ -106,17 +126,63 @@ mod tests {
 
     #[test]
     fn a_410_is_a_death_since_its_timestamp() {
-        let early = UnixTime::from_millis(999_999);
+        let early = UnixTime::from_millis(1_699_999_999_999);
         for (name, reason) in [
             ("Unregistered", DeathReason::Unregistered),
             ("ExpiredToken", DeathReason::ExpiredToken),
         ] {
             let dead = |since| Some(Finding::Dead(death(reason, since)));
-            assert_eq!(of(&rejected(name, 410, Some(999_999))), dead(early));
+            assert_eq!(
+                of(&rejected(name, 410, Some(early.as_millis()))),
+                dead(early)
+            );
             assert_eq!(of(&rejected(name, 410, Some(u64::MAX))), dead(ASKED));
-            assert_eq!(of(&rejected(name, 410, None)), None);
+            // Of another status the words are not Apple's.
+            assert_eq!(of(&rejected(name, 400, Some(early.as_millis()))), None);
         }
         assert_eq!(of(&rejected("New", 410, Some(1))), None);
+    }
+
+    #[test]
+    fn a_410_without_a_time_that_can_be_is_a_death_since_it_was_asked() {
+        let asked = |reason| Some(Finding::Dead(death(reason, ASKED)));
+        for (name, reason) in [
+            ("Unregistered", DeathReason::Unregistered),
+            ("ExpiredToken", DeathReason::ExpiredToken),
+        ] {
+            let future = ASKED.as_millis() + 1;
+            for since in [
+                None,
+                Some(0),
+                Some(1),
+                Some(1_234_567),
+                Some(future),
+                Some(u64::MAX),
+            ] {
+                assert_eq!(of(&rejected(name, 410, since)), asked(reason), "{since:?}");
+            }
+        }
+        for body in [
+            &b""[..],
+            b"  ",
+            b"{}",
+            b"[]",
+            br#"{"reason":null}"#,
+            br#"{"reason":"Unregistered""#,
+            b"<html>gone</html>",
+            &[0xff; 99],
+        ] {
+            let outcome = read_response(410, [], body);
+            assert_eq!(of(&outcome), asked(DeathReason::Unregistered), "{body:?}");
+            assert_eq!(of(&read_response(400, [], body)), None);
+        }
+        for body in [
+            &br#"{"reason":"New"}"#[..],
+            br#"{"reason":7}"#,
+            br#"{"reason":""}"#,
+        ] {
+            assert_eq!(of(&read_response(410, [], body)), None);
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@
 //! ```
 //!
 //! The same words work wherever the function runs: through `wasi:cli/run` on any platform, and
-//! through the host's own command, which reads them here too.
+//! through the host's own command, which reads them here too. Whatever comes from others is made
+//! visible before it is printed: aliases, reasons of APNs, texts of errors.
 
 mod push;
 mod render;
 mod usage;
+mod visible;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 pub use push::{Content, PushCommand};
 pub use render::{Rendered, render};
 pub use usage::{USAGE, Usage};
+pub use visible::{is_hidden, visible, visible_json, visible_lines};
 
 use crate::api::Task;
 

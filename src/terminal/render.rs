@@ -1,10 +1,11 @@
 //! A reply of the HTTP interface as a text for people.
 
 use core::fmt::Write as _;
+use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::Command;
+use super::{Command, visible, visible_json};
 
 /// What to show, and whether all went well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub fn render(command: &Command, status: u16, body: &[u8], json: bool) -> Render
             _ => true,
         };
     let text = match (json, ok, command) {
-        (true, ..) => String::from_utf8_lossy(body).into_owned(),
+        (true, ..) => visible_json(&String::from_utf8_lossy(body)).into_owned(),
         (_, false, _) => problem(status, &document),
         (_, _, Command::Push(_)) => push(&document),
         (_, _, Command::Devices(_)) => devices(&document),
@@ -39,8 +40,9 @@ fn count(document: &Value, name: &str) -> u64 {
     document.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
-fn text<'a>(document: &'a Value, name: &str) -> &'a str {
-    document.get(name).and_then(Value::as_str).unwrap_or("")
+/// A value of somebody else's, in one line.
+fn text<'a>(document: &'a Value, name: &str) -> Cow<'a, str> {
+    visible(document.get(name).and_then(Value::as_str).unwrap_or(""))
 }
 
 fn list<'a>(document: &'a Value, name: &str) -> &'a [Value] {
@@ -49,7 +51,8 @@ fn list<'a>(document: &'a Value, name: &str) -> &'a [Value] {
 }
 
 fn problem(status: u16, document: &Value) -> String {
-    let rule = text(document, "type").trim_start_matches("urn:dunlin:");
+    let rule = text(document, "type");
+    let rule = rule.trim_start_matches("urn:dunlin:");
     format!("{} ({status} {rule})", text(document, "detail"))
 }
 
@@ -66,7 +69,7 @@ fn push(document: &Value) -> String {
     let mut lines = String::new();
     for result in list(document, "results") {
         let outcome = text(result, "outcome");
-        let token = short(text(result, "token"));
+        let token = short(&text(result, "token"));
         let mut line = format!("{outcome:<10}  {token:<9}  {}", text(result, "apns_id"));
         if let Some(status) = result.get("status").filter(|_| outcome == "rejected") {
             // Writing to a string does not fail.
@@ -85,7 +88,7 @@ fn push(document: &Value) -> String {
         lines.push('\n');
     }
     for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
-        let _ = writeln!(lines, "warning: {warning}");
+        let _ = writeln!(lines, "warning: {}", visible(warning));
     }
     let [accepted, rejected, unanswered] =
         ["accepted", "rejected", "unanswered"].map(|name| count(document, name));
@@ -100,7 +103,7 @@ fn devices(document: &Value) -> String {
     let mut lines = String::new();
     for device in list(document, "devices") {
         let environment = match text(device, "environment") {
-            "" => "-",
+            unknown if unknown.is_empty() => "-".into(),
             known => known,
         };
         let token = text(device, "token");
@@ -110,7 +113,7 @@ fn devices(document: &Value) -> String {
             let _ = write!(line, "  {alias}");
         }
         for tag in list(device, "tags").iter().filter_map(Value::as_str) {
-            let _ = write!(line, "  #{tag}");
+            let _ = write!(line, "  #{}", visible(tag));
         }
         lines.push_str(&line);
         lines.push('\n');
@@ -129,7 +132,7 @@ fn counts(document: &Value) -> String {
     let numbers = document.as_object().into_iter().flatten();
     let numbers = numbers.filter_map(|(name, value)| Some((name, value.as_u64()?)));
     let lines: Vec<_> = numbers
-        .map(|(name, number)| format!("{number} {}", name.replace('_', " ")))
+        .map(|(name, number)| format!("{number} {}", visible(&name.replace('_', " "))))
         .collect();
     lines.join(", ")
 }

@@ -182,6 +182,45 @@ fn devices_and_tasks_are_shown() {
     assert_eq!(sweep.text, "1 already removed, 4 examined");
 }
 
+/// Of a device's owner, of APNs and of whatever is between: nothing that a terminal would act on.
+#[test]
+fn what_others_wrote_cannot_take_over_the_terminal() {
+    let hostile = "\\u001b]0;x\\u0007\\u009b2J\u{202e}\u{2066}\u{200f}\u{61c}\\n0 rejected\\r";
+    let shown_text = r"\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{2066}\u{200f}\u{61c}\u{a}0 rejected\u{d}";
+    let push = format!(
+        r#"{{"accepted":0,"rejected":1,"unanswered":1,"results":[
+        {{"token":"{hostile}","apns_id":"{hostile}","outcome":"rejected","status":400,
+          "reason":"{hostile}"}},
+        {{"token":"a1","apns_id":"b","outcome":"unanswered","why":"{hostile}",
+          "detail":"{hostile}"}}],
+        "warnings":["{hostile}"]}}"#
+    );
+    let devices = format!(
+        r#"{{"devices":[{{"token":"{hostile}","topic":"{hostile}","environment":"{hostile}",
+        "alias":"{hostile}","tags":["{hostile}"]}}],"cursor":"{hostile}"}}"#
+    );
+    let problem = format!(r#"{{"type":"{hostile}","detail":"{hostile}"}}"#);
+    let task = format!(r#"{{"{hostile}":3}}"#);
+    for (line, status, body, times, lines) in [
+        (PUSH, 200, &push, 5, 4),
+        (&["devices"][..], 200, &devices, 6, 2),
+        (&["devices"][..], 404, &problem, 2, 1),
+        (&["sweep"][..], 200, &task, 1, 1),
+    ] {
+        let text = shown(line, status, body).text;
+        assert_eq!(text.matches(shown_text).count(), times, "{text}");
+        assert_eq!(text.lines().count(), lines, "{text}");
+        let is_acted_on = |character: char| character != '\n' && is_hidden(character);
+        assert!(!text.contains(is_acted_on), "{text:?}");
+        // And as JSON it is the same document.
+        let command = parse_line(line).unwrap().command;
+        let json = render(&command, status, body.as_bytes(), true).text;
+        assert!(!json.contains(is_acted_on), "{json:?}");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&json), read(body));
+    }
+}
+
 #[test]
 fn json_is_shown_as_it_is() {
     let command = parse_line(PUSH).unwrap().command;

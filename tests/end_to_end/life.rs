@@ -140,6 +140,63 @@ async fn a_410_removes_by_the_same_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_410_without_a_time_removes_until_the_device_registers_again() {
+    let (_folder, stack) = crate::stack().await;
+    let form = format!("newToken={}&topic={TOPIC}&alias=cleo", token(6));
+    let bodies = [
+        "",
+        "{}",
+        "<html>",
+        r#"{"reason":"Unregistered"}"#,
+        r#"{"reason":"ExpiredToken","timestamp":0}"#,
+        r#"{"reason":"Unregistered","timestamp":4102444800000}"#,
+    ];
+    for body in bodies {
+        launch(&stack, &form).await;
+        assert_eq!(reach(&stack, "cleo").await, 1);
+        let body = body.as_bytes().to_vec();
+        let gone = Action::Body { status: 410, body };
+        stack.simulator.add_fault(Fault::new(gone)).unwrap();
+        let result = stack.push(&token(6), ALERT).await;
+        assert_eq!(
+            (&result["status"], &result["removed"]),
+            (&410.into(), &true.into())
+        );
+        assert_eq!(reach(&stack, "cleo").await, 0, "{result}");
+    }
+    // A time that a float holds is one, and the device was registered after it.
+    launch(&stack, &form).await;
+    let body = br#"{"reason":"Unregistered","timestamp":1454948015990.0}"#.to_vec();
+    let gone = Action::Body { status: 410, body };
+    stack.simulator.add_fault(Fault::new(gone)).unwrap();
+    let result = stack.push(&token(6), ALERT).await;
+    assert_eq!(result["invalid_since"], 1_454_948_015_990_u64);
+    assert_eq!(reach(&stack, "cleo").await, 1);
+    // What another reason means by this status is not known.
+    let unknown = Fault::status(410, "SomethingNew");
+    stack.simulator.add_fault(unknown).unwrap();
+    stack.push(&token(6), ALERT).await;
+    assert_eq!(reach(&stack, "cleo").await, 1);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feedback_from_the_future_is_counted_and_removes_nothing() {
+    let (_folder, stack) = crate::stack().await;
+    let form = format!("newToken={}&topic={TOPIC}&alias=dora", token(8));
+    launch(&stack, &form).await;
+    for ahead in [86_400, 3_600, 330] {
+        add_feedback(&stack, 8, now_secs() + ahead);
+        let report = poll(&stack).await;
+        let counts = ["tuples", "removed", "future"].map(|name| report[name].as_u64());
+        assert_eq!(counts, [1, 0, 1].map(Some), "{report}");
+        assert!(report["apps"][0].get("error").is_none(), "{report}");
+        assert_eq!(reach(&stack, "dora").await, 1);
+    }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_poll_of_an_app_runs_at_a_time() {
     let (_folder, stack) = crate::stack().await;
     for n in 0..100 {

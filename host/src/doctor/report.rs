@@ -10,6 +10,7 @@
 
 use std::fmt::Write as _;
 
+use dunlin::terminal::visible;
 use dunlin_certificates::{Finding, Level};
 use serde::Serialize;
 use serde_json::json;
@@ -140,14 +141,16 @@ impl Report {
     }
 }
 
-/// Line breaks become blanks; the excerpt that an error of TOML draws is left out.
+/// Line breaks become blanks, and what a terminal would act on is shown; the excerpt that an error
+/// of TOML draws is left out.
 fn one_line(text: &str) -> String {
     let is_drawn = |line: &&str| {
         let line = line.trim_start_matches(|it: char| it.is_ascii_digit() || it == ' ');
         !line.starts_with('|')
     };
     let lines: Vec<&str> = text.lines().filter(is_drawn).map(str::trim).collect();
-    lines.join(" ").replace(char::is_control, "\u{fffd}")
+    let line = lines.join(" ").replace(char::is_control, "\u{fffd}");
+    visible(&line).into_owned()
 }
 
 #[cfg(test)]
@@ -161,6 +164,7 @@ mod tests {
                 Line::ok("configuration", "a.toml"),
                 line(Severity::Error, "bad"),
                 line(Severity::Warning, "two\nlines\x1b[2J"),
+                line(Severity::Note, "a\u{202e}b\u{2066}c"),
             ],
         }
     }
@@ -172,6 +176,7 @@ mod tests {
             "ok       configuration: a.toml\n\
              error    key A: bad. Do it.\n\
              warning  key A: two lines\u{fffd}[2J. Do it.\n\
+             note     key A: a\\u{202e}b\\u{2066}c. Do it.\n\
              1 errors, 1 warnings\n"
         );
     }

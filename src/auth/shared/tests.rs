@@ -1,5 +1,7 @@
 //! A fleet that shares one value of a store, in virtual time.
 
+mod clocks;
+
 use super::*;
 use crate::auth::key::tests::key;
 use core::time::Duration;

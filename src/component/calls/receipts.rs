@@ -137,7 +137,7 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
         Err(error) => Err(error.to_string()),
     };
     if let Err(why) = kept {
-        eprintln!("dunlin: a receipt was not kept: {why}");
+        platform::log(format_args!("a receipt was not kept: {why}"));
     }
 }
 
@@ -145,6 +145,9 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
 async fn abandon(app: &App, key: &IdempotencyKey) {
     let place = key.receipt_key();
     if let Err(error) = persistently(|| app.store.delete(&place)).await {
-        eprintln!("dunlin: a receipt of nothing was not deleted: {}", error.0);
+        platform::log(format_args!(
+            "a receipt of nothing was not deleted: {}",
+            error.0
+        ));
     }
 }

@@ -1,6 +1,7 @@
 //! The tasks, however they are asked for: by HTTP or by a schedule.
 
 use super::super::app::App;
+use super::super::platform;
 use super::super::poll;
 use super::super::sweep;
 use crate::api::{Caller, FeedbackReport, Problem, Reply, Task};
@@ -49,8 +50,8 @@ async fn feedback(app: &App) -> FeedbackReport {
             report.push(of_app);
         }
     }
-    for error in report.errors() {
-        eprintln!("dunlin: feedback: {error}");
+    for line in report.warnings().chain(report.errors()) {
+        platform::log(format_args!("feedback: {line}"));
     }
     report
 }

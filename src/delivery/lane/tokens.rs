@@ -11,7 +11,7 @@
 
 use core::time::Duration;
 
-use crate::auth::ProviderToken;
+use crate::auth::{ProviderToken, from_the_future};
 use crate::limits::PROVIDER_TOKEN_MAX_AGE;
 use crate::time::UnixTime;
 
@@ -145,7 +145,11 @@ fn is_same_key(one: &ProviderToken, other: &ProviderToken) -> bool {
     (one.key_id(), one.team_id()) == (other.key_id(), other.team_id())
 }
 
-/// Whether APNs will take it. Nobody knows without the time.
+/// Whether APNs will take it. Nobody knows without the time. One that a fast clock has signed is no
+/// good before its time.
 fn is_good(token: &ProviderToken, time: Option<UnixTime>) -> bool {
-    time.is_some_and(|time| time.since(token.issued_at()) + MARGIN < PROVIDER_TOKEN_MAX_AGE)
+    time.is_some_and(|time| {
+        !from_the_future(token.issued_at(), time)
+            && time.since(token.issued_at()) + MARGIN < PROVIDER_TOKEN_MAX_AGE
+    })
 }

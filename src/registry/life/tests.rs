@@ -109,15 +109,33 @@ fn it_is_removed_only_if_it_died_after_it_was_registered() {
 fn a_second_of_feedback_says_nothing_of_its_milliseconds() {
     let mut record = registered(None, 5);
     record.registered_at = UnixTime::from_millis(5_300);
-    let told = |secs| record.died(&Death::of_feedback(at(secs), at(99)), at(99));
+    let told = |secs| record.died(&Death::of_feedback(at(secs), at(99)).unwrap(), at(99));
     assert_eq!(told(5), Burial::Kept);
     assert!(matches!(told(6), Burial::Removed(_)));
-    let early = Death::of_feedback(at(4_000_000_000), at(5));
+    let early = Death::of_feedback(at(300), at(5)).unwrap();
     assert_eq!(
         record.died(&early, at(99)),
         Burial::Kept,
         "it was read before"
     );
+}
+
+#[test]
+fn feedback_from_the_future_is_no_evidence() {
+    let read_at = UnixTime::from_millis(1_700_000_000_999);
+    let ahead = |secs: u64| Death::of_feedback(at(1_700_000_000 + secs), read_at);
+    for secs in [301, 3_600, 86_400, 2_594_967_295] {
+        assert_eq!(ahead(secs), None, "{secs}");
+    }
+    // Within five minutes it is taken for a clock that differs, and counts as the time of reading.
+    for secs in [1, 60, 300] {
+        assert_eq!(
+            ahead(secs).map(|death| death.since),
+            Some(read_at),
+            "{secs}"
+        );
+    }
+    assert_eq!(ahead(0).map(|death| death.since), Some(at(1_700_000_000)));
 }
 
 #[test]
@@ -137,7 +155,8 @@ fn feedback() {
                 let before = UnixTime::from_millis(since.as_millis() - 1);
                 for (when, dies) in [(before, true), (since, false)] {
                     let record = DeviceRecord::register(None, &said, when).record;
-                    let told = record.died(&Death::of_feedback(since, at(u64::MAX)), since);
+                    let death = Death::of_feedback(since, at(u64::MAX)).unwrap();
+                    let told = record.died(&death, since);
                     assert_eq!(matches!(told, Burial::Removed(_)), dies, "{row}");
                 }
                 tuples += 1;

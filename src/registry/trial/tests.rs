@@ -7,7 +7,10 @@ use super::*;
 use crate::environment::Environment::{Development, Production};
 use crate::provider::{Reason, Why};
 
-const ASKED: UnixTime = UnixTime::from_secs(1_000);
+/// Of a day on which there are push notifications.
+const NOON: u64 = 1_700_000_000;
+
+const ASKED: UnixTime = UnixTime::from_secs(NOON);
 
 fn accepted() -> Outcome {
     Outcome::Accepted {
@@ -21,7 +24,7 @@ fn rejected(status: u16, reason: &str) -> Outcome {
     Outcome::Rejected {
         status,
         reason: Reason::parse(reason),
-        invalid_since: (status == 410).then_some(UnixTime::from_secs(900)),
+        invalid_since: (status == 410).then_some(UnixTime::from_secs(NOON - 100)),
         retry_after: None,
         apns_id: None,
     }
@@ -157,7 +160,7 @@ fn an_environment_that_the_caller_names_is_the_only_one_asked_and_removes_nothin
 
 #[test]
 fn only_a_token_that_no_environment_knows_is_suspected() {
-    let suspected = Verdict::Suspected(death(DeathReason::BadDeviceToken, 1_000));
+    let suspected = Verdict::Suspected(death(DeathReason::BadDeviceToken, NOON));
     let mut trial = Trial::new(None, Some(Development), Production);
     assert_eq!(trial.verdict(&unknown(), ASKED), None, "one was not asked");
     assert!(trial.tried_elsewhere(&unknown()));
@@ -171,8 +174,8 @@ fn only_a_token_that_no_environment_knows_is_suspected() {
 
 #[test]
 fn what_the_other_environment_says_of_the_device_is_the_outcome() {
-    let gone = Verdict::Dead(death(DeathReason::Unregistered, 900));
-    let foreign = Verdict::Suspected(death(DeathReason::DeviceTokenNotForTopic, 1_000));
+    let gone = Verdict::Dead(death(DeathReason::Unregistered, NOON - 100));
+    let foreign = Verdict::Suspected(death(DeathReason::DeviceTokenNotForTopic, NOON));
     for (outcome, verdict) in [
         (accepted(), None),
         (rejected(410, "Unregistered"), Some(gone)),

@@ -4,6 +4,7 @@ use super::super::{GatewayConfig, QueueFull, Way};
 use super::peer::device;
 use super::support::{CONFIG, LONG, Rig, World, ms, notification, secs, speaking};
 use crate::binary::{Command, Unsendable};
+use crate::delivery::LinkId;
 use crate::notification::{DeviceToken, Draft, Payload, Priority, Topic};
 use crate::provider::{Outcome, Why};
 
@@ -234,19 +235,53 @@ fn a_window_of_unasked_ones_waits_until_the_oldest_has_ended() {
     rig.assert_unanswered(&rig.jobs, Why::Unconfirmed);
 }
 
-#[test]
-fn an_answer_that_names_what_has_left_the_window_tells_nothing() {
+/// A connection with three that have left the window, and two that are in it and unanswered.
+fn three_have_left() -> (Rig, LinkId) {
     let mut rig = Rig::proven(GatewayConfig {
         window: 2,
         ..CONFIG
     });
-    (0..2).for_each(|_| _ = rig.submit_unasked(LONG));
+    (0..3).for_each(|_| _ = rig.submit_unasked(LONG));
     let link = rig.open();
-    rig.advance(secs(1));
-    let last = rig.submit(LONG);
-    rig.answer(link, 8, rig.peer(link).identifier_of(0));
-    rig.assert_unanswered(&[last], Why::Unreadable);
-    assert_eq!(rig.times_written(2), 1);
+    rig.advance(secs(3));
+    (0..2).for_each(|_| _ = rig.submit(LONG));
+    assert_eq!(rig.peer(link).devices(), [0, 1, 2, 3, 4]);
+    (rig, link)
+}
+
+#[test]
+fn an_answer_that_names_what_has_left_the_window_sends_all_that_came_after_it_again() {
+    for (named, status) in [(0, 8), (1, 8), (2, 8), (0, 10), (2, 10)] {
+        let (mut rig, link) = three_have_left();
+        rig.answer(link, status, rig.peer(link).identifier_of(named));
+        let next = rig.open();
+        assert_eq!(rig.peer(next).devices(), [3, 4], "{named} {status}");
+        assert_eq!(rig.outcomes.len(), 3);
+        rig.confirm(next);
+        rig.assert_accepted(&rig.jobs[3..]);
+        assert_eq!((rig.times_written(3), rig.times_written(4)), (2, 2));
+        assert_eq!(rig.lane.trouble(), None);
+    }
+}
+
+#[test]
+fn an_answer_that_names_what_was_never_sent_sends_nothing_again() {
+    // One later is the probe, which the full window was ended by.
+    for far in [0, 2, 1_000] {
+        let (mut rig, link) = three_have_left();
+        let last = rig.peer(link).identifier_of(4);
+        let named = if far == 0 { 0 } else { last + far };
+        rig.answer(link, 8, named);
+        rig.assert_unanswered(&rig.jobs[3..], Why::Unreadable);
+        assert_eq!((rig.times_written(3), rig.times_written(4)), (1, 1));
+    }
+    // Nor does a number of another connection.
+    let (mut rig, link) = three_have_left();
+    let first = rig.peer(link).identifier_of(0);
+    rig.answer(link, 8, first);
+    let next = rig.open();
+    rig.answer(next, 8, first);
+    rig.assert_unanswered(&rig.jobs[3..], Why::Unreadable);
 }
 
 #[test]

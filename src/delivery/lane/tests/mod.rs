@@ -2,6 +2,7 @@
 
 mod apple;
 mod certificate;
+mod clocks;
 mod endings;
 mod messages;
 mod outage;

@@ -386,8 +386,9 @@ fn a_lane_that_has_just_started_falls_back_on_the_token_that_others_used() {
     let recalled = [
         (token(NOON), true),
         (token(NOON + 2_400 - 3_600), false),
-        // Of a host whose clock is fast.
-        (token(NOON + 2_401), true),
+        // Of a host whose clock is fast, and of one whose clock is wrong.
+        (token(NOON + 2_400 + 300), true),
+        (token(NOON + 2_400 + 301), false),
         (newer.clone(), false),
         (token_of("2QBCDJ9RST", NOON), false),
     ];
