@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, doctor, simulate, tasks, terminal};
+use dunlin_host::{Error, dev, doctor, files, hangup, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -144,6 +144,7 @@ struct Simulate {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    files::make_all_private();
     let is_service = matches!(
         cli.command,
         Command::Serve(_) | Command::Dev(_) | Command::Simulate(_)
@@ -161,6 +162,9 @@ async fn main() -> ExitCode {
 
 /// Whether all went well.
 async fn run(command: Command) -> Result<bool, Error> {
+    if let Command::Push(_) | Command::Sweep(_) | Command::Feedback(_) = command {
+        hangup::ignore(hangup::NOT_YET)?;
+    }
     match command {
         Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
         Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,

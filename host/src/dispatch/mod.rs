@@ -14,6 +14,7 @@
 
 mod instance;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tracing::warn;
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::ExpirationError;
 
+use crate::awake;
 use crate::function::Function;
 use crate::store::Store;
 use instance::Worker;
@@ -164,14 +166,14 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
         let writes = writes(request.method(), request.uri().path());
-        let until = tokio::time::Instant::now() + self.limits.timeout;
-        let answer = tokio::time::timeout_at(until, self.attempt(request)).await;
+        let mut over = pin!(awake::sleep(self.limits.timeout));
+        let answer = awake::before(&mut over, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
         if !writes {
             return Ok(response);
         }
         let durable = self.store.durable(self.store.written());
-        match tokio::time::timeout_at(until, durable).await {
+        match awake::before(&mut over, durable).await {
             Ok(Ok(())) => Ok(response),
             failed => {
                 warn!(
@@ -238,7 +240,7 @@ impl Dispatcher {
             .take();
         if let Some(mut workers) = workers {
             let all = async { while workers.join_next().await.is_some() {} };
-            if tokio::time::timeout(patience, all).await.is_err() {
+            if awake::timeout(patience, all).await.is_err() {
                 warn!("instances were still busy when the shutdown time ran out");
             }
         }
