@@ -24,7 +24,7 @@ use futures_channel::oneshot;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tracing::warn;
+use tracing::{debug, warn};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::ExpirationError;
 
@@ -159,6 +159,11 @@ impl Dispatcher {
         self.ready.load(Ordering::Relaxed) > 0
     }
 
+    /// Why the store takes no writes at present; for people.
+    pub fn store_trouble(&self) -> Option<Arc<str>> {
+        self.store.trouble()
+    }
+
     /// Runs one request to its answer. The answer to a request that writes is not given before what
     /// it reports is durable; what was done at APNs is reported in any case.
     ///
@@ -166,6 +171,9 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
         let writes = writes(request.method(), request.uri().path());
+        if writes && self.store.take_writes().is_err() {
+            return Err(DispatchError::NotDurable);
+        }
         let mut over = pin!(awake::sleep(self.limits.timeout));
         let answer = awake::before(&mut over, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
@@ -176,10 +184,8 @@ impl Dispatcher {
         match awake::before(&mut over, durable).await {
             Ok(Ok(())) => Ok(response),
             failed => {
-                warn!(
-                    ?failed,
-                    "an answer is withheld because the store is not durable"
-                );
+                // Once for all: the store says what is wrong with it.
+                debug!(?failed, "an answer is withheld");
                 Err(DispatchError::NotDurable)
             }
         }
