@@ -16,6 +16,8 @@
 //!
 //! Whoever loses the swap is asked again with what the winner wrote, and uses that.
 
+mod outage;
+
 use super::{
     Freshness, KeyId, ProviderToken, SigningKey, TeamId, freshness, may_renew, may_sign_again,
 };
