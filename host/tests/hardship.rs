@@ -78,7 +78,13 @@ impl Running {
     fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = self.lines.lock().unwrap().iter().find_map(|line| find(line)) {
+            if let Some(found) = self
+                .lines
+                .lock()
+                .unwrap()
+                .iter()
+                .find_map(|line| find(line))
+            {
                 return found;
             }
             assert!(Instant::now() < until, "{:?}", self.lines.lock().unwrap());
@@ -100,7 +106,9 @@ impl Running {
             })
         };
         let key = after("API key");
-        let address = after("HTTP interface").trim_start_matches("http://").parse();
+        let address = after("HTTP interface")
+            .trim_start_matches("http://")
+            .parse();
         let address = address.unwrap();
         Service { address, key }
     }
@@ -216,7 +224,13 @@ async fn a_hang_up_is_a_line_in_the_log_and_nothing_else() {
 
     let simulate = Running::start(
         Command::new(DUNLIN)
-            .args(["simulate", "--provider", "127.0.0.1:0", "--channels", "127.0.0.1:0"])
+            .args([
+                "simulate",
+                "--provider",
+                "127.0.0.1:0",
+                "--channels",
+                "127.0.0.1:0",
+            ])
             .args(["--gateway", "127.0.0.1:0", "--feedback", "127.0.0.1:0"])
             .args(["--control", "127.0.0.1:0", "--folder"])
             .arg(top.path().join("simulate")),

@@ -88,7 +88,11 @@ fn what_is_written_is_on_a_volume_and_the_rest_is_read_only() {
     assert_eq!(claims[0]["metadata"]["name"], "store");
     assert_eq!(claims[0]["spec"]["accessModes"], json!(["ReadWriteOnce"]));
     let volumes = pod()["volumes"].take();
-    assert!(list(&volumes).iter().all(|volume| volume["emptyDir"].is_null()));
+    assert!(
+        list(&volumes)
+            .iter()
+            .all(|volume| volume["emptyDir"].is_null())
+    );
 }
 
 #[test]

@@ -82,12 +82,14 @@ impl Shared {
                 }
                 Err(failure) => {
                     let why: Arc<str> = failure.into_why();
-                    // Nobody is to find room that is not there.
+                    // Before the writes can be waited for again.
                     let told = Some(Arc::clone(&why));
                     self.progress.send_modify(|now| now.trouble = told);
                     let lost = self.lock().put_back(writes);
                     if is_last {
-                        error!("the store was closed and {lost} writes are lost: {why}");
+                        if lost > 0 {
+                            error!("the store was closed and {lost} writes are lost: {why}");
+                        }
                         return;
                     }
                     self.tell(trouble.failed(Instant::now(), &why));
