@@ -1,5 +1,5 @@
-//! The folder that compiled code is kept in between starts. What is found there is run, so it has to
-//! be nobody else's work.
+//! The folder that compiled code is kept in between starts. What is found there is run, so it has
+//! to be nobody else's work.
 //!
 //! - The folder and all below it belong to this user and are for this user alone: 0700, files 0600,
 //!   whatever the umask says. Where they are ours and can be read by others, they are closed.
@@ -112,7 +112,8 @@ fn is_the_runtimes(name: &str) -> bool {
     name == "modules" || name.starts_with(".cleanup.")
 }
 
-/// Where a path leads, each folder on the way checked: whoever can write to one can lead us elsewhere.
+/// Where a path leads, each folder on the way checked: whoever can write to one can lead us
+/// elsewhere.
 fn followed(path: &Path, user: User) -> Result<PathBuf, Refusal> {
     let mut here = PathBuf::from("/");
     let mut links = 0;
@@ -152,8 +153,8 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     parts.map(|part| PathBuf::from(part.as_os_str())).collect()
 }
 
-/// Takes from others what they may do with the folder and what is in it. To be called again when the
-/// runtime has written something, which knows only of the umask.
+/// Takes from others what they may do with the folder and what is in it. To be called again when
+/// the runtime has written something, which knows only of the umask.
 ///
 /// # Errors
 /// [`Refusal`]: there is something in it that is not ours.

@@ -93,8 +93,8 @@ pub struct HostSettings {
     pub stall_timeout_ms: u64,
     /// How long SIGTERM waits for what is in flight, in milliseconds.
     pub shutdown_timeout_ms: u64,
-    /// Where compiled code is kept between starts, relative to the configuration file; the user's cache
-    /// folder if absent.
+    /// Where compiled code is kept between starts, relative to the configuration file; the user's
+    /// cache folder if absent.
     pub cache: Option<PathBuf>,
     /// `[host.addresses]`: addresses of servers that are not looked up, the preferred one first.
     pub addresses: BTreeMap<String, Vec<IpAddr>>,

@@ -69,8 +69,8 @@ pub fn make_private_folder(path: &Path) -> Result<(), Error> {
     made.map_err(|error| failed(path, &error))
 }
 
-/// Takes from others, from now on and in the whole process, all that they might do with the files and
-/// folders that are made. To be called before there are other threads that make some.
+/// Takes from others, from now on and in the whole process, all that they might do with the files
+/// and folders that are made. To be called before there are other threads that make some.
 pub fn make_all_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }

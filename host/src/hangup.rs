@@ -1,11 +1,10 @@
 //! SIGHUP, which ends a process that says nothing else, and everything under way with it.
 //!
-//! | who | what SIGHUP does |
-//! |---|---|
-//! | `serve` | a line in the log; there is no reload yet |
-//! | `dev`, `simulate` | the same; but if the terminal that they were started from is gone, they stop as at Ctrl-C, for nobody can see or stop them any more |
-//! | `push`, `sweep`, `feedback` | a line; they carry out what they have begun, and end by themselves |
-//! | those that only read | as the system has it: they end |
+//! - `serve`: a line in the log. There is no reload yet.
+//! - `dev` and `simulate`: the same. But if the terminal is gone that they were started from, they
+//!   stop as at Ctrl-C, for nobody can see or stop them any more.
+//! - `push`, `sweep` and `feedback`: a line. They carry out what they have begun.
+//! - Commands that only read end, as the system has it.
 
 use std::io::{self, IsTerminal as _, stdin};
 

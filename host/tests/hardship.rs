@@ -1,5 +1,5 @@
-//! The binary on a machine that is not kind to it: a full disk, a process that is stopped and goes on,
-//! a terminal that hangs up, an umask that leaves everything open.
+//! The binary on a machine that is not kind to it: a full disk, a process that is stopped and goes
+//! on, a terminal that hangs up, an umask that leaves everything open.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 const TOPIC: &str = "com.example.app";
+const ALERT: &str = r#"{"aps":{"alert":"hi"}}"#;
 
 /// Longest wait for anything; a cold start compiles the component first.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -136,9 +137,8 @@ impl Service {
 
     async fn push(&self, n: u32) -> (u16, String) {
         let token = format!("{n:064x}");
-        let body = format!(
-            r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{{"aps":{{"alert":"hi"}}}}}}"#
-        );
+        let to = format!(r#""to":{{"token":"{token}"}}"#);
+        let body = format!(r#"{{{to},"topic":"{TOPIC}","payload":{ALERT}}}"#);
         self.call("POST", "/v1/push", body).await
     }
 
@@ -273,10 +273,8 @@ async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
     let service = Arc::new(Service { address, key });
     service.until_status("/readyz", 200).await;
     let tokens: Vec<_> = (0..1_000).map(|n| format!("\"{n:064x}\"")).collect();
-    let body = format!(
-        r#"{{"to":{{"tokens":[{}]}},"topic":"{TOPIC}","payload":{{"aps":{{"alert":"hi"}}}},"dry_run":true}}"#,
-        tokens.join(",")
-    );
+    let to = format!(r#""to":{{"tokens":[{}]}}"#, tokens.join(","));
+    let body = format!(r#"{{{to},"topic":"{TOPIC}","payload":{ALERT},"dry_run":true}}"#);
     // It is busy all the time, and pushes go on.
     let (busy, stopped) = tokio::sync::watch::channel(());
     let work = (0..4).map(|n: u32| {
@@ -306,7 +304,8 @@ async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
     assert_eq!(second.count("was stopped"), 0);
 }
 
-/// A small disk of its own; `None`, with a word about it, where only root may make one and we are not.
+/// A small disk of its own; `None`, with a word about it, where only root may make one and we are
+/// not.
 struct Disk(PathBuf);
 
 impl Disk {

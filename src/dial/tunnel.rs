@@ -11,9 +11,9 @@
 //! because it has none. Anything else is a refusal. In the tunnel the server waits for us, so bytes that
 //! come together with a 2xx are nobody's and are refused.
 //!
-//! Nothing in the fields matters here, so they are read as leniently as RFC 9112 lets a client: folded
-//! lines (5.2), a space before the colon (5.1), several spaces in the status line (4), lines that end
-//! in LF alone (2.2). A line that is no field ends the attempt all the same.
+//! Nothing in the fields matters here, so they are read as leniently as RFC 9112 lets a client:
+//! folded lines (5.2), a space before the colon (5.1), several spaces in the status line (4),
+//! lines that end in LF alone (2.2). A line that is no field ends the attempt all the same.
 //!
 //! Limits: [`HEAD_MAX_BYTES`] for the reply and the interim ones before it, [`FIELDS_MAX`] fields in
 //! each, [`REASON_MAX_CHARS`] of a reason. Left to others: when to give a silent proxy up.

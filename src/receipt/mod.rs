@@ -15,9 +15,9 @@
 //! is larger than a value may be, several (`parts`). It is written, and on disk, before the first
 //! byte goes out; whoever finds it there sends nothing.
 //!
-//! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700 KB, and
-//! 4 MB where their tokens and what was said of them are as long as can be. It is kept until the sweep
-//! finds it older than the configuration says.
+//! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700
+//! KB, and 4 MB where their tokens and what was said of them are as long as can be. It is kept
+//! until the sweep finds it older than the configuration says.
 
 mod key;
 mod parts;
@@ -184,8 +184,8 @@ impl Receipt {
         Ok(Some(receipt))
     }
 
-    /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces it or
-    /// deletes it deletes these after that.
+    /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces
+    /// it or deletes it deletes these after that.
     pub fn part_keys(&self, key: &str) -> impl Iterator<Item = String> {
         Stored::of(self, key).part_keys()
     }
@@ -264,8 +264,8 @@ pub fn begin<V: Values>(
     }
 }
 
-/// Puts the reply into the receipt that [`begin`] gave, whose [parts](Receipt::part_keys) are of no use
-/// after that. False if it is not there any more: it took so long that the sweep has come.
+/// Puts the reply into the receipt that [`begin`] gave, whose [parts](Receipt::part_keys) are of
+/// no use after that. False if it is not there any more: it took so long that the sweep has come.
 ///
 /// # Errors
 /// The store's.
@@ -301,8 +301,8 @@ pub fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Fail
 }
 
 /// Whether what is under a key of the store is a receipt, or a part of one, that is due to be
-/// forgotten; `None` if it is neither. Nobody writes where one is, but for who gave it its reply, so
-/// that whoever deletes it at once deletes what was looked at.
+/// forgotten; `None` if it is neither. Nobody writes where one is, but for who gave it its reply,
+/// so that whoever deletes it at once deletes what was looked at.
 ///
 /// # Errors
 /// The store's.

@@ -4,14 +4,14 @@
 //!   small    i/<hash>            {"v":1, "request", …, "sending" or "reply"}
 //!
 //!   large    i/<hash>            {"v":1, "request", …, "parts":["0.<digest>", "1.<digest>"]}
-//!            i/<hash>/0.<digest>   <at_ms> <until_ms> LF <the first bytes of the whole, as if it were small>
+//!            i/<hash>/0.<digest>   <at_ms> <until_ms> LF <the first bytes, as if it were small>
 //!            i/<hash>/1.<digest>   <at_ms> <until_ms> LF <the next>
 //! ```
 //!
 //! Parts are named by what is in them and are written before the value that names them, so whoever
-//! finds a receipt finds all of it, and two writers of one key cannot take each other's parts. Parts
-//! that nobody names any more are deleted by whoever knows of them; what a crash leaves of them
-//! goes with the sweep, as each part says how old it is.
+//! finds a receipt finds all of it, and two writers of one key cannot take each other's parts.
+//! Parts that nobody names any more are deleted by whoever knows of them; what a crash leaves of
+//! them goes with the sweep, as each part says how old it is.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -113,7 +113,8 @@ async fn what_sends_nothing_uses_up_no_key() {
     stack.stop().await;
 }
 
-/// As many devices as a push with a key may have, with the longest tokens and something to say of each.
+/// As many devices as a push with a key may have, with the longest tokens and something to say of
+/// each.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_larger_than_a_value_of_the_store_is_repeated_word_for_word() {
     const PER_ALIAS: usize = 500;

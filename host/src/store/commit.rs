@@ -103,7 +103,7 @@ impl Shared {
             None => {}
             Some(Line::Begun(why)) => error!(
                 "{STORE_UNAVAILABLE}: {}: {why}. Reads and pushes go on; what has to be on disk is \
-                 refused with 503. Free space there, or mend the disk: then writing goes on by itself",
+                 refused with 503. Free space there, or mend the disk: it is tried again by itself",
                 self.path.display(),
             ),
             Some(Line::Over(over)) => {
@@ -113,8 +113,8 @@ impl Shared {
         }
     }
 
-    /// Waits for writes and takes all there are; in trouble, for when it is time to try again. `None`
-    /// when closed and nothing is left to do.
+    /// Waits for writes and takes all there are; in trouble, for when it is time to try again.
+    /// `None` when closed and nothing is left to do.
     fn next_batch(&self, trouble: &mut Trouble) -> Option<Batch> {
         let mut state = self.lock();
         if trouble.is_there() {

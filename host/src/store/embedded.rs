@@ -9,10 +9,11 @@
 //!          has taken the commit                   meanwhile; a new view if it fails
 //! ```
 //!
-//! After an error redb does nothing any more, also when the disk has room again. So the file is opened
-//! anew; and since redb writes to a file that it opens, a view of it is, as long as the disk takes
-//! nothing. A commit never touches what the last one has left, so the view stays good while another is
-//! tried. It does not outlive the next, which may use again what this one has freed.
+//! After an error redb does nothing any more, also when the disk has room again. So the file is
+//! opened anew; and since redb writes to a file that it opens, a view of it is, as long as the
+//! disk takes nothing. A commit never touches what the last one has left, so the view stays good
+//! while another is tried. It does not outlive the next, which may use again what this one has
+//! freed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -60,8 +61,8 @@ fn disk(error: impl Into<redb::Error>) -> StoreError {
 }
 
 impl Embedded {
-    /// Opens or creates `path`, and the table in it. If it can only be read, it is open all the same, and
-    /// why it cannot be written is returned beside it.
+    /// Opens or creates `path`, and the table in it. If it can only be read, it is open all the
+    /// same, and why it cannot be written is returned beside it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
         if let Some(folder) = path.parent() {
             make_private_folder(folder)
@@ -113,8 +114,8 @@ impl Embedded {
         };
     }
 
-    /// After an error of what was open as `number`: a view takes its place, unless somebody else has
-    /// seen to that.
+    /// After an error of what was open as `number`: a view takes its place, unless somebody else
+    /// has seen to that.
     fn rescue(&self, number: u64) -> Result<(), StoreError> {
         let _one: MutexGuard<'_, ()> = self.rescue.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_on_disk, newest) = {
@@ -181,8 +182,8 @@ impl Embedded {
         })
     }
 
-    /// Applies a batch as one transaction and waits for the disk. What was there before can be read all
-    /// the while, and afterwards, too, if it fails.
+    /// Applies a batch as one transaction and waits for the disk. What was there before can be
+    /// read all the while, and afterwards, too, if it fails.
     pub(super) fn commit(&self, batch: &BTreeMap<String, Value>) -> Result<(), StoreError> {
         let on_disk = {
             let open = self.opened();

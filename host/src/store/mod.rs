@@ -12,8 +12,8 @@
 //!   get: pending, else committing, else what was read a moment ago, else backend
 //! ```
 //!
-//! While the disk takes no writes (it is full, say) what was on it is still read, and writes are kept in
-//! memory up to the bound. Whoever asks for durability hears at once that there is none:
+//! While the disk takes no writes (it is full, say) what was on it is still read, and writes are
+//! kept in memory up to the bound. Whoever asks for durability hears at once that there is none:
 //! [`Store::trouble`].
 //!
 //! Invariant: a reply that reports a write is sent only after that write is on disk, so a crash at
@@ -59,8 +59,8 @@ pub enum StoreError {
     Behind,
     /// The disk failed.
     Disk(Arc<str>),
-    /// The disk takes no writes at present, for this reason. A write that was made is kept in memory and
-    /// tried again; at the bound of what is kept nothing was written.
+    /// The disk takes no writes at present, for this reason. A write that was made is kept in
+    /// memory and tried again; at the bound of what is kept nothing was written.
     Unavailable(Arc<str>),
     /// Another process has the file.
     InUse,
@@ -354,8 +354,8 @@ impl Store {
     /// Waits until every write up to `number` is on disk. At once for a store in memory.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], at once, if the disk takes no writes. The writes stay in memory and
-    /// are tried again, so they may become durable later.
+    /// [`StoreError::Unavailable`], at once, if the disk takes no writes. The writes stay in
+    /// memory and are tried again, so they may become durable later.
     pub async fn durable(&self, number: u64) -> Result<(), StoreError> {
         if self.shared.backend.is_none() {
             return Ok(());
@@ -375,8 +375,8 @@ impl Store {
         }
     }
 
-    /// Why the disk takes no writes at present; for people. Reads go on, and what is written is kept in
-    /// memory up to a bound, but nothing is durable.
+    /// Why the disk takes no writes at present; for people. Reads go on, and what is written is
+    /// kept in memory up to a bound, but nothing is durable.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.shared.progress.borrow().trouble.clone()
     }

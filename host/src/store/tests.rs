@@ -200,9 +200,9 @@ mod failing {
         assert!(store.list(None).unwrap().keys.len() >= 100, "{at}");
     }
 
-    /// At every write, lengthening and `fsync` of a commit the disk stops taking anything: what was
-    /// there is read all the while, what was written is there once the disk is mended, and a crash at
-    /// that moment leaves everything that was confirmed.
+    /// At every write, lengthening and `fsync` of a commit the disk stops taking anything: what
+    /// was there is read all the while, what was written is there once the disk is mended, and a
+    /// crash at that moment leaves everything that was confirmed.
     #[tokio::test]
     async fn reads_go_on_wherever_a_commit_fails_and_nothing_is_lost() {
         let mut at = 0;

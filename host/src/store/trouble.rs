@@ -89,8 +89,8 @@ impl Trouble {
         current.told.then_some(Line::Over(over))
     }
 
-    /// A tick has passed: what is to be told, and whether to try again. `has_room` says whether what is
-    /// to be written has room on the disk, if that is known.
+    /// A tick has passed: what is to be told, and whether to try again. `has_room` says whether
+    /// what is to be written has room on the disk, if that is known.
     pub(super) fn tick(&mut self, now: Instant, has_room: Option<bool>) -> (Option<Line>, bool) {
         let line = self.tell(now);
         let Some(current) = &mut self.now else {

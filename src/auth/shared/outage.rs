@@ -5,8 +5,9 @@
 //!   else ───────────────────────────────────► sign one of the last full 40 minutes
 //! ```
 //!
-//! Instances that cannot ask each other choose the same moment to sign for, and since signatures need no
-//! randomness they have the same token: APNs sees one for all of them, and another every 40 minutes.
+//! Instances that cannot ask each other choose the same moment to sign for, and since signatures
+//! need no randomness they have the same token: APNs sees one for all of them, and another every
+//! 40 minutes.
 
 use super::{Issuer, SharedTokens};
 use crate::auth::{Freshness, freshness};
