@@ -140,3 +140,7 @@ pub const DEVELOPMENT_CHANNELS_HOST: &str = "api-manage-broadcast.sandbox.push.a
 
 /// Port of channel management for development builds. BC-CHAN.
 pub const DEVELOPMENT_CHANNELS_PORT: u16 = 2195;
+
+/// What a store's error begins with when it takes no writes and will not for a while, so that
+/// trying again at once is of no use. **Ours**.
+pub const STORE_UNAVAILABLE: &str = "the store cannot be written";

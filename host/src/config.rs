@@ -93,7 +93,8 @@ pub struct HostSettings {
     pub stall_timeout_ms: u64,
     /// How long SIGTERM waits for what is in flight, in milliseconds.
     pub shutdown_timeout_ms: u64,
-    /// Where compiled code is kept between starts; the user's cache folder if absent.
+    /// Where compiled code is kept between starts, relative to the configuration file; the user's
+    /// cache folder if absent.
     pub cache: Option<PathBuf>,
     /// `[host.addresses]`: addresses of servers that are not looked up, the preferred one first.
     pub addresses: BTreeMap<String, Vec<IpAddr>>,
@@ -303,6 +304,9 @@ impl Config {
         config.check(&settings).map_err(|error| failed(&error))?;
         let folder = folder_of(path);
         if let StoreSettings::File { path } = &mut config.store {
+            *path = folder.join(&*path);
+        }
+        if let Some(path) = &mut config.host.cache {
             *path = folder.join(&*path);
         }
         for path in config.tls.trust.values_mut() {

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use crate::Error;
 use crate::config::Config;
 use crate::files::{make_private_folder, read_or_make, write_private};
+use crate::hangup;
 use crate::http_in;
 use crate::server::{Server, open_store, stop_signal};
 use crate::simulate;
@@ -177,7 +178,7 @@ Register a device, push to it, see what arrived:
 /// # Errors
 /// As [`Dev::start`].
 pub async fn run(options: &Options) -> Result<(), Error> {
-    let stop = stop_signal()?;
+    let stop = hangup::or_lost_terminal(stop_signal()?)?;
     let dev = Dev::start(options).await?;
     // Standard output may be closed; the service is up all the same.
     let _ = std::io::stdout().write_all(dev.greeting().as_bytes());

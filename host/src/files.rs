@@ -26,23 +26,39 @@ pub fn read_at_most(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file that only its owner can read; whole or not at all.
+/// Writes a file that only its owner can read, whatever the umask says; whole or not at all.
 ///
 /// # Errors
 /// If it cannot be written; the error names it.
 pub fn write_private(path: &Path, text: &str) -> Result<(), Error> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let beside = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options
-        .open(&beside)
+    // What is left of an earlier attempt has the rights, and perhaps the owner, of then.
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(path, &error)),
+        _ => {}
+    }
+    let written = create_private(&beside)
         .and_then(|mut file| file.write_all(text.as_bytes()))
         .and_then(|()| std::fs::rename(&beside, path));
     written.map_err(|error| failed(path, &error))
 }
 
-/// Makes a folder that only its owner can look into, and those above it.
+/// Makes a file that only its owner can read and write, whatever the umask says.
+///
+/// # Errors
+/// Also if there is one: [`ErrorKind::AlreadyExists`].
+pub fn create_private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    let file = options.open(path)?;
+    // An umask can take too much.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Makes a folder that only its owner can look into, and those above it that are missing; nothing
+/// if it is there.
 ///
 /// # Errors
 /// If it cannot be made; the error names it.
@@ -51,6 +67,12 @@ pub fn make_private_folder(path: &Path) -> Result<(), Error> {
     let mut builder = std::fs::DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(path);
     made.map_err(|error| failed(path, &error))
+}
+
+/// Takes from others, from now on and in the whole process, all that they might do with the files
+/// and folders that are made. To be called before there are other threads that make some.
+pub fn make_all_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
 /// What the file holds, or what `make` makes, which is then in the file.
@@ -74,7 +96,31 @@ pub fn read_or_make(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_left_of_an_earlier_attempt_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("api-key");
+        let beside = folder.path().join("api-key.new");
+        let other = folder.path().join("other");
+        std::fs::write(&other, "theirs").unwrap();
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o666)).unwrap();
+        symlink(&other, &beside).unwrap();
+        write_private(&path, "secret").unwrap();
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "theirs");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "secret");
+        assert_eq!(mode(&path), 0o600);
+        std::fs::rename(&other, &beside).unwrap();
+        write_private(&path, "another").unwrap();
+        assert_eq!(mode(&path), 0o600);
+    }
 
     #[test]
     fn a_file_is_read_up_to_its_bound() {

@@ -8,10 +8,11 @@ use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tracing::warn;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{
@@ -31,6 +32,8 @@ use crate::outgoing::{Hooks, Outgoing};
 use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::store::Store;
 use crate::tls::Provider;
+pub use crate::turns::Turns;
+use crate::turns::{Running, TICK};
 use bindings::TasksPre;
 
 /// The component that this host was built with.
@@ -40,9 +43,6 @@ static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm")
 pub fn embedded() -> &'static [u8] {
     EMBEDDED
 }
-
-/// How often a running function is asked whether it has run too long.
-const EPOCH: Duration = Duration::from_millis(50);
 
 /// What a command is started with.
 #[derive(Clone, Debug, Default)]
@@ -205,8 +205,9 @@ impl Function {
         store.limiter(|instance| &mut instance.limits);
         store.set_epoch_deadline(1);
         let limit = self.grants.stall_timeout;
+        let mut running = Running::default();
         store.epoch_deadline_callback(move |context| {
-            if context.data().turns.stalled_for() > limit {
+            if running.see(context.data().turns.look()) > limit {
                 return Err(wasmtime::format_err!(
                     "ran longer than {limit:?} without yielding"
                 ));
@@ -273,7 +274,12 @@ fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<Engine> {
     if let Some(folder) = cache {
         let mut settings = CacheConfig::new();
         settings.with_directory(folder);
-        config.cache(Some(Cache::new(settings)?));
+        match Cache::new(settings) {
+            Ok(cache) => {
+                config.cache(Some(cache));
+            }
+            Err(error) => warn!("compiled code is not kept between starts: {error:#}"),
+        }
     }
     Engine::new(&config)
 }
@@ -283,7 +289,7 @@ fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<Engine> {
 fn tick(engine: Engine, ticking: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         while ticking.load(Ordering::Relaxed) {
-            std::thread::sleep(EPOCH);
+            std::thread::sleep(TICK);
             engine.increment_epoch();
         }
     });
@@ -302,35 +308,6 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
     sockets::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
     Ok(linker)
-}
-
-/// When the event loop of an instance last made a turn. A function that spins lets it make none.
-#[derive(Debug)]
-pub struct Turns {
-    started: Instant,
-    last_millis: AtomicU64,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            last_millis: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Turns {
-    /// The event loop is turning.
-    pub fn turn(&self) {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_millis.store(millis, Ordering::Relaxed);
-    }
-
-    fn stalled_for(&self) -> Duration {
-        let last = Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
-        self.started.elapsed().saturating_sub(last)
-    }
 }
 
 /// The data of one instance.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin::limits::STORE_UNAVAILABLE;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -195,15 +196,18 @@ impl Front {
         let reads = request.method().is_safe();
         match request.uri().path() {
             "/metrics" if reads => Some(text(StatusCode::OK, METRICS, self.status.metrics())),
-            "/readyz" if reads && self.dispatcher.is_ready() => {
-                Some(text(StatusCode::OK, PLAIN, "ready\n".to_owned()))
-            }
-            "/readyz" if reads => {
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                Some(text(status, PLAIN, "no instance is ready\n".to_owned()))
-            }
+            "/readyz" if reads => Some(self.readiness()),
             _ => None,
         }
+    }
+
+    fn readiness(&self) -> Response<WasiBody> {
+        let unready = match self.dispatcher.store_trouble() {
+            _ if !self.dispatcher.is_ready() => "no instance is ready\n".to_owned(),
+            Some(why) => format!("{STORE_UNAVAILABLE}: {why}\n"),
+            None => return text(StatusCode::OK, PLAIN, "ready\n".to_owned()),
+        };
+        text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, unready)
     }
 
     async fn function(&self, request: Request<Incoming>) -> Result<Response<WasiBody>, Problem> {

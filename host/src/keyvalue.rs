@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
+use crate::awake;
 use crate::function::Turns;
 use crate::store::{Store, StoreError, Swap};
 
@@ -195,7 +196,7 @@ impl batch::Host for KeyValueView<'_> {
             }
         }
         let durable = self.store.durable(self.store.written());
-        let durable = tokio::time::timeout(DURABLE_TIMEOUT, durable).await;
+        let durable = awake::timeout(DURABLE_TIMEOUT, durable).await;
         // To have waited for the disk is not to have run too long.
         self.turns.turn();
         Ok(match durable {

@@ -11,6 +11,8 @@
 //! The library exists for the binary `dunlin` and for the tests that drive the whole thing.
 
 pub mod ask;
+mod awake;
+mod compile_cache;
 pub mod config;
 pub mod dev;
 pub mod dispatch;
@@ -18,6 +20,7 @@ pub mod doctor;
 pub mod expiry;
 pub mod files;
 pub mod function;
+pub mod hangup;
 pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
@@ -32,6 +35,7 @@ pub mod store;
 pub mod tasks;
 pub mod terminal;
 pub mod tls;
+mod turns;
 mod wanted;
 
 /// Why a command failed, in words for the operator.

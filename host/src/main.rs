@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use dunlin::terminal::{visible_json, visible_lines};
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, doctor, simulate, tasks, terminal};
+use dunlin_host::{Error, dev, doctor, files, hangup, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
@@ -145,6 +145,7 @@ struct Simulate {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    files::make_all_private();
     let is_service = matches!(
         cli.command,
         Command::Serve(_) | Command::Dev(_) | Command::Simulate(_)
@@ -162,6 +163,9 @@ async fn main() -> ExitCode {
 
 /// Whether all went well.
 async fn run(command: Command) -> Result<bool, Error> {
+    if let Command::Push(_) | Command::Sweep(_) | Command::Feedback(_) = command {
+        hangup::ignore(hangup::NOT_YET)?;
+    }
     match command {
         Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
         Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use crate::awake;
 use crate::config::TaskSettings;
 use crate::function::Function;
 use crate::status::Status;
@@ -130,7 +131,7 @@ impl Clock {
 pub async fn run_once(function: &Function, status: &Status, name: &str) -> Result<String, String> {
     let began = now();
     status.task_began(name, began);
-    let ran = tokio::time::timeout(TASK_TIMEOUT, function.run_task(name)).await;
+    let ran = awake::timeout(TASK_TIMEOUT, function.run_task(name)).await;
     let report = match ran {
         Err(_) => Err(format!("not done within {} s", TASK_TIMEOUT.as_secs())),
         Ok(Err(error)) => Err(format!("{error:#}")),

@@ -11,10 +11,13 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::Error;
+use crate::awake;
+use crate::compile_cache;
 use crate::config::{Config, HostSettings, StoreSettings};
 use crate::dispatch::{Dispatcher, Limits};
 use crate::expiry::ExpiryWatch;
 use crate::function::{Function, Grants};
+use crate::hangup;
 use crate::http_in;
 use crate::outgoing::Outgoing;
 use crate::schedule::Schedule;
@@ -122,7 +125,7 @@ impl Server {
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
         let closing = tokio::task::spawn_blocking(move || store.close());
-        if !matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
+        if !matches!(awake::timeout(patience, closing).await, Ok(Ok(()))) {
             tracing::error!("the store could not be closed; its last writes may be lost");
         }
         info!("stopped");
@@ -227,17 +230,22 @@ fn load_with(
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),
     };
-    let cache = config.host.cache.clone().or_else(usable_default_cache);
-    Ok(Function::load(component, cache.as_deref(), grants)?)
+    let cache = cache_folder(&config.host);
+    let function = Function::load(component, cache.as_deref(), grants)?;
+    // The runtime has written there with the rights that the umask leaves.
+    if let Some(Err(refusal)) = cache.as_deref().map(compile_cache::close_all) {
+        warn!("compiled code may be read or changed by others: {refusal}");
+    }
+    Ok(function)
 }
 
-/// The default cache folder if it can be written; a service without one starts more slowly.
-fn usable_default_cache() -> Option<PathBuf> {
-    let folder = default_cache()?;
-    match std::fs::create_dir_all(&folder) {
-        Ok(()) => Some(folder),
-        Err(error) => {
-            warn!(folder = %folder.display(), %error, "compiled code is not kept between starts");
+/// The folder for compiled code; a service without one starts more slowly.
+fn cache_folder(settings: &HostSettings) -> Option<PathBuf> {
+    let folder = settings.cache.clone().or_else(default_cache)?;
+    match compile_cache::prepare(&folder) {
+        Ok(folder) => Some(folder),
+        Err(refusal) => {
+            warn!("compiled code is not kept between starts: {refusal}");
             None
         }
     }
@@ -258,12 +266,13 @@ fn default_cache() -> Option<PathBuf> {
 const INTERRUPTED: i32 = 130;
 
 /// Resolves at SIGINT or SIGTERM, also at one from before it is waited for. A SIGINT after that ends the process at once, as somebody at a terminal
-/// means it: the store survives that like any other crash.
+/// means it: the store survives that like any other crash. SIGHUP is a line in the log.
 ///
 /// # Errors
 /// If the signals cannot be listened to.
 pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
+    hangup::ignore(hangup::NO_RELOAD)?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let (stop, stopped) = oneshot::channel();

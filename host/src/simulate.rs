@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use dunlin_simulator::{CertificateAuthority, PublicKey, Simulator, TrustedKey, Validation};
 
 use crate::Error;
-use crate::files::write_private;
+use crate::files::{make_private_folder, write_private};
+use crate::hangup;
 use crate::server::stop_signal;
 
 /// What `dunlin simulate` can be told.
@@ -35,7 +36,7 @@ pub struct Options {
 /// # Errors
 /// If an address is taken, or a key or the folder cannot be read.
 pub async fn run(options: &Options) -> Result<(), Error> {
-    let stop = stop_signal()?;
+    let stop = hangup::or_lost_terminal(stop_signal()?)?;
     let keys = options
         .keys
         .iter()
@@ -90,8 +91,7 @@ pub fn authority(folder: &Path) -> Result<CertificateAuthority, Error> {
             &read(&key)?,
         )?);
     }
-    std::fs::create_dir_all(folder)
-        .map_err(|error| Error::new(format!("{}: {error}", folder.display())))?;
+    make_private_folder(folder)?;
     let authority = CertificateAuthority::generate()?;
     write_private(&key, authority.key_pem())?;
     write_private(&certificate, authority.certificate_pem())?;

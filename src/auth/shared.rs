@@ -29,6 +29,8 @@
 //! So each token that was refused is replaced once, by whoever wins the swap. A clock that jumps
 //! makes at most one token a jump, and only if APNs refuses the one that is there.
 
+mod outage;
+
 use std::collections::VecDeque;
 
 use super::renewal::worthless;

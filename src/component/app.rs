@@ -237,7 +237,7 @@ impl Signer {
     }
 
     /// Tokens for now: those in hand, those in the store, or new ones that go there. The one issued
-    /// at `refused` is of no more use than one that is due.
+    /// at `refused` is of no more use than one that is due. A store that fails stops no push.
     fn tokens(&self, store: &Store, refused: Option<UnixTime>) -> Result<SharedTokens, Problem> {
         let (now, time) = (platform::now(), platform::unix_time());
         if let Some(held) = self.0.borrow().held(now, time, refused) {
@@ -248,10 +248,11 @@ impl Signer {
             let choice = self.0.borrow().choose(stored, now, time, refused);
             Ok::<_, Problem>((choice.to_store(), choice))
         });
-        let choice = choice.map_err(|error| match error {
-            ChangeError::Store(error) => Problem::store(&error.0),
-            ChangeError::Refused(problem) => problem,
-        })?;
-        Ok(self.0.borrow_mut().take(choice, now).clone())
+        let mut issuer = self.0.borrow_mut();
+        match choice {
+            Ok(choice) => Ok(issuer.take(choice, now).clone()),
+            Err(ChangeError::Store(_)) => Ok(issuer.without_store(now, time, refused).clone()),
+            Err(ChangeError::Refused(problem)) => Err(problem),
+        }
     }
 }

@@ -23,6 +23,7 @@ use crate::feedback::{
     Bounds, Busy, CorruptSpool, Holder, Intake, Opened, Page, Run, Spool, Stopped, page_key,
     spool_key, tuples,
 };
+use crate::limits::STORE_UNAVAILABLE;
 use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
 use crate::time::Now;
 
@@ -362,18 +363,22 @@ pub(super) trait MayPass {
 
 impl MayPass for StoreError {
     fn may_pass(&self) -> bool {
-        true
+        !self.0.starts_with(STORE_UNAVAILABLE)
     }
 }
 
 impl<E> MayPass for ChangeError<E> {
     fn may_pass(&self) -> bool {
-        matches!(self, Self::Store(_))
+        matches!(self, Self::Store(error) if error.may_pass())
     }
 }
 
 impl MayPass for Failure<StoreError> {
     fn may_pass(&self) -> bool {
-        matches!(self, Self::Store(_) | Self::Contended)
+        match self {
+            Self::Store(error) => error.may_pass(),
+            Self::Contended => true,
+            Self::Corrupt(_) | Self::AliasFull => false,
+        }
     }
 }

@@ -69,7 +69,10 @@ fn sweep_one(
         if expired {
             store.delete(key).map_err(Failure::Store)?;
         }
-        return Ok(Swept::Receipt { expired });
+        return Ok(match receipt::is_part(key) {
+            true => Swept::Other,
+            false => Swept::Receipt { expired },
+        });
     }
     let swept = registry::sweep(store, key, wait, now)?;
     Ok(swept.map_or(Swept::Other, Swept::Device))

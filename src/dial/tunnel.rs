@@ -11,6 +11,10 @@
 //! because it has none. Anything else is a refusal. In the tunnel the server waits for us, so bytes that
 //! come together with a 2xx are nobody's and are refused.
 //!
+//! Nothing in the fields matters here, so they are read as leniently as RFC 9112 lets a client:
+//! folded lines (5.2), a space before the colon (5.1), several spaces in the status line (4),
+//! lines that end in LF alone (2.2). A line that is no field ends the attempt all the same.
+//!
 //! Limits: [`HEAD_MAX_BYTES`] for the reply and the interim ones before it, [`FIELDS_MAX`] fields in
 //! each, [`REASON_MAX_CHARS`] of a reason. Left to others: when to give a silent proxy up.
 
@@ -19,7 +23,7 @@ use core::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use httparse::{EMPTY_HEADER, Response, Status};
+use httparse::{EMPTY_HEADER, ParserConfig, Response, Status};
 
 /// Most bytes of a proxy's reply up to the tunnel. **Ours;** they are a few hundred.
 pub const HEAD_MAX_BYTES: usize = 8 * 1024;
@@ -217,7 +221,8 @@ impl Tunnel {
             let rest = self.said.get(self.reply_at..).unwrap_or_default();
             let mut fields = [EMPTY_HEADER; FIELDS_MAX];
             let mut reply = Response::new(&mut fields);
-            let length = match reply.parse(rest).map_err(TunnelError::NotHttp)? {
+            let parsed = lenient().parse_response(&mut reply, rest);
+            let length = match parsed.map_err(TunnelError::NotHttp)? {
                 Status::Complete(length) => length,
                 Status::Partial if self.said.len() >= HEAD_MAX_BYTES => {
                     return Err(TunnelError::TooLong);
@@ -242,6 +247,16 @@ impl Tunnel {
     pub fn handle_end(self) -> TunnelError {
         TunnelError::Closed
     }
+}
+
+/// Takes what a recipient may take, see above.
+fn lenient() -> ParserConfig {
+    let mut config = ParserConfig::default();
+    config
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_multiple_spaces_in_response_status_delimiters(true);
+    config
 }
 
 fn printable(reason: &str) -> String {

@@ -11,13 +11,16 @@
 //! Nobody can be at it 30 s after its deadline; or at once, if another process began it and this one
 //! has the store for itself.
 //!
-//! A receipt is one value of the store, under the hash of the caller's name and the key. It is
-//! written, and on disk, before the first byte goes out; whoever finds it there sends nothing.
+//! A receipt is a value of the store, under the hash of the caller's name and the key, and where it
+//! is larger than a value may be, several (`parts`). It is written, and on disk, before the first
+//! byte goes out; whoever finds it there sends nothing.
 //!
-//! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700 KB.
-//! It is kept until the sweep finds it older than the configuration says.
+//! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700
+//! KB, and 4 MB where their tokens and what was said of them are as long as can be. It is kept
+//! until the sweep finds it older than the configuration says.
 
 mod key;
+mod parts;
 
 use core::time::Duration;
 
@@ -25,6 +28,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use key::{IdempotencyKey, InvalidKey, KEY_MAX_BYTES};
+pub use parts::is_part;
+use parts::{Stored, read_whole};
 
 use crate::notification::{ApnsId, ChannelId, DeviceToken};
 use crate::registry::{CorruptRecord, Failure, Swap, Values};
@@ -64,6 +69,9 @@ pub struct Receipt {
     /// The reply's body, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply: Option<Box<RawValue>>,
+    /// Names of the parts that have all of it, where one value has no room for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
 }
 
 /// How far a push is.
@@ -128,6 +136,22 @@ impl Receipt {
             sending: Vec::new(),
             broadcast: None,
             reply: None,
+            parts: Vec::new(),
+        }
+    }
+
+    /// What is stored under its key where parts of these names have all of it.
+    fn naming(&self, parts: Vec<String>) -> Self {
+        Self {
+            v: self.v,
+            request: self.request.clone(),
+            at_ms: self.at_ms,
+            until_ms: self.until_ms,
+            boot: self.boot.clone(),
+            sending: Vec::new(),
+            broadcast: None,
+            reply: None,
+            parts,
         }
     }
 
@@ -160,7 +184,13 @@ impl Receipt {
         Ok(Some(receipt))
     }
 
-    fn write(&self) -> Vec<u8> {
+    /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces
+    /// it or deletes it deletes these after that.
+    pub fn part_keys(&self, key: &str) -> impl Iterator<Item = String> {
+        Stored::of(self, key).part_keys()
+    }
+
+    fn to_json(&self) -> Vec<u8> {
         // Strings, numbers and JSON that was made here: writing them does not fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
@@ -204,7 +234,7 @@ impl Receipt {
 }
 
 /// Takes the key for a push, unless it is taken. The receipt has to be on disk before anything is
-/// sent. Who then cannot send anything deletes it.
+/// sent. Who then cannot send anything deletes it, and its [parts](Receipt::part_keys).
 ///
 /// # Errors
 /// The store's.
@@ -213,16 +243,18 @@ pub fn begin<V: Values>(
     key: &str,
     receipt: Receipt,
 ) -> Result<Begun, Failure<V::Error>> {
+    let new = Stored::of(&receipt, key);
     let mut stored = values.get(key).map_err(Failure::Store)?;
     loop {
-        if let Some(before) = Receipt::read(stored.as_deref())? {
+        if let Some(before) = read_whole(values, key, stored.clone())? {
             return Ok(if before.request == receipt.request {
                 Begun::Before(before)
             } else {
                 Begun::OtherRequest
             });
         }
-        let swapped = values.swap(key, stored.as_deref(), &receipt.write());
+        new.put_parts(values).map_err(Failure::Store)?;
+        let swapped = values.swap(key, stored.as_deref(), &new.main);
         match swapped.map_err(Failure::Store)? {
             Swap::Done => return Ok(Begun::Ours(receipt)),
             // A receipt, or nothing where an empty value was: this ends at the next turn.
@@ -232,8 +264,8 @@ pub fn begin<V: Values>(
     }
 }
 
-/// Puts the reply into the receipt that [`begin`] gave. False if it is not there any more: it took
-/// so long that the sweep has come.
+/// Puts the reply into the receipt that [`begin`] gave, whose [parts](Receipt::part_keys) are of
+/// no use after that. False if it is not there any more: it took so long that the sweep has come.
 ///
 /// # Errors
 /// The store's.
@@ -244,21 +276,18 @@ pub fn finish<V: Values>(
     reply: Box<RawValue>,
 ) -> Result<bool, Failure<V::Error>> {
     let after = Receipt {
-        v: receipt.v,
-        request: receipt.request.clone(),
-        at_ms: receipt.at_ms,
-        until_ms: receipt.until_ms,
         boot: None,
-        sending: Vec::new(),
-        broadcast: None,
         reply: Some(reply),
-    }
-    .write();
-    let swapped = values.swap(key, Some(&receipt.write()), &after);
+        ..receipt.naming(Vec::new())
+    };
+    let after = Stored::of(&after, key);
+    after.put_parts(values).map_err(Failure::Store)?;
+    let before = Stored::of(receipt, key);
+    let swapped = values.swap(key, Some(&before.main), &after.main);
     Ok(match swapped.map_err(Failure::Store)? {
         Swap::Done => true,
         // An attempt that failed may have got there all the same.
-        Swap::Lost(value) => value.as_deref() == Some(&after),
+        Swap::Lost(value) => value.as_deref() == Some(&after.main),
     })
 }
 
@@ -268,12 +297,12 @@ pub fn finish<V: Values>(
 /// The store's.
 pub fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Failure<V::Error>> {
     let stored = values.get(key).map_err(Failure::Store)?;
-    Ok(Receipt::read(stored.as_deref())?)
+    read_whole(values, key, stored)
 }
 
-/// Whether what is under a key of the store is a receipt that is due to be forgotten; `None` if it is
-/// no receipt. Nobody writes where one is, but for who gave it its reply, so that whoever deletes it
-/// at once deletes what was looked at.
+/// Whether what is under a key of the store is a receipt, or a part of one, that is due to be
+/// forgotten; `None` if it is neither. Nobody writes where one is, but for who gave it its reply,
+/// so that whoever deletes it at once deletes what was looked at.
 ///
 /// # Errors
 /// The store's.
@@ -286,9 +315,17 @@ pub fn is_expired<V: Values>(
     if !key.starts_with(RECEIPT_KEYS) {
         return Ok(None);
     }
-    let receipt = look_up(values, key)?;
-    Ok(Some(receipt.is_some_and(|receipt| {
-        now.as_millis() > (receipt.at() + keep).as_millis().max(receipt.until_ms)
+    let stored = values.get(key).map_err(Failure::Store)?;
+    let Some(value) = stored.filter(|value| !value.is_empty()) else {
+        return Ok(Some(false));
+    };
+    let times = match is_part(key) {
+        true => Some(parts::times(&value)),
+        false => Receipt::read(Some(&value))?.map(|receipt| (receipt.at_ms, receipt.until_ms)),
+    };
+    Ok(Some(times.is_some_and(|(at, until)| {
+        let kept_until = UnixTime::from_millis(at) + keep;
+        now.as_millis() > kept_until.as_millis().max(until)
     })))
 }
 

@@ -1,5 +1,9 @@
 //! Receipts from the first request to the sweep.
 
+use core::cell::RefCell;
+use core::convert::Infallible;
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::notification::Topic;
 use crate::registry::replay::Memory;
@@ -151,4 +155,177 @@ fn a_receipt_of_a_broadcast_is_read_as_it_was_written() {
     );
     // One of before there were any is read all the same.
     assert_eq!(receipt(1).broadcast(), None);
+}
+
+/// A store that takes values as large as every store does, and no larger.
+#[derive(Default)]
+struct Bounded(RefCell<BTreeMap<String, Vec<u8>>>);
+
+impl Values for Bounded {
+    type Error = Infallible;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Infallible> {
+        Ok(self.0.borrow().get(key).cloned())
+    }
+
+    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Infallible> {
+        assert!(new.len() <= 1024 * 1024, "{} bytes", new.len());
+        assert!(key.len() <= 255, "{} bytes", key.len());
+        let mut values = self.0.borrow_mut();
+        let value = values.get(key);
+        if value.map(Vec::as_slice) != current {
+            return Ok(Swap::Lost(value.cloned()));
+        }
+        values.insert(key.to_owned(), new.to_vec());
+        Ok(Swap::Done)
+    }
+}
+
+impl Bounded {
+    fn keys(&self) -> Vec<String> {
+        self.0.borrow().keys().cloned().collect()
+    }
+
+    fn delete(&self, keys: impl Iterator<Item = String>) {
+        keys.for_each(|key| drop(self.0.borrow_mut().remove(&key)));
+    }
+}
+
+/// As many devices as have the bytes of [`MAX_DEVICES`] with tokens of 512 bytes.
+const DEVICES: usize = 5 * MAX_DEVICES;
+
+/// A receipt for so many devices; `request` tells one from another, and so does `at`.
+fn large_receipt(key: &IdempotencyKey, request: u8, at: UnixTime) -> Receipt {
+    let topic = Topic::parse("com.example.app").unwrap();
+    let sending = (0..DEVICES).map(|n| {
+        let mut bytes = [0xa1; crate::limits::DEVICE_TOKEN_MAX_BYTES];
+        bytes[..8].copy_from_slice(&n.to_be_bytes());
+        let token = DeviceToken::from_bytes(&bytes).unwrap();
+        let id = key.apns_id(&topic, &token);
+        (token, id)
+    });
+    Receipt::new(&[request; 32], sending, at, TIMEOUT)
+}
+
+fn large_reply() -> Box<RawValue> {
+    let result = format!("\"{}\u{fc}\"", "x".repeat(2_000));
+    let results = vec![result; MAX_DEVICES].join(" ,\n");
+    RawValue::from_string(format!("[{results}]")).unwrap()
+}
+
+#[test]
+fn a_reply_larger_than_a_value_of_the_store_is_repeated_byte_for_byte() {
+    let values = Bounded::default();
+    let key = IdempotencyKey::parse("server", "k").unwrap();
+    let place = key.receipt_key();
+    let begin_again = || begin(&values, &place, large_receipt(&key, 1, at(100))).unwrap();
+    let Begun::Ours(begun) = begin_again() else {
+        panic!("not ours");
+    };
+    let before = look_up(&values, &place).unwrap().unwrap();
+    assert_eq!(before.sending().count(), DEVICES);
+    assert_eq!(before.state(at(101)), State::UnderWay);
+    assert!(before.is_of(&[1; 32]));
+
+    assert!(finish(&values, &place, &begun, large_reply()).unwrap());
+    assert!(
+        finish(&values, &place, &begun, large_reply()).unwrap(),
+        "and again"
+    );
+    values.delete(begun.part_keys(&place));
+    let Begun::Before(found) = begin_again() else {
+        panic!("ours, or of another");
+    };
+    assert_eq!(found.state(at(1_000)), State::Done);
+    assert_eq!(found.reply().unwrap().get(), large_reply().get());
+    let other = begin(&values, &place, large_receipt(&key, 2, at(100))).unwrap();
+    assert!(matches!(other, Begun::OtherRequest));
+}
+
+#[test]
+fn a_large_receipt_that_was_interrupted_names_every_device() {
+    let values = Bounded::default();
+    let key = IdempotencyKey::parse("server", "k").unwrap();
+    let place = key.receipt_key();
+    let expected = large_receipt(&key, 1, at(100));
+    begin(&values, &place, large_receipt(&key, 1, at(100))).unwrap();
+    // One that was not faster leaves the parts of the one that was alone.
+    let second = begin(&values, &place, large_receipt(&key, 1, at(101))).unwrap();
+    assert!(matches!(second, Begun::Before(_)));
+    let found = look_up(&values, &place).unwrap().unwrap();
+    assert_eq!(found.state(at(1_000)), State::Interrupted);
+    assert!(found.sending().eq(expected.sending()));
+}
+
+#[test]
+fn a_large_receipt_leaves_nothing_behind() {
+    let key = IdempotencyKey::parse("server", "k").unwrap();
+    let place = key.receipt_key();
+    // Given back.
+    let values = Bounded::default();
+    let receipt = large_receipt(&key, 1, at(100));
+    begin(&values, &place, large_receipt(&key, 1, at(100))).unwrap();
+    assert!(values.keys().len() > 1);
+    assert!(values.keys().iter().skip(1).all(|key| is_part(key)));
+    assert!(!is_part(&place));
+    let all = core::iter::once(place.clone()).chain(receipt.part_keys(&place));
+    values.delete(all);
+    assert_eq!(values.keys(), Vec::<String>::new());
+    // Swept, the parts that a crash has left without a receipt, too.
+    begin(&values, &place, receipt).unwrap();
+    values.delete(core::iter::once(place.clone()));
+    begin(&values, &place, large_receipt(&key, 1, at(500))).unwrap();
+    let keep = Duration::from_secs(1_000);
+    let mut sweep = |now| {
+        for one in values.keys() {
+            if is_expired(&values, &one, keep, at(now)).unwrap() == Some(true) {
+                values.delete(core::iter::once(one));
+            }
+        }
+        values.keys().len()
+    };
+    let all = sweep(1_100);
+    assert!(sweep(1_101) < all);
+    assert!(look_up(&values, &place).unwrap().is_some());
+    assert_eq!(sweep(1_501), 0);
+}
+
+#[test]
+fn a_receipt_whose_parts_were_just_replaced_is_read_again() {
+    /// The reply comes when the first part is asked for.
+    struct Replaced(Bounded, RefCell<Option<Bounded>>);
+    impl Values for Replaced {
+        type Error = Infallible;
+        fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Infallible> {
+            if is_part(key)
+                && let Some(after) = self.1.take()
+            {
+                self.0.0.swap(&after.0);
+            }
+            self.0.get(key)
+        }
+        fn swap(&self, _: &str, _: Option<&[u8]>, _: &[u8]) -> Result<Swap, Infallible> {
+            Ok(Swap::Lost(None))
+        }
+    }
+    let key = IdempotencyKey::parse("server", "k").unwrap();
+    let place = key.receipt_key();
+    let values = Bounded::default();
+    begin(&values, &place, large_receipt(&key, 1, at(100))).unwrap();
+    let after = Bounded(RefCell::new(values.0.borrow().clone()));
+    let begun = large_receipt(&key, 1, at(100));
+    finish(&after, &place, &begun, large_reply()).unwrap();
+    after.delete(begun.part_keys(&place));
+    let values = Replaced(values, RefCell::new(Some(after)));
+    let found = look_up(&values, &place).unwrap().unwrap();
+    assert_eq!(found.state(at(1_000)), State::Done);
+    // A part that is gone for good is an error, and no reply that lacks something.
+    let parts: Vec<_> = values
+        .0
+        .keys()
+        .into_iter()
+        .filter(|key| is_part(key))
+        .collect();
+    values.0.delete(parts.into_iter().take(1));
+    assert!(look_up(&values, &place).is_err());
 }

@@ -112,3 +112,56 @@ async fn what_sends_nothing_uses_up_no_key() {
     assert_eq!(reply.json()["accepted"], 1, "{}", reply.text());
     stack.stop().await;
 }
+
+/// As many devices as a push with a key may have, with the longest tokens and something to say of
+/// each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_larger_than_a_value_of_the_store_is_repeated_word_for_word() {
+    const PER_ALIAS: usize = 500;
+    const DEVICES: usize = 2_000;
+    let (_folder, stack) = crate::stack().await;
+    let service = &stack;
+    for first in (0..DEVICES).step_by(50) {
+        let some = (first..first + 50).map(|n| async move {
+            let token = format!("{n:0200x}");
+            let body = format!(r#"{{"topic":"{TOPIC}","alias":"a{}"}}"#, n / PER_ALIAS);
+            let path = format!("/v1/devices/{token}");
+            let reply = service.call("PUT", &path, &body).await;
+            assert_eq!(reply.status, 201, "{}", reply.text());
+        });
+        join_all(some).await;
+    }
+    // Each quotation mark takes two bytes in JSON, and so does the reason in the reply.
+    let reason = format!(r#"{{"reason":"{}"}}"#, r#"\""#.repeat(128));
+    let refuses = Action::Body {
+        status: 400,
+        body: reason.into_bytes(),
+    };
+    stack
+        .simulator
+        .add_fault(Fault::new(refuses).always())
+        .unwrap();
+    let body = format!(
+        r#"{{"to":{{"aliases":["a0","a1","a2","a3"]}},"topic":"{TOPIC}","environment":"development",
+            "payload":{ALERT},"idempotency_key":"large"}}"#
+    );
+    let first = stack.call("POST", "/v1/push", &body).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(
+        first.json()["rejected"],
+        DEVICES,
+        "{}",
+        first.json()["unanswered"]
+    );
+    assert!(first.text().len() > 1024 * 1024, "{}", first.text().len());
+    let second = stack.call("POST", "/v1/push", &body).await;
+    assert!(second.headers.contains_key("dunlin-repeated"));
+    assert!(
+        second.text() == first.text(),
+        "the repetition says something else"
+    );
+    let (status, found) = receipt(&stack, "large").await;
+    assert_eq!((status, &found["state"]), (200, &"done".into()));
+    assert!(found["reply"] == first.json());
+    stack.stop().await;
+}

@@ -17,6 +17,7 @@ use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 
 use super::{DispatchError, Job, Limits, Response, classify};
+use crate::awake;
 use crate::function::{Function, Instance, Turns, noting_turns};
 
 /// How long to wait before an instance that could not be made is tried again.
@@ -170,7 +171,7 @@ async fn call(
             job.answer,
         )
     })?;
-    prepared.run(accessor, tokio::time::sleep(timeout)).await?;
+    prepared.run(accessor, awake::sleep(timeout)).await?;
     Ok(())
 }
 

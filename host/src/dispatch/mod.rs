@@ -14,6 +14,7 @@
 
 mod instance;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -23,10 +24,11 @@ use futures_channel::oneshot;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tracing::warn;
+use tracing::{debug, warn};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::ExpirationError;
 
+use crate::awake;
 use crate::function::Function;
 use crate::store::Store;
 use instance::Worker;
@@ -157,6 +159,11 @@ impl Dispatcher {
         self.ready.load(Ordering::Relaxed) > 0
     }
 
+    /// Why the store takes no writes at present; for people.
+    pub fn store_trouble(&self) -> Option<Arc<str>> {
+        self.store.trouble()
+    }
+
     /// Runs one request to its answer. The answer to a request that writes is not given before what
     /// it reports is durable; what was done at APNs is reported in any case.
     ///
@@ -164,20 +171,21 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
         let writes = writes(request.method(), request.uri().path());
-        let until = tokio::time::Instant::now() + self.limits.timeout;
-        let answer = tokio::time::timeout_at(until, self.attempt(request)).await;
+        if writes && self.store.take_writes().is_err() {
+            return Err(DispatchError::NotDurable);
+        }
+        let mut over = pin!(awake::sleep(self.limits.timeout));
+        let answer = awake::before(&mut over, self.attempt(request)).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
         if !writes {
             return Ok(response);
         }
         let durable = self.store.durable(self.store.written());
-        match tokio::time::timeout_at(until, durable).await {
+        match awake::before(&mut over, durable).await {
             Ok(Ok(())) => Ok(response),
             failed => {
-                warn!(
-                    ?failed,
-                    "an answer is withheld because the store is not durable"
-                );
+                // Once for all: the store says what is wrong with it.
+                debug!(?failed, "an answer is withheld");
                 Err(DispatchError::NotDurable)
             }
         }
@@ -238,7 +246,7 @@ impl Dispatcher {
             .take();
         if let Some(mut workers) = workers {
             let all = async { while workers.join_next().await.is_some() {} };
-            if tokio::time::timeout(patience, all).await.is_err() {
+            if awake::timeout(patience, all).await.is_err() {
                 warn!("instances were still busy when the shutdown time ran out");
             }
         }

@@ -1,17 +1,31 @@
 //! The file behind the store: one redb table of strings to bytes.
 //!
 //! redb commits by copy-on-write and two `fsync`s, so a crash at any moment leaves the last commit.
+//!
+//! ```text
+//!   on disk ── a commit fails, or a read ──► view: read from the file, written to memory only
+//!      ▲                                        │
+//!      └── the file was opened again and ◄──────┘ each further commit, which is read from the view
+//!          has taken the commit                   meanwhile; a new view if it fails
+//! ```
+//!
+//! After an error redb does nothing any more, also when the disk has room again. So the file is
+//! opened anew; and since redb writes to a file that it opens, a view of it is, as long as the
+//! disk takes nothing. A commit never touches what the last one has left, so the view stays good
+//! while another is tried. It does not outlive the next, which may use again what this one has
+//! freed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
 
 use super::StoreError;
+use super::disk::{Direct, Disk, OnDisk, View};
 use super::overlay::Value;
+use crate::files::make_private_folder;
 
 const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("default");
 
@@ -19,85 +33,132 @@ const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("default");
 /// cache does the rest.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
-/// An open file, or one that could not be opened again.
+/// A file, or what stands for one, open in one way or the other.
 #[derive(Debug)]
 pub(super) struct Embedded {
-    path: PathBuf,
-    database: RwLock<Option<Database>>,
+    disk: Arc<dyn Disk>,
+    open: RwLock<Open>,
+    /// Held by whoever opens a view, so that only one does.
+    rescue: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Open {
+    database: Database,
+    /// Whether what is written to it is on disk.
+    is_on_disk: bool,
+    /// Of the way in which it is open.
+    number: u64,
 }
 
 fn disk(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Disk(match error.into() {
         // What redb says there is for whoever calls it.
-        redb::Error::PreviousIo => "it failed before; the next write opens the file again".into(),
+        redb::Error::PreviousIo => "it failed before".into(),
+        redb::Error::Io(error) => error.to_string().into(),
         other => other.to_string().into(),
     })
 }
 
 impl Embedded {
-    /// Opens or creates `path`, and the table in it.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates `path`, and the table in it. If it can only be read, it is open all the
+    /// same, and why it cannot be written is returned beside it.
+    pub(super) fn open(path: &Path) -> Result<(Self, Option<StoreError>), StoreError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(disk)?;
+            make_private_folder(folder)
+                .map_err(|error| StoreError::Disk(error.to_string().into()))?;
         }
-        // redb would make the file readable for everybody; it holds tokens and aliases.
-        let mut options = std::fs::OpenOptions::new();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600);
-        options.open(path).map_err(disk)?;
-        let database = open_database(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            database: RwLock::new(Some(database)),
-        })
+        Self::on(Arc::new(OnDisk::open(path)?))
     }
 
-    /// Closes the file and opens it again. After an error of the file redb does nothing any more until
-    /// that is done, also when the disk has room again.
-    pub(super) fn reopen(&self) -> Result<(), StoreError> {
-        let mut database = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        // The lock of the file goes with it.
-        *database = None;
-        *database = Some(open_database(&self.path)?);
+    /// The same on a disk of which nobody else has anything.
+    pub(super) fn on(disk: Arc<dyn Disk>) -> Result<(Self, Option<StoreError>), StoreError> {
+        let (database, failed) = match open_on(Direct(Arc::clone(&disk))) {
+            Ok(database) => (database, None),
+            Err(error) => match open_view(&disk) {
+                // A file without anything in it is no store that could be read.
+                Ok(database) if disk.len().is_ok_and(|len| len > 0) => (database, Some(error)),
+                _ => return Err(error),
+            },
+        };
+        let open = Open {
+            database,
+            is_on_disk: failed.is_none(),
+            number: 0,
+        };
+        let embedded = Self {
+            disk,
+            open: RwLock::new(open),
+            rescue: Mutex::default(),
+        };
+        Ok((embedded, failed))
+    }
+
+    /// Bytes that the disk has room for, if that is known.
+    pub(super) fn free(&self) -> Option<u64> {
+        self.disk.free()
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Open> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens it in another way; whoever reads is waited for.
+    fn replace(&self, database: Database, is_on_disk: bool) {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let number = open.number + 1;
+        *open = Open {
+            database,
+            is_on_disk,
+            number,
+        };
+    }
+
+    /// After an error of what was open as `number`: a view takes its place, unless somebody else
+    /// has seen to that.
+    fn rescue(&self, number: u64) -> Result<(), StoreError> {
+        let _one: MutexGuard<'_, ()> = self.rescue.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_on_disk, newest) = {
+            let open = self.opened();
+            (open.is_on_disk, open.number)
+        };
+        if newest != number {
+            return Ok(());
+        }
+        if !is_on_disk {
+            return Err(StoreError::Disk("it cannot be read either".into()));
+        }
+        self.replace(open_view(&self.disk)?, false);
         Ok(())
     }
 
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&Database) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        match &*database {
-            Some(database) => work(database),
-            None => Err(StoreError::Disk("the file is closed after an error".into())),
+    /// Reads; once more, from a view, if the file has had an error.
+    fn read<T>(&self, work: impl Fn(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let (result, number) = {
+            let open = self.opened();
+            (work(&open.database), open.number)
+        };
+        match result {
+            Err(_) if self.rescue(number).is_ok() => work(&self.opened().database),
+            result => result,
         }
     }
 
     pub(super) fn get(&self, key: &str) -> Result<Value, StoreError> {
-        let values = self.get_many(std::iter::once(key))?;
+        let values = self.get_many(&[key])?;
         Ok(values.into_iter().next().flatten())
     }
 
     /// As they are at one moment, in the order of the keys.
-    pub(super) fn get_many<'a>(
-        &self,
-        keys: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<Value>, StoreError> {
-        self.with(|database| {
+    pub(super) fn get_many(&self, keys: &[&str]) -> Result<Vec<Value>, StoreError> {
+        self.read(|database| {
             let transaction = database.begin_read().map_err(disk)?;
             let table = transaction.open_table(TABLE).map_err(disk)?;
-            let get = |key| {
+            let get = |key: &&str| {
                 let found = table.get(key).map_err(disk)?;
                 Ok(found.map(|value| value.value().to_vec()))
             };
-            keys.map(get).collect()
+            keys.iter().map(get).collect()
         })
     }
 
@@ -107,7 +168,7 @@ impl Embedded {
         after: Option<&str>,
         limit: usize,
     ) -> Result<BTreeSet<String>, StoreError> {
-        self.with(|database| {
+        self.read(|database| {
             let transaction = database.begin_read().map_err(disk)?;
             let table = transaction.open_table(TABLE).map_err(disk)?;
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
@@ -121,35 +182,73 @@ impl Embedded {
         })
     }
 
-    /// Applies a batch as one transaction and waits for the disk.
+    /// Applies a batch as one transaction and waits for the disk. What was there before can be
+    /// read all the while, and afterwards, too, if it fails.
     pub(super) fn commit(&self, batch: &BTreeMap<String, Value>) -> Result<(), StoreError> {
-        self.with(|database| {
-            let transaction = database.begin_write().map_err(disk)?;
-            {
-                let mut table = transaction.open_table(TABLE).map_err(disk)?;
-                for (key, value) in batch {
-                    match value {
-                        Some(value) => table.insert(key.as_str(), value.as_slice()).map(drop),
-                        None => table.remove(key.as_str()).map(drop),
-                    }
-                    .map_err(disk)?;
-                }
+        let on_disk = {
+            let open = self.opened();
+            open.is_on_disk
+                .then(|| (put(&open.database, batch), open.number))
+        };
+        if let Some((result, number)) = on_disk {
+            if result.is_err() {
+                // What then cannot be read says so itself.
+                let _ = self.rescue(number);
             }
-            transaction.commit().map_err(disk)
-        })
+            return result;
+        }
+        let attempt = open_on(Direct(Arc::clone(&self.disk)));
+        let attempt = attempt.and_then(|database| put(&database, batch).map(|()| database));
+        match attempt {
+            Ok(database) => {
+                self.replace(database, true);
+                Ok(())
+            }
+            Err(error) => {
+                // The next attempt may use again what this one has freed.
+                if let Ok(view) = open_view(&self.disk) {
+                    self.replace(view, false);
+                }
+                Err(error)
+            }
+        }
     }
 }
 
-fn open_database(path: &Path) -> Result<Database, StoreError> {
+fn put(database: &Database, batch: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+    let transaction = database.begin_write().map_err(disk)?;
+    {
+        let mut table = transaction.open_table(TABLE).map_err(disk)?;
+        for (key, value) in batch {
+            match value {
+                Some(value) => table.insert(key.as_str(), value.as_slice()).map(drop),
+                None => table.remove(key.as_str()).map(drop),
+            }
+            .map_err(disk)?;
+        }
+    }
+    transaction.commit().map_err(disk)
+}
+
+fn open_view(disk: &Arc<dyn Disk>) -> Result<Database, StoreError> {
+    let view = View::of(disk).map_err(|error| StoreError::Disk(error.to_string().into()))?;
+    open_on(view)
+}
+
+fn open_on(backend: impl StorageBackend) -> Result<Database, StoreError> {
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
-        .create(path)
-        .map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
-            error => disk(error),
-        })?;
-    let transaction = database.begin_write().map_err(disk)?;
-    transaction.open_table(TABLE).map_err(disk)?;
-    transaction.commit().map_err(disk)?;
+        .create_with_backend(backend)
+        .map_err(disk)?;
+    let found = database.begin_read().map_err(disk)?.open_table(TABLE);
+    match found {
+        Ok(_) => {}
+        Err(TableError::TableDoesNotExist(_)) => {
+            let transaction = database.begin_write().map_err(disk)?;
+            transaction.open_table(TABLE).map_err(disk)?;
+            transaction.commit().map_err(disk)?;
+        }
+        Err(error) => return Err(disk(error)),
+    }
     Ok(database)
 }

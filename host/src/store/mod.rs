@@ -12,25 +12,35 @@
 //!   get: pending, else committing, else what was read a moment ago, else backend
 //! ```
 //!
+//! While the disk takes no writes (it is full, say) what was on it is still read, and writes are
+//! kept in memory up to the bound. Whoever asks for durability hears at once that there is none:
+//! [`Store::trouble`].
+//!
 //! Invariant: a reply that reports a write is sent only after that write is on disk, so a crash at
 //! any moment loses nothing that was confirmed.
 
+mod commit;
+mod disk;
 mod embedded;
 mod overlay;
 mod recent;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dunlin::limits::STORE_UNAVAILABLE;
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use embedded::Embedded;
 use overlay::{Overlay, Value};
 use recent::Recent;
+use trouble::TICK;
 
 /// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
 /// [`StoreError::Behind`].
@@ -39,16 +49,19 @@ const MAX_PENDING_BYTES: usize = 64 * 1024 * 1024;
 /// Keys in one page of a listing.
 const LIST_PAGE: usize = 1_000;
 
-/// How long to wait before a failed commit is tried again.
-const COMMIT_RETRY: Duration = Duration::from_millis(250);
+/// Bytes that a commit takes beyond twice what is in it: pages that it copies.
+const COMMIT_MARGIN: u64 = 128 * 1024;
 
 /// Why a store call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// The disk is slower than the writers, or refuses: nothing was written.
     Behind,
-    /// The disk failed; for a write that was made, it is not known to be durable.
+    /// The disk failed.
     Disk(Arc<str>),
+    /// The disk takes no writes at present, for this reason. A write that was made is kept in
+    /// memory and tried again; at the bound of what is kept nothing was written.
+    Unavailable(Arc<str>),
     /// Another process has the file.
     InUse,
     /// A counter's value is not a decimal number, or would leave the range.
@@ -60,6 +73,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Behind => f.write_str("the store is behind with its writes"),
             Self::Disk(why) => write!(f, "the store's disk failed: {why}"),
+            Self::Unavailable(why) => write!(f, "{STORE_UNAVAILABLE}: {why}"),
             Self::InUse => f.write_str("another process has the store"),
             Self::NotACounter => f.write_str("expected a counter, got another value"),
         }
@@ -67,6 +81,16 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+impl StoreError {
+    /// What is behind it, in a few words.
+    fn into_why(self) -> Arc<str> {
+        match self {
+            Self::Disk(why) | Self::Unavailable(why) => why,
+            other => other.to_string().into(),
+        }
+    }
+}
 
 /// A page of [`Store::list`].
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +116,7 @@ struct State {
     pending: Overlay,
     /// With the backend now.
     committing: Arc<BTreeMap<String, Value>>,
+    committing_bytes: usize,
     /// Read from the backend, and not written since.
     recent: Recent,
     /// Number of the newest write.
@@ -124,8 +149,8 @@ impl fmt::Debug for State {
 struct Progress {
     /// Every write up to this number is durable.
     durable: u64,
-    /// The last commit failed with this, and every write up to that number was in it.
-    failed: Option<(u64, Arc<str>)>,
+    /// Why the disk takes no writes at present.
+    trouble: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -133,7 +158,13 @@ struct Shared {
     state: Mutex<State>,
     work: Condvar,
     backend: Option<Embedded>,
+    /// For people.
+    path: PathBuf,
     progress: watch::Sender<Progress>,
+    /// Requests that were refused since the disk takes no writes.
+    refused: AtomicU64,
+    /// How often is looked whether it takes them again.
+    tick: Duration,
 }
 
 /// A store, shared by all instances of the function.
@@ -146,7 +177,7 @@ pub struct Store {
 impl Store {
     /// A store that forgets everything when it is dropped.
     pub fn memory() -> Self {
-        Self::start(None)
+        Self::start(None, None, (Path::new(""), TICK))
     }
 
     /// Opens or creates the store in the file `path`. One process at a time.
@@ -155,26 +186,37 @@ impl Store {
     /// If the file cannot be opened, is not a store, or is in use.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let is_new = !path.exists();
-        let backend = Embedded::open(path)?;
+        let (backend, failed) = Embedded::open(path)?;
         info!(path = %path.display(), is_new, "store opened");
-        Ok(Self::start(Some(backend)))
+        Ok(Self::start(Some(backend), failed, (path, TICK)))
     }
 
-    fn start(backend: Option<Embedded>) -> Self {
+    fn start(
+        backend: Option<Embedded>,
+        failed: Option<StoreError>,
+        (path, tick): (&Path, Duration),
+    ) -> Self {
         let durable = backend.is_some();
-        let (progress, _) = watch::channel(Progress::default());
+        let trouble = failed.map(StoreError::into_why);
+        let (progress, _) = watch::channel(Progress {
+            durable: 0,
+            trouble: trouble.clone(),
+        });
         let shared = Arc::new(Shared {
             state: Mutex::default(),
             work: Condvar::new(),
             backend,
+            path: path.to_owned(),
             progress,
+            refused: AtomicU64::default(),
+            tick,
         });
         let committer = durable.then(|| {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || {
                 // Whoever waits for the disk must hear when nobody writes to it any more.
-                let _gone = Gone(&shared);
-                shared.commit_until_closed();
+                let _gone = commit::Gone(&shared);
+                shared.commit_until_closed(trouble.as_ref());
             })
         });
         Self {
@@ -218,16 +260,13 @@ impl Store {
         let Some(backend) = &self.shared.backend else {
             return Ok(values.into_iter().map(Option::flatten).collect());
         };
-        let missing = || {
-            let pairs = keys.iter().zip(&values);
-            pairs
-                .filter(|(_, value)| value.is_none())
-                .map(|(key, _)| key)
-        };
-        let read = backend.get_many(missing().map(String::as_str))?;
+        let pairs = keys.iter().zip(&values);
+        let missing = pairs.filter(|(_, value)| value.is_none());
+        let missing: Vec<&str> = missing.map(|(key, _)| key.as_str()).collect();
+        let read = backend.get_many(&missing)?;
         let mut state = self.shared.lock();
         if state.written == written {
-            for (key, value) in missing().zip(&read) {
+            for (key, value) in missing.iter().zip(&read) {
                 state.recent.remember(key, value);
             }
         }
@@ -242,7 +281,8 @@ impl Store {
     /// Writes `value`, or removes the key where it is `None`.
     ///
     /// # Errors
-    /// [`StoreError::Behind`] at the bound of what may wait for the disk.
+    /// [`StoreError::Behind`] at the bound of what may wait for the disk, and
+    /// [`StoreError::Unavailable`] if the disk takes nothing.
     pub fn put(&self, key: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {
         self.shared.write(&mut self.shared.lock(), key, value)
     }
@@ -314,8 +354,8 @@ impl Store {
     /// Waits until every write up to `number` is on disk. At once for a store in memory.
     ///
     /// # Errors
-    /// [`StoreError::Disk`] if the commit that carried it failed. The writes stay in memory and are
-    /// tried again, so they may become durable later.
+    /// [`StoreError::Unavailable`], at once, if the disk takes no writes. The writes stay in
+    /// memory and are tried again, so they may become durable later.
     pub async fn durable(&self, number: u64) -> Result<(), StoreError> {
         if self.shared.backend.is_none() {
             return Ok(());
@@ -326,13 +366,31 @@ impl Store {
             if now.durable >= number {
                 return Ok(());
             }
-            if let Some((upto, why)) = now.failed
-                && upto >= number
-            {
-                return Err(StoreError::Disk(why));
+            if let Some(why) = now.trouble {
+                return Err(StoreError::Unavailable(why));
             }
             if progress.changed().await.is_err() {
-                return Err(StoreError::Disk("the store is closed".into()));
+                return Err(StoreError::Unavailable("the store is closed".into()));
+            }
+        }
+    }
+
+    /// Why the disk takes no writes at present; for people. Reads go on, and what is written is
+    /// kept in memory up to a bound, but nothing is durable.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.shared.progress.borrow().trouble.clone()
+    }
+
+    /// Whether a request that writes can be carried out. One that is refused is counted.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub fn take_writes(&self) -> Result<(), StoreError> {
+        match self.trouble() {
+            None => Ok(()),
+            Some(why) => {
+                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+                Err(StoreError::Unavailable(why))
             }
         }
     }
@@ -351,18 +409,6 @@ impl Store {
         {
             error!("the store's commit thread panicked");
         }
-    }
-}
-
-/// Tells those who wait for the disk that the commit thread has ended.
-struct Gone<'a>(&'a Shared);
-
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        let why: Arc<str> = "the store is closed".into();
-        self.0
-            .progress
-            .send_modify(|now| now.failed = Some((u64::MAX, why)));
     }
 }
 
@@ -388,8 +434,10 @@ impl Shared {
 
     fn write(&self, state: &mut State, key: &str, value: Value) -> Result<(), StoreError> {
         let size = key.len() + value.as_ref().map_or(0, Vec::len);
-        if self.backend.is_some() && state.pending.bytes() + size > MAX_PENDING_BYTES {
-            return Err(StoreError::Behind);
+        let waiting = state.pending.bytes() + state.committing_bytes + size;
+        if self.backend.is_some() && waiting > MAX_PENDING_BYTES {
+            let trouble = self.progress.borrow().trouble.clone();
+            return Err(trouble.map_or(StoreError::Behind, StoreError::Unavailable));
         }
         state.written += 1;
         state.recent.forget(key);
@@ -400,57 +448,6 @@ impl Shared {
         }
         self.work.notify_one();
         Ok(())
-    }
-
-    fn commit_until_closed(&self) {
-        while let Some((batch, upto)) = self.next_batch() {
-            let Some(backend) = &self.backend else { return };
-            let result = backend.commit(&batch);
-            let mut state = self.lock();
-            state.committing = Arc::default();
-            match result {
-                Ok(()) => {
-                    drop(state);
-                    self.progress.send_replace(Progress {
-                        durable: upto,
-                        failed: None,
-                    });
-                }
-                Err(failure) => {
-                    error!(error = %failure, "commit failed; the writes are kept and tried again");
-                    let closing = state.closing;
-                    state.pending.put_back(&batch);
-                    drop(state);
-                    let why: Arc<str> = failure.to_string().into();
-                    self.progress
-                        .send_modify(|now| now.failed = Some((upto, why)));
-                    if closing {
-                        return;
-                    }
-                    std::thread::sleep(COMMIT_RETRY);
-                    if let Err(failure) = backend.reopen() {
-                        error!(error = %failure, "the store's file could not be opened again");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for writes and takes all there are; `None` when closed and empty.
-    fn next_batch(&self) -> Option<(Arc<BTreeMap<String, Value>>, u64)> {
-        let mut state = self.lock();
-        while state.pending.is_empty() {
-            if state.closing {
-                return None;
-            }
-            state = self
-                .work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-        let batch = Arc::new(state.pending.take());
-        state.committing = Arc::clone(&batch);
-        Some((batch, state.written))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Writes that are not on disk yet, the newest per key; `None` stands for a removal.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -59,10 +60,11 @@ impl Overlay {
     }
 
     /// Returns a batch that did not get to disk; what was written since wins.
-    pub(super) fn put_back(&mut self, batch: &BTreeMap<String, Value>) {
+    pub(super) fn put_back(&mut self, batch: BTreeMap<String, Value>) {
         for (key, value) in batch {
-            if !self.entries.contains_key(key) {
-                self.insert(key, value.clone());
+            if let Entry::Vacant(place) = self.entries.entry(key) {
+                self.bytes += size(place.key(), &value);
+                place.insert(value);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The store through its public surface, in memory and on disk.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 fn on_disk() -> (tempfile::TempDir, Store) {
@@ -138,4 +140,244 @@ fn writes_beyond_the_bound_are_refused() {
         .unwrap();
     let refused = store.shared.write(&mut state, "b", Some(value));
     assert_eq!(refused, Err(StoreError::Behind));
+}
+
+/// What a store is on that is told when to fail.
+mod failing {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::disk::Disk;
+    use super::super::disk::tests::Fake;
+    use super::super::embedded::Embedded;
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(1);
+
+    fn on(disk: &Arc<Fake>) -> Store {
+        let shared: Arc<dyn Disk> = disk.clone();
+        let (embedded, failed) = Embedded::on(shared).unwrap();
+        Store::start(Some(embedded), failed, (Path::new("fake"), TICK))
+    }
+
+    fn value(n: u32) -> Option<Vec<u8>> {
+        Some(n.to_be_bytes().repeat(100))
+    }
+
+    fn key(n: u32) -> String {
+        format!("k{n:04}")
+    }
+
+    /// One with a hundred values on disk.
+    async fn filled(disk: &Arc<Fake>) -> Store {
+        let store = on(disk);
+        (0..100).for_each(|n| store.put(&key(n), value(n)).unwrap());
+        store.durable(store.written()).await.unwrap();
+        store
+    }
+
+    async fn until_well(store: &Store) {
+        let mut progress = store.shared.progress.subscribe();
+        let well = progress.wait_for(|now| now.trouble.is_none());
+        drop(well.await.unwrap());
+    }
+
+    async fn until_in_trouble(store: &Store) {
+        let mut progress = store.shared.progress.subscribe();
+        let failed = progress.wait_for(|now| now.trouble.is_some());
+        drop(failed.await.unwrap());
+    }
+
+    fn assert_reads(store: &Store, at: u64) {
+        for n in (0..100).step_by(7) {
+            assert_eq!(store.get(&key(n)), Ok(value(n)), "{n} at {at}");
+        }
+        let keys: Vec<_> = (90..100).map(key).collect();
+        let values: Vec<_> = (90..100).map(value).collect();
+        assert_eq!(store.get_many(&keys), Ok(values), "{at}");
+        let swapped = store.compare_and_swap(&key(1), Some(b"other"), b"x".to_vec());
+        assert_eq!(swapped, Ok(Swap::Changed(value(1))), "{at}");
+        assert!(store.list(None).unwrap().keys.len() >= 100, "{at}");
+    }
+
+    /// At every write, lengthening and `fsync` of a commit the disk stops taking anything: what
+    /// was there is read all the while, what was written is there once the disk is mended, and a
+    /// crash at that moment leaves everything that was confirmed.
+    #[tokio::test]
+    async fn reads_go_on_wherever_a_commit_fails_and_nothing_is_lost() {
+        let mut at = 0;
+        loop {
+            let disk = Fake::of(Vec::new());
+            let store = filled(&disk).await;
+            disk.fail_after(at);
+            let before = disk.changes();
+            (100..200).for_each(|n| store.put(&key(n), value(n)).unwrap());
+            let durable = store.durable(store.written()).await;
+            if durable.is_ok() {
+                assert!(at > 3, "{at} changes of the disk in a commit");
+                assert!(disk.changes() - before <= at);
+                return;
+            }
+            assert!(
+                matches!(durable, Err(StoreError::Unavailable(_))),
+                "{durable:?}"
+            );
+            assert_reads(&store, at);
+            assert_eq!(store.get(&key(150)), Ok(value(150)), "it is kept in memory");
+            // A crash now.
+            let crashed = Fake::of(disk.bytes());
+            assert_reads(&on(&crashed), at);
+
+            disk.mend();
+            until_well(&store).await;
+            store.durable(store.written()).await.unwrap();
+            assert_reads(&store, at);
+            store.close();
+            let again = on(&Fake::of(disk.bytes()));
+            for n in 0..200 {
+                assert_eq!(again.get(&key(n)), Ok(value(n)), "{n} at {at}");
+            }
+            at += 1;
+        }
+    }
+
+    /// Attempts that get further each time, and values that change in between.
+    #[tokio::test]
+    async fn reads_go_on_while_it_is_tried_again_and_again() {
+        let disk = Fake::of(Vec::new());
+        let store = filled(&disk).await;
+        disk.fail_after(0);
+        store.put(&key(200), value(200)).unwrap();
+        until_in_trouble(&store).await;
+        for round in 0..40 {
+            // The next attempt comes so far, and no further.
+            disk.fail_after(round);
+            let failed = disk.changes() + round;
+            while disk.changes() <= failed && store.trouble().is_some() {
+                assert_reads(&store, round);
+                tokio::task::yield_now().await;
+            }
+            store
+                .put(&key(201), value(u32::try_from(round).unwrap()))
+                .unwrap();
+            if store.trouble().is_none() {
+                break;
+            }
+        }
+        disk.mend();
+        store.durable(store.written()).await.ok();
+        until_well(&store).await;
+        let last = store.get(&key(201)).unwrap();
+        store.close();
+        let again = on(&Fake::of(disk.bytes()));
+        assert_eq!(again.get(&key(200)), Ok(value(200)));
+        assert_eq!(again.get(&key(201)), Ok(last));
+        assert_reads(&again, 0);
+    }
+
+    #[tokio::test]
+    async fn reads_never_fail_also_with_all_that_may_wait() {
+        let disk = Fake::of(Vec::new());
+        let store = filled(&disk).await;
+        disk.know_room();
+        disk.fail_after(0);
+        let large = || Some(vec![7; 1024 * 1024]);
+        let mut count = 0;
+        let refused = loop {
+            match store.put(&format!("large{count:03}"), large()) {
+                Ok(()) => count += 1,
+                Err(StoreError::Behind) => tokio::task::yield_now().await,
+                Err(error) => break error,
+            }
+        };
+        assert!((32..=64).contains(&count), "{count}");
+        assert!(
+            refused.to_string().starts_with(STORE_UNAVAILABLE),
+            "{refused}"
+        );
+        assert!(
+            refused.to_string().contains("no storage space"),
+            "{refused}"
+        );
+        assert_reads(&store, 0);
+        assert_eq!(store.get("large000"), Ok(large()));
+        let durable = store.durable(store.written()).await;
+        assert!(matches!(durable, Err(StoreError::Unavailable(_))));
+        disk.mend();
+        until_well(&store).await;
+        store.put("one more", large()).unwrap();
+        store.durable(store.written()).await.unwrap();
+        store.close();
+        let again = on(&Fake::of(disk.bytes()));
+        assert_eq!(again.get("large000"), Ok(large()));
+        assert_eq!(again.get("one more"), Ok(large()));
+    }
+
+    /// Nobody waits for a disk of which it is known that it takes nothing.
+    #[tokio::test]
+    async fn a_known_trouble_is_told_at_once_and_counted() {
+        let disk = Fake::of(Vec::new());
+        let store = filled(&disk).await;
+        assert_eq!(store.take_writes(), Ok(()));
+        disk.know_room();
+        disk.fail_after(0);
+        store.put("a", value(1)).unwrap();
+        until_in_trouble(&store).await;
+        let tried = disk.changes();
+        for _ in 0..3 {
+            let refused = store.take_writes().unwrap_err();
+            assert!(refused.to_string().starts_with(STORE_UNAVAILABLE));
+            // Without a write, and so without a wait for the next attempt.
+            store.put("b", value(2)).unwrap();
+            let durable = store.durable(store.written());
+            let durable = futures_util::FutureExt::now_or_never(durable);
+            assert!(matches!(durable, Some(Err(StoreError::Unavailable(_)))));
+        }
+        assert_eq!(store.shared.refused.load(Ordering::Relaxed), 3);
+        // Nor is it tried while there is certainly no room.
+        tokio::time::sleep(TICK * 20).await;
+        assert_eq!(disk.changes(), tried);
+        disk.mend();
+        until_well(&store).await;
+        assert_eq!(store.take_writes(), Ok(()));
+        assert_eq!(store.trouble(), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_opens_on_a_disk_that_takes_nothing() {
+        let disk = Fake::of(Vec::new());
+        let store = filled(&disk).await;
+        // Not closed: a crash.
+        drop(store);
+        let disk = Fake::of(disk.bytes());
+        disk.fail_after(0);
+        let store = on(&disk);
+        assert!(store.trouble().is_some());
+        assert_reads(&store, 0);
+        // Without any write it finds out by itself that the disk takes writes again.
+        disk.mend();
+        until_well(&store).await;
+        store.put("a", value(1)).unwrap();
+        store.durable(store.written()).await.unwrap();
+        // What is no store is refused all the same, and so is an empty file that cannot be written.
+        let nothing = Fake::of(Vec::new());
+        nothing.fail_after(0);
+        let shared: Arc<dyn Disk> = nothing;
+        assert!(Embedded::on(shared).is_err());
+        let shared: Arc<dyn Disk> = Fake::of(vec![b'x'; 100_000]);
+        assert!(Embedded::on(shared).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_at_the_end_is_told() {
+        let disk = Fake::of(Vec::new());
+        let store = filled(&disk).await;
+        disk.fail_after(0);
+        store.put("a", value(1)).unwrap();
+        until_in_trouble(&store).await;
+        store.close();
+        let durable = store.durable(store.written()).await;
+        assert!(matches!(durable, Err(StoreError::Unavailable(_))));
+        assert_reads(&store, 0);
+    }
 }

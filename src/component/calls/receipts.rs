@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::super::app::App;
 use super::super::platform;
 use super::super::poll::persistently;
+use super::super::store::StoreError;
 use crate::api::{Caller, Problem, Reply, receipt_key, receipt_reply, repeated_reply};
 use crate::config::Scope;
 use crate::notification::{ApnsId, ChannelId, DeviceToken};
@@ -98,7 +99,7 @@ pub(super) async fn begin(
         Begun::Ours(receipt) => match app.flushed().await {
             Ok(()) => Ok(Ok(receipt)),
             Err(error) => {
-                abandon(app, key).await;
+                abandon(app, key, &receipt).await;
                 Err(Problem::store(&error.0))
             }
         },
@@ -116,7 +117,7 @@ pub(super) async fn end(
 ) -> Result<Reply, Problem> {
     match &done {
         Ok(reply) => finish(app, key, receipt, reply).await,
-        Err(_) => abandon(app, key).await,
+        Err(_) => abandon(app, key, &receipt).await,
     }
     done
 }
@@ -131,6 +132,17 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
     let place = key.receipt_key();
     let finished =
         persistently(|| receipt::finish(&app.store, &place, &receipt, text.clone())).await;
+    // The reply has taken the place of what was to be sent.
+    let deleted = match finished {
+        Ok(true) => delete_all(app, receipt.part_keys(&place)).await,
+        _ => Ok(()),
+    };
+    if let Err(error) = deleted {
+        platform::log(format_args!(
+            "parts of a receipt were not deleted: {}",
+            error.0
+        ));
+    }
     let kept = match finished {
         Ok(true) => app.flushed().await.map_err(|error| error.0),
         Ok(false) => Err("it was swept away".to_owned()),
@@ -142,12 +154,20 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
 }
 
 /// Gives the key back: nothing was sent.
-async fn abandon(app: &App, key: &IdempotencyKey) {
+async fn abandon(app: &App, key: &IdempotencyKey, receipt: &Receipt) {
     let place = key.receipt_key();
-    if let Err(error) = persistently(|| app.store.delete(&place)).await {
+    let parts = receipt.part_keys(&place);
+    if let Err(error) = delete_all(app, core::iter::once(place.clone()).chain(parts)).await {
         platform::log(format_args!(
             "a receipt of nothing was not deleted: {}",
             error.0
         ));
     }
+}
+
+async fn delete_all(app: &App, keys: impl Iterator<Item = String>) -> Result<(), StoreError> {
+    for key in keys {
+        persistently(|| app.store.delete(&key)).await?;
+    }
+    Ok(())
 }

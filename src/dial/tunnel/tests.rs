@@ -123,6 +123,51 @@ fn any_2xx_opens_the_tunnel_wherever_it_is_split() {
     }
 }
 
+/// What RFC 9112 lets a recipient take, beside what most proxies send.
+const LENIENT: [&str; 10] = [
+    // 5.2: folded lines, of which the first and the last may be empty.
+    "HTTP/1.1 200 OK\r\nVia: 1.1 a,\r\n 1.1 b,\r\n\t1.1 c\r\nX: y\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nVia:\r\n  1.1 a\r\n \r\n\r\n",
+    "HTTP/1.1 200 OK\nVia: 1.1 a\n 1.1 b\n\n",
+    // 2.2: lines that end in LF alone, and an empty line before the reply.
+    "HTTP/1.1 200 OK\nVia: 1.1 a\n\n",
+    "\r\nHTTP/1.1 200 OK\r\n\r\n",
+    // 4: no reason, without the space before it and with it; several spaces between words.
+    "HTTP/1.1 200\r\n\r\n",
+    "HTTP/1.1  200   OK\r\n\r\n",
+    // 5 and 5.1: spaces around a value, none, an empty one, and a space before the colon.
+    "HTTP/1.1 200 OK\r\nA: \t b \t \r\nC:d\r\nE:\r\nF : g\r\n\r\n",
+    // 4 and 5.5: obs-text in a reason and in a value.
+    "HTTP/1.1 200 \u{fc}\r\nX: \u{fc}\r\n\r\n",
+    // 15.2 of RFC 9110: interim replies, folded themselves.
+    "HTTP/1.1 102 P\r\nA: b\r\n c\r\n\r\nHTTP/1.1 199 \r\n\r\nHTTP/1.1 200 OK\r\nA:\r\n c\r\n\r\n",
+];
+
+#[test]
+fn a_proxy_may_fold_lines_and_space_words_as_the_rfc_lets_it() {
+    for reply in LENIENT.map(str::as_bytes) {
+        let text = reply.escape_ascii().to_string();
+        assert_eq!(whole(reply), Ok(Progress::Open), "{text}");
+        assert_eq!(in_pieces(reply.chunks(1)), Ok(Progress::Open), "{text}");
+        for at in 0..reply.len() {
+            let (one, two) = reply.split_at(at);
+            assert_eq!(in_pieces([one]), Ok(Progress::NeedMore), "{text} {at}");
+            assert_eq!(in_pieces([one, two]), Ok(Progress::Open), "{text} {at}");
+        }
+    }
+    let folded = b"HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic\r\n realm=x\r\n\r\n";
+    assert_eq!(whole(folded), refused(407, "Who?"));
+}
+
+/// RFC 9112, section 2.2: a line that begins with a space where no field is to go on is no message.
+#[test]
+fn a_fold_of_nothing_is_refused() {
+    let reply = b"HTTP/1.1 200 OK\r\n Via: 1.1 a\r\n\r\n";
+    let error = Err(TunnelError::NotHttp(httparse::Error::HeaderName));
+    assert_eq!(whole(reply), error);
+    assert_eq!(in_pieces(reply.chunks(1)), error);
+}
+
 #[test]
 fn anything_else_is_a_refusal_with_its_reason_wherever_it_is_split() {
     for (reply, status, reason) in [
@@ -257,7 +302,7 @@ fn a_proxy_that_closes_has_not_answered() {
 /// nothing, and the memory stays bounded.
 #[test]
 fn hostile_replies_end_the_same_however_they_are_split() {
-    for reply in OPEN {
+    for reply in OPEN.into_iter().chain(LENIENT) {
         for at in 0..reply.len() {
             for byte in [0, b'\n', b'\r', b' ', b':', b'9', 0x80, 0xff] {
                 let mut changed = reply.as_bytes().to_vec();
