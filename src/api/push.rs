@@ -50,6 +50,16 @@ pub struct PushRequest {
     options: Options,
     payload: Payload,
     warnings: Vec<String>,
+    /// There is nothing in the payload, which is for the passes of Wallet alone, and which topics
+    /// will be meant is not known yet.
+    empty_alert: bool,
+}
+
+/// A payload, and what was found about it.
+struct Inspected {
+    payload: Payload,
+    warnings: Vec<String>,
+    empty_alert: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -160,7 +170,11 @@ impl PushRequest {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
-        let (payload, warnings) = raw.inspect(&options, topic.as_ref(), now)?;
+        let Inspected {
+            payload,
+            warnings,
+            empty_alert,
+        } = raw.inspect(&options, topic.as_ref(), now)?;
         let (environment, dry_run) = (raw.environment, raw.dry_run);
         let (via, confirm) = (raw.via, raw.confirm);
         Ok(Self {
@@ -174,6 +188,7 @@ impl PushRequest {
             options,
             payload,
             warnings,
+            empty_alert,
         })
     }
 
@@ -215,6 +230,9 @@ impl PushRequest {
         fallback_id: ApnsId,
     ) -> Result<Arc<Notification>, Problem> {
         let (token, topic) = (device.token.clone(), device.topic.clone());
+        if self.empty_alert && !topic.is_of_a_pass() {
+            return Err(invalid(Payload::empty_alert()));
+        }
         let mut draft = Draft::new(token, topic, self.payload.clone());
         let options = &self.options;
         if let Some(push_type) = options.push_type {
@@ -244,12 +262,15 @@ impl Body<'_> {
         options: &Options,
         topic: Option<&Topic>,
         now: UnixTime,
-    ) -> Result<(Payload, Vec<String>), Problem> {
+    ) -> Result<Inspected, Problem> {
         let inspected = Payload::inspect(self.payload.get().as_bytes(), options.push_type);
-        let inspected = inspected.map_err(invalid)?;
+        let mut inspected = inspected.map_err(invalid)?;
         // A push type that was forgotten shows best in the topic: every finding below follows from it.
         if let Some(topic) = topic {
             inspected.push_type.check_topic(topic).map_err(invalid)?;
+            inspected.check_topic(topic);
+        } else if !self.strict {
+            inspected.check_app();
         }
         let mut findings = inspected.findings;
         if self.strict
@@ -269,7 +290,11 @@ impl Body<'_> {
             findings.remark(remark.at(named));
         }
         let warnings = findings.as_slice().iter().map(ToString::to_string);
-        Ok((inspected.payload, warnings.collect()))
+        Ok(Inspected {
+            payload: inspected.payload,
+            warnings: warnings.collect(),
+            empty_alert: self.strict && topic.is_none() && inspected.is_empty_alert,
+        })
     }
 
     fn idempotency_key(&self, caller: &str) -> Result<Option<IdempotencyKey>, Problem> {
@@ -300,8 +325,11 @@ impl Body<'_> {
                     "both",
                 ));
             }
-            (Some(secs), None) => Some(Expiration::from_unix_secs(secs).map_err(invalid)?),
-            (None, Some(secs)) => Some(Expiration::from_ttl(now, Duration::from_secs(secs))),
+            (Some(secs), None) => Some(Expiration::named(secs).map_err(invalid)?),
+            (None, Some(secs)) => {
+                let ttl = Duration::from_secs(secs);
+                Some(Expiration::from_ttl(now, ttl).map_err(invalid)?)
+            }
             (None, None) => None,
         };
         let push_type = self.push_type.as_deref().map(PushType::parse).transpose();

@@ -267,6 +267,77 @@ fn an_expiration_that_apple_does_not_keep_is_a_warning() {
 }
 
 #[test]
+fn an_expiration_that_was_not_meant_is_refused_or_a_warning() {
+    let now = UnixTime::from_secs(1_770_000_000);
+    let parse = |extra: &str| PushRequest::parse(body(extra).as_bytes(), now, "server");
+    let detail = |extra: &str| {
+        let problem = parse(extra).unwrap_err();
+        assert_eq!(
+            (problem.status(), problem.rule()),
+            (400, "expiration-range")
+        );
+        let reply: serde_json::Value = serde_json::from_slice(&problem.into_reply().body).unwrap();
+        reply["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        detail(r#","expiration":86400"#),
+        "expiration: expected 0, or seconds since 1970 such as 1770000000 (for a duration: \
+         ttl_s), got 86400"
+    );
+    assert_eq!(
+        detail(r#","ttl_s":4000000000"#),
+        "ttl_s: expected 0 to 2524967295 seconds from now, got 4000000000"
+    );
+    let warnings = |extra| parse(extra).unwrap().warnings().to_vec();
+    assert_eq!(
+        warnings(r#","expiration":1769999940"#),
+        ["expiration: expected a time to come, or 0, got 60 seconds ago"]
+    );
+    for fine in [
+        r#","expiration":0"#,
+        r#","expiration":1770000060"#,
+        r#","ttl_s":60"#,
+    ] {
+        assert!(warnings(fine).is_empty(), "{fine}");
+    }
+    let silent = r#"{"aps":{"content-available":1}}"#;
+    let low = with_payload(silent, r#","push_type":"background","priority":1"#);
+    let low = PushRequest::parse(low.as_bytes(), now, "server").unwrap();
+    assert_eq!(
+        low.warnings(),
+        ["priority: expected 5 for push type background, got 1"]
+    );
+}
+
+#[test]
+fn an_empty_alert_is_for_wallet_passes_whether_the_topic_is_named_or_the_devices() {
+    let pass = "pass.com.example.ticket";
+    for payload in ["{}", r#"{"aps":{}}"#] {
+        let to_app = with_payload(payload, "");
+        assert_eq!(rule(&to_app), "alert-shows-nothing");
+        assert!(parse(&to_app.replace("com.example.app", pass)).is_ok());
+        let lenient = with_payload(payload, r#","strict":false"#);
+        assert_eq!(parse(&lenient).unwrap().warnings().len(), 1);
+
+        let to_alias = format!(r#"{{"to":{{"alias":"anna"}},"payload":{payload}}}"#);
+        let request = parse(&to_alias).unwrap();
+        let device = |topic| DeviceRef {
+            topic: Topic::parse(topic).unwrap(),
+            token: DeviceToken::parse_hex("a1").unwrap(),
+        };
+        let build = |topic| request.notification(&device(topic), ApnsId::from_random(ID));
+        assert!(build(pass).is_ok());
+        let problem = build("com.example.app").unwrap_err();
+        assert_eq!(problem.rule(), "alert-shows-nothing");
+        let lenient = to_alias.replacen('{', r#"{"strict":false,"#, 1);
+        let lenient = parse(&lenient).unwrap();
+        assert_eq!(lenient.warnings().len(), 1);
+        let built = lenient.notification(&device("com.example.app"), ApnsId::from_random(ID));
+        assert!(built.is_ok());
+    }
+}
+
+#[test]
 fn a_push_as_documented_has_no_warnings() {
     let request = parse(&body("")).unwrap();
     assert!(request.warnings().is_empty());
