@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::push::invalid_key;
+use super::idempotency::idempotency_key;
 use super::{Problem, Reply, body};
 use crate::environment::Environment;
 use crate::notification::{
@@ -85,15 +85,27 @@ impl BroadcastRequest {
         caller: &str,
         fallback_id: ApnsId,
     ) -> Result<Self, Problem> {
+        Self::parse_with_key(bytes, now, (caller, None), fallback_id)
+    }
+
+    /// The same, with the idempotency key in the header of the request beside the caller, as in
+    /// [`PushRequest::parse_with_key`](super::PushRequest::parse_with_key).
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; also if field and header are not the same.
+    pub fn parse_with_key(
+        bytes: &[u8],
+        now: UnixTime,
+        (caller, header): (&str, Option<&str>),
+        fallback_id: ApnsId,
+    ) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
         let (payload, mut findings) = raw.inspect()?;
-        let key = raw.idempotency_key.as_deref();
-        let key = key.map(|text| IdempotencyKey::parse(caller, text));
-        let key = key.transpose();
-        let idempotency_key = key.map_err(|error| invalid_key("idempotency_key", error))?;
+        let field = raw.idempotency_key.as_deref();
+        let idempotency_key = idempotency_key(caller, field, header)?;
         let stable = idempotency_key
             .as_ref()
             .map(|key| key.request_id(&bundle_id, &channel));
@@ -271,6 +283,24 @@ mod tests {
         let own = "01234567-89ab-cdef-0123-456789abcdef";
         let both = format!(r#"{key}"id":"{own}","#);
         assert_eq!(id(&both), ApnsId::parse(own).unwrap());
+    }
+
+    #[test]
+    fn an_idempotency_key_in_the_header_means_what_the_field_means() {
+        let parse = |rest: &str, header| {
+            let body = format!(r#"{{"topic":"a.b","channel":"YQ==",{rest}"payload":{END}}}"#);
+            let id = ApnsId::from_random([0; 16]);
+            BroadcastRequest::parse_with_key(body.as_bytes(), NOW, ("server", header), id)
+        };
+        let field = r#""idempotency_key":"goal:3","#;
+        let by_field = parse(field, None).unwrap();
+        for (rest, header) in [("", Some("goal:3")), (field, Some("goal:3"))] {
+            let by_header = parse(rest, header).unwrap();
+            assert_eq!(by_header.idempotency_key, by_field.idempotency_key);
+            assert_eq!(by_header.broadcast.id(), by_field.broadcast.id());
+        }
+        let problem = parse(field, Some("goal:4")).unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (400, "idempotency-key"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::idempotency::idempotency_key;
 use super::{Problem, Reply, body};
 use crate::environment::Environment;
 use crate::notification::{
@@ -150,6 +151,20 @@ impl PushRequest {
     /// # Errors
     /// 400 with the path of the field.
     pub fn parse(bytes: &[u8], now: UnixTime, caller: &str) -> Result<Self, Problem> {
+        Self::parse_with_key(bytes, now, caller, None)
+    }
+
+    /// The same, with an idempotency key that stands in the header of the request
+    /// ([`idempotency_header`](super::idempotency_header)), and means what the field means.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; also if field and header are not the same.
+    pub fn parse_with_key(
+        bytes: &[u8],
+        now: UnixTime,
+        caller: &str,
+        header: Option<&str>,
+    ) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let to = raw.to.check()?;
         let topic = raw
@@ -161,7 +176,8 @@ impl PushRequest {
         if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
             return Err(Problem::field("missing-field", "topic", "a topic", "none"));
         }
-        let idempotency_key = raw.idempotency_key(caller)?;
+        let field = raw.idempotency_key.as_deref();
+        let idempotency_key = idempotency_key(caller, field, header)?;
         let mut options = raw.options(now)?;
         if raw.collapse_by_key {
             options.collapse_id = Some(raw.collapse_by(idempotency_key.as_ref())?);
@@ -295,12 +311,6 @@ impl Body<'_> {
             warnings: warnings.collect(),
             empty_alert: self.strict && topic.is_none() && inspected.is_empty_alert,
         })
-    }
-
-    fn idempotency_key(&self, caller: &str) -> Result<Option<IdempotencyKey>, Problem> {
-        let parse = |text| IdempotencyKey::parse(caller, text);
-        let key = self.idempotency_key.as_deref().map(parse).transpose();
-        key.map_err(|error| invalid_key("idempotency_key", error))
     }
 
     fn collapse_by(&self, key: Option<&IdempotencyKey>) -> Result<CollapseId, Problem> {

@@ -338,6 +338,21 @@ fn an_empty_alert_is_for_wallet_passes_whether_the_topic_is_named_or_the_devices
 }
 
 #[test]
+fn an_idempotency_key_in_the_header_means_what_the_field_means() {
+    let parse = |extra: &str, header| {
+        PushRequest::parse_with_key(body(extra).as_bytes(), NOW, "server", header)
+    };
+    let key = |extra, header| parse(extra, header).unwrap().idempotency_key;
+    let field = r#","idempotency_key":"order:17""#;
+    assert_eq!(key("", Some("order:17")), key(field, None));
+    assert_eq!(key(field, Some("order:17")), key(field, None));
+    let collapsed = parse(r#","collapse_by_key":true"#, Some("order:17"));
+    assert!(collapsed.is_ok());
+    let problem = parse(field, Some("order:18")).unwrap_err();
+    assert_eq!((problem.status(), problem.rule()), (400, "idempotency-key"));
+}
+
+#[test]
 fn a_push_as_documented_has_no_warnings() {
     let request = parse(&body("")).unwrap();
     assert!(request.warnings().is_empty());

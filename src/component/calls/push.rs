@@ -47,15 +47,16 @@ struct Ended {
     delivered: Option<Delivered>,
 }
 
-/// `POST /v1/push`.
+/// `POST /v1/push`; `key` is the idempotency key in its header.
 pub(in super::super) async fn push(
     app: &App,
     caller: Caller<'_>,
+    key: Option<&str>,
     body: &[u8],
 ) -> Result<Reply, Problem> {
     caller.require(Scope::Send)?;
     let asked_at = platform::unix_time();
-    let request = PushRequest::parse(body, asked_at, caller.name())?;
+    let request = PushRequest::parse_with_key(body, asked_at, caller.name(), key)?;
     if let Some(topic) = &request.topic {
         caller.require_topic(topic)?;
     }
