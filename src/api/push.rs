@@ -217,8 +217,9 @@ impl PushRequest {
     }
 
     /// The reply to this push once it was carried out, whatever became of it, or checked for a dry
-    /// run: 200, with the warnings, which are the same for every device, once.
-    pub fn reply(&self, results: &[PushResult]) -> Reply {
+    /// run: 200, with the aliases that have no devices, and with the warnings, which are the same for
+    /// every device, once.
+    pub fn reply(&self, results: &[PushResult], unmatched: &[Alias]) -> Reply {
         let count = |wanted: fn(&Outcome) -> bool| {
             results
                 .iter()
@@ -229,6 +230,7 @@ impl PushRequest {
             accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
             rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
             unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
+            unmatched: unmatched.iter().map(Alias::as_str).collect(),
             warnings: &self.warnings,
             results: results.iter().map(PushResult::document).collect(),
         };
@@ -512,6 +514,7 @@ struct PushReply<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    unmatched: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
     results: Vec<ResultDocument<'a>>,

@@ -57,7 +57,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     };
     match route {
         Route::Health => Err(Problem::not_found()),
-        Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?),
+        Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?).await,
         Route::GetDevice(token) => calls::device(&app, caller, &named(token)?),
         Route::DeleteDevice(token) => calls::delete_device(&app, caller, &named(token)?),
         Route::RegisterDevice(token) => {

@@ -67,7 +67,7 @@ async fn call(call: Call<'_>) -> Result<Reply, Problem> {
     match call {
         Call::Push(body) => calls::push(&app, caller, None, body).await,
         Call::Devices(query) => {
-            calls::list_devices(&app, caller, &parse_device_query(Some(query))?)
+            calls::list_devices(&app, caller, &parse_device_query(Some(query))?).await
         }
         Call::Task(task) => calls::task(&app, caller, task).await,
     }

@@ -105,6 +105,7 @@ pub const RECORDS: &[&str] = &[
     r#"{"v":1,"topic":"a","token":"01","first_ms":0,"last_ms":0}"#,
     r#"{"v":1,"devices":[{"topic":"a","token":"01"},{"topic":"com.example.app","token":"00ff"}]}"#,
     r#"{"v":1,"devices":[]}"#,
+    r#"{"v":1,"topics":["a","com.example.app"]}"#,
 ];
 
 pub const RESPONSES: &[&str] = &[

@@ -229,7 +229,7 @@ fn a_lenient_push_goes_out_with_warnings() {
             detail: None,
             removed: None,
         };
-        let reply = request.reply(&[result.clone(), result]);
+        let reply = request.reply(&[result.clone(), result], &[]);
         let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(reply["warnings"], serde_json::json!(expected));
         assert_eq!(reply["results"].as_array().unwrap().len(), 2);
@@ -363,7 +363,7 @@ fn a_push_as_documented_has_no_warnings() {
         detail: None,
         removed: None,
     };
-    let reply = String::from_utf8(request.reply(&[result]).body).unwrap();
+    let reply = String::from_utf8(request.reply(&[result], &[]).body).unwrap();
     assert!(!reply.contains("warnings"), "{reply}");
 }
 
@@ -386,7 +386,7 @@ fn a_reply_counts_and_explains() {
         apns_id: None,
     };
     let request = parse(&body("")).unwrap();
-    let reply = request.reply(&[
+    let results = [
         result(Some(Outcome::Accepted {
             apns_id: None,
             unique_id: Some("u".into()),
@@ -395,8 +395,18 @@ fn a_reply_counts_and_explains() {
         result(Some(rejected)),
         result(Some(Outcome::unanswered(Why::ConnectionLost))),
         result(None),
-    ]);
-    let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    ];
+    let document = |unmatched: &[Alias]| {
+        let reply = request.reply(&results, unmatched);
+        serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+    };
+    let reply = document(&[]);
+    assert_eq!(reply["unmatched"], serde_json::json!([]), "always there");
+    let nobody = ["anna", "ben"].map(|name| Alias::parse(name).unwrap());
+    assert_eq!(
+        document(&nobody)["unmatched"],
+        serde_json::json!(["anna", "ben"])
+    );
     let counts = ["accepted", "rejected", "unanswered"].map(|name| reply[name].as_u64().unwrap());
     assert_eq!(counts, [1, 1, 1]);
     assert_eq!(reply["results"][0]["apns_unique_id"], "u");
