@@ -58,6 +58,10 @@ pub const TOPIC_MAX_BYTES: usize = 255;
 /// gives none for HTTP/2; the bound catches milliseconds that were passed for seconds.
 pub const EXPIRATION_MAX_SECS: u64 = 0xffff_ffff;
 
+/// Earliest `apns-expiration` that a caller may name, but for 0, in seconds since 1970: 9 September 2001.
+/// **Ours**: what is below it is a duration that was taken for a date.
+pub const EXPIRATION_MIN_SECS: u64 = 1_000_000_000;
+
 /// Longest time APNs stores a notification. METRICS: "30 days, whichever comes first".
 pub const STORAGE_MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

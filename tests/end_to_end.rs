@@ -35,6 +35,8 @@ mod soak;
 #[path = "support/stack.rs"]
 #[allow(dead_code, reason = "shared with the tests of the standalone file")]
 mod stack;
+#[path = "end_to_end/tenants.rs"]
+mod tenants;
 #[path = "end_to_end/wasi_http.rs"]
 mod wasi_http;
 #[path = "support/wasmtime_serve.rs"]

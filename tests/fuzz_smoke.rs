@@ -33,7 +33,7 @@ use dunlin::notification::{
 use dunlin::provider::{
     ChannelCall, ChannelRequest, Message, Outcome, RequestBuffer, ResponseReader, read_response,
 };
-use dunlin::registry::{AliasIndex, DeviceRecord, DeviceRef};
+use dunlin::registry::{AliasIndex, AliasTopics, DeviceRecord, DeviceRef};
 use dunlin::time::UnixTime;
 use mutate::fuzz;
 
@@ -279,7 +279,14 @@ fn stored_records() {
         if let Ok(index) = &index {
             assert_eq!(AliasIndex::read(Some(&index.write())).as_ref(), Ok(index));
         }
-        record.is_ok() || index.is_ok()
+        let topics = AliasTopics::read(Some(bytes));
+        if let Ok(topics) = &topics {
+            assert_eq!(
+                AliasTopics::read(Some(&topics.write())).as_ref(),
+                Ok(topics)
+            );
+        }
+        record.is_ok() || index.is_ok() || topics.is_ok()
     });
 }
 

@@ -78,6 +78,11 @@ impl Caller<'_> {
         &self.0.name
     }
 
+    /// Whether the caller is bound to topics.
+    pub fn is_bound(self) -> bool {
+        self.0.is_bound()
+    }
+
     /// Whether the caller may do it for this topic.
     pub fn covers(self, topic: &Topic) -> bool {
         self.0.covers(topic)

@@ -15,12 +15,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::push::invalid_key;
+use super::idempotency::idempotency_key;
 use super::{Problem, Reply, body};
 use crate::environment::Environment;
 use crate::notification::{
-    ApnsId, Broadcast, BundleId, ChannelId, Expiration, InvalidNotification, Payload, Priority,
-    Topic,
+    ApnsId, Broadcast, BundleId, ChannelId, Expiration, Findings, InvalidNotification, Payload,
+    Priority, Topic,
 };
 use crate::provider::Outcome;
 use crate::receipt::IdempotencyKey;
@@ -85,15 +85,27 @@ impl BroadcastRequest {
         caller: &str,
         fallback_id: ApnsId,
     ) -> Result<Self, Problem> {
+        Self::parse_with_key(bytes, now, (caller, None), fallback_id)
+    }
+
+    /// The same, with the idempotency key in the header of the request beside the caller, as in
+    /// [`PushRequest::parse_with_key`](super::PushRequest::parse_with_key).
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; also if field and header are not the same.
+    pub fn parse_with_key(
+        bytes: &[u8],
+        now: UnixTime,
+        (caller, header): (&str, Option<&str>),
+        fallback_id: ApnsId,
+    ) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
-        let (payload, warnings) = raw.inspect()?;
-        let key = raw.idempotency_key.as_deref();
-        let key = key.map(|text| IdempotencyKey::parse(caller, text));
-        let key = key.transpose();
-        let idempotency_key = key.map_err(|error| invalid_key("idempotency_key", error))?;
+        let (payload, mut findings) = raw.inspect()?;
+        let field = raw.idempotency_key.as_deref();
+        let idempotency_key = idempotency_key(caller, field, header)?;
         let stable = idempotency_key
             .as_ref()
             .map(|key| key.request_id(&bundle_id, &channel));
@@ -105,9 +117,16 @@ impl BroadcastRequest {
             let priority = Priority::from_number(number).map_err(invalid)?;
             broadcast = broadcast.with_priority(priority);
         }
-        if let Some(Expiration::At(at)) = raw.expiration(now)? {
+        let expiration = raw.expiration(now)?.unwrap_or(Expiration::Once);
+        if let Expiration::At(at) = expiration {
             broadcast = broadcast.expiring_at(at);
         }
+        if let Some(remark) = Broadcast::PUSH_TYPE.remark_on_expiration(expiration, now) {
+            let named = raw.ttl_s.map_or("expiration", |_| "ttl_s");
+            findings.remark(remark.at(named));
+        }
+        let warnings = findings.as_slice().iter().map(ToString::to_string);
+        let warnings = warnings.collect();
         Ok(Self {
             broadcast,
             environment: raw.environment,
@@ -155,7 +174,7 @@ impl BroadcastRequest {
 }
 
 impl Body<'_> {
-    fn inspect(&self) -> Result<(Payload, Vec<String>), Problem> {
+    fn inspect(&self) -> Result<(Payload, Findings), Problem> {
         let inspected = Payload::inspect_broadcast(self.payload.get().as_bytes());
         let inspected = inspected.map_err(invalid)?;
         let findings = inspected.findings;
@@ -164,8 +183,7 @@ impl Body<'_> {
         {
             return Err(Problem::invalid(violation));
         }
-        let warnings = findings.as_slice().iter().map(ToString::to_string);
-        Ok((inspected.payload, warnings.collect()))
+        Ok((inspected.payload, findings))
     }
 
     fn expiration(&self, now: UnixTime) -> Result<Option<Expiration>, Problem> {
@@ -176,10 +194,13 @@ impl Body<'_> {
                 Err(Problem::field(rule, "ttl_s", expected, "both"))
             }
             (Some(secs), None) => {
-                let expiration = Expiration::from_unix_secs(secs).map_err(invalid)?;
+                let expiration = Expiration::named(secs).map_err(invalid)?;
                 Ok(Some(expiration))
             }
-            (None, Some(secs)) => Ok(Some(Expiration::from_ttl(now, Duration::from_secs(secs)))),
+            (None, Some(secs)) => {
+                let expiration = Expiration::from_ttl(now, Duration::from_secs(secs));
+                expiration.map(Some).map_err(invalid)
+            }
             (None, None) => Ok(None),
         }
     }
@@ -262,6 +283,47 @@ mod tests {
         let own = "01234567-89ab-cdef-0123-456789abcdef";
         let both = format!(r#"{key}"id":"{own}","#);
         assert_eq!(id(&both), ApnsId::parse(own).unwrap());
+    }
+
+    #[test]
+    fn an_idempotency_key_in_the_header_means_what_the_field_means() {
+        let parse = |rest: &str, header| {
+            let body = format!(r#"{{"topic":"a.b","channel":"YQ==",{rest}"payload":{END}}}"#);
+            let id = ApnsId::from_random([0; 16]);
+            BroadcastRequest::parse_with_key(body.as_bytes(), NOW, ("server", header), id)
+        };
+        let field = r#""idempotency_key":"goal:3","#;
+        let by_field = parse(field, None).unwrap();
+        for (rest, header) in [("", Some("goal:3")), (field, Some("goal:3"))] {
+            let by_header = parse(rest, header).unwrap();
+            assert_eq!(by_header.idempotency_key, by_field.idempotency_key);
+            assert_eq!(by_header.broadcast.id(), by_field.broadcast.id());
+        }
+        let problem = parse(field, Some("goal:4")).unwrap_err();
+        assert_eq!((problem.status(), problem.rule()), (400, "idempotency-key"));
+    }
+
+    #[test]
+    fn an_expiration_that_was_not_meant_is_refused_or_a_warning() {
+        let parse = |rest: &str| {
+            let body = format!(r#"{{"topic":"a.b","channel":"YQ==",{rest},"payload":{END}}}"#);
+            let now = UnixTime::from_secs(1_770_000_000);
+            BroadcastRequest::parse(body.as_bytes(), now, "server", ApnsId::from_random([0; 16]))
+        };
+        for refused in [r#""expiration":86400"#, r#""ttl_s":4000000000"#] {
+            let problem = parse(refused).unwrap_err();
+            assert_eq!(
+                (problem.status(), problem.rule()),
+                (400, "expiration-range")
+            );
+        }
+        let warnings = |rest| parse(rest).unwrap().warnings;
+        assert_eq!(
+            warnings(r#""expiration":1769999940"#),
+            ["expiration: expected a time to come, or 0, got 60 seconds ago"]
+        );
+        assert_eq!(warnings(r#""ttl_s":2592001"#).len(), 1);
+        assert!(warnings(r#""ttl_s":60"#).is_empty() && warnings(r#""expiration":0"#).is_empty());
     }
 
     #[test]

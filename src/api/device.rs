@@ -23,6 +23,15 @@ struct Record<'a> {
     removed: Option<Removed>,
 }
 
+/// A record, and what is doubtful about the registration that it is of.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    record: Record<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+}
+
 /// Times in whole seconds, like those of the record.
 #[derive(Serialize)]
 struct Removed {
@@ -79,12 +88,13 @@ pub fn device_page_reply(page: &DevicePage) -> Reply {
 }
 
 impl Registered {
-    /// The record: 201 if it is new, 200 if it was known.
-    pub fn reply(&self) -> Reply {
-        Reply::json(
-            if self.new { 201 } else { 200 },
-            &Record::from(&self.record),
-        )
+    /// The record: 201 if it is new, 200 if it was known; with what is doubtful about it.
+    pub fn reply(&self, warnings: &[String]) -> Reply {
+        let answer = Answer {
+            record: Record::from(&self.record),
+            warnings,
+        };
+        Reply::json(if self.new { 201 } else { 200 }, &answer)
     }
 }
 
@@ -128,9 +138,13 @@ mod tests {
         });
         assert_eq!(document(&device_reply(&record())), expected);
         for (new, status) in [(true, 201), (false, 200)] {
-            let reply = registered(new).reply();
+            let reply = registered(new).reply(&[]);
             assert_eq!((reply.status, document(&reply)), (status, expected.clone()));
         }
+        let doubtful = registered(true).reply(&["topic: expected another".to_owned()]);
+        let mut expected = expected;
+        expected["warnings"] = json!(["topic: expected another"]);
+        assert_eq!(document(&doubtful), expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::idempotency::idempotency_key;
 use super::{Problem, Reply, body};
 use crate::environment::Environment;
 use crate::notification::{
@@ -50,6 +51,16 @@ pub struct PushRequest {
     options: Options,
     payload: Payload,
     warnings: Vec<String>,
+    /// There is nothing in the payload, which is for the passes of Wallet alone, and which topics
+    /// will be meant is not known yet.
+    empty_alert: bool,
+}
+
+/// A payload, and what was found about it.
+struct Inspected {
+    payload: Payload,
+    warnings: Vec<String>,
+    empty_alert: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +151,20 @@ impl PushRequest {
     /// # Errors
     /// 400 with the path of the field.
     pub fn parse(bytes: &[u8], now: UnixTime, caller: &str) -> Result<Self, Problem> {
+        Self::parse_with_key(bytes, now, caller, None)
+    }
+
+    /// The same, with an idempotency key that stands in the header of the request
+    /// ([`idempotency_header`](super::idempotency_header)), and means what the field means.
+    ///
+    /// # Errors
+    /// As [`Self::parse`]; also if field and header are not the same.
+    pub fn parse_with_key(
+        bytes: &[u8],
+        now: UnixTime,
+        caller: &str,
+        header: Option<&str>,
+    ) -> Result<Self, Problem> {
         let raw: Body<'_> = body::parse(bytes)?;
         let to = raw.to.check()?;
         let topic = raw
@@ -151,7 +176,8 @@ impl PushRequest {
         if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
             return Err(Problem::field("missing-field", "topic", "a topic", "none"));
         }
-        let idempotency_key = raw.idempotency_key(caller)?;
+        let field = raw.idempotency_key.as_deref();
+        let idempotency_key = idempotency_key(caller, field, header)?;
         let mut options = raw.options(now)?;
         if raw.collapse_by_key {
             options.collapse_id = Some(raw.collapse_by(idempotency_key.as_ref())?);
@@ -160,7 +186,11 @@ impl PushRequest {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
-        let (payload, warnings) = raw.inspect(&options, topic.as_ref(), now)?;
+        let Inspected {
+            payload,
+            warnings,
+            empty_alert,
+        } = raw.inspect(&options, topic.as_ref(), now)?;
         let (environment, dry_run) = (raw.environment, raw.dry_run);
         let (via, confirm) = (raw.via, raw.confirm);
         Ok(Self {
@@ -174,6 +204,7 @@ impl PushRequest {
             options,
             payload,
             warnings,
+            empty_alert,
         })
     }
 
@@ -186,8 +217,9 @@ impl PushRequest {
     }
 
     /// The reply to this push once it was carried out, whatever became of it, or checked for a dry
-    /// run: 200, with the warnings, which are the same for every device, once.
-    pub fn reply(&self, results: &[PushResult]) -> Reply {
+    /// run: 200, with the aliases that have no devices, and with the warnings, which are the same for
+    /// every device, once.
+    pub fn reply(&self, results: &[PushResult], unmatched: &[Alias]) -> Reply {
         let count = |wanted: fn(&Outcome) -> bool| {
             results
                 .iter()
@@ -198,6 +230,7 @@ impl PushRequest {
             accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
             rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
             unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
+            unmatched: unmatched.iter().map(Alias::as_str).collect(),
             warnings: &self.warnings,
             results: results.iter().map(PushResult::document).collect(),
         };
@@ -215,6 +248,9 @@ impl PushRequest {
         fallback_id: ApnsId,
     ) -> Result<Arc<Notification>, Problem> {
         let (token, topic) = (device.token.clone(), device.topic.clone());
+        if self.empty_alert && !topic.is_of_a_pass() {
+            return Err(invalid(Payload::empty_alert()));
+        }
         let mut draft = Draft::new(token, topic, self.payload.clone());
         let options = &self.options;
         if let Some(push_type) = options.push_type {
@@ -244,12 +280,15 @@ impl Body<'_> {
         options: &Options,
         topic: Option<&Topic>,
         now: UnixTime,
-    ) -> Result<(Payload, Vec<String>), Problem> {
+    ) -> Result<Inspected, Problem> {
         let inspected = Payload::inspect(self.payload.get().as_bytes(), options.push_type);
-        let inspected = inspected.map_err(invalid)?;
+        let mut inspected = inspected.map_err(invalid)?;
         // A push type that was forgotten shows best in the topic: every finding below follows from it.
         if let Some(topic) = topic {
             inspected.push_type.check_topic(topic).map_err(invalid)?;
+            inspected.check_topic(topic);
+        } else if !self.strict {
+            inspected.check_app();
         }
         let mut findings = inspected.findings;
         if self.strict
@@ -269,13 +308,11 @@ impl Body<'_> {
             findings.remark(remark.at(named));
         }
         let warnings = findings.as_slice().iter().map(ToString::to_string);
-        Ok((inspected.payload, warnings.collect()))
-    }
-
-    fn idempotency_key(&self, caller: &str) -> Result<Option<IdempotencyKey>, Problem> {
-        let parse = |text| IdempotencyKey::parse(caller, text);
-        let key = self.idempotency_key.as_deref().map(parse).transpose();
-        key.map_err(|error| invalid_key("idempotency_key", error))
+        Ok(Inspected {
+            payload: inspected.payload,
+            warnings: warnings.collect(),
+            empty_alert: self.strict && topic.is_none() && inspected.is_empty_alert,
+        })
     }
 
     fn collapse_by(&self, key: Option<&IdempotencyKey>) -> Result<CollapseId, Problem> {
@@ -300,8 +337,11 @@ impl Body<'_> {
                     "both",
                 ));
             }
-            (Some(secs), None) => Some(Expiration::from_unix_secs(secs).map_err(invalid)?),
-            (None, Some(secs)) => Some(Expiration::from_ttl(now, Duration::from_secs(secs))),
+            (Some(secs), None) => Some(Expiration::named(secs).map_err(invalid)?),
+            (None, Some(secs)) => {
+                let ttl = Duration::from_secs(secs);
+                Some(Expiration::from_ttl(now, ttl).map_err(invalid)?)
+            }
             (None, None) => None,
         };
         let push_type = self.push_type.as_deref().map(PushType::parse).transpose();
@@ -474,6 +514,7 @@ struct PushReply<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    unmatched: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
     results: Vec<ResultDocument<'a>>,

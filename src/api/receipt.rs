@@ -25,6 +25,7 @@ struct Interrupted<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    unmatched: &'a [String],
     results: Vec<Unanswered<'a>>,
 }
 
@@ -120,6 +121,7 @@ fn interrupted(receipt: &Receipt) -> Option<Box<RawValue>> {
         accepted: 0,
         rejected: 0,
         unanswered: results.len(),
+        unmatched: receipt.unmatched(),
         results,
     };
     // Strings and numbers: writing them does not fail.
@@ -132,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::notification::{ApnsId, ChannelId, DeviceToken};
+    use crate::registry::Alias;
 
     fn key() -> IdempotencyKey {
         IdempotencyKey::parse("server", "order:17").unwrap()
@@ -181,6 +184,10 @@ mod tests {
         let reply = repeated_reply(&receipt(), now).unwrap();
         assert_eq!(json(&reply), document["reply"]);
         assert_eq!(document["reply"]["unanswered"], 1);
+        assert_eq!(document["reply"]["unmatched"], serde_json::json!([]));
+        let nobody = [Alias::parse("nobody").unwrap()];
+        let reply = repeated_reply(&receipt().with_unmatched(&nobody), now).unwrap();
+        assert_eq!(json(&reply)["unmatched"], serde_json::json!(["nobody"]));
         let result = &document["reply"]["results"][0];
         assert_eq!(
             (&result["token"], &result["may_resend"]),

@@ -6,8 +6,9 @@ use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Res
 use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use crate::api::{
-    Caller, Problem, Reply, Route, authenticate, parse_channel_query, parse_device_query,
-    parse_posted_registration, parse_registration, parse_topic, parse_topic_query,
+    Caller, Problem, Reply, Route, authenticate, idempotency_header, parse_channel_query,
+    parse_device_query, parse_posted_registration, parse_registration, parse_topic,
+    parse_topic_query, refuse_idempotency_key,
 };
 use crate::notification::DeviceToken;
 use crate::provider::ChannelCall;
@@ -19,6 +20,9 @@ const MAX_BODY: usize = 1024 * 1024;
 
 /// Room for a body of unknown length at first, in bytes.
 const BODY_START: usize = 1_024;
+
+/// The header with an idempotency key.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The status that has no body (RFC 9110, section 15.3.5).
 const NO_CONTENT: u16 = 204;
@@ -53,7 +57,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     };
     match route {
         Route::Health => Err(Problem::not_found()),
-        Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?),
+        Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?).await,
         Route::GetDevice(token) => calls::device(&app, caller, &named(token)?),
         Route::DeleteDevice(token) => calls::delete_device(&app, caller, &named(token)?),
         Route::RegisterDevice(token) => {
@@ -76,6 +80,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
         }
         Route::GetReceipt(key) => calls::receipt(&app, caller, &key),
         Route::CreateChannel => {
+            refuse_idempotency_key(&headers.get(IDEMPOTENCY_KEY))?;
             let body = json_body(request, &headers).await?;
             calls::create_channel(&app, caller, &body).await
         }
@@ -85,13 +90,15 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
             about_channels(&app, caller, query, ChannelCall::Delete(id)).await
         }
         Route::Broadcast => {
+            let key = idempotency_header(&headers.get(IDEMPOTENCY_KEY))?;
             let body = json_body(request, &headers).await?;
-            calls::broadcast(&app, caller, &body).await
+            calls::broadcast(&app, caller, key.as_deref(), &body).await
         }
         Route::RunTask(task) => calls::task(&app, caller, task).await,
         Route::Push => {
+            let key = idempotency_header(&headers.get(IDEMPOTENCY_KEY))?;
             let body = json_body(request, &headers).await?;
-            calls::push(&app, caller, &body).await
+            calls::push(&app, caller, key.as_deref(), &body).await
         }
     }
 }

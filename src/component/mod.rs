@@ -1,7 +1,7 @@
 //! The component: what WASI gives, tied to the core, and the exports.
 //!
 //! ```text
-//!   handler ───► calls ─► store       (wasi:keyvalue)
+//!   handler ───► calls ─► service ─► store       (wasi:keyvalue)
 //!   scheduled ─────┤  └─► driver ─┬► transport (wasi:sockets, wasi:tls)
 //!                  │              └► exchange (wasi:http)
 //!                  └────► poll, sweep ──┘ and store

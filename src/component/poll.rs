@@ -25,6 +25,7 @@ use crate::feedback::{
 };
 use crate::limits::STORE_UNAVAILABLE;
 use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
+use crate::service::{Deaths, Turns};
 use crate::time::Now;
 
 /// Bytes read at a time.
@@ -289,19 +290,26 @@ impl Poll<'_> {
         let now = platform::unix_time();
         let read_at = run.read_at(now);
         let store = &self.app.store;
-        let located = |(token, since)| {
-            let topic = self.binary.topic.clone();
-            (Located::new(DeviceRef { topic, token }), since)
-        };
-        let tuples = pages.iter().flat_map(|page| tuples(page));
-        let mut dead: Vec<_> = tuples.map(located).collect();
-        dead.sort_unstable_by_key(|(device, since)| (device.place(), *since));
+        let mut turns = Turns::new(store);
+        let mut dead = Deaths::default();
+        for page in pages {
+            for (token, since) in tuples(page) {
+                let topic = self.binary.topic.clone();
+                dead.add(Located::new(DeviceRef { topic, token }), since);
+            }
+            turns.rest().await;
+        }
         let mut burials = Burials::default();
-        for batch in dead.chunks(BATCH) {
+        for batch in dead.in_batches(BATCH) {
             let keys: Vec<_> = batch.iter().map(|(device, _)| device.key()).collect();
             let read = persistently(|| store.get_many(&keys)).await;
-            let ahead = Ahead::new(store, read.map_err(|error| error.0)?);
-            for (device, since) in batch {
+            let read = read.map_err(|error| error.0)?;
+            let sizes = read
+                .iter()
+                .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
+            let size = sizes.sum::<usize>() / read.len().max(1);
+            let ahead = Ahead::new(store, read);
+            for (device, since) in &batch {
                 let Some(death) = Death::of_feedback(*since, read_at) else {
                     self.counts.count_future();
                     continue;
@@ -316,10 +324,20 @@ impl Poll<'_> {
                     burial => burial.map_err(|error| error.to_string())?,
                 };
                 self.counts.count(burial.as_ref());
+                turns.read(4 * size).await;
             }
-            platform::yield_now().await;
+            turns.rest().await;
             self.renew_lease().await?;
+            if burials.are_many() {
+                self.settle(&mut burials).await?;
+            }
         }
+        self.settle(&mut burials).await
+    }
+
+    /// Takes all that is dead out of the indexes.
+    async fn settle(&mut self, burials: &mut Burials) -> Result<(), String> {
+        let store = &self.app.store;
         loop {
             let settled = persistently(|| burials.settle_some(store)).await;
             if settled.map_err(|error| error.to_string())? {

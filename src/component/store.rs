@@ -3,7 +3,9 @@
 use super::bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
 use super::bindings::wasi::keyvalue::batch;
 use super::bindings::wasi::keyvalue::store::{self, Bucket};
+use super::platform;
 use crate::registry::{Swap, Values};
+use crate::service;
 
 /// The one store; Spin gives it without configuration.
 const NAME: &str = "default";
@@ -34,6 +36,16 @@ impl Values for Store {
             Err(CasError::CasFailed(fresh)) => Ok(Swap::Lost(fresh.current()?)),
             Err(CasError::StoreError(error)) => Err(error.into()),
         }
+    }
+}
+
+impl service::Store for Store {
+    fn get_many(&self, keys: &[String]) -> Result<Vec<service::Found>, StoreError> {
+        Self::get_many(self, keys)
+    }
+
+    async fn turn(&self) {
+        platform::yield_now().await;
     }
 }
 

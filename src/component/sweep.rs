@@ -1,49 +1,56 @@
 //! The sweep: every key of the store is looked at once, which no request does.
 
-use core::time::Duration;
-
 use super::app::App;
 use super::platform;
 use super::poll::persistently;
-use super::store::{Store, StoreError};
-use crate::api::SweepReport;
-use crate::receipt;
-use crate::registry::{self, Failure, Wait};
-use crate::time::UnixTime;
+use super::store::StoreError;
+use crate::api::{Caller, SweepReport};
+use crate::notification::Topic;
+use crate::registry::{self, Wait};
+use crate::service::{Sweep, Swept, Turns};
 
-/// Keys looked at between two turns of the other tasks of the instance.
-const BATCH: usize = 100;
+/// Bytes that a key counts for in [`Turns`], which does not see its value: a record with some tags.
+const BYTES: usize = 1_024;
 
-/// Marks what has not been seen for long, forgets what was removed long ago. An error is for
-/// people; what was done until then stays done.
-pub(super) async fn sweep(app: &App) -> Result<SweepReport, String> {
+/// Marks what has not been seen for long, forgets what was removed long ago; of the caller's topics
+/// alone, if it is bound to some. An error is for people; what was done until then stays done.
+pub(super) async fn sweep(app: &App, caller: Caller<'_>) -> Result<SweepReport, String> {
     let settings = app.settings.registry();
-    let wait = Wait {
-        stale: settings.stale_after,
-        expired: settings.keep_removed,
+    let covers: &dyn Fn(&Topic) -> bool = &|topic| caller.covers(topic);
+    let sweep = Sweep {
+        wait: Wait {
+            stale: settings.stale_after,
+            expired: settings.keep_removed,
+        },
+        keep_receipts: settings.keep_receipts,
+        bound_to: caller.is_bound().then_some(covers),
     };
     let mut report = SweepReport::default();
+    let mut turns = Turns::new(&app.store);
     let mut cursor = None;
     loop {
         let store = &app.store;
         let page = persistently(|| store.keys(cursor.as_deref())).await;
         let page = page.map_err(|error| error.0)?;
-        for batch in page.keys.chunks(BATCH) {
-            for key in batch {
-                let now = platform::unix_time();
-                let keep = settings.keep_receipts;
-                let one = persistently(|| sweep_one(store, key, (wait, keep), now)).await;
-                match one {
-                    Ok(Swept::Other) => {}
-                    Ok(Swept::Device(swept)) => report.count(swept),
-                    Ok(Swept::Receipt { expired }) => report.receipts += u64::from(expired),
-                    // It stays, and keeps nothing behind it from being swept.
-                    Err(Failure::Corrupt(_)) => report.unreadable += 1,
-                    Err(error) => return Err(error.to_string()),
+        for key in &page.keys {
+            let now = platform::unix_time();
+            let swept = persistently(|| {
+                let swept = sweep.look(store, key, now)?;
+                if matches!(swept, Swept::Receipt { expired: true, .. }) {
+                    store.delete(key).map_err(registry::Failure::Store)?;
                 }
+                Ok::<_, registry::Failure<StoreError>>(swept)
+            });
+            let swept = swept.await.map_err(|error| error.to_string())?;
+            report.add(swept);
+            match swept {
+                Swept::Device(registry::Swept::Nothing) | Swept::Other => {
+                    turns.read(BYTES).await;
+                }
+                _ => turns.rest().await,
             }
-            platform::yield_now().await;
         }
+        turns.rest().await;
         match page.next {
             Some(next) => cursor = Some(next),
             None => return Ok(report),
@@ -51,29 +58,13 @@ pub(super) async fn sweep(app: &App) -> Result<SweepReport, String> {
     }
 }
 
-/// What was under a key, and was swept.
-enum Swept {
-    Device(registry::Swept),
-    Receipt { expired: bool },
-    Other,
-}
-
-/// A receipt that is due is deleted with nothing between the look and the deed.
-fn sweep_one(
-    store: &Store,
-    key: &str,
-    (wait, keep): (Wait, Duration),
-    now: UnixTime,
-) -> Result<Swept, Failure<StoreError>> {
-    if let Some(expired) = receipt::is_expired(store, key, keep, now)? {
-        if expired {
-            store.delete(key).map_err(Failure::Store)?;
+impl SweepReport {
+    fn add(&mut self, swept: Swept) {
+        match swept {
+            Swept::Other => {}
+            Swept::Device(swept) => self.count(swept),
+            Swept::Receipt { expired, part } => self.receipts += u64::from(expired && !part),
+            Swept::Unreadable => self.unreadable += 1,
         }
-        return Ok(match receipt::is_part(key) {
-            true => Swept::Other,
-            false => Swept::Receipt { expired },
-        });
     }
-    let swept = registry::sweep(store, key, wait, now)?;
-    Ok(swept.map_or(Swept::Other, Swept::Device))
 }

@@ -66,9 +66,9 @@ async fn call(call: Call<'_>) -> Result<Reply, Problem> {
     let app = App::get()?;
     let caller = Caller::operator(&app.settings);
     match call {
-        Call::Push(body) => calls::push(&app, caller, body).await,
+        Call::Push(body) => calls::push(&app, caller, None, body).await,
         Call::Devices(query) => {
-            calls::list_devices(&app, caller, &parse_device_query(Some(query))?)
+            calls::list_devices(&app, caller, &parse_device_query(Some(query))?).await
         }
         Call::Task(task) => calls::task(&app, caller, task).await,
     }

@@ -333,6 +333,11 @@ impl ApiKey {
             .any(|own| *own == scope || *own == Scope::Admin)
     }
 
+    /// Whether the key is good for some topics only.
+    pub const fn is_bound(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
     /// Whether the key is good for the topic; one that is bound to none is good for all.
     pub fn covers(&self, topic: &Topic) -> bool {
         self.topics.is_empty() || covers(&self.topics, topic)

@@ -35,6 +35,8 @@ pub(super) struct Job<S> {
     pub(super) confirm: bool,
     /// How often it was put on a connection.
     pub(super) attempts: u8,
+    /// Its expiration was past when it was handed in: one attempt, whenever that is.
+    pub(super) had_expired: bool,
     /// It was to be sent again for a new provider token: once is enough.
     pub(super) renewed: bool,
     /// How it was refused, if it is to be sent again all the same.
@@ -110,6 +112,7 @@ impl<S> Jobs<S> {
                 deadline,
                 confirm,
                 attempts: 0,
+                had_expired: false,
                 renewed: false,
                 refusal: None,
                 place: Place::Queued,

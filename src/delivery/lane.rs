@@ -46,6 +46,7 @@ use super::way::{Action, Order, QueueFull, Status};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::SERVER_ERROR_RETRY_AFTER;
+use crate::notification::ExpiresAt;
 use crate::provider::{Message, Outcome, RequestBuffer, ResponseReader, Why};
 use crate::time::{Now, UnixTime};
 
@@ -216,14 +217,25 @@ impl Lane {
         if self.jobs.waiting() >= self.config.queue {
             return Err(QueueFull);
         }
+        let message = message.into();
+        let expires = message.expires_at().map(ExpiresAt::as_unix_time);
+        let had_expired = expires.is_some_and(|at| self.has_passed(at, now));
         let id = self.jobs.add(Order {
-            message: message.into(),
+            message,
             deadline,
             confirm: true,
         });
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.had_expired = had_expired;
+        }
         self.breaker.handle_timeout(now);
         self.connect_if_needed(now);
         Ok(id)
+    }
+
+    /// Whether the wall clock is known to show a later time.
+    fn has_passed(&self, time: UnixTime, now: Now) -> bool {
+        self.clock.is_some_and(|clock| clock.time(now) > time)
     }
 
     // ---- inputs

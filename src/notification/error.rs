@@ -108,7 +108,7 @@ rules! {
     PUSH_TYPE_UNKNOWN = "push-type-unknown", "A push type is one of Apple's eleven, in lower case.";
     PRIORITY_UNKNOWN = "priority-unknown", "A priority is 10, 5 or 1.";
     PRIORITY_NOT_ALLOWED = "priority-not-allowed", "A background push never has priority 10.";
-    EXPIRATION_RANGE = "expiration-range", "An expiration is in seconds since 1970, below 2^32.";
+    EXPIRATION_RANGE = "expiration-range", "An expiration is 0, or in seconds since 1970 from 10^9 on and below 2^32.";
     COLLAPSE_ID_EMPTY = "collapse-id-empty", "A collapse identifier has at least one character.";
     COLLAPSE_ID_TOO_LONG = "collapse-id-too-long", "A collapse identifier has at most 64 bytes.";
     COLLAPSE_ID_CHARACTER = "collapse-id-character", "A collapse identifier is printable ASCII, with no blank at either end.";
@@ -182,7 +182,11 @@ rules! {
     MUTABLE_WITHOUT_ALERT = "mutable-without-alert", "A remark: mutable-content needs an alert.";
     LIVEACTIVITY_END_STATE = "liveactivity-end-state", "A remark: the end of a Live Activity has its last content-state.";
     PRIORITY_UNUSUAL = "priority-unusual", "A remark: Apple names other priorities for this push type.";
-    EXPIRATION_UNUSUAL = "expiration-unusual", "A remark: nothing is stored for 30 days, and a call or a transmission not at all.";
+    EXPIRATION_UNUSUAL = "expiration-unusual", "A remark: nothing is stored for 30 days or into the past, and a call or a transmission not at all.";
+    DATE_UNUSUAL = "date-unusual", "A remark: a date is in seconds since 1970; what is below 10^9 is a duration.";
+    OWN_NULL = "own-null", "A remark: Apple lists no null among the types of own values.";
+    OWN_TEXT = "own-text", "A remark: half a surrogate pair is no character, and is read in different ways.";
+    OWN_NUMBER = "own-number", "A remark: a number beyond what a double holds is read in different ways.";
 }
 
 #[cfg(test)]

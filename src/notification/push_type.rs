@@ -217,10 +217,12 @@ impl PushType {
         self == Self::Background && priority == Priority::Immediate
     }
 
-    /// What is unusual about a priority that Apple does not forbid: 1 for `liveactivity` and
-    /// `location`, which are documented with 10 and 5, and all but 10 for `pushtotalk`.
+    /// What is unusual about a priority that Apple does not forbid: 1 for `background`, which is
+    /// always 5, and for `liveactivity` and `location`, which are documented with 10 and 5, and all
+    /// but 10 for `pushtotalk`.
     pub fn remark_on(self, priority: Priority) -> Option<InvalidNotification> {
         let expected = match (self, priority) {
+            (Self::Background, Priority::NeverWake) => "5",
             (Self::LiveActivity | Self::Location, Priority::NeverWake) => "10 or 5",
             (Self::PushToTalk, Priority::PowerSaving | Priority::NeverWake) => "10",
             _ => return None,
@@ -230,9 +232,9 @@ impl PushType {
         Some(InvalidNotification::new("priority", rule, expected, got))
     }
 
-    /// What is unusual about an expiration named at `now`: any but 0 for `pushtotalk`, one that is
-    /// more than a minute away for `voip`, and for every type one beyond the 30 days that APNs
-    /// stores for.
+    /// What is unusual about an expiration named at `now`: one that is past, any but 0 for
+    /// `pushtotalk`, one that is more than a minute away for `voip`, and for every type one beyond
+    /// the 30 days that APNs stores for.
     pub fn remark_on_expiration(
         self,
         expiration: Expiration,
@@ -241,6 +243,15 @@ impl PushType {
         let Expiration::At(at) = expiration else {
             return None;
         };
+        let remark = |expected: &str, got: String| {
+            let rule = rule::EXPIRATION_UNUSUAL;
+            let expected = expected.to_owned();
+            Some(InvalidNotification::new("expiration", rule, expected, got))
+        };
+        let past = now.since(at.as_unix_time()).as_secs();
+        if past > 0 {
+            return remark("a time to come, or 0", format!("{past} seconds ago"));
+        }
         let away = at.as_unix_time().since(now);
         let expected = match self {
             Self::PushToTalk => "0 for push type pushtotalk",
@@ -250,9 +261,7 @@ impl PushType {
             _ if away > STORAGE_MAX => "at most 30 days from now",
             _ => return None,
         };
-        let (rule, got) = (rule::EXPIRATION_UNUSUAL, away.as_secs());
-        let got = format!("{got} seconds from now");
-        Some(InvalidNotification::new("expiration", rule, expected, got))
+        remark(expected, format!("{} seconds from now", away.as_secs()))
     }
 
     /// Whether APNs takes this type with a provider token only, never with a certificate.
@@ -476,6 +485,7 @@ mod tests {
             .filter(|push_type| push_type.remark_on(Priority::NeverWake).is_some())
             .collect();
         let documented = [
+            PushType::Background,
             PushType::LiveActivity,
             PushType::Location,
             PushType::PushToTalk,
@@ -497,6 +507,14 @@ mod tests {
             "expiration: expected 0 for push type pushtotalk, got 1 seconds from now \
              (expiration-unusual)"
         );
+        for push_type in PushType::ALL {
+            let past = Expiration::from_unix_secs(940).unwrap();
+            let remark = push_type.remark_on_expiration(past, now).unwrap();
+            assert_eq!(
+                remark.to_string(),
+                "expiration: expected a time to come, or 0, got 60 seconds ago (expiration-unusual)"
+            );
+        }
         assert!(after(PushType::Voip, 60).is_none() && after(PushType::Voip, 61).is_some());
         let month = 30 * 24 * 60 * 60;
         for push_type in PushType::ALL {

@@ -23,6 +23,12 @@ const FIELD: &str = "topic";
 pub struct Topic(Arc<str>);
 
 impl Topic {
+    /// Whether it is the type of a Wallet pass, all of which begin with `pass.`. Source: Apple, *Adding
+    /// a Web Service to Update Passes*.
+    pub fn is_of_a_pass(&self) -> bool {
+        self.0.starts_with("pass.")
+    }
+
     /// From text.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub use parts::is_part;
 use parts::{Stored, read_whole};
 
 use crate::notification::{ApnsId, ChannelId, DeviceToken};
-use crate::registry::{CorruptRecord, Failure, Swap, Values};
+use crate::registry::{Alias, CorruptRecord, Failure, Swap, Values};
 use crate::time::UnixTime;
 
 /// What the keys of all receipts begin with.
@@ -63,6 +63,9 @@ pub struct Receipt {
     /// What was to be sent: device token and `apns-id`, in the order of the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sending: Vec<(String, String)>,
+    /// The aliases that had no device.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unmatched: Vec<String>,
     /// The same of a broadcast: channel and `apns-request-id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     broadcast: Option<(String, String)>,
@@ -134,6 +137,7 @@ impl Receipt {
             until_ms: (now + timeout + GRACE).as_millis(),
             boot: None,
             sending: Vec::new(),
+            unmatched: Vec::new(),
             broadcast: None,
             reply: None,
             parts: Vec::new(),
@@ -149,10 +153,18 @@ impl Receipt {
             until_ms: self.until_ms,
             boot: self.boot.clone(),
             sending: Vec::new(),
+            unmatched: Vec::new(),
             broadcast: None,
             reply: None,
             parts,
         }
+    }
+
+    /// The same of a push that also named aliases without a device.
+    pub fn with_unmatched(self, aliases: &[Alias]) -> Self {
+        let aliases = aliases.iter().map(|alias| alias.as_str().to_owned());
+        let unmatched = aliases.collect();
+        Self { unmatched, ..self }
     }
 
     /// The same, with the name of the process that is at it; another start has another.
@@ -224,6 +236,11 @@ impl Receipt {
         self.sending
             .iter()
             .map(|(token, id)| (token.as_str(), id.as_str()))
+    }
+
+    /// The aliases that had no device.
+    pub fn unmatched(&self) -> &[String] {
+        &self.unmatched
     }
 
     /// What was to be broadcast: channel and `apns-request-id`.

@@ -10,8 +10,9 @@ use crate::notification::{DeviceToken, InvalidNotification, Topic};
 /// Longest alias, in bytes. Ours: Apple knows no aliases.
 pub const ALIAS_MAX_BYTES: usize = 256;
 
-/// Most devices of one alias. A registration beyond it is refused: somebody registers many users
-/// under one name.
+/// Most devices of one alias in one app. A registration beyond it is refused: somebody registers
+/// many users under one name. Apps do not share it: whoever may register for one app must not be
+/// able to use up the room of another.
 pub const ALIAS_MAX_DEVICES: usize = 500;
 
 /// The caller's own name for a user: 1 to 256 bytes without control characters. Personal, and
@@ -62,8 +63,11 @@ pub struct DeviceRef {
     pub token: DeviceToken,
 }
 
-/// The devices that may belong to an alias, at most [`ALIAS_MAX_DEVICES`]; each one's record has
-/// the last word.
+/// The devices of an app that may belong to an alias, at most [`ALIAS_MAX_DEVICES`]; each one's
+/// record has the last word.
+///
+/// An older version kept those of all apps in one such value. It is read, and devices leave it, but
+/// none joins it any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasIndex {
     entries: Vec<Entry>,
@@ -76,7 +80,7 @@ struct Entry {
     revision: u64,
 }
 
-/// The alias has all the devices it may have. The caller is at fault.
+/// The alias has all the devices or all the apps it may have. The caller is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AliasFull;
 
@@ -142,12 +146,29 @@ impl AliasIndex {
         self.entries.iter().map(|entry| &entry.device)
     }
 
+    fn has(&self, device: &DeviceRef) -> bool {
+        self.entries.iter().any(|entry| entry.device == *device)
+    }
+
     /// Adds a device, or raises the revision of its entry; false if it was there with that revision
     /// or a later one.
     ///
     /// # Errors
     /// [`AliasFull`].
     pub fn join(&mut self, device: &DeviceRef, revision: u64) -> Result<bool, AliasFull> {
+        self.join_beside(&Self::default(), device, revision)
+    }
+
+    /// The same, where `older` has further devices that count.
+    ///
+    /// # Errors
+    /// [`AliasFull`].
+    pub(super) fn join_beside(
+        &mut self,
+        older: &Self,
+        device: &DeviceRef,
+        revision: u64,
+    ) -> Result<bool, AliasFull> {
         if let Some(entry) = self
             .entries
             .iter_mut()
@@ -157,7 +178,10 @@ impl AliasIndex {
             entry.revision = entry.revision.max(revision);
             return Ok(later);
         }
-        if self.entries.len() >= ALIAS_MAX_DEVICES {
+        let counts = |other: &&DeviceRef| {
+            other.topic == device.topic && *other != device && !self.has(other)
+        };
+        if self.entries.len() + older.devices().filter(counts).count() >= ALIAS_MAX_DEVICES {
             return Err(AliasFull);
         }
         let device = device.clone();
@@ -244,6 +268,25 @@ mod tests {
         assert_eq!(index.join(&device(500), 1), Err(AliasFull));
         assert_eq!(index.join(&device(3), 1), Ok(false));
         assert_eq!(index.join(&device(3), 2), Ok(true));
+    }
+
+    #[test]
+    fn devices_of_an_older_index_count_once_and_only_those_of_the_app() {
+        let (mut index, mut older) = (AliasIndex::default(), AliasIndex::default());
+        for n in 0..300 {
+            older.join(&device(n), 1).unwrap();
+        }
+        let other = DeviceRef {
+            topic: Topic::parse("com.example.other").unwrap(),
+            ..device(0)
+        };
+        older.join(&other, 1).unwrap();
+        for n in 200..500 {
+            index.join_beside(&older, &device(n), 2).unwrap();
+        }
+        let full = index.join_beside(&older, &device(500), 2);
+        assert_eq!(full, Err(AliasFull));
+        assert_eq!(index.join_beside(&older, &device(7), 2), Ok(true));
     }
 
     #[test]

@@ -56,8 +56,8 @@ impl Group {
 /// Where a device may be looked for. An alias comes first in the order, since it alone may refuse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Index {
-    /// Among those of an alias.
-    Alias(Alias),
+    /// Among those of an alias in an app.
+    Alias(Alias, Topic),
     /// In a group.
     Group(Group),
 }

@@ -47,8 +47,20 @@ impl Located {
     }
 }
 
-/// The key of an alias's index.
-pub fn alias_key(alias: &Alias) -> String {
+/// The key of the index of an alias's devices in one app.
+pub fn alias_key(alias: &Alias, topic: &Topic) -> String {
+    // An alias has no NUL byte, so the two cannot run into each other, and none is the older key.
+    let parts = [alias.as_str().as_bytes(), &[0], topic.as_str().as_bytes()];
+    key("a/", hash(&parts))
+}
+
+/// The key of the list of an alias's apps.
+pub fn alias_topics_key(alias: &Alias) -> String {
+    key("o/", hash(&[alias.as_str().as_bytes()]))
+}
+
+/// Where an older version kept an alias's devices of all apps.
+pub fn older_alias_key(alias: &Alias) -> String {
     key("a/", hash(&[alias.as_str().as_bytes()]))
 }
 
@@ -66,8 +78,7 @@ pub fn group_key(group: &Group) -> String {
     key
 }
 
-/// Where a device stands among those of an alias.
-pub(super) fn position_of(device: &DeviceRef) -> Position {
+fn position_of(device: &DeviceRef) -> Position {
     Position::from_bytes(hash(&device_parts(&device.topic, &device.token)))
 }
 
@@ -108,11 +119,19 @@ mod tests {
         let voip = device_key(&topic("com.example.app.voip"), &token);
         assert_eq!(app.len(), 2 + 43);
         let (topic, token) = (topic("com.example.app"), token.clone());
-        assert_eq!(Located::new(DeviceRef { topic, token }).key(), app);
+        let device = DeviceRef {
+            topic: topic.clone(),
+            token,
+        };
+        assert_eq!(Located::new(device).key(), app);
         assert_ne!(app, voip);
         assert!(!app.contains("0707"));
-        let alias = alias_key(&Alias::parse("someone@example.com").unwrap());
+        let someone = Alias::parse("someone@example.com").unwrap();
+        let alias = alias_key(&someone, &topic);
         assert!(alias.starts_with("a/") && !alias.contains("someone"));
+        assert_ne!(alias, alias_key(&someone, &Topic::parse("a.b").unwrap()));
+        assert_ne!(alias, older_alias_key(&someone));
+        assert!(alias_topics_key(&someone).starts_with("o/"));
     }
 
     #[test]

@@ -247,7 +247,8 @@ impl DeviceRecord {
         let tag = |tag: &super::Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
         let mut indexes: BTreeSet<_> = self.tags.iter().map(tag).collect();
         indexes.insert(Index::Group(Group::Topic(self.topic.clone())));
-        indexes.extend(self.alias.clone().map(Index::Alias));
+        let owner = self.alias.clone();
+        indexes.extend(owner.map(|alias| Index::Alias(alias, self.topic.clone())));
         indexes
     }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   d/<hash of topic and token>  ──►  DeviceRecord     one app on one device, alive or removed
-//!   a/<hash of alias>            ──►  AliasIndex       the devices that may be that alias's
+//!   o/<hash of alias>            ──►  AliasTopics      the apps in which that alias has devices
+//!   a/<hash of alias and topic>  ──►  AliasIndex       its devices in one of them
 //!   g/<hash of group>/<digits>   ──►  GroupNode        those that may be an app's, or have a tag
 //! ```
 //!
@@ -16,7 +17,7 @@
 //!   operations   register, restore, delete, bury …   which records, in which order
 //!      │  └─ page                                    listing
 //!   update       one record and the indexes it is in; survives a crash anywhere, and others
-//!      │  └─ group, alias                            an index: old bytes and an entry -> new bytes
+//!      │  └─ group, owner                            an index: old bytes and an entry -> new bytes
 //!   life         a record and an event -> the next record
 //! ```
 //!
@@ -35,6 +36,7 @@ mod guard;
 mod keys;
 mod life;
 mod operations;
+mod owner;
 mod page;
 mod policy;
 mod position;
@@ -53,13 +55,15 @@ pub use group::{
     Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
 };
 pub use guard::{GUARD_TRIPPED, Guard, Ruling};
-pub use keys::{DEVICE_KEYS, Located, alias_key, device_key, group_key};
+pub use keys::{
+    DEVICE_KEYS, Located, alias_key, alias_topics_key, device_key, group_key, older_alias_key,
+};
 pub use life::{Registered, Succession};
 pub use operations::{
-    Burials, Swept, Wait, bury, delete, device, devices_of, learn, logout, register, restore,
-    sweep, take_back,
+    Burials, Swept, Wait, bury, delete, device, learn, logout, register, restore, sweep, take_back,
 };
-pub use page::{DevicePage, Selection, device_page};
+pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
+pub use page::{Candidates, DevicePage, Selection, candidates};
 pub use policy::Finding;
 pub use position::Position;
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};

@@ -3,12 +3,11 @@
 
 use core::time::Duration;
 
-use super::alias::AliasIndex;
 use super::update::{Decision, Leaving, settle_some, update, update_record};
 use super::values::{Failure, Values, get};
 use super::{
     Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Located, Registered, Registration,
-    Succession, alias_key, device_key,
+    Succession, device_key,
 };
 use crate::environment::Environment;
 use crate::time::UnixTime;
@@ -23,25 +22,6 @@ pub fn device<V: Values>(
 ) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
     let stored = get(values, &device_key(&device.topic, &device.token))?;
     Ok(DeviceRecord::read_stored(stored.as_deref())?)
-}
-
-/// The records of an alias's devices, oldest first, of those for which `wanted` says so. At most
-/// 500.
-///
-/// # Errors
-/// As [`device`].
-pub fn devices_of<V: Values>(
-    values: &V,
-    alias: &Alias,
-    wanted: impl Fn(&DeviceRef) -> bool,
-) -> Result<Vec<DeviceRecord>, Failure<V::Error>> {
-    let index = AliasIndex::read(get(values, &alias_key(alias))?.as_deref())?;
-    let mut records = Vec::new();
-    for entry in index.devices().filter(|entry| wanted(entry)) {
-        let record = device(values, entry)?;
-        records.extend(record.filter(|record| record.belongs_to(alias)));
-    }
-    Ok(records)
 }
 
 /// Registers a device, and takes over from the one that it replaces, if it names one.
@@ -215,7 +195,8 @@ pub fn bury<V: Values>(
 
 /// Many deaths, told one after the other. Their devices leave the indexes together at the end, with
 /// one swap for each part of an index, which is what makes a million of them bearable. Takes some
-/// 300 bytes for each.
+/// 150 bytes for each index that a device leaves, one for each of its tags among them: whoever tells
+/// of many looks at [`Self::are_many`].
 ///
 /// Dropped before [`Self::settle_some`] has told of the last, it leaves surplus entries behind;
 /// telling of the same deaths again takes them out.
@@ -243,6 +224,12 @@ impl Burials {
         now: UnixTime,
     ) -> Result<Option<Burial>, Failure<V::Error>> {
         bury_record(values, &mut self.leaving, device, death, now)
+    }
+
+    /// Whether those that are told are so many that their devices are better taken out of the indexes
+    /// before others are told of.
+    pub fn are_many(&self) -> bool {
+        self.leaving.are_many()
     }
 
     /// Takes some of the devices out of the indexes, which takes milliseconds; whether those were

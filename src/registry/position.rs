@@ -6,7 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::notification::{DeviceToken, InvalidNotification};
+use super::DeviceRef;
+use crate::notification::{DeviceToken, InvalidNotification, Topic};
+
+/// Bytes of the half of a position that tells an app, or a device in it.
+const HALF: usize = 16;
 
 /// A place in the order of a listing. As the cursor of a page it means "behind this one", and stays
 /// good whatever is added or removed meanwhile: a device that is there all along is listed exactly
@@ -20,6 +24,25 @@ impl Position {
     /// Of a token among those of a group.
     pub fn of(token: &DeviceToken) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Of a device among those of an alias: by app, and in it by token.
+    pub(super) fn in_alias(device: &DeviceRef) -> Self {
+        let token = Self::of(&device.token);
+        Self::of_halves(&device.topic, token.0.first_chunk().unwrap_or(&[0; HALF]))
+    }
+
+    /// The last one of an app among those of an alias.
+    pub(super) fn last_of(topic: &Topic) -> Self {
+        Self::of_halves(topic, &[0xff; HALF])
+    }
+
+    fn of_halves(topic: &Topic, second: &[u8; HALF]) -> Self {
+        let mut bytes: [u8; 32] = Sha256::digest(topic.as_str().as_bytes()).into();
+        if let Some(half) = bytes.last_chunk_mut() {
+            *half = *second;
+        }
+        Self(bytes)
     }
 
     pub(super) const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -58,7 +81,7 @@ impl Position {
     }
 
     /// The hexadecimal digit at `depth`, below 16; 0 beyond the last.
-    pub(super) fn digit(&self, depth: usize) -> u8 {
+    pub(crate) fn digit(&self, depth: usize) -> u8 {
         let byte = self.0.get(depth / 2).copied().unwrap_or(0);
         if depth.is_multiple_of(2) {
             byte >> 4

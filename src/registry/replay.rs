@@ -12,7 +12,8 @@ use std::convert::Infallible;
 use super::alias::AliasIndex;
 use super::values::{Failure, Swap, Values};
 use super::{
-    Alias, DEVICE_KEYS, DeviceRecord, DeviceRef, Group, GroupNode, Index, alias_key, group_key,
+    Alias, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Group, GroupNode, Index, alias_key,
+    alias_topics_key, group_key, older_alias_key,
 };
 use crate::notification::{DeviceToken, Topic};
 
@@ -81,16 +82,47 @@ impl Memory {
 
     /// The devices that somebody who looks for an alias finds.
     pub(super) fn alias(&self, alias: &Alias) -> Vec<DeviceRef> {
-        let value = self.values.borrow().get(&alias_key(alias)).cloned();
-        let index = AliasIndex::read(value.as_deref()).unwrap();
-        index.devices().cloned().collect()
+        let read = |key: String| self.values.borrow().get(&key).cloned();
+        let topics = AliasTopics::read(read(alias_topics_key(alias)).as_deref()).unwrap();
+        let keys = topics
+            .as_slice()
+            .iter()
+            .map(|topic| alias_key(alias, topic));
+        let mut found = Vec::new();
+        for key in keys.chain([older_alias_key(alias)]) {
+            let index = AliasIndex::read(read(key).as_deref()).unwrap();
+            for device in index.devices() {
+                if !found.contains(device) {
+                    found.push(device.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// Those of them in one app.
+    fn in_app(&self, alias: &Alias, topic: &Topic) -> Vec<DeviceRef> {
+        let mut found = self.alias(alias);
+        found.retain(|device| device.topic == *topic);
+        found
     }
 
     fn finds(&self, index: &Index, device: &DeviceRef) -> bool {
         match index {
-            Index::Alias(alias) => self.alias(alias).contains(device),
+            Index::Alias(alias, topic) => self.in_app(alias, topic).contains(device),
             Index::Group(group) => self.group(group).contains(&device.token),
         }
+    }
+
+    /// Asserts that these are the devices that an alias's index has, in any order.
+    pub(super) fn assert_found(&self, index: &Index, devices: &[DeviceRef]) {
+        for device in devices {
+            assert!(self.finds(index, device), "{index:?} lacks {device:?}");
+        }
+        let Index::Alias(alias, topic) = index else {
+            panic!("no alias")
+        };
+        assert_eq!(self.in_app(alias, topic).len(), devices.len(), "{index:?}");
     }
 
     /// Asserts that every index has all the devices that belong there.
@@ -108,7 +140,7 @@ impl Memory {
         let records = self.records();
         for index in indexes {
             let found = match index {
-                Index::Alias(alias) => self.alias(alias).len(),
+                Index::Alias(alias, topic) => self.in_app(alias, topic).len(),
                 Index::Group(group) => self.group(group).len(),
             };
             let belong = records

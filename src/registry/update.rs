@@ -24,13 +24,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alias::AliasIndex;
 use super::device::Slot;
 use super::group::{self, Leave};
-use super::values::{Failure, Try, Values, get, retry, swap};
-use super::{
-    Alias, DeviceRecord, DeviceRef, Group, Index, Located, Position, alias_key, device_key,
-};
+use super::values::{Failure, Try, Values, retry, swap};
+use super::{DeviceRecord, DeviceRef, Group, Index, Located, Position, owner};
 
 /// What a record becomes, and what is told of it.
 pub(super) enum Decision<T> {
@@ -46,6 +43,8 @@ pub(super) enum Decision<T> {
 #[derive(Default)]
 pub(super) struct Leaving {
     entries: BTreeMap<Index, Vec<Left>>,
+    /// How many have been added since there were none.
+    added: usize,
     /// Whether those of each group are in the order of its leaves.
     placed: bool,
 }
@@ -59,7 +58,11 @@ struct Left {
 }
 
 /// Entries taken out in one step: at most as many parts of an index, which takes milliseconds.
-const SETTLED_AT_ONCE: usize = 500;
+const SETTLED_AT_ONCE: usize = 200;
+
+/// Entries beyond which they are better taken out before others are added: a device leaves an index
+/// for each of its tags, 66 at most, and an entry takes some 150 bytes.
+const MANY: usize = 200_000;
 
 impl Leaving {
     fn add(&mut self, indexes: BTreeSet<Index>, device: &DeviceRef, revision: u64) {
@@ -67,6 +70,7 @@ impl Leaving {
             return;
         }
         self.placed = false;
+        self.added += indexes.len();
         let position = Position::of(&device.token);
         for index in indexes {
             self.entries.entry(index).or_default().push(Left {
@@ -75,6 +79,11 @@ impl Leaving {
                 revision,
             });
         }
+    }
+
+    /// Whether they are so many that they are better settled first.
+    pub(super) fn are_many(&self) -> bool {
+        self.added >= MANY
     }
 
     /// Forgets what was to be done next.
@@ -192,9 +201,9 @@ pub(super) fn settle_some<V: Values>(
         let rest = first.get().len().saturating_sub(budget);
         let part = first.get().get(rest..).unwrap_or_default();
         match first.key() {
-            Index::Alias(alias) => {
+            Index::Alias(alias, topic) => {
                 let leaving = part.iter().map(|left| (&left.device, left.revision));
-                leave_alias(values, alias, leaving)?;
+                owner::leave(values, alias, topic, leaving)?;
             }
             Index::Group(group) => leave_group(values, group, part)?,
         }
@@ -204,6 +213,7 @@ pub(super) fn settle_some<V: Values>(
             first.remove();
         }
     }
+    leaving.added = 0;
     Ok(true)
 }
 
@@ -228,74 +238,6 @@ fn join<V: Values>(
 ) -> Result<(), Failure<V::Error>> {
     match index {
         Index::Group(group) => group::join(values, group, &device.token, revision),
-        Index::Alias(alias) => {
-            let joined = match join_alias(values, alias, device, revision) {
-                // Devices that it has only by a surplus entry must not keep others out.
-                Err(Failure::AliasFull) if tidy_alias(values, alias)? => {
-                    join_alias(values, alias, device, revision)
-                }
-                joined => joined,
-            };
-            joined.map(drop)
-        }
+        Index::Alias(alias, _) => owner::join(values, alias, device, revision),
     }
-}
-
-fn join_alias<V: Values>(
-    values: &V,
-    alias: &Alias,
-    device: &DeviceRef,
-    revision: u64,
-) -> Result<bool, Failure<V::Error>> {
-    change_alias(values, alias, |index| {
-        index.join(device, revision).map_err(|_| Failure::AliasFull)
-    })
-}
-
-/// Takes out of an alias's index what does not belong there; false if nothing did not.
-fn tidy_alias<V: Values>(values: &V, alias: &Alias) -> Result<bool, Failure<V::Error>> {
-    let index = AliasIndex::read(get(values, &alias_key(alias))?.as_deref())?;
-    let mut foreign = Vec::new();
-    for device in index.devices() {
-        let stored = get(values, &device_key(&device.topic, &device.token))?;
-        let Slot { revision, record } = Slot::read(stored.as_deref())?;
-        let belongs = record.is_some_and(|record| record.belongs_to(alias));
-        if !belongs {
-            foreign.push((device.clone(), revision));
-        }
-    }
-    let leaving = foreign.iter().map(|(device, revision)| (device, *revision));
-    leave_alias(values, alias, leaving)
-}
-
-/// Takes devices out of an alias's index unless they joined later; false if none left.
-fn leave_alias<'a, V: Values>(
-    values: &V,
-    alias: &Alias,
-    leaving: impl Iterator<Item = (&'a DeviceRef, u64)> + Clone,
-) -> Result<bool, Failure<V::Error>> {
-    change_alias(values, alias, |index| {
-        let mut changed = false;
-        for (device, revision) in leaving.clone() {
-            changed |= index.leave(device, revision);
-        }
-        Ok(changed)
-    })
-}
-
-/// Changes an alias's index; `change` says whether it did anything, and so does this.
-fn change_alias<V: Values>(
-    values: &V,
-    alias: &Alias,
-    mut change: impl FnMut(&mut AliasIndex) -> Result<bool, Failure<V::Error>>,
-) -> Result<bool, Failure<V::Error>> {
-    let key = alias_key(alias);
-    retry(values, &key, |current| {
-        let mut index = AliasIndex::read(current)?;
-        if !change(&mut index)? {
-            return Ok(Try::Done(false));
-        }
-        let swapped = swap(values, &key, current, &index.write())?;
-        Ok(Try::of(swapped, true))
-    })
 }

@@ -87,6 +87,9 @@ fn push(document: &Value) -> String {
         lines.push_str(&line);
         lines.push('\n');
     }
+    for alias in list(document, "unmatched").iter().filter_map(Value::as_str) {
+        let _ = writeln!(lines, "unmatched: {alias}  this alias has no devices");
+    }
     for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
         let _ = writeln!(lines, "warning: {}", visible(warning));
     }

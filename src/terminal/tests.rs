@@ -222,6 +222,17 @@ fn what_others_wrote_cannot_take_over_the_terminal() {
 }
 
 #[test]
+fn aliases_without_devices_are_shown() {
+    let body =
+        r#"{"accepted":1,"rejected":0,"unanswered":0,"unmatched":["zoe","ben"],"results":[]}"#;
+    let shown = shown(PUSH, 200, body);
+    let expected = "unmatched: zoe  this alias has no devices\n\
+                    unmatched: ben  this alias has no devices\n\
+                    1 accepted, 0 rejected, 0 unanswered";
+    assert_eq!(shown.text, expected);
+}
+
+#[test]
 fn json_is_shown_as_it_is() {
     let command = parse_line(PUSH).unwrap().command;
     let body = br#"{"accepted":1, "rejected":0,"unanswered":0,"results":[]}"#;

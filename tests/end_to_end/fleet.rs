@@ -60,7 +60,7 @@ async fn two_hosts_with_eight_instances_use_one_provider_token() {
     let pushes = (0..PUSHES).map(|n| {
         let address = hosts[n as usize % hosts.len()].address;
         async move {
-            let body = push_body(&token(n), r#"{"aps":{}}"#);
+            let body = push_body(&token(n), r#"{"aps":{"badge":1}}"#);
             let client = Client::new(address).key(API_KEY);
             client.call("POST", "/v1/push", &body).await.json()["accepted"].clone()
         }

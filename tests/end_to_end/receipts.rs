@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::stack::{Options, Stack, TOPIC, token};
+use crate::stack::{API_KEY, Options, Stack, TOPIC, push_body, token};
 use dunlin_simulator::{Action, Fault};
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -163,5 +163,46 @@ async fn a_reply_larger_than_a_value_of_the_store_is_repeated_word_for_word() {
     let (status, found) = receipt(&stack, "large").await;
     assert_eq!((status, &found["state"]), (200, &"done".into()));
     assert!(found["reply"] == first.json());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_in_the_header_means_what_the_field_means() {
+    let (_folder, stack) = crate::stack().await;
+    let plain = push_body(&token(1), ALERT);
+    let with = |lines: &[&str]| {
+        let client = Client::new(stack.address).key(API_KEY);
+        let lines = lines.iter();
+        lines.fold(client, |client, line| {
+            client.header("Idempotency-Key", line)
+        })
+    };
+    let first = with(&["order:5"]).call("POST", "/v1/push", &plain).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let quoted = with(&["\"order:5\""])
+        .call("POST", "/v1/push", &plain)
+        .await;
+    assert_eq!(quoted.text(), first.text());
+    assert!(quoted.headers.contains_key("dunlin-repeated"));
+    assert_eq!(stack.simulator.journal().len(), 1);
+    assert_eq!(receipt(&stack, "order:5").await.1["reply"], first.json());
+    // In the field it is the same key, of another request.
+    let in_field = stack.call("POST", "/v1/push", &body(1, "order:5")).await;
+    assert_eq!(in_field.rule(), "idempotency-key-reused");
+
+    let both = with(&["order:6"]).call("POST", "/v1/push", &body(1, "order:6"));
+    assert_eq!(both.await.status, 200);
+    assert_eq!(stack.simulator.journal().len(), 2);
+    let differing = with(&["order:7"]).call("POST", "/v1/push", &body(1, "order:8"));
+    assert_eq!(differing.await.rule(), "idempotency-key");
+    for lines in [&["a", "a"][..], &["a b"], &["\"a"], &[""]] {
+        let refused = with(lines).call("POST", "/v1/push", &plain).await;
+        let told = (refused.status, refused.rule());
+        assert_eq!(told, (400, "idempotency-key".to_owned()), "{lines:?}");
+    }
+    let channel = format!(r#"{{"topic":"{TOPIC}","storage_policy":"none"}}"#);
+    let refused = with(&["a"]).call("POST", "/v1/channels", &channel).await;
+    assert_eq!(refused.rule(), "idempotency-key");
+    assert_eq!(stack.simulator.journal().len(), 2);
     stack.stop().await;
 }

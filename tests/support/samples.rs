@@ -19,8 +19,10 @@ pub const PUSHES: &[&str] = &[
         "priority":10,"payload":{"call":1}}"#,
     r#"{"to":{"token":"0a"},"topic":"a.push-type.liveactivity","push_type":"liveactivity","strict":false,
         "payload":{"aps":{"timestamp":1700000000,"event":"end","relevance-score":25.5,"own":[]}}}"#,
-    r#"{"to":{"token":"0a"},"topic":"a","id":"0123456789ab-cdef-0123-4567-89abcdef","payload":{}}"#,
-    r#"{"to":{"token":"0a"},"topic":"a","id":"01234567-89ab-cdef-0123-456789abcdef","payload":{}}"#,
+    r#"{"to":{"token":"0a"},"topic":"a","id":"0123456789ab-cdef-0123-4567-89abcdef",
+        "payload":{"aps":{"badge":1}}}"#,
+    r#"{"to":{"token":"0a"},"topic":"a","id":"01234567-89ab-cdef-0123-456789abcdef",
+        "payload":{"aps":{"badge":1}}}"#,
 ];
 
 pub const REGISTRATIONS: &[&str] = &[
@@ -103,6 +105,7 @@ pub const RECORDS: &[&str] = &[
     r#"{"v":1,"topic":"a","token":"01","first_ms":0,"last_ms":0}"#,
     r#"{"v":1,"devices":[{"topic":"a","token":"01"},{"topic":"com.example.app","token":"00ff"}]}"#,
     r#"{"v":1,"devices":[]}"#,
+    r#"{"v":1,"topics":["a","com.example.app"]}"#,
 ];
 
 pub const RESPONSES: &[&str] = &[

@@ -229,7 +229,7 @@ fn a_lenient_push_goes_out_with_warnings() {
             detail: None,
             removed: None,
         };
-        let reply = request.reply(&[result.clone(), result]);
+        let reply = request.reply(&[result.clone(), result], &[]);
         let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(reply["warnings"], serde_json::json!(expected));
         assert_eq!(reply["results"].as_array().unwrap().len(), 2);
@@ -267,6 +267,92 @@ fn an_expiration_that_apple_does_not_keep_is_a_warning() {
 }
 
 #[test]
+fn an_expiration_that_was_not_meant_is_refused_or_a_warning() {
+    let now = UnixTime::from_secs(1_770_000_000);
+    let parse = |extra: &str| PushRequest::parse(body(extra).as_bytes(), now, "server");
+    let detail = |extra: &str| {
+        let problem = parse(extra).unwrap_err();
+        assert_eq!(
+            (problem.status(), problem.rule()),
+            (400, "expiration-range")
+        );
+        let reply: serde_json::Value = serde_json::from_slice(&problem.into_reply().body).unwrap();
+        reply["detail"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        detail(r#","expiration":86400"#),
+        "expiration: expected 0, or seconds since 1970 such as 1770000000 (for a duration: \
+         ttl_s), got 86400"
+    );
+    assert_eq!(
+        detail(r#","ttl_s":4000000000"#),
+        "ttl_s: expected 0 to 2524967295 seconds from now, got 4000000000"
+    );
+    let warnings = |extra| parse(extra).unwrap().warnings().to_vec();
+    assert_eq!(
+        warnings(r#","expiration":1769999940"#),
+        ["expiration: expected a time to come, or 0, got 60 seconds ago"]
+    );
+    for fine in [
+        r#","expiration":0"#,
+        r#","expiration":1770000060"#,
+        r#","ttl_s":60"#,
+    ] {
+        assert!(warnings(fine).is_empty(), "{fine}");
+    }
+    let silent = r#"{"aps":{"content-available":1}}"#;
+    let low = with_payload(silent, r#","push_type":"background","priority":1"#);
+    let low = PushRequest::parse(low.as_bytes(), now, "server").unwrap();
+    assert_eq!(
+        low.warnings(),
+        ["priority: expected 5 for push type background, got 1"]
+    );
+}
+
+#[test]
+fn an_empty_alert_is_for_wallet_passes_whether_the_topic_is_named_or_the_devices() {
+    let pass = "pass.com.example.ticket";
+    for payload in ["{}", r#"{"aps":{}}"#] {
+        let to_app = with_payload(payload, "");
+        assert_eq!(rule(&to_app), "alert-shows-nothing");
+        assert!(parse(&to_app.replace("com.example.app", pass)).is_ok());
+        let lenient = with_payload(payload, r#","strict":false"#);
+        assert_eq!(parse(&lenient).unwrap().warnings().len(), 1);
+
+        let to_alias = format!(r#"{{"to":{{"alias":"anna"}},"payload":{payload}}}"#);
+        let request = parse(&to_alias).unwrap();
+        let device = |topic| DeviceRef {
+            topic: Topic::parse(topic).unwrap(),
+            token: DeviceToken::parse_hex("a1").unwrap(),
+        };
+        let build = |topic| request.notification(&device(topic), ApnsId::from_random(ID));
+        assert!(build(pass).is_ok());
+        let problem = build("com.example.app").unwrap_err();
+        assert_eq!(problem.rule(), "alert-shows-nothing");
+        let lenient = to_alias.replacen('{', r#"{"strict":false,"#, 1);
+        let lenient = parse(&lenient).unwrap();
+        assert_eq!(lenient.warnings().len(), 1);
+        let built = lenient.notification(&device("com.example.app"), ApnsId::from_random(ID));
+        assert!(built.is_ok());
+    }
+}
+
+#[test]
+fn an_idempotency_key_in_the_header_means_what_the_field_means() {
+    let parse = |extra: &str, header| {
+        PushRequest::parse_with_key(body(extra).as_bytes(), NOW, "server", header)
+    };
+    let key = |extra, header| parse(extra, header).unwrap().idempotency_key;
+    let field = r#","idempotency_key":"order:17""#;
+    assert_eq!(key("", Some("order:17")), key(field, None));
+    assert_eq!(key(field, Some("order:17")), key(field, None));
+    let collapsed = parse(r#","collapse_by_key":true"#, Some("order:17"));
+    assert!(collapsed.is_ok());
+    let problem = parse(field, Some("order:18")).unwrap_err();
+    assert_eq!((problem.status(), problem.rule()), (400, "idempotency-key"));
+}
+
+#[test]
 fn a_push_as_documented_has_no_warnings() {
     let request = parse(&body("")).unwrap();
     assert!(request.warnings().is_empty());
@@ -277,7 +363,7 @@ fn a_push_as_documented_has_no_warnings() {
         detail: None,
         removed: None,
     };
-    let reply = String::from_utf8(request.reply(&[result]).body).unwrap();
+    let reply = String::from_utf8(request.reply(&[result], &[]).body).unwrap();
     assert!(!reply.contains("warnings"), "{reply}");
 }
 
@@ -300,7 +386,7 @@ fn a_reply_counts_and_explains() {
         apns_id: None,
     };
     let request = parse(&body("")).unwrap();
-    let reply = request.reply(&[
+    let results = [
         result(Some(Outcome::Accepted {
             apns_id: None,
             unique_id: Some("u".into()),
@@ -309,8 +395,18 @@ fn a_reply_counts_and_explains() {
         result(Some(rejected)),
         result(Some(Outcome::unanswered(Why::ConnectionLost))),
         result(None),
-    ]);
-    let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    ];
+    let document = |unmatched: &[Alias]| {
+        let reply = request.reply(&results, unmatched);
+        serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+    };
+    let reply = document(&[]);
+    assert_eq!(reply["unmatched"], serde_json::json!([]), "always there");
+    let nobody = ["anna", "ben"].map(|name| Alias::parse(name).unwrap());
+    assert_eq!(
+        document(&nobody)["unmatched"],
+        serde_json::json!(["anna", "ben"])
+    );
     let counts = ["accepted", "rejected", "unanswered"].map(|name| reply[name].as_u64().unwrap());
     assert_eq!(counts, [1, 1, 1]);
     assert_eq!(reply["results"][0]["apns_unique_id"], "u");

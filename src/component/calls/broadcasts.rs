@@ -13,15 +13,16 @@ use crate::provider::Message;
 use crate::receipt::IdempotencyKey;
 use crate::time::UnixTime;
 
-/// `POST /v1/broadcasts`.
+/// `POST /v1/broadcasts`; `key` is the idempotency key in its header.
 pub(in super::super) async fn broadcast(
     app: &App,
     caller: Caller<'_>,
+    key: Option<&str>,
     body: &[u8],
 ) -> Result<Reply, Problem> {
     caller.require(Scope::Send)?;
     let (now, id) = (platform::unix_time(), platform::new_apns_id());
-    let request = BroadcastRequest::parse(body, now, caller.name(), id)?;
+    let request = BroadcastRequest::parse_with_key(body, now, (caller.name(), key), id)?;
     caller.require_topic(request.broadcast.bundle_id().as_topic())?;
     match &request.idempotency_key {
         Some(key) if !request.dry_run => once(app, &request, (key, body), now).await,

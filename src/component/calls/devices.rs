@@ -5,6 +5,7 @@ use super::super::platform;
 use crate::api::{Caller, DeviceQuery, Problem, Reply, device_page_reply, device_reply};
 use crate::config::Scope;
 use crate::registry::{self, DeviceRef, Registration};
+use crate::service;
 
 /// `PUT /v1/devices/{token}`, `POST /v1/devices`.
 pub(in super::super) fn register(
@@ -15,7 +16,7 @@ pub(in super::super) fn register(
     caller.require(Scope::Devices)?;
     caller.require_topic(&registration.topic)?;
     let registered = registry::register(&app.store, registration, platform::unix_time())?;
-    Ok(registered.reply())
+    Ok(registered.reply(&service::of_registration(&app.settings, &registered.record)))
 }
 
 /// Whether the caller may do something with this device.
@@ -36,19 +37,13 @@ pub(in super::super) fn device(
 }
 
 /// `GET /v1/devices`.
-pub(in super::super) fn list_devices(
+pub(in super::super) async fn list_devices(
     app: &App,
     caller: Caller<'_>,
     query: &DeviceQuery,
 ) -> Result<Reply, Problem> {
     caller.require(Scope::Devices)?;
-    let page = registry::device_page(
-        &app.store,
-        &query.selection,
-        |topic| caller.covers(topic),
-        query.after,
-        query.limit,
-    )?;
+    let page = service::page(&app.store, query, |topic| caller.covers(topic)).await?;
     Ok(device_page_reply(&page))
 }
 

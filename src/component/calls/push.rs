@@ -1,7 +1,7 @@
 //! `POST /v1/push`.
 //!
 //! ```text
-//!   targets ─► prepare (all or nothing) ─► sent ─► outcome
+//!   resolve ─► prepare (all or nothing) ─► sent ─► outcome
 //!                                           │        │ BadDeviceToken, environment not named:
 //!                                           └────────┘ once more in the other environment
 //!   outcome ─► registry: the environment that took it, the devices that are dead
@@ -9,6 +9,7 @@
 //!
 //! What to try where, and what an outcome says of a device, is decided by [`Trial`](registry::Trial).
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -16,16 +17,21 @@ use futures_channel::oneshot;
 use super::super::app::App;
 use super::super::driver::{Delivered, Driver};
 use super::super::platform;
+use super::super::store::Store;
 use super::receipts;
-use super::targets::{Prepared, prepare, targets};
+use super::targets::{Prepared, prepare};
 use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
 use crate::config::Scope;
 use crate::delivery::{Order, QueueFull};
-use crate::notification::{ApnsId, DeviceToken};
+use crate::notification::{ApnsId, DeviceToken, Topic};
 use crate::provider::{Outcome, Why};
 use crate::receipt::IdempotencyKey;
-use crate::registry::{self, Burial, Death, GUARD_TRIPPED, Ruling, Verdict};
+use crate::registry::{self, Alias, Burial, Death, DeviceRef, GUARD_TRIPPED, Ruling, Verdict};
+use crate::service::{Resolved, Turns, resolve};
 use crate::time::{Now, UnixTime};
+
+/// What reading and writing a record counts for in [`Turns`].
+const RECORD_UNITS: usize = 8;
 
 /// When a request began, and when its outcomes must be there.
 #[derive(Clone, Copy)]
@@ -47,23 +53,25 @@ struct Ended {
     delivered: Option<Delivered>,
 }
 
-/// `POST /v1/push`.
+/// `POST /v1/push`; `key` is the idempotency key in its header.
 pub(in super::super) async fn push(
     app: &App,
     caller: Caller<'_>,
+    key: Option<&str>,
     body: &[u8],
 ) -> Result<Reply, Problem> {
     caller.require(Scope::Send)?;
     let asked_at = platform::unix_time();
-    let request = PushRequest::parse(body, asked_at, caller.name())?;
+    let request = PushRequest::parse_with_key(body, asked_at, caller.name(), key)?;
     if let Some(topic) = &request.topic {
         caller.require_topic(topic)?;
     }
     match &request.idempotency_key {
         Some(key) if !request.dry_run => once(app, caller, &request, (key, body), asked_at).await,
         _ => {
-            let push = Push::prepare(app, caller, &request, asked_at)?;
-            Ok(request.reply(&push.carry_out(app).await?))
+            let push = Push::prepare(app, caller, &request, asked_at).await?;
+            let (results, unmatched) = push.carry_out(app).await?;
+            Ok(request.reply(&results, &unmatched))
         }
     }
 }
@@ -80,76 +88,92 @@ async fn once(
     if let Some(reply) = receipts::of_the_first(app, key, body, asked_at)? {
         return Ok(reply);
     }
-    let push = Push::prepare(app, caller, request, asked_at)?;
+    let push = Push::prepare(app, caller, request, asked_at).await?;
     let sending = push.prepared.iter().filter_map(|one| {
         let notification = &one.notification;
         Some((notification.token().clone(), notification.id()?))
     });
     let sending: Vec<_> = sending.collect();
     let receipt = receipts::of_devices(app, body, &sending, asked_at)?;
+    let receipt = receipt.with_unmatched(&push.unmatched);
     let receipt = match receipts::begin(app, key, receipt, asked_at).await? {
         Ok(receipt) => receipt,
         Err(reply) => return Ok(reply),
     };
-    let results = push.carry_out(app).await;
-    let done = results.map(|results| request.reply(&results));
+    let carried_out = push.carry_out(app).await;
+    let done = carried_out.map(|(results, unmatched)| request.reply(&results, &unmatched));
     receipts::end(app, key, receipt, done).await
 }
 
 /// A push with the devices that it goes to.
 struct Push {
     prepared: Vec<Prepared>,
+    /// The aliases that have none.
+    unmatched: Vec<Alias>,
     times: Times,
     dry_run: bool,
 }
 
 impl Push {
-    fn prepare(
+    async fn prepare(
         app: &App,
         caller: Caller<'_>,
         request: &PushRequest,
         asked_at: UnixTime,
     ) -> Result<Self, Problem> {
-        let prepared = targets(app, caller, request)?
-            .into_iter()
-            .map(|target| prepare(app, request, target))
-            .collect::<Result<Vec<_>, _>>()?;
+        let dry_run = request.dry_run;
+        let keyed = request.idempotency_key.is_some() && !dry_run;
+        let covers = |topic: &Topic| caller.covers(topic);
+        let topic = request.topic.as_ref();
+        let resolved = resolve(&app.store, &request.to, topic, covers, keyed).await?;
+        let Resolved { targets, unmatched } = resolved;
+        let prepared = prepare(app, request, targets).await?;
         let times = Times {
             asked_at,
             deadline: platform::now() + app.settings.delivery().timeout,
             confirm: request.confirm,
         };
-        let dry_run = request.dry_run;
         Ok(Self {
             prepared,
+            unmatched,
             times,
             dry_run,
         })
     }
 
     /// Sends it; an error means that nothing was sent.
-    async fn carry_out(self, app: &App) -> Result<Vec<PushResult>, Problem> {
+    async fn carry_out(self, app: &App) -> Result<(Vec<PushResult>, Vec<Alias>), Problem> {
         let times = Times {
             deadline: platform::now() + app.settings.delivery().timeout,
             ..self.times
         };
-        let sent = send(self.prepared, times, self.dry_run)?;
-        let ended = try_elsewhere(outcomes(sent).await, times).await;
-        let mut taken_back = Vec::new();
-        let mut results: Vec<_> = ended
-            .into_iter()
-            .map(|ended| conclude(app, ended, times, &mut taken_back))
-            .collect();
-        for result in &mut results {
-            if taken_back.contains(&result.token) {
-                result.removed = None;
-            }
-        }
-        Ok(results)
+        let sent = send(app, self.prepared, times, self.dry_run).await?;
+        let ended = outcomes(app, sent).await;
+        let ended = try_elsewhere(app, ended, times).await;
+        let mut conclusion = Conclusion {
+            app,
+            times,
+            turns: Turns::new(&app.store),
+            taken_back: BTreeSet::new(),
+        };
+        Ok((conclusion.of_all(ended).await, self.unmatched))
     }
 }
 
-fn send(prepared: Vec<Prepared>, times: Times, dry_run: bool) -> Result<Vec<Sent>, Problem> {
+/// What tells a device from others.
+type Place = (Topic, DeviceToken);
+
+fn place(device: &DeviceRef) -> Place {
+    (device.topic.clone(), device.token.clone())
+}
+
+async fn send(
+    app: &App,
+    prepared: Vec<Prepared>,
+    times: Times,
+    dry_run: bool,
+) -> Result<Vec<Sent>, Problem> {
+    let mut turns = Turns::new(&app.store);
     let mut sent = Vec::with_capacity(prepared.len());
     for prepared in prepared {
         let receiver = match dry_run {
@@ -162,6 +186,7 @@ fn send(prepared: Vec<Prepared>, times: Times, dry_run: bool) -> Result<Vec<Sent
             },
         };
         sent.push(Sent { prepared, receiver });
+        turns.worked(1).await;
     }
     Ok(sent)
 }
@@ -186,7 +211,9 @@ fn not_sent() -> oneshot::Receiver<Outcome> {
     receiver
 }
 
-async fn outcomes(sent: Vec<Sent>) -> Vec<Ended> {
+async fn outcomes(app: &App, sent: Vec<Sent>) -> Vec<Ended> {
+    // Those that are there already are taken without a pause.
+    let mut turns = Turns::new(&app.store);
     let mut ended = Vec::with_capacity(sent.len());
     for Sent { prepared, receiver } in sent {
         let delivered = match receiver {
@@ -197,12 +224,14 @@ async fn outcomes(sent: Vec<Sent>) -> Vec<Ended> {
             prepared,
             delivered,
         });
+        turns.worked(1).await;
     }
     ended
 }
 
 /// Sends once more, in the other environment, what one environment did not know the token of.
-async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
+async fn try_elsewhere(app: &App, mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
+    let mut turns = Turns::new(&app.store);
     let mut again = Vec::new();
     for (
         index,
@@ -217,6 +246,7 @@ async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
             && let Ok(receiver) = submit(prepared, way, times)
         {
             again.push((index, Rc::clone(way), receiver));
+            turns.worked(1).await;
         }
     }
     for (index, way, receiver) in again {
@@ -226,101 +256,123 @@ async fn try_elsewhere(mut ended: Vec<Ended>, times: Times) -> Vec<Ended> {
         {
             one.delivered = Some(delivered);
         }
+        turns.worked(1).await;
     }
     ended
 }
 
-/// Tells the registry what was learned of the device, and the caller what became of the push.
-fn conclude(
-    app: &App,
-    ended: Ended,
+/// Tells the registry what was learned of the devices, and the caller what became of the pushes.
+struct Conclusion<'a> {
+    app: &'a App,
     times: Times,
-    taken_back: &mut Vec<DeviceToken>,
-) -> PushResult {
-    let removed = settle(app, &ended, times, taken_back).unwrap_or_else(|problem| {
-        // What APNs said is reported all the same; the next push to the device learns it again.
-        eprintln!(
-            "dunlin: the registry did not take an outcome: {}",
-            problem.rule()
-        );
-        None
-    });
-    let notification = &ended.prepared.notification;
-    let (outcome, detail) = match ended.delivered {
-        Some(Delivered { outcome, trouble }) => (Some(outcome), trouble),
-        None => (None, None),
-    };
-    PushResult {
-        token: notification.token().clone(),
-        // Named in `prepare`, by the caller or by us.
-        apns_id: notification
-            .id()
-            .unwrap_or_else(|| ApnsId::from_random([0; 16])),
-        outcome,
-        detail,
-        removed,
-    }
+    turns: Turns<'a, Store>,
+    /// Devices whose removal the guard does not believe in any more.
+    taken_back: BTreeSet<Place>,
 }
 
-/// What an outcome means for the device's record; whether it was removed for it.
-fn settle(
-    app: &App,
-    ended: &Ended,
-    times: Times,
-    taken_back: &mut Vec<DeviceToken>,
-) -> Result<Option<bool>, Problem> {
-    let Prepared { target, trial, .. } = &ended.prepared;
-    let device = &target.device;
-    let Some(Delivered { outcome, .. }) = &ended.delivered else {
-        return Ok(None);
-    };
-    if matches!(outcome, Outcome::Accepted { .. }) {
-        app.guard
-            .borrow_mut()
-            .accepted(&device.topic, platform::now());
-        if let Some(environment) = trial.learned().filter(|_| target.registered) {
-            registry::learn(&app.store, device, environment, times.asked_at)?;
+impl Conclusion<'_> {
+    async fn of_all(&mut self, all: Vec<Ended>) -> Vec<PushResult> {
+        let mut results = Vec::with_capacity(all.len());
+        for ended in all {
+            let place = place(&ended.prepared.target.device);
+            results.push((place, self.conclude(ended).await));
         }
-        return Ok(None);
+        let results = results.into_iter().map(|(place, mut result)| {
+            if self.taken_back.contains(&place) {
+                result.removed = None;
+            }
+            result
+        });
+        results.collect()
     }
-    let death = match trial.verdict(outcome, times.asked_at) {
-        None => return Ok(None),
-        Some(Verdict::Dead(death)) => death,
-        Some(Verdict::Suspected(death)) => {
-            if !target.registered || !is_believed(app, ended, taken_back)? {
-                return Ok(None);
-            }
-            death
+
+    async fn conclude(&mut self, ended: Ended) -> PushResult {
+        let removed = self.settle(&ended).await.unwrap_or_else(|problem| {
+            // What APNs said is reported all the same; the next push to the device learns it again.
+            eprintln!(
+                "dunlin: the registry did not take an outcome: {}",
+                problem.rule()
+            );
+            None
+        });
+        self.turns.worked(1).await;
+        let notification = &ended.prepared.notification;
+        let (outcome, detail) = match ended.delivered {
+            Some(Delivered { outcome, trouble }) => (Some(outcome), trouble),
+            None => (None, None),
+        };
+        PushResult {
+            token: notification.token().clone(),
+            // Named in `prepare`, by the caller or by us.
+            apns_id: notification
+                .id()
+                .unwrap_or_else(|| ApnsId::from_random([0; 16])),
+            outcome,
+            detail,
+            removed,
         }
-    };
-    bury(app, ended, &death)
-}
+    }
 
-fn bury(app: &App, ended: &Ended, death: &Death) -> Result<Option<bool>, Problem> {
-    let device = &ended.prepared.target.device;
-    let burial = registry::bury(&app.store, device, death, platform::unix_time())?;
-    Ok(matches!(burial, Some(Burial::Removed(_))).then_some(true))
-}
-
-/// Asks the guard whether this is a dead device or a wrong credential. Devices whose removal it does
-/// not believe in any more, at most ten, are added to `taken_back`.
-fn is_believed(
-    app: &App,
-    ended: &Ended,
-    taken_back: &mut Vec<DeviceToken>,
-) -> Result<bool, Problem> {
-    let device = &ended.prepared.target.device;
-    let ruling = app.guard.borrow_mut().refused(device, platform::now());
-    match ruling {
-        Ruling::Remove => Ok(true),
-        Ruling::Keep => Ok(false),
-        Ruling::Tripped { restore } => {
-            eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
-            for device in &restore {
-                registry::take_back(&app.store, device, platform::unix_time())?;
-                taken_back.push(device.token.clone());
+    /// What an outcome means for the device's record; whether it was removed for it.
+    async fn settle(&mut self, ended: &Ended) -> Result<Option<bool>, Problem> {
+        let app = self.app;
+        let Prepared { target, trial, .. } = &ended.prepared;
+        let device = &target.device;
+        let Some(Delivered { outcome, .. }) = &ended.delivered else {
+            return Ok(None);
+        };
+        let asked_at = self.times.asked_at;
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            app.guard
+                .borrow_mut()
+                .accepted(&device.topic, platform::now());
+            if let Some(environment) = trial.learned().filter(|_| target.registered) {
+                registry::learn(&app.store, device, environment, asked_at)?;
+                self.turns.worked(RECORD_UNITS).await;
             }
-            Ok(false)
+            return Ok(None);
+        }
+        let death = match trial.verdict(outcome, asked_at) {
+            None => return Ok(None),
+            Some(Verdict::Dead(death)) => death,
+            Some(Verdict::Suspected(death)) => {
+                if !target.registered || !self.is_believed(device).await? {
+                    return Ok(None);
+                }
+                death
+            }
+        };
+        self.bury(device, &death).await
+    }
+
+    async fn bury(&mut self, device: &DeviceRef, death: &Death) -> Result<Option<bool>, Problem> {
+        let burial = registry::bury(&self.app.store, device, death, platform::unix_time())?;
+        if matches!(burial, Some(Burial::Removed(_))) {
+            // It has left an index for each of its tags.
+            self.turns.rest().await;
+            return Ok(Some(true));
+        }
+        self.turns.worked(RECORD_UNITS).await;
+        Ok(None)
+    }
+
+    /// Asks the guard whether this is a dead device or a wrong credential. Devices whose removal it
+    /// does not believe in any more, at most ten, are added to `taken_back`.
+    async fn is_believed(&mut self, device: &DeviceRef) -> Result<bool, Problem> {
+        let app = self.app;
+        let ruling = app.guard.borrow_mut().refused(device, platform::now());
+        match ruling {
+            Ruling::Remove => Ok(true),
+            Ruling::Keep => Ok(false),
+            Ruling::Tripped { restore } => {
+                eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
+                for device in &restore {
+                    registry::take_back(&app.store, device, platform::unix_time())?;
+                    self.taken_back.insert(place(device));
+                    self.turns.rest().await;
+                }
+                Ok(false)
+            }
         }
     }
 }

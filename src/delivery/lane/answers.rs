@@ -248,7 +248,7 @@ impl Lane {
         else {
             return false;
         };
-        let expires = job.message.expires_at();
+        let expires = job.message.expires_at().filter(|_| !job.had_expired);
         expires.is_some_and(|at| clock.now(at.as_unix_time()) <= *until)
     }
 

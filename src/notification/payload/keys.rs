@@ -186,7 +186,7 @@ pub(super) static APS: Object = Object {
         ),
         Key::new("relevance-score", rule::APS_RELEVANCE_SCORE, Wants::Score),
         Key::new("filter-criteria", rule::APS_FILTER_CRITERIA, Wants::Text),
-        Key::new("stale-date", rule::APS_STALE_DATE, Wants::Seconds).fits(Fits::Live),
+        Key::new("stale-date", rule::APS_STALE_DATE, Wants::Date).fits(Fits::Live),
         Key::new("content-state", rule::APS_CONTENT_STATE, Wants::Object)
             .fits(Fits::Live)
             .mark(mark::CONTENT_STATE),
@@ -196,7 +196,7 @@ pub(super) static APS: Object = Object {
         Key::new("event", rule::APS_EVENT, Wants::Event)
             .fits(Fits::Live)
             .mark(mark::EVENT),
-        Key::new("dismissal-date", rule::APS_DISMISSAL_DATE, Wants::Seconds)
+        Key::new("dismissal-date", rule::APS_DISMISSAL_DATE, Wants::Date)
             .fits(Fits::LiveEnd)
             .mark(mark::DISMISSAL_DATE),
         Key::new("attributes-type", rule::APS_ATTRIBUTES_TYPE, Wants::Text)

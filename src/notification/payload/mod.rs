@@ -11,17 +11,18 @@
 //! ```
 //!
 //! The bytes are kept as they came: blanks, order and repetition of keys, forms of numbers, escapes.
-//! Keys beside `aps` are the app's and are not looked at, but for those of `mdm` and
-//! `fileprovider` pushes.
+//! Keys beside `aps` are the app's, and their values are not judged, but for those of `mdm` and
+//! `fileprovider` pushes; what is read in different ways is remarked on (`own`).
 //!
 //! Limits: 5120 bytes here, which VoIP pushes and broadcasts may have, and that of the push type
 //! where a notification is built; 127 levels of arrays and objects; 8 findings. Values that matter to
-//! nobody are skipped in a loop, not by recursion. A number of a known key that is beyond a double
+//! nobody are looked through in a loop, not by recursion. A number of a known key that is beyond a double
 //! (`1e999`) and half a surrogate pair in its string are refused as no JSON, whatever the caller says;
 //! which keys are known depends on the push type.
 
 mod finding;
 mod keys;
+mod own;
 mod pass;
 mod purpose;
 mod value;
@@ -30,8 +31,8 @@ pub use finding::{Finding, Findings, Weight};
 
 use self::keys::mark;
 use self::pass::Pass;
-use super::PushType;
 use super::error::{InvalidNotification, rule};
+use super::{PushType, Topic};
 use crate::limits::{
     BROADCAST_PAYLOAD_MAX_BYTES, PAYLOAD_MAX_BYTES, PAYLOAD_MAX_DEPTH, VOIP_PAYLOAD_MAX_BYTES,
 };
@@ -62,6 +63,25 @@ pub struct Inspection {
     pub push_type: PushType,
     /// What is unusual about the payload.
     pub findings: Findings,
+    /// It is an alert without anything in it: `{}`, or an empty `aps`.
+    pub is_empty_alert: bool,
+}
+
+impl Inspection {
+    /// Adds what a topic makes of the payload: an alert with nothing in it updates a Wallet pass, and
+    /// is nothing to an app.
+    pub fn check_topic(&mut self, topic: &Topic) {
+        if !topic.is_of_a_pass() {
+            self.check_app();
+        }
+    }
+
+    /// The same for apps alone.
+    pub fn check_app(&mut self) {
+        if self.is_empty_alert {
+            self.findings.add(Weight::Violation, purpose::empty_alert());
+        }
+    }
 }
 
 impl Payload {
@@ -90,9 +110,11 @@ impl Payload {
         let push_type = push_type.unwrap_or_else(|| payload.inferred_push_type());
         payload.check_size(push_type)?;
         purpose::conclude(&mut pass, push_type);
+        let is_empty = !pass.has(mark::CUSTOM | mark::IN_APS);
         Ok(Inspection {
             payload,
             push_type,
+            is_empty_alert: is_empty && push_type == PushType::Alert,
             findings: pass.findings,
         })
     }
@@ -109,6 +131,7 @@ impl Payload {
         Ok(Inspection {
             payload,
             push_type,
+            is_empty_alert: false,
             findings: pass.findings,
         })
     }
@@ -149,6 +172,11 @@ impl Payload {
             silent: pass.has(mark::WAKES) && !pass.has(mark::SHOWS),
         };
         Ok((payload, pass))
+    }
+
+    /// Why an alert with nothing in it is refused for a topic that is not a Wallet pass's.
+    pub fn empty_alert() -> InvalidNotification {
+        purpose::empty_alert()
     }
 
     /// The bytes to send.

@@ -1,19 +1,21 @@
 //! The text of a payload read once from its beginning to its end: which keys are there, and what is
 //! unusual about their values.
 //!
-//! Nothing is built. A value of a known key is looked at and forgotten; everything else is skipped
-//! in a loop. The reader calls itself only along the known objects, which are four deep.
+//! Nothing is built. A value of a known key is looked at and forgotten; everything else is the app's
+//! own, and looked through in a loop for what is read in different ways. The reader calls itself only along the known objects, which are four deep.
 //!
 //! Of a key that stands twice in an object the last one counts, as in most parsers; both are sent,
 //! and both are checked.
 
 use super::finding::{Findings, Weight, shown_key};
 use super::keys::{Fits, Key, Object, ROOT, mark};
+use super::own::{Doubts, doubts};
 use super::value::{Event, Members, Scalar, Wants};
 use crate::notification::PushType;
 use crate::notification::error::{InvalidNotification, rule};
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// What has been read of a payload so far.
 pub(super) struct Pass {
@@ -122,6 +124,25 @@ impl Pass {
         }
     }
 
+    /// Remarks on a value of the app's own. Among them Apple lists no `null`, but where the app says
+    /// itself what is read, as of a Live Activity.
+    fn own_value(&mut self, field: impl Fn() -> String, json: &str, nulls: bool) {
+        let Doubts { null, text, number } = doubts(json);
+        if null && !nulls {
+            let expected = "an object, array, string, number or boolean";
+            let got = if json == "null" { "null" } else { "null in it" };
+            self.remark(rule::OWN_NULL, field(), expected, got);
+        }
+        if text {
+            let (expected, got) = ("whole characters", "half a surrogate pair");
+            self.remark(rule::OWN_TEXT, field(), expected, got);
+        }
+        if number {
+            let (expected, got) = ("numbers that a double holds", "a larger one");
+            self.remark(rule::OWN_NUMBER, field(), expected, got);
+        }
+    }
+
     fn unknown_key(&mut self, object: &Object, name: &str) {
         if object.closed {
             self.remark(
@@ -175,6 +196,9 @@ impl Reader<'_> {
         let wants = place.wants();
         if let Err((expected, got)) = wants.check(scalar, pass.is_live()) {
             pass.violation(place.key.rule, place.field(), expected, got);
+        } else if let Some(got) = wants.doubt(scalar) {
+            let expected = "seconds since 1970 such as 1770000000";
+            pass.remark(rule::DATE_UNUSUAL, place.field(), expected, &got);
         }
         let off = matches!(wants, Wants::Switch) && scalar.is_off();
         if place.index.is_some() || off || matches!(scalar, Scalar::Null) {
@@ -285,7 +309,13 @@ impl<'de> Visitor<'de> for Reader<'_> {
                 }
                 return Ok(());
             }
-            Members::Own => {}
+            Members::Own => {
+                while map.next_key::<IgnoredAny>()?.is_some() {
+                    let value = map.next_value::<&RawValue>()?.get();
+                    self.pass.own_value(|| self.place.field(), value, true);
+                }
+                return Ok(());
+            }
             Members::NoObject => self.wrong("an object"),
         }
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
@@ -319,14 +349,28 @@ fn members<'de, A: MapAccess<'de>>(
             }
             Known::Key(_, key) => {
                 pass.unknown_key(object, key.name);
-                map.next_value::<IgnoredAny>()?;
+                own(&mut map, object, key.name, pass)?;
             }
             Known::Not(name) => {
                 pass.unknown_key(object, &name);
-                map.next_value::<IgnoredAny>()?;
+                own(&mut map, object, &name, pass)?;
             }
         }
     }
+    Ok(())
+}
+
+/// Reads the value of a key that is not Apple's. In `aps` it is ignored, so what matters is whether
+/// it can be read.
+fn own<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    object: &Object,
+    name: &str,
+    pass: &mut Pass,
+) -> Result<(), A::Error> {
+    let value = map.next_value::<&RawValue>()?.get();
+    let field = || format!("{}.{}", object.path, shown_key(name));
+    pass.own_value(field, value, object.closed);
     Ok(())
 }
 
@@ -334,7 +378,7 @@ fn members<'de, A: MapAccess<'de>>(
 enum Known {
     /// Its place among the object's keys, and itself.
     Key(usize, &'static Key),
-    /// Its name, if the object is one whose other keys are worth a remark; otherwise empty.
+    /// Its name.
     Not(String),
 }
 
@@ -359,8 +403,7 @@ impl Visitor<'_> for Name {
         let mut keys = self.0.keys.iter().enumerate();
         Ok(match keys.find(|(_, key)| key.name == name) {
             Some((index, key)) => Known::Key(index, key),
-            None if self.0.closed => Known::Not(name.to_owned()),
-            None => Known::Not(String::new()),
+            None => Known::Not(name.to_owned()),
         })
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! | push type | asks for |
 //! |---|---|
-//! | `alert` | one of `alert`, `badge`, `sound`; or nothing at all, which updates a Wallet pass |
+//! | `alert` | one of `alert`, `badge`, `sound`; or nothing at all, which updates a Wallet pass and is for its topics alone |
 //! | `background` | `content-available` 1, and none of those three |
 //! | `liveactivity` | `timestamp`, `event`, `content-state`; to start also `alert`, `attributes-type`, `attributes` |
 //! | `widgets`, `controls` | `content-changed` true |
@@ -22,7 +22,7 @@ use super::keys::{APS, Fits, mark};
 use super::pass::Pass;
 use super::value::Event;
 use crate::notification::PushType;
-use crate::notification::error::rule;
+use crate::notification::error::{InvalidNotification, rule};
 
 const NONE: &str = "none";
 
@@ -71,14 +71,22 @@ fn require(
     }
 }
 
+/// What an alert has that is not empty.
+const SHOWN: &str = "alert, badge or sound, or another push_type";
+
 fn alert(pass: &mut Pass) {
     let empty = !pass.has(mark::CUSTOM | mark::IN_APS);
     if !pass.has(mark::SHOWS) && !empty {
-        let expected = "alert, badge or sound, or another push_type";
         let (rule, field) = (rule::ALERT_SHOWS_NOTHING, APS.path.to_owned());
-        pass.violation(rule, field, expected, NONE.to_owned());
+        pass.violation(rule, field, SHOWN, NONE.to_owned());
     }
     check_mutable(pass);
+}
+
+/// An alert that shows nothing because there is nothing in it.
+pub(super) fn empty_alert() -> InvalidNotification {
+    let rule = rule::ALERT_SHOWS_NOTHING;
+    InvalidNotification::new("payload", rule, SHOWN, NONE).at(APS.path)
 }
 
 fn background(pass: &mut Pass) {

@@ -4,7 +4,7 @@
 //! or a number.
 
 use super::keys::Object;
-use crate::limits::EXPIRATION_MAX_SECS;
+use crate::limits::{EXPIRATION_MAX_SECS, EXPIRATION_MIN_SECS};
 
 /// What a key takes.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub(super) enum Wants {
     Score,
     /// Seconds since 1970. Below 2^32, which catches milliseconds, as it does in an expiration.
     Seconds,
+    /// The same, where a duration is easily taken for it.
+    Date,
     /// `true` and nothing else.
     True,
     /// What happens to a Live Activity.
@@ -131,7 +133,13 @@ impl Wants {
             )
             | (Self::TextOrNull | Self::TextsOrNull, Scalar::Null) => Ok(()),
             (
-                Self::Whole | Self::Switch | Self::One | Self::Share | Self::Score | Self::Seconds,
+                Self::Whole
+                | Self::Switch
+                | Self::One
+                | Self::Share
+                | Self::Score
+                | Self::Seconds
+                | Self::Date,
                 Scalar::Number(number),
             ) => self.check_number(number, live),
             (Self::True, Scalar::Boolean(true)) => Ok(()),
@@ -141,6 +149,16 @@ impl Wants {
             }
             _ => Err((self.kind(live), scalar.kind().to_owned())),
         }
+    }
+
+    /// What came, if it fits and is probably not what was meant: a date that is a duration. 0 is a
+    /// date that is long past, which says "at once".
+    pub(super) fn doubt(self, scalar: Scalar<'_>) -> Option<String> {
+        let Scalar::Number(number) = scalar else {
+            return None;
+        };
+        let short = number > 0.0 && number < EXPIRATION_MIN_SECS as f64;
+        (matches!(self, Self::Date) && short).then(|| shown(number))
     }
 
     fn check_number(self, number: f64, live: bool) -> Result<(), Mismatch> {
@@ -154,7 +172,9 @@ impl Wants {
             Self::One => (number == 1.0, "1"),
             Self::Share => ((0.0..=1.0).contains(&number), "0..=1"),
             Self::Score => (live || (0.0..=1.0).contains(&number), "0..=1"),
-            Self::Seconds => (seconds.contains(&number), "seconds since 1970, below 2^32"),
+            Self::Seconds | Self::Date => {
+                (seconds.contains(&number), "seconds since 1970, below 2^32")
+            }
             _ => (true, ""),
         };
         if fits {
@@ -206,7 +226,8 @@ impl Wants {
             | Self::One
             | Self::Share
             | Self::Score
-            | Self::Seconds => "a number",
+            | Self::Seconds
+            | Self::Date => "a number",
             Self::True => "a boolean",
             Self::Object | Self::Keys(_) => "an object",
             Self::LiveTextOr(_) if !live => "a string",

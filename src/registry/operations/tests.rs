@@ -7,8 +7,8 @@ use super::super::replay::{Caller, Memory, device as nth};
 use super::*;
 use crate::notification::Topic;
 use crate::registry::{
-    ALIAS_MAX_DEVICES, AliasIndex, DeathReason, Group, Index, PageLimit, Selection, Tag,
-    device_page,
+    ALIAS_MAX_DEVICES, ALIAS_MAX_TOPICS, AliasIndex, AliasTopics, DeathReason, Group, Index,
+    PageLimit, Position, Selection, Tag, alias_key, alias_topics_key, candidates, older_alias_key,
 };
 
 fn at(secs: u64) -> UnixTime {
@@ -67,7 +67,7 @@ fn news() -> Group {
 
 /// Every index that a test here uses.
 fn indexes() -> Vec<Index> {
-    let owners = ["anna", "ben"].map(|owner| Index::Alias(alias(owner)));
+    let owners = ["anna", "ben"].map(|owner| Index::Alias(alias(owner), topic()));
     let groups = [all(), news()].map(Index::Group);
     [owners.as_slice(), &groups].concat()
 }
@@ -261,25 +261,106 @@ fn who_logs_out_while_the_token_is_replaced_is_logged_out() {
 
 #[test]
 fn an_alias_that_is_full_refuses_and_is_tidied() {
-    let memory = Memory::default();
     let limit = u32::try_from(ALIAS_MAX_DEVICES).unwrap();
-    let mut index = AliasIndex::default();
-    // One device of which there is no record, as after a crash, and 499 that there are.
-    index.join(&nth(9_999), 0).unwrap();
-    memory.put(&alias_key(&alias("anna")), &index.write());
-    for n in 1..limit {
+    let (own, older) = (
+        alias_key(&alias("anna"), &topic()),
+        older_alias_key(&alias("anna")),
+    );
+    for key in [own, older] {
+        let memory = Memory::default();
+        register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
+        // One device of which there is no record, as after a crash, and 499 that there are.
+        let mut index = AliasIndex::read(memory.get(&key).unwrap().as_deref()).unwrap();
+        index.join(&nth(9_999), 0).unwrap();
+        memory.put(&key, &index.write());
+        for n in 2..limit {
+            register(&memory, &registration(n, Some("anna")), at(1)).unwrap();
+        }
+        register(&memory, &registration(limit, Some("anna")), at(1)).unwrap();
+        let full = register(&memory, &registration(limit + 1, Some("anna")), at(1));
+        assert_eq!(full, Err(Failure::AliasFull));
+        assert_eq!(device(&memory, &nth(limit + 1)).unwrap(), None);
+        assert_in_line(&memory, &"a full alias");
+        delete(&memory, &nth(7)).unwrap();
+        let again = register(&memory, &registration(limit + 1, Some("anna")), at(1));
+        done(&memory, again);
+    }
+}
+
+/// The same device in another app.
+fn in_other_app(n: u32, owner: Option<&str>) -> Registration {
+    Registration {
+        topic: Topic::parse("com.other.app").unwrap(),
+        ..registration(n, owner)
+    }
+}
+
+#[test]
+fn an_alias_that_one_app_has_filled_has_room_for_another() {
+    let memory = Memory::default();
+    for n in 0..u32::try_from(ALIAS_MAX_DEVICES).unwrap() {
         register(&memory, &registration(n, Some("anna")), at(1)).unwrap();
     }
-    register(&memory, &registration(limit, Some("anna")), at(1)).unwrap();
-    let full = register(&memory, &registration(limit + 1, Some("anna")), at(1));
+    let full = register(&memory, &registration(9_999, Some("anna")), at(1));
     assert_eq!(full, Err(Failure::AliasFull));
-    assert_eq!(device(&memory, &nth(limit + 1)).unwrap(), None);
-    assert_in_line(&memory, &"a full alias");
-    delete(&memory, &nth(7)).unwrap();
-    done(
-        &memory,
-        register(&memory, &registration(limit + 1, Some("anna")), at(1)),
-    );
+    let other = register(&memory, &in_other_app(1, Some("anna")), at(1));
+    assert!(done(&memory, other).new);
+    let found = memory.alias(&alias("anna"));
+    assert_eq!(found.len(), ALIAS_MAX_DEVICES + 1);
+    done(&memory, logout(&memory, &in_other_app(1, None).device()));
+    assert_eq!(memory.alias(&alias("anna")).len(), ALIAS_MAX_DEVICES);
+}
+
+#[test]
+fn an_alias_has_so_many_apps_and_no_more() {
+    let memory = Memory::default();
+    let app = |n: usize| Registration {
+        topic: Topic::parse(&format!("com.example.app{n}")).unwrap(),
+        ..registration(1, Some("anna"))
+    };
+    let mut topics = AliasTopics::default();
+    for n in 0..ALIAS_MAX_TOPICS {
+        topics.add(&app(n).topic).unwrap();
+    }
+    memory.put(&alias_topics_key(&alias("anna")), &topics.write());
+    done(&memory, register(&memory, &app(7), at(1)));
+    let full = register(&memory, &app(ALIAS_MAX_TOPICS), at(1));
+    assert_eq!(full, Err(Failure::AliasFull));
+    let device = app(ALIAS_MAX_TOPICS).device();
+    assert_eq!(super::device(&memory, &device).unwrap(), None);
+}
+
+#[test]
+fn devices_that_an_older_version_has_listed_leave_as_others_do() {
+    let memory = Memory::default();
+    let mut older = AliasIndex::default();
+    for n in [1, 2] {
+        let mut record = registered(n);
+        record.revision = 3;
+        let key = device_key(&nth(n).topic, &nth(n).token);
+        memory.put(&key, &record.write());
+        older.join(&nth(n), 3).unwrap();
+    }
+    memory.put(&older_alias_key(&alias("anna")), &older.write());
+    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1), nth(2)]);
+    // One stays where it is while nothing changes, and goes when it is somebody else's.
+    register(&memory, &registration(1, None), at(5)).unwrap();
+    register(&memory, &registration(2, Some("ben")), at(5)).unwrap();
+    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
+    memory.assert_found(&Index::Alias(alias("ben"), topic()), &[nth(2)]);
+    bury(&memory, &nth(1), &death(9), at(9)).unwrap();
+    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[]);
+    let older = memory.get(&older_alias_key(&alias("anna"))).unwrap();
+    assert_eq!(older.as_deref(), Some(&b""[..]), "nothing of it is left");
+    register(&memory, &registration(1, None), at(10)).unwrap();
+    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
+    let older = memory.get(&older_alias_key(&alias("anna"))).unwrap();
+    assert_eq!(older.as_deref(), Some(&b""[..]), "nobody joins it");
+}
+
+/// A record of anna's as an earlier version wrote it.
+fn registered(n: u32) -> DeviceRecord {
+    DeviceRecord::register(None, &registration(n, Some("anna")), at(1)).record
 }
 
 #[test]
@@ -289,7 +370,7 @@ fn a_record_of_a_time_before_groups_joins_them() {
     let old = br#"{"v":1,"topic":"com.example.app","token":"00000001","alias":"anna","tags":["news"],"first_ms":1,"last_ms":2}"#;
     memory.put(&device_key(&topic, &token), old);
     let index = br#"{"v":1,"devices":[{"topic":"com.example.app","token":"00000001"}]}"#;
-    memory.put(&alias_key(&alias("anna")), index);
+    memory.put(&older_alias_key(&alias("anna")), index);
     done(&memory, register(&memory, &registration(1, None), at(1)));
     assert_eq!(memory.group(&news()), [token].into());
     done(&memory, logout(&memory, &nth(1)));
@@ -334,6 +415,34 @@ fn many_are_buried_together() {
     assert_eq!(memory.group(&all()).len(), 750);
     let again = bury_all(&memory, &deaths[..1], at(20)).unwrap();
     assert_eq!(again, [Some(Burial::AlreadyRemoved)]);
+}
+
+#[test]
+fn burials_with_many_tags_are_settled_before_they_are_too_many() {
+    let memory = Memory::default();
+    let tags: Vec<_> = (0..64).map(|n| tag(&format!("{n}"))).collect();
+    let mut burials = Burials::default();
+    let (mut told, mut settled) = (0, 0);
+    for n in 0..4_000 {
+        // Written as they are stored: nobody has to find them.
+        let mut record = registered(n);
+        record.tags.clone_from(&tags);
+        record.revision = 1;
+        let device = nth(n);
+        memory.put(&device_key(&device.topic, &device.token), &record.write());
+        let death = death(5);
+        burials
+            .bury(&memory, &Located::new(device), &death, at(9))
+            .unwrap();
+        told += 1;
+        if burials.are_many() {
+            assert!(told * 66 < 200_000 + 66, "{told}");
+            while !burials.settle_some(&memory).unwrap() {}
+            assert!(!burials.are_many());
+            (told, settled) = (0, settled + 1);
+        }
+    }
+    assert_eq!(settled, 1);
 }
 
 #[test]
@@ -395,16 +504,25 @@ fn devices_are_listed_by_what_their_records_say() {
     for n in (0..30).step_by(2).chain([1, 99]) {
         index.join(&nth(n), 1).unwrap();
     }
-    memory.put(&alias_key(&alias("anna")), &index.write());
+    memory.put(&alias_key(&alias("anna"), &topic()), &index.write());
+    for n in 5..8 {
+        register(&memory, &in_other_app(n, Some("anna")), at(1)).unwrap();
+    }
     let listed = |selection: &Selection, visible: &dyn Fn(&Topic) -> bool| {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let limit = PageLimit::new(4).unwrap();
-            let page = device_page(&memory, selection, visible, after, limit).unwrap();
-            found.extend(page.devices.into_iter().map(|record| record.device()));
+            let page = candidates(&memory, selection, visible, after, limit).unwrap();
+            assert!(page.devices.len() <= limit.get());
+            for candidate in page.devices {
+                let record = device(&memory, &candidate).unwrap();
+                if record.is_some_and(|record| selection.includes(&record)) {
+                    found.push(candidate);
+                }
+            }
             after = page.next;
             if after.is_none() {
-                found.sort_by(|a, b| a.token.cmp(&b.token));
+                found.sort_by(|a, b| (&a.topic, &a.token).cmp(&(&b.topic, &b.token)));
                 return found;
             }
         }
@@ -421,7 +539,15 @@ fn devices_are_listed_by_what_their_records_say() {
         listed(&Selection::Group(news()), yes),
         every(|n| n % 3 == 0)
     );
-    assert_eq!(listed(&of_anna(None, None), yes), every(|n| n % 2 == 0));
+    let others: Vec<_> = (5..8).map(|n| in_other_app(n, None).device()).collect();
+    let all_of_anna = [every(|n| n % 2 == 0), others.clone()].concat();
+    assert_eq!(listed(&of_anna(None, None), yes), all_of_anna);
+    assert_eq!(
+        listed(&of_anna(Some(topic()), None), yes),
+        every(|n| n % 2 == 0)
+    );
+    let bound = |app: &Topic| *app != topic();
+    assert_eq!(listed(&of_anna(None, None), &bound), others);
     assert_eq!(
         listed(&of_anna(None, Some(tag("news"))), yes),
         every(|n| n % 6 == 0)
@@ -431,8 +557,42 @@ fn devices_are_listed_by_what_their_records_say() {
     for selection in [Selection::Group(all()), of_anna(None, None)] {
         assert_eq!(listed(&selection, &|_| false), []);
     }
-    let found = devices_of(&memory, &alias("anna"), |device| {
-        device.token != nth(4).token
-    });
-    assert_eq!(found.unwrap().len(), 14);
+}
+
+#[test]
+fn a_page_of_an_alias_of_many_apps_reads_so_many_indexes() {
+    let memory = Memory::default();
+    let mut topics = AliasTopics::default();
+    for n in 0..3_000 {
+        let app = Topic::parse(&format!("com.example.app{n}")).unwrap();
+        topics.add(&app).unwrap();
+    }
+    memory.put(&alias_topics_key(&alias("anna")), &topics.write());
+    let last = topics
+        .as_slice()
+        .iter()
+        .max_by_key(|app| Position::last_of(app));
+    let last = Registration {
+        topic: last.unwrap().clone(),
+        ..registration(1, Some("anna"))
+    };
+    register(&memory, &last, at(1)).unwrap();
+    let selection = Selection::Alias {
+        alias: alias("anna"),
+        topic: None,
+        tag: None,
+    };
+    let limit = PageLimit::new(1).unwrap();
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let before = memory.gets.get();
+        let page = candidates(&memory, &selection, |_| true, after, limit).unwrap();
+        assert!(memory.gets.get() - before <= 1_024 + 2);
+        after = page.next;
+        pages.push(page.devices.len());
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [0, 0, 1]);
 }

@@ -144,7 +144,7 @@ fn nothing_is_sent_again_after_its_expiration() {
     for (ttl, asked, held) in [(60, "30", true), (60, "60", false), (0, "30", true)] {
         let (mut rig, link) = proven();
         let time = UnixTime::from_secs(NOON);
-        let expiration = Expiration::from_ttl(time, secs(ttl));
+        let expiration = Expiration::from_ttl(time, secs(ttl)).unwrap();
         let job = rig.push(LONG, to_device(9, expiration));
         rig.answer(
             link,
@@ -154,6 +154,23 @@ fn nothing_is_sent_again_after_its_expiration() {
             "ServiceUnavailable",
         );
         assert_eq!(rig.outcome(job).is_none(), held, "{ttl} {asked}");
+    }
+}
+
+#[test]
+fn what_had_expired_when_it_was_handed_in_is_sent_again_as_one_without_storing_is() {
+    let past = Expiration::from_unix_secs(NOON - 86_400).unwrap();
+    for (status, reason) in [(503, "ServiceUnavailable"), (429, "TooManyRequests")] {
+        for expiration in [Expiration::Once, past] {
+            let (mut rig, link) = proven();
+            let job = rig.push(LONG, to_device(9, expiration));
+            rig.answer(link, 3, status, &[("retry-after", "5")], reason);
+            assert_eq!(rig.outcome(job), None, "{reason}");
+            rig.advance(secs(10));
+            let stream = rig.only_stream(link);
+            rig.accept(link, stream);
+            assert!(rig.is_accepted(job), "{reason}");
+        }
     }
 }
 

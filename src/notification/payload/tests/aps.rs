@@ -397,7 +397,7 @@ fn aps_unknown_key() {
     // Beside aps every key is the app's, whatever its name.
     clean(
         None,
-        r#"{"aps":{"alert":"a"},"badge":"x","colour":null,"mdm":1,"domain":[]}"#,
+        r#"{"aps":{"alert":"a"},"badge":"x","colour":false,"mdm":1,"domain":[]}"#,
     );
 }
 
@@ -437,7 +437,7 @@ fn aps_key_misplaced() {
         text,
     );
     let text = "payload.aps.dismissal-date: expected event end, got start";
-    let json = start("", r#""dismissal-date":1"#);
+    let json = start("", r#""dismissal-date":1770000000"#);
     remarks(activity, rule::APS_KEY_MISPLACED, &json, text);
 }
 

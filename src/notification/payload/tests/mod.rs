@@ -188,7 +188,90 @@ fn what_no_double_and_no_string_can_hold_is_refused_where_it_matters() {
         rule_of(r#"{"aps":{"alert":"\ud800"}}"#),
         rule::PAYLOAD_NOT_JSON
     );
-    clean(None, r#"{"aps":{"badge":1},"own":[1e999,"\ud800"]}"#);
+    // In own values it is sent, and said.
+    let rules = rules_of(None, r#"{"aps":{"badge":1},"own":[1e999,"\ud800"]}"#);
+    assert_eq!(rules, [rule::OWN_TEXT, rule::OWN_NUMBER]);
+}
+
+#[test]
+fn own_values_that_are_read_in_different_ways_are_remarked_on() {
+    let own = |value: &str| format!(r#"{{"aps":{{"alert":"a"}},"own":{value}}}"#);
+    let expected = "payload.own: expected an object, array, string, number or boolean";
+    let text = format!("{expected}, got null");
+    remarks(None, rule::OWN_NULL, &own("null"), &text);
+    let text = format!("{expected}, got null in it");
+    for value in ["[1,null]", r#"{"a":{"b":null}}"#] {
+        remarks(None, rule::OWN_NULL, &own(value), &text);
+        remarks(Some(PushType::Voip), rule::OWN_NULL, &own(value), &text);
+    }
+    let text = "payload.own: expected whole characters, got half a surrogate pair";
+    for value in [
+        r#""\ud800""#,
+        r#"{"\udc00":1}"#,
+        r#"["\ud83d\ud83d\ude00"]"#,
+    ] {
+        remarks(None, rule::OWN_TEXT, &own(value), text);
+    }
+    let text = "payload.own: expected numbers that a double holds, got a larger one";
+    remarks(None, rule::OWN_NUMBER, &own("-1e999"), text);
+    for value in [r#""null""#, r#""\ud83d\ude00""#, "[1.5,true,{}]", "[]"] {
+        clean(None, &own(value));
+    }
+    // Where the app says what is read, a null is an optional value that is not there.
+    let live = Some(PushType::LiveActivity);
+    let state = |value: &str| {
+        let state = format!(r#"{{"a":{value}}}"#);
+        format!(r#"{{"aps":{{"timestamp":1,"event":"update","content-state":{state}}}}}"#)
+    };
+    clean(live, &state("null"));
+    let text = "payload.aps.content-state: expected whole characters, got half a surrogate pair";
+    remarks(live, rule::OWN_TEXT, &state(r#""\ud800""#), text);
+}
+
+#[test]
+fn a_date_that_is_a_duration_is_remarked_on() {
+    let live = Some(PushType::LiveActivity);
+    let expected = "expected seconds since 1970 such as 1770000000, got";
+    for (value, got) in [("3600", "3600"), ("1", "1"), ("999999999.5", "999999999.5")] {
+        let json = support::live(&format!(r#""stale-date":{value}"#));
+        let text = format!("payload.aps.stale-date: {expected} {got}");
+        remarks(live, rule::DATE_UNUSUAL, &json, &text);
+        let end = r#""timestamp":1,"event":"end","content-state":{}"#;
+        let json = format!(r#"{{"aps":{{{end},"dismissal-date":{value}}}}}"#);
+        let text = format!("payload.aps.dismissal-date: {expected} {got}");
+        remarks(live, rule::DATE_UNUSUAL, &json, &text);
+    }
+    for value in ["0", "1000000000", "1770000000"] {
+        clean(live, &support::live(&format!(r#""stale-date":{value}"#)));
+    }
+}
+
+#[test]
+fn an_alert_with_nothing_in_it_is_for_wallet_passes_alone() {
+    let violation = |json: &str, push_type, topic: &str| {
+        let mut inspected = Payload::inspect(json.as_bytes(), push_type).unwrap();
+        inspected.check_topic(&Topic::parse(topic).unwrap());
+        inspected.findings.violation().map(ToString::to_string)
+    };
+    let text = "payload.aps: expected alert, badge or sound, or another push_type, got none \
+                (alert-shows-nothing)";
+    for json in ["{}", " { } ", r#"{"aps":{}}"#] {
+        for push_type in [None, Some(PushType::Alert)] {
+            for topic in ["com.example.app", "passport.example", "com.pass.example"] {
+                assert_eq!(violation(json, push_type, topic).as_deref(), Some(text));
+            }
+            assert_eq!(violation(json, push_type, "pass.com.example.ticket"), None);
+        }
+        for push_type in [PushType::Voip, PushType::Location, PushType::Complication] {
+            assert_eq!(violation(json, Some(push_type), "com.example.app"), None);
+        }
+    }
+    let own = violation(r#"{"acme":1}"#, None, "pass.com.example.ticket");
+    assert_eq!(
+        own.as_deref(),
+        Some(text),
+        "and that is no update of a pass"
+    );
 }
 
 #[test]

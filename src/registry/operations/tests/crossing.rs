@@ -137,7 +137,7 @@ fn no_registration_is_lost_to_a_removal_at_the_same_time() {
                 }
             })
             .collect();
-        register(&memory, &registration(1, None), at(99)).unwrap();
+        register(&memory, &registration(1, Some("anna")), at(99)).unwrap();
         interleave(&memory, &mut noise, &acts, None);
         let times = acts.iter().filter_map(|act| match act {
             Act::Register(_, time) => Some(*time),
