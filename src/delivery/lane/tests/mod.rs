@@ -4,6 +4,7 @@ mod apple;
 mod certificate;
 mod endings;
 mod messages;
+mod news;
 mod outage;
 mod outcomes;
 mod platform;
