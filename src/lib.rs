@@ -11,7 +11,7 @@
 //!                          registry: what is known of each device
 //! ```
 //!
-//! Dependencies go one way: `component` → `api`, `delivery`, `feedback` → `provider`, `binary`, `registry`
+//! Dependencies go one way: `component` → `service` → `api`, `delivery`, `feedback` → `provider`, `binary`, `registry`
 //! → `http2`, `auth` → `notification`.
 
 pub mod api;
@@ -32,6 +32,7 @@ pub mod notification;
 pub mod provider;
 pub mod receipt;
 pub mod registry;
+pub mod service;
 pub mod terminal;
 pub mod time;
 pub mod tls_name;
