@@ -21,6 +21,7 @@ pub mod function;
 pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
+pub mod operator;
 pub mod outgoing;
 mod reach;
 pub mod schedule;

@@ -15,16 +15,17 @@ use futures_channel::oneshot;
 
 use super::super::app::App;
 use super::super::driver::{Delivered, Driver};
+use super::super::operator;
 use super::super::platform;
 use super::receipts;
 use super::targets::{Prepared, prepare, targets};
 use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
 use crate::config::Scope;
 use crate::delivery::{Order, QueueFull};
-use crate::notification::{ApnsId, DeviceToken};
+use crate::notification::{ApnsId, DeviceToken, Topic};
 use crate::provider::{Outcome, Why};
 use crate::receipt::IdempotencyKey;
-use crate::registry::{self, Burial, Death, GUARD_TRIPPED, Ruling, Verdict};
+use crate::registry::{self, Burial, Death, Ruling, Verdict};
 use crate::time::{Now, UnixTime};
 
 /// When a request began, and when its outcomes must be there.
@@ -239,15 +240,15 @@ fn conclude(
 ) -> PushResult {
     let removed = settle(app, &ended, times, taken_back).unwrap_or_else(|problem| {
         // What APNs said is reported all the same; the next push to the device learns it again.
-        eprintln!(
-            "dunlin: the registry did not take an outcome: {}",
-            problem.rule()
-        );
+        operator::tell(|operator, now| operator.outcome_not_kept(now, problem.rule()));
         None
     });
     let notification = &ended.prepared.notification;
     let (outcome, detail) = match ended.delivered {
-        Some(Delivered { outcome, trouble }) => (Some(outcome), trouble),
+        Some(Delivered { outcome, trouble }) => {
+            operator::count_push(&outcome);
+            (Some(outcome), trouble)
+        }
         None => (None, None),
     };
     PushResult {
@@ -280,7 +281,9 @@ fn settle(
             .accepted(&device.topic, platform::now());
         if let Some(environment) = trial.learned().filter(|_| target.registered) {
             registry::learn(&app.store, device, environment, times.asked_at)?;
+            is_kept();
         }
+        is_trusted_again(app, &device.topic);
         return Ok(None);
     }
     let death = match trial.verdict(outcome, times.asked_at) {
@@ -299,7 +302,26 @@ fn settle(
 fn bury(app: &App, ended: &Ended, death: &Death) -> Result<Option<bool>, Problem> {
     let device = &ended.prepared.target.device;
     let burial = registry::bury(&app.store, device, death, platform::unix_time())?;
+    is_kept();
     Ok(matches!(burial, Some(Burial::Removed(_))).then_some(true))
+}
+
+/// The store takes what outcomes say.
+fn is_kept() {
+    if !operator::is_quiet() {
+        operator::tell(|operator, now| operator.outcome_kept(now));
+    }
+}
+
+/// A guard that has tripped for a topic may have calmed down.
+fn is_trusted_again(app: &App, topic: &Topic) {
+    if !operator::is_quiet() {
+        operator::tell(|operator, now| {
+            if !app.guard.borrow().is_tripped(topic, now) {
+                operator.guard_is_calm(now, topic.as_str());
+            }
+        });
+    }
 }
 
 /// Asks the guard whether this is a dead device or a wrong credential. Devices whose removal it does
@@ -311,11 +333,21 @@ fn is_believed(
 ) -> Result<bool, Problem> {
     let device = &ended.prepared.target.device;
     let ruling = app.guard.borrow_mut().refused(device, platform::now());
+    let holds = |is_new| {
+        let topic = device.topic.as_str();
+        operator::tell(|operator, now| operator.guard_holds(now, topic, is_new));
+    };
     match ruling {
-        Ruling::Remove => Ok(true),
-        Ruling::Keep => Ok(false),
+        Ruling::Remove => {
+            is_trusted_again(app, &device.topic);
+            Ok(true)
+        }
+        Ruling::Keep => {
+            holds(false);
+            Ok(false)
+        }
         Ruling::Tripped { restore } => {
-            eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
+            holds(true);
             for device in &restore {
                 registry::take_back(&app.store, device, platform::unix_time())?;
                 taken_back.push(device.token.clone());

@@ -1,6 +1,7 @@
 //! The tasks, however they are asked for: by HTTP or by a schedule.
 
 use super::super::app::App;
+use super::super::operator;
 use super::super::poll;
 use super::super::sweep;
 use crate::api::{Caller, FeedbackReport, Problem, Reply, Task};
@@ -50,7 +51,7 @@ async fn feedback(app: &App) -> FeedbackReport {
         }
     }
     for error in report.errors() {
-        eprintln!("dunlin: feedback: {error}");
+        operator::warn(&format!("feedback: {error}"));
     }
     report
 }
