@@ -20,6 +20,8 @@ mod client;
 mod fleet;
 #[path = "end_to_end/life.rs"]
 mod life;
+#[path = "end_to_end/operator.rs"]
+mod operator;
 #[path = "support/peers.rs"]
 #[allow(dead_code, reason = "it also starts servers of another kind")]
 mod peers;

@@ -163,6 +163,7 @@ fn configure(folder: &Path, port: u16, transport: &str) -> PathBuf {
 fn instantiation(config_file: &Path) -> String {
     let config = Config::load(config_file).unwrap();
     let grants = Grants {
+        operator: Arc::default(),
         config_file: config_file.to_owned(),
         store: Store::memory(),
         tls: Provider::new([], []).unwrap(),

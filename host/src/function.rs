@@ -28,6 +28,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
 use crate::keyvalue::{self, KeyValueHost, KeyValueView};
+use crate::operator::{COUNT_VARIABLE, Operator};
 use crate::outgoing::{Hooks, Outgoing};
 use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::store::Store;
@@ -83,6 +84,8 @@ pub struct Grants {
     pub outgoing: Option<Outgoing>,
     /// The environment variable that it may read: the one with the password of its proxy.
     pub variable: Option<String>,
+    /// What it tells its operator goes there; that of a command goes to our standard error.
+    pub operator: Arc<Operator>,
     /// Instances that serve at once; those of tasks and of repeated requests come on top.
     pub instances: usize,
     /// Linear memory, in bytes.
@@ -196,6 +199,11 @@ impl Function {
             noting_turns(&turns, run).await
         });
         Ok(run.await??.is_ok())
+    }
+
+    /// What the function tells its operator, and the host of its own.
+    pub(crate) fn operator(&self) -> &Arc<Operator> {
+        &self.grants.operator
     }
 
     fn store(&self, words: Option<&Words>) -> wasmtime::Result<WasmStore<Instance>> {
@@ -338,10 +346,16 @@ impl Instance {
         words: Option<&Words>,
     ) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
-        wasi.inherit_stderr();
-        if let Some(Words { arguments, input }) = words {
-            wasi.inherit_stdout().arg("dunlin").args(arguments);
-            wasi.stdin(MemoryInputPipe::new(input.clone()));
+        match words {
+            Some(Words { arguments, input }) => {
+                wasi.inherit_stdout().inherit_stderr();
+                wasi.arg("dunlin").args(arguments);
+                wasi.stdin(MemoryInputPipe::new(input.clone()));
+            }
+            None => {
+                wasi.stderr(grants.operator.intake());
+                wasi.env(COUNT_VARIABLE, "1");
+            }
         }
         // A bare file name has an empty parent, which is no folder to open.
         let parent = grants

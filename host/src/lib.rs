@@ -24,6 +24,7 @@ pub mod hangup;
 pub mod http_in;
 pub mod keyvalue;
 pub mod logging;
+pub mod operator;
 pub mod outgoing;
 mod reach;
 pub mod schedule;

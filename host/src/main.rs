@@ -79,6 +79,10 @@ struct Doctor {
     /// Print one JSON object instead of lines.
     #[arg(long)]
     json: bool,
+    /// Do not ask APNs whether it takes each credential, which is done by a push to a device that
+    /// there cannot be.
+    #[arg(long)]
+    no_ask: bool,
 }
 
 #[derive(Args)]
@@ -170,8 +174,16 @@ async fn run(command: Command) -> Result<bool, Error> {
         Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
         Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,
         Command::Sweep(Words { words }) => terminal::run(&named("sweep", words)).await,
-        Command::Doctor(Doctor { config, json }) => {
-            let report = doctor::examine(&config, doctor::PATIENCE).await;
+        Command::Doctor(Doctor {
+            config,
+            json,
+            no_ask,
+        }) => {
+            let options = doctor::Options {
+                asks: !no_ask,
+                ..doctor::Options::default()
+            };
+            let report = doctor::examine(&config, options).await;
             match json {
                 true => println!("{}", visible_json(&report.json())),
                 false => print!("{}", report.text()),

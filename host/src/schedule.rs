@@ -33,6 +33,9 @@ const CATCH_UP: Duration = Duration::from_secs(10);
 const JITTER_PART: u32 = 20;
 const JITTER_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// The alarm of a task whose last run failed.
+const FAILED: &str = "task-failed";
+
 /// What the store keeps of a task.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Kept {
@@ -90,9 +93,15 @@ impl Clock {
                 warn!(task = %self.name, %error, "when a task began could not be kept");
             }
             let report = run_once(&self.function, &self.status, &self.name).await;
+            let operator = self.status.operator();
             match report {
-                Ok(report) => info!(task = %self.name, %report, "task done"),
-                Err(error) => warn!(task = %self.name, %error, "task failed"),
+                Ok(report) => {
+                    operator.good(FAILED, &self.name);
+                    info!(task = %self.name, %report, "task done");
+                }
+                Err(error) => operator.note(FAILED, &self.name, || {
+                    format!("{error}. Run dunlin doctor; the schedule tries it again.")
+                }),
             }
         }
     }

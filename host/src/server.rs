@@ -76,6 +76,7 @@ impl Server {
             &config,
             identities,
             &store,
+            &status,
         )?);
         let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;
@@ -166,8 +167,10 @@ pub fn load(
     component: Option<&Path>,
     config: &Config,
     store: &Store,
+    status: &Status,
 ) -> Result<Function, Error> {
-    load_with(config_file, component, config, identities(config)?, store)
+    let identities = identities(config)?;
+    load_with(config_file, component, config, identities, store, status)
 }
 
 /// The client certificates of a configuration, by their names. Each is for what the credentials want
@@ -210,6 +213,7 @@ fn load_with(
     config: &Config,
     identities: Vec<(&str, Identity)>,
     store: &Store,
+    status: &Status,
 ) -> Result<Function, Error> {
     let trust = config
         .tls
@@ -226,6 +230,7 @@ fn load_with(
         allowed_hosts: config.allowed_hosts(),
         addresses: config.addresses(),
         variable: config.function_variable()?.map(str::to_owned),
+        operator: Arc::clone(status.operator()),
         instances: config.host.instance_count(),
         memory_bytes: config.host.memory_mib.saturating_mul(1024 * 1024),
         stall_timeout: config.host.stall_timeout(),

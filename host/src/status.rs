@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dunlin::time::UnixTime;
 use serde_json::Value;
 
 use crate::expiry::now;
+use crate::operator::{Operator, escaped};
 
 /// Most tasks that are remembered; one more is not.
 const MAX_TASKS: usize = 64;
@@ -42,9 +43,15 @@ pub struct Status {
     certificates: Mutex<BTreeMap<String, UnixTime>>,
     requests: AtomicU64,
     refused: AtomicU64,
+    operator: Arc<Operator>,
 }
 
 impl Status {
+    /// What the function tells its operator.
+    pub fn operator(&self) -> &Arc<Operator> {
+        &self.operator
+    }
+
     /// A request was answered; `refused` if the host itself refused it.
     pub fn request(&self, refused: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -123,6 +130,7 @@ impl Status {
             family.write(&tasks, &mut text);
         }
         write_certificates(&lock(&self.certificates), now, &mut text);
+        self.operator.write_metrics(&mut text);
         text
     }
 }
@@ -141,14 +149,6 @@ fn write_certificates(certificates: &BTreeMap<String, UnixTime>, now: UnixTime, 
         let left = not_after.as_secs().cast_signed() + 1 - now.as_secs().cast_signed();
         let _ = writeln!(text, "{name}{{identity=\"{}\"}} {left}", escaped(identity));
     }
-}
-
-/// The value of a label: identities are named by whoever writes the configuration.
-fn escaped(label: &str) -> String {
-    label
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -43,8 +43,10 @@ pub async fn feedback_once(
         },
         Err(error) => return Err(error),
     };
-    let function = Arc::new(server::load(config_file, component, &config, &store)?);
-    let report = schedule::run_once(&function, &Status::default(), "feedback").await;
+    let status = Status::default();
+    let function = server::load(config_file, component, &config, &store, &status)?;
+    let function = Arc::new(function);
+    let report = schedule::run_once(&function, &status, "feedback").await;
     drop(function);
     close(store).await?;
     report.map_err(Error::new)
@@ -90,10 +92,73 @@ pub async fn status(config_file: &Path) -> Result<String, Error> {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs_f64();
+    let alarms = alarms(&body);
+    let standing = match alarms.lines().count() {
+        0 => String::new(),
+        1 => ", 1 alarm stands".to_owned(),
+        count => format!(", {count} alarms stand"),
+    };
     Ok(format!(
-        "dunlin at http://{address} is up\n{}",
+        "dunlin at http://{address} is up{standing}\n{alarms}{}{}",
+        outcomes(&body),
         table(&body, now)
     ))
+}
+
+/// The alarms that stand, a line each.
+fn alarms(metrics: &str) -> String {
+    let prefix = "dunlin_alarm_lasts_seconds{alarm=\"";
+    let mut lines = String::new();
+    for line in metrics.lines().filter_map(|it| it.strip_prefix(prefix)) {
+        let Some((alarm, rest)) = line.split_once("\",subject=\"") else {
+            continue;
+        };
+        let Some((subject, lasts)) = rest.rsplit_once("\"} ") else {
+            continue;
+        };
+        let subject = subject.replace("\\\"", "\"").replace("\\\\", "\\");
+        let lasts = span(lasts.parse().unwrap_or_default());
+        lines.push_str(&format!("ALARM      {alarm}, for {lasts}: {subject}\n"));
+    }
+    lines
+}
+
+/// What became of pushes since the start, the most frequent reason first.
+fn outcomes(metrics: &str) -> String {
+    let prefix = "dunlin_pushes_total{outcome=\"";
+    let lines = metrics.lines().filter_map(|it| it.strip_prefix(prefix));
+    let counted: Vec<(&str, &str, u64)> = lines
+        .filter_map(|line| {
+            let (outcome, rest) = line.split_once("\",reason=\"")?;
+            let (reason, count) = rest.split_once("\"} ")?;
+            Some((outcome, reason, count.parse().ok()?))
+        })
+        .collect();
+    let of = |wanted: &str| {
+        let mut reasons: Vec<(&str, u64)> = counted
+            .iter()
+            .filter(|(outcome, _, count)| *outcome == wanted && *count > 0)
+            .map(|(_, reason, count)| (*reason, *count))
+            .collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let sum: u64 = reasons.iter().map(|(_, count)| count).sum();
+        let named: Vec<String> = reasons
+            .iter()
+            .filter(|(reason, _)| !reason.is_empty())
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        match named.is_empty() {
+            true => format!("{sum} {wanted}"),
+            false => format!("{sum} {wanted} ({})", named.join(", ")),
+        }
+    };
+    match counted.is_empty() {
+        true => String::new(),
+        false => format!(
+            "pushes     {}\n",
+            ["accepted", "rejected", "unanswered"].map(of).join(", ")
+        ),
+    }
 }
 
 /// The metrics of tasks as lines for people.
@@ -164,6 +229,28 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_key_and_its_pushes_are_told_to_people() {
+        let status = Status::default();
+        assert_eq!(alarms(&status.metrics()), "");
+        let expected = "pushes     0 accepted, 0 rejected, 0 unanswered\n";
+        assert_eq!(outcomes(&status.metrics()), expected);
+        let operator = status.operator();
+        operator.note("credential-refused", "key \"A\" \\: Bad", || "x".into());
+        operator.add_counts(
+            "push.accepted=7,push.rejected.InvalidProviderToken=3,push.rejected.BadDeviceToken=4,\
+             push.unanswered.timed-out=1",
+        );
+        let text = status.metrics();
+        let expected = "ALARM      credential-refused, for 0 s: key \"A\" \\: Bad\n";
+        assert_eq!(alarms(&text), expected);
+        let expected = "pushes     7 accepted, 7 rejected (BadDeviceToken 4, \
+                        InvalidProviderToken 3), 1 unanswered (timed-out 1)\n";
+        assert_eq!(outcomes(&text), expected);
+        operator.good("credential-refused", "key \"A\" \\");
+        assert_eq!(alarms(&status.metrics()), "");
+    }
 
     #[test]
     fn what_the_metrics_say_is_told_to_people() {

@@ -19,6 +19,7 @@ use crate::ask::{Answer, ask};
 use crate::config::Config;
 use crate::function::Words;
 use crate::server;
+use crate::status::Status;
 use crate::store::Store;
 use crate::tasks;
 
@@ -85,7 +86,13 @@ async fn here(
     store: Store,
     words: &Words,
 ) -> Result<bool, Error> {
-    let function = Arc::new(server::load(config_file, component, config, &store)?);
+    let function = Arc::new(server::load(
+        config_file,
+        component,
+        config,
+        &store,
+        &Status::default(),
+    )?);
     let ran = function.run_command(words).await;
     drop(function);
     tasks::close(store).await?;

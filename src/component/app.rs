@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::driver::Driver;
 use super::durable::Gathering;
+use super::operator;
 use super::platform;
 use super::store::{ChangeError, Store, StoreError};
 use super::transport::{Destination, Proxy};
@@ -17,6 +18,7 @@ use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig, Transport};
 use crate::environment::Environment;
 use crate::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_PORT};
 use crate::registry::Guard;
+use crate::service::WayName;
 use crate::time::UnixTime;
 use crate::tls_name::TlsName;
 
@@ -61,9 +63,10 @@ impl App {
             Some(app) => Ok(Rc::clone(app)),
             None => {
                 let made = Rc::new(Self::load().map_err(|why| {
-                    platform::log(why);
+                    operator::tell(|operator, now| operator.misconfigured(now, &why));
                     Problem::misconfigured()
                 })?);
+                operator::tell(|operator, now| operator.configured(now));
                 *app = Some(Rc::clone(&made));
                 Ok(made)
             }
@@ -148,7 +151,14 @@ impl App {
                 .or_insert_with(|| {
                     let endpoint = self.settings.service(environment, service);
                     let tls_name = proven_by.tls_name(endpoint);
-                    self.provider_api(self.destination(endpoint, tls_name), credential)
+                    let name = WayName {
+                        credential: proven_by.to_string(),
+                        environment: environment.as_str(),
+                        address: endpoint.to_string(),
+                        has_certificate: proven_by.identity().is_some(),
+                    };
+                    let destination = self.destination(endpoint, tls_name);
+                    self.provider_api(destination, name, credential)
                 }),
         );
         let tokens = signer
@@ -172,7 +182,13 @@ impl App {
             };
             let destination = self.destination(endpoint, binary.tls_name(endpoint));
             let lane = Box::new(GatewayLane::new(config));
-            Driver::new(destination, lane, Box::new(|_| None))
+            let name = WayName {
+                credential: format!("identity {}", binary.identity().unwrap_or("none")),
+                environment: binary.environment.as_str(),
+                address: endpoint.to_string(),
+                has_certificate: binary.identity().is_some(),
+            };
+            Driver::new(destination, name, lane, Box::new(|_| None))
         });
         Some(Rc::clone(gateway))
     }
@@ -195,7 +211,12 @@ impl App {
     }
 
     /// The way to a service that speaks HTTP/2, for a credential.
-    fn provider_api(&self, destination: Destination, credential: usize) -> Rc<Driver> {
+    fn provider_api(
+        &self,
+        destination: Destination,
+        name: WayName,
+        credential: usize,
+    ) -> Rc<Driver> {
         let endpoint = &destination.endpoint;
         let authority = match endpoint.port {
             PROVIDER_PORT => endpoint.uri_host().into_owned(),
@@ -213,7 +234,7 @@ impl App {
             ..LaneConfig::new(authority, platform::random_u64())
         });
         let renew = Box::new(move |refused| Self::renewed(credential, refused));
-        Driver::new(destination, Box::new(lane), renew)
+        Driver::new(destination, name, Box::new(lane), renew)
     }
 }
 

@@ -9,12 +9,17 @@ use futures_channel::oneshot;
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::exchange;
+use super::operator;
 use super::platform;
 use super::signal::{First, Signal, first};
 use super::transport::{self, Destination, Transport};
 use crate::auth::SharedTokens;
-use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, QueueFull, Way};
+use crate::delivery::{
+    Action, ExchangeId, ExchangeRequest, JobId, LinkId, News, Order, QueueFull, Way,
+};
+use crate::notification::Topic;
 use crate::provider::{Outcome, Why};
+use crate::service::WayName;
 use crate::time::{Now, UnixTime};
 
 /// Bytes read from a connection at a time.
@@ -47,12 +52,21 @@ impl LinkSignals {
 /// there may be no other yet, and none if nobody knows.
 pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<SharedTokens>>;
 
+/// Who waits for an outcome.
+struct Waiting {
+    sender: oneshot::Sender<Outcome>,
+    /// The app that it is about.
+    topic: Topic,
+}
+
 /// A way to APNs with its connections.
 pub(super) struct Driver {
     destination: Destination,
+    /// For the operator.
+    name: WayName,
     renew: Renew,
     lane: RefCell<Box<dyn Way>>,
-    waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
+    waiting: RefCell<BTreeMap<JobId, Waiting>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
@@ -60,6 +74,10 @@ pub(super) struct Driver {
     /// When the timer will look at the lane next; `None` until its task runs.
     armed: Cell<Option<Now>>,
     timer_runs: Cell<bool>,
+    /// How many waited when the queue was full, until half of them are gone; 0 if it is not.
+    full_at: Cell<usize>,
+    /// How TLS says that the last connection ended, until the lane has been told.
+    last_end: RefCell<Option<String>>,
 }
 
 /// What became of a notification, and what the way suffers from.
@@ -74,9 +92,15 @@ fn shortened(trouble: &str) -> String {
 }
 
 impl Driver {
-    pub(super) fn new(destination: Destination, lane: Box<dyn Way>, renew: Renew) -> Rc<Self> {
+    pub(super) fn new(
+        destination: Destination,
+        name: WayName,
+        lane: Box<dyn Way>,
+        renew: Renew,
+    ) -> Rc<Self> {
         Rc::new(Self {
             destination,
+            name,
             renew,
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
@@ -85,6 +109,8 @@ impl Driver {
             timer: Signal::default(),
             armed: Cell::default(),
             timer_runs: Cell::default(),
+            full_at: Cell::default(),
+            last_end: RefCell::default(),
         })
     }
 
@@ -120,9 +146,12 @@ impl Driver {
         self: &Rc<Self>,
         order: Order,
     ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
-        let job = self.lane.borrow_mut().submit(platform::now(), order)?;
+        let topic = order.message.topic().clone();
+        let submitted = self.lane.borrow_mut().submit(platform::now(), order);
+        let job = submitted.inspect_err(|QueueFull| self.overflowed())?;
         let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().insert(job, sender);
+        let waiting = Waiting { sender, topic };
+        self.waiting.borrow_mut().insert(job, waiting);
         self.pump();
         Ok(receiver)
     }
@@ -163,7 +192,41 @@ impl Driver {
                 signals.write.set();
             }
         }
+        self.pass_on_news();
         self.arm();
+    }
+
+    /// The queue took no more.
+    fn overflowed(&self) {
+        let waiting = self.lane.borrow().status().waiting;
+        self.full_at.set(waiting.max(1));
+        operator::tell(|operator, now| operator.queue_full(now, &self.name, waiting));
+    }
+
+    /// Tells the operator what the lane has to tell, and that the queue is not full any more.
+    fn pass_on_news(&self) {
+        loop {
+            let next = self.lane.borrow_mut().poll_news();
+            let Some(mut news) = next else { break };
+            if let (News::ConnectFailed(why), Some(end)) = (&mut news, self.last_end.take()) {
+                *why = format!("{why}: {end}");
+            }
+            operator::tell(|operator, now| operator.heard(now, &self.name, &news));
+        }
+        let full_at = self.full_at.get();
+        if full_at > 0 && self.lane.borrow().status().waiting <= full_at / 2 {
+            self.full_at.set(0);
+            operator::tell(|operator, now| operator.queue_eased(now, &self.name));
+        }
+    }
+
+    /// An outcome may be of interest to the operator, too.
+    fn observe(&self, topic: &Topic, outcome: &Outcome) {
+        let is_news = matches!(outcome, Outcome::Rejected { .. }) || !operator::is_quiet();
+        if is_news {
+            let topic = Some(topic.as_str());
+            operator::tell(|operator, now| operator.delivered(now, &self.name, topic, outcome));
+        }
     }
 
     /// Gives outcomes to those who wait for them.
@@ -171,7 +234,9 @@ impl Driver {
         loop {
             let next = self.lane.borrow_mut().poll_outcome();
             let Some((job, outcome)) = next else { return };
-            if let Some(sender) = self.waiting.borrow_mut().remove(&job) {
+            let waiting = self.waiting.borrow_mut().remove(&job);
+            if let Some(Waiting { sender, topic }) = waiting {
+                self.observe(&topic, &outcome);
                 // The caller may have gone.
                 let _ = sender.send(outcome);
             }
@@ -265,7 +330,7 @@ impl Driver {
     /// The life of one connection.
     async fn run_link(self: Rc<Self>, link: LinkId) {
         match transport::connect(&self.destination).await {
-            Ok(Transport { input, output, .. }) => {
+            Ok((Transport { input, output, .. }, end)) => {
                 let signals = Rc::new(LinkSignals::default());
                 self.links.borrow_mut().insert(link, Rc::clone(&signals));
                 self.lane
@@ -274,6 +339,9 @@ impl Driver {
                 self.pump();
                 let working = first(self.read(link, input), self.write(link, output, &signals));
                 first(working, signals.overdue()).await;
+                if !signals.closing.get() {
+                    *self.last_end.borrow_mut() = end.why().await;
+                }
                 self.links.borrow_mut().remove(&link);
                 let (now, entropy) = (platform::now(), platform::random_u64());
                 self.lane.borrow_mut().handle_closed(now, link, entropy);

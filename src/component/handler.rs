@@ -5,6 +5,7 @@ use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Response};
 use super::bindings::{wit_future, wit_stream};
 use super::calls;
+use super::operator;
 use crate::api::{
     Caller, Problem, Reply, Route, authenticate, idempotency_header, parse_channel_query,
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
@@ -195,6 +196,9 @@ fn respond(reply: Reply) -> Result<Response, ErrorCode> {
     }
     for (name, value) in reply.headers {
         headers.push((name.to_owned(), value.into_bytes()));
+    }
+    if let Some(counts) = operator::take_counts() {
+        headers.push((operator::COUNT_HEADER.to_owned(), counts.into_bytes()));
     }
     // Names and values are our own and legal.
     let headers = Fields::from_list(&headers)

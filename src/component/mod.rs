@@ -11,6 +11,8 @@
 //! [`app::App`]. A connection's tasks live in the call that opened it, which has long returned its
 //! answer, and are woken from other calls.
 //!
+//! What the operator is told goes through [`operator`], from wherever it happens.
+//!
 //! Everything here runs on one thread and holds no borrow of a cell across an `await`.
 
 mod app;
@@ -19,6 +21,7 @@ mod driver;
 mod durable;
 mod exchange;
 mod handler;
+mod operator;
 mod platform;
 mod poll;
 mod scheduled;

@@ -1,4 +1,4 @@
-//! Clocks and randomness, read here and passed in everywhere else; and the log.
+//! Clocks and randomness, read here and passed in everywhere else.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,6 @@ use super::bindings::wasi::clocks::{monotonic_clock, system_clock};
 use super::bindings::wasi::random::random;
 use crate::feedback::Holder;
 use crate::notification::ApnsId;
-use crate::terminal::visible;
 use crate::time::{Now, UnixTime};
 
 /// Random bytes fetched at a time: crossing the sandbox wall for 16 of them costs as much.
@@ -14,11 +13,6 @@ const POOL: u64 = 1_024;
 
 thread_local! {
     static RANDOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A line of the log, of which parts may be others' words.
-pub(super) fn log(line: impl core::fmt::Display) {
-    eprintln!("dunlin: {}", visible(&line.to_string()));
 }
 
 /// The monotonic clock.

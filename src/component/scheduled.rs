@@ -4,12 +4,15 @@ use super::app::App;
 use super::bindings::exports::dunlin::push::scheduled::Guest;
 use super::calls;
 use super::handler::Function;
+use super::operator;
 use crate::api::Task;
 
 impl Guest for Function {
     async fn run(task: String) -> Result<String, String> {
         let task = Task::parse(&task).ok_or_else(|| format!("there is no task {task:?}"))?;
         let app = App::get().map_err(|problem| problem.rule().to_owned())?;
-        calls::run_task(&app, task).await
+        let report = calls::run_task(&app, task).await;
+        operator::write_counts();
+        report
     }
 }

@@ -29,7 +29,7 @@ impl Guest for Function {
 }
 
 fn complain(usage: &Usage) {
-    platform::log(format_args!("{usage}; see help"));
+    eprintln!("dunlin: {}; see help", visible(&usage.to_string()));
 }
 
 async fn carry_out(invocation: Invocation) -> Result<(), ()> {

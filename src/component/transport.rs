@@ -44,6 +44,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest time until TLS says how it has ended.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The same where it is only good to know: TLS knows when the input has ended.
+const END_PATIENCE: Duration = Duration::from_millis(20);
+
 /// Bytes passed on at a time where a connection can be cut off.
 const PASS_BYTES: usize = 64 * 1024;
 
@@ -113,6 +116,21 @@ impl Receiving {
     }
 }
 
+/// How the server's direction ends, for whoever can do nothing about it.
+pub(super) struct End(FutureReader<Result<(), TlsError>>);
+
+impl End {
+    /// After the end of the input: what TLS says was wrong, for people. With TLS 1.3 a server
+    /// refuses a certificate only now.
+    pub(super) async fn why(self) -> Option<String> {
+        let until = platform::now() + END_PATIENCE;
+        match first(self.0.into_future(), platform::sleep_until(until)).await {
+            First::A(Err(error)) => Some(error.to_debug_string()),
+            First::A(Ok(())) | First::B(()) => None,
+        }
+    }
+}
+
 /// What is still on its way out of a connection.
 pub(super) struct Sending {
     tls: FutureReader<Result<(), TlsError>>,
@@ -168,9 +186,9 @@ struct Ends {
 }
 
 /// Opens a connection; an error is for people.
-pub(super) async fn connect(destination: &Destination) -> Result<Transport, String> {
-    let (transport, _) = within(destination, None).await?;
-    Ok(transport)
+pub(super) async fn connect(destination: &Destination) -> Result<(Transport, End), String> {
+    let (transport, tls) = within(destination, None).await?;
+    Ok((transport, End(tls)))
 }
 
 /// Opens a connection that can be cut off, and whose end is told.

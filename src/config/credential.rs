@@ -17,6 +17,8 @@
 //! certificate says of topics and environments is compared with what is written here by the host, at
 //! its start.
 
+use core::fmt;
+
 use serde::Deserialize;
 
 use super::{ConfigError, Endpoint, covers, identity_name, invalid, topics};
@@ -51,6 +53,16 @@ pub struct TokenKey {
     pub team_id: TeamId,
     /// The `.p8` file, relative to the configuration file.
     pub key_file: String,
+}
+
+impl fmt::Display for Credential {
+    /// Names it for its operator: `key ABC123DEFG of team DEF123GHIJ`, or `identity shop`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.proof {
+            Proof::Key(key) => write!(f, "key {} of team {}", key.key_id, key.team_id),
+            Proof::Identity(identity) => write!(f, "identity {identity}"),
+        }
+    }
 }
 
 impl Credential {

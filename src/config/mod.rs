@@ -273,6 +273,11 @@ impl Settings {
         credential::lacks_key(&self.credentials, topic, environment)
     }
 
+    /// All API keys, in the order of the file.
+    pub fn api_keys(&self) -> &[ApiKey] {
+        &self.api_keys
+    }
+
     /// The API key with this SHA-256. Takes the same time whichever bytes differ.
     pub fn api_key(&self, sha256: &[u8; 32]) -> Option<&ApiKey> {
         self.api_keys.iter().find(|key| same(&key.sha256, sha256))
@@ -324,6 +329,11 @@ impl ApiKey {
             scopes: vec![Scope::Admin],
             topics: Vec::new(),
         }
+    }
+
+    /// The SHA-256 of the key.
+    pub const fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
     }
 
     /// Whether the key has the scope; `admin` has all.

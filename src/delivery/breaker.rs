@@ -42,6 +42,7 @@ pub(super) struct Breaker {
     state: State,
     errors: u32,
     pause: Backoff,
+    opened: u64,
 }
 
 impl Default for Breaker {
@@ -50,6 +51,7 @@ impl Default for Breaker {
             state: State::Closed,
             errors: 0,
             pause: Backoff::new(FIRST, LONGEST),
+            opened: 0,
         }
     }
 }
@@ -63,6 +65,11 @@ impl Breaker {
     /// Whether APNs is taken to work.
     pub(super) fn is_closed(&self) -> bool {
         self.state == State::Closed
+    }
+
+    /// How often it was opened, again after a probe included.
+    pub(super) fn opened(&self) -> u64 {
+        self.opened
     }
 
     /// When it is half open, if it is open.
@@ -91,7 +98,10 @@ impl Breaker {
         self.errors = 0;
         // Answers to what was sent before it opened prove nothing of now.
         if self.is_probe(job) {
-            *self = Self::default();
+            *self = Self {
+                opened: self.opened,
+                ..Self::default()
+            };
         }
     }
 
@@ -139,6 +149,7 @@ impl Breaker {
         let asked = now + asked.unwrap_or_default().min(LONGEST_ASKED);
         let until = own.max(asked);
         self.state = State::Open { until };
+        self.opened += 1;
     }
 }
 

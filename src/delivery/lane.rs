@@ -16,6 +16,7 @@
 //! | `tokens.rs` | which provider token |
 //! | `request.rs` | a request handed to HTTP/2 |
 //! | `exchanges.rs` | a request handed to the platform, and what came of it |
+//! | `news.rs` | what the operator would want to hear of |
 //!
 //! All connections of a lane are one credential's: never two teams or certificates on one connection.
 //! The lane of a key is given a provider token before anything else, and the newer ones later. That of
@@ -25,6 +26,7 @@
 
 mod answers;
 mod exchanges;
+mod news;
 mod pool;
 mod request;
 mod tokens;
@@ -32,6 +34,7 @@ mod tokens;
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use self::news::Bulletin;
 use self::pool::Pool;
 use self::tokens::{Change, Tokens};
 use super::backoff::Backoff;
@@ -42,7 +45,7 @@ use super::entropy::Entropy;
 use super::jobs::{JobId, Jobs, Place};
 use super::link::{Link, LinkId};
 use super::spacing::Spacing;
-use super::way::{Action, Order, QueueFull, Status};
+use super::way::{Action, News, Order, QueueFull, Status};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::SERVER_ERROR_RETRY_AFTER;
@@ -115,6 +118,7 @@ pub struct Lane {
     actions: VecDeque<Action>,
     buffer: RequestBuffer,
     trouble: Option<String>,
+    bulletin: Bulletin,
 }
 
 impl Lane {
@@ -137,6 +141,7 @@ impl Lane {
             actions: VecDeque::new(),
             buffer: RequestBuffer::new(),
             trouble: None,
+            bulletin: Bulletin::default(),
         }
     }
 
@@ -253,6 +258,7 @@ impl Lane {
     /// The transport of `link` could not be opened; `why` is for people, `entropy` is random.
     pub fn handle_connect_failed(&mut self, now: Now, id: LinkId, why: String, entropy: u64) {
         self.links.retain(|link| link.id != id);
+        self.bulletin.add(News::ConnectFailed(why.clone()));
         self.trouble = Some(why);
         self.backoff.failed(now, entropy);
         self.connect_if_needed(now);
@@ -291,10 +297,14 @@ impl Lane {
     fn remove(&mut self, now: Now, id: LinkId, entropy: u64) {
         let failed = self.link(id).is_some_and(|link| !link.proven);
         let counted = self.link(id).is_some_and(|link| link.blamed);
+        let was_silent = self.link(id).is_some_and(Link::has_answered_nothing);
+        let is_mute = self.link(id).is_some_and(Link::is_mute);
         self.links.retain(|link| link.id != id);
         if failed {
-            self.trouble
-                .get_or_insert_with(|| "the connection was closed by the peer".into());
+            self.trouble.get_or_insert_with(|| news::CLOSED.into());
+        }
+        if was_silent {
+            self.ended_unanswered(id, is_mute);
         }
         if failed && !counted {
             self.backoff.failed(now, entropy);

@@ -82,6 +82,8 @@ pub(super) struct Link {
     owes: bool,
     /// Answers given up since one came.
     given_up: u32,
+    /// One came.
+    was_answered: bool,
     /// It gets nothing new: its stream identifiers are used up, it answers nothing, APNs wants
     /// another, or it is one too many.
     pub(super) retired: bool,
@@ -103,6 +105,7 @@ impl Link {
             probing: false,
             owes: false,
             given_up: 0,
+            was_answered: false,
             retired: false,
         }
     }
@@ -248,13 +251,25 @@ impl Link {
         if self.in_flight.remove(&stream).is_some() {
             self.owes = true;
             self.given_up += 1;
-            self.retired |= self.given_up >= RETIRE_AFTER;
+            self.retired |= self.is_mute();
         }
     }
 
     /// The head of an answer has come.
     pub(super) fn answered(&mut self) {
         self.given_up = 0;
+        self.was_answered = true;
+    }
+
+    /// Whether nothing was ever answered on it, and not because this side had no use for it.
+    pub(super) fn has_answered_nothing(&self) -> bool {
+        let is_unused = self.retired && !self.is_mute();
+        !self.was_answered && !is_unused
+    }
+
+    /// Whether so many answers were given up that it was replaced.
+    pub(super) fn is_mute(&self) -> bool {
+        self.given_up >= RETIRE_AFTER
     }
 
     /// When to ask whether the peer is there: soon if it owes an answer, else after an idle hour.

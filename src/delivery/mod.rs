@@ -44,5 +44,5 @@ pub use jobs::JobId;
 pub use lane::{Lane, LaneConfig};
 pub use link::LinkId;
 pub use way::{
-    Action, ExchangeFailure, ExchangeRequest, ExchangeResponse, Order, QueueFull, Status, Way,
+    Action, ExchangeFailure, ExchangeRequest, ExchangeResponse, News, Order, QueueFull, Status, Way,
 };

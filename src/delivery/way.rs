@@ -25,7 +25,7 @@ use super::lane::Lane;
 use super::link::LinkId;
 use crate::auth::ProviderToken;
 use crate::limits::CHANNELS_BODY_MAX_BYTES;
-use crate::provider::{Message, Outcome};
+use crate::provider::{Message, Outcome, Reason};
 use crate::time::{Now, UnixTime};
 
 /// A message, and how its outcome is wanted.
@@ -108,6 +108,26 @@ pub enum ExchangeFailure {
     Unanswered,
 }
 
+/// What the operator of a way would want to hear of at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// No connection came about, or it ended before anything was answered on it; why, for people.
+    ConnectFailed(String),
+    /// That is over. A lane over HTTP/2 leaves it to its outcomes.
+    Connected,
+    /// A GOAWAY says that the credential is refused; nothing was answered.
+    CredentialRefused(Reason),
+    /// Server errors keep the queue from being sent.
+    BreakerOpened,
+    /// It is sent again.
+    BreakerClosed,
+}
+
+impl News {
+    /// Most that wait to be heard; the oldest are dropped. The driver hears them after every call.
+    pub(super) const MAX: usize = 16;
+}
+
 /// How a way is, for metrics and for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -169,6 +189,12 @@ pub trait Way: Debug {
 
     /// What last went wrong on the way to the peer, while nothing has gone right since; for people.
     fn trouble(&self) -> Option<&str>;
+
+    /// What the operator would want to hear of. The driver asks until there is nothing, whenever it
+    /// asks for actions.
+    fn poll_news(&mut self) -> Option<News> {
+        None
+    }
 
     /// The provider token from now on, and the answer to [`Action::RenewToken`]. Only HTTP/2 has
     /// one; elsewhere it is dropped.
@@ -263,6 +289,10 @@ impl Way for Lane {
 
     fn trouble(&self) -> Option<&str> {
         Self::trouble(self)
+    }
+
+    fn poll_news(&mut self) -> Option<News> {
+        Self::poll_news(self)
     }
 
     fn set_token(&mut self, now: Now, token: ProviderToken) {

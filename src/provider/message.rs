@@ -24,7 +24,7 @@ use super::channel::{ChannelCall, ChannelRequest};
 use super::request::{HeaderIndexing, Request, RequestBuffer};
 use crate::auth::ProviderToken;
 use crate::notification::{
-    ApnsId, Broadcast, BundleId, Expiration, ExpiresAt, Notification, StoragePolicy,
+    ApnsId, Broadcast, BundleId, Expiration, ExpiresAt, Notification, StoragePolicy, Topic,
 };
 
 /// What a connection to APNs carries. Cloning shares it.
@@ -44,6 +44,15 @@ impl Message {
         match self {
             Self::Notification(notification) => Some(notification),
             Self::Broadcast(_) | Self::Channel(_) => None,
+        }
+    }
+
+    /// The app that it is for or about, or one purpose of it.
+    pub fn topic(&self) -> &Topic {
+        match self {
+            Self::Notification(notification) => notification.topic(),
+            Self::Broadcast(broadcast) => broadcast.bundle_id().as_topic(),
+            Self::Channel(request) => request.bundle_id.as_topic(),
         }
     }
 
@@ -187,7 +196,7 @@ const fn creation(policy: StoragePolicy) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::{ChannelId, DeviceToken, Draft, Payload, Priority, Topic};
+    use crate::notification::{ChannelId, DeviceToken, Draft, Payload, Priority};
 
     const CHANNEL: &str = "dHN0LXNyY2gtY2hubA==";
 

@@ -111,6 +111,32 @@ pub enum Why {
 }
 
 impl Why {
+    /// All that [`Self::name`] gives.
+    pub const NAMES: [&'static str; 8] = [
+        "not-sent",
+        "paused",
+        "not-processed",
+        "stream-reset",
+        "connection-lost",
+        "timed-out",
+        "unconfirmed",
+        "unreadable",
+    ];
+
+    /// One word for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotSent => "not-sent",
+            Self::Paused => "paused",
+            Self::NotProcessed => "not-processed",
+            Self::StreamReset(_) => "stream-reset",
+            Self::ConnectionLost => "connection-lost",
+            Self::TimedOut => "timed-out",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
     /// Whether the peer certainly has not acted on the notification.
     pub const fn may_resend(self) -> bool {
         match self {

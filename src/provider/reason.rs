@@ -192,6 +192,18 @@ impl Reason {
     #[cfg(test)]
     pub(super) const COUNT: usize = TABLE.len();
 
+    /// The names of all that are in the table, in its order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TABLE.iter().map(|(_, _, name, _)| *name)
+    }
+
+    /// As Apple spells it; `None` for what is not in the table.
+    pub fn name(&self) -> Option<&'static str> {
+        let mut table = TABLE.iter();
+        let found = table.find(|(_, reason, _, _)| reason == self);
+        found.map(|(_, _, name, _)| *name)
+    }
+
     /// From the text of the key `reason`.
     pub fn parse(text: &str) -> Self {
         let text = match text {

@@ -123,6 +123,12 @@ impl Guard {
         Ruling::Remove
     }
 
+    /// Whether refusals of the topic's devices are not believed.
+    pub fn is_tripped(&self, topic: &Topic, now: Now) -> bool {
+        let tripped_at = self.topics.get(topic).and_then(|watch| watch.tripped_at);
+        tripped_at.is_some_and(|at| now.since(at) < WINDOW)
+    }
+
     fn watch(&mut self, topic: &Topic, now: Now) -> &mut Watch {
         if !self.topics.contains_key(topic) && self.topics.len() >= MAX_TOPICS {
             let oldest = self.topics.iter().min_by_key(|(_, watch)| watch.heard_at);
@@ -233,6 +239,8 @@ mod tests {
         let tripped = guard.refused(&device("a.b", 10), at(10));
         assert_eq!(tripped, Ruling::Tripped { restore });
         assert_eq!(refuse(&mut guard, 11..40, 11), vec![Ruling::Keep; 29]);
+        let topic = Topic::parse("a.b").unwrap();
+        assert!(guard.is_tripped(&topic, at(609)) && !guard.is_tripped(&topic, at(610)));
         let other = guard.refused(&device("a.c", 1), at(40));
         assert_eq!(other, Ruling::Remove, "another topic is another matter");
     }

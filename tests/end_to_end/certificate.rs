@@ -6,8 +6,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::operator;
 use crate::peers;
-use crate::stack::{Options, Stack, TOPIC, push_body, token, wants_sockets};
+use crate::stack::{Options, Stack, TOPIC, on_the_host, push_body, token, wants_sockets};
 use dunlin_host::server::Server;
 use dunlin_simulator::{Call, CertificateAuthority, Config, Received};
 use futures_util::future::join_all;
@@ -323,6 +324,18 @@ async fn a_certificate_that_apns_does_not_know_is_told_of_and_not_shown_over_and
     assert_eq!(result["detail"].as_str().map(str::is_empty), Some(false));
     let handshakes = stack.simulator.stats().handshakes_failed;
     assert!((1..20).contains(&handshakes), "{handshakes} in 5 s");
+    if on_the_host() {
+        let metrics = operator::metrics(&stack).await;
+        let alarms = operator::alarms(&metrics);
+        let [alarm] = alarms.as_slice() else {
+            panic!("{alarms:?}");
+        };
+        assert!(
+            alarm.starts_with("certificate-refused: identity "),
+            "{alarm}"
+        );
+        assert!(alarm.ends_with(", development: tls-alert"), "{alarm}");
+    }
     // Another app's key is none the worse for it.
     assert_eq!(push(&stack, OTHER, 2).await["outcome"], "accepted");
     stack.stop().await;

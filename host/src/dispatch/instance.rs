@@ -19,6 +19,7 @@ use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use super::{DispatchError, Job, Limits, Response, classify};
 use crate::awake;
 use crate::function::{Function, Instance, Turns, noting_turns};
+use crate::operator::Operator;
 
 /// How long to wait before an instance that could not be made is tried again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -72,6 +73,7 @@ impl Worker {
             let feed = Feed {
                 jobs: &mut jobs,
                 proxy: &proxy,
+                operator: self.function.operator(),
                 limits: self.limits,
                 turns,
             };
@@ -108,6 +110,7 @@ fn refuse_waiting(jobs: &mut mpsc::Receiver<Job>) -> bool {
 struct Feed<'a> {
     jobs: &'a mut mpsc::Receiver<Job>,
     proxy: &'a Proxy,
+    operator: &'a Operator,
     limits: Limits,
     turns: Arc<Turns>,
 }
@@ -119,6 +122,7 @@ impl Feed<'_> {
         let Self {
             jobs,
             proxy,
+            operator,
             limits,
             turns,
         } = self;
@@ -139,7 +143,8 @@ impl Feed<'_> {
                     // Whoever asked has given up.
                     Poll::Ready(Some(job)) if job.answer.is_canceled() => {}
                     Poll::Ready(Some(job)) => {
-                        calls.push(call(accessor, proxy, job, limits.timeout));
+                        let call = call(accessor, proxy, operator, job, limits.timeout);
+                        calls.push(call);
                     }
                     Poll::Ready(None) => open = false,
                     Poll::Pending => break,
@@ -156,22 +161,34 @@ impl Feed<'_> {
     }
 }
 
+/// Runs one request. What the function has counted is taken off its answer here, where it comes
+/// also when nobody waits for it any more.
 async fn call(
     accessor: &Accessor<Instance>,
     proxy: &Proxy,
+    operator: &Operator,
     job: Job,
     timeout: Duration,
 ) -> wasmtime::Result<()> {
+    let (answer, mut answered) = oneshot::channel();
     let prepared = accessor.with(|mut store| {
         Prepared::new(
             store.as_context_mut(),
             proxy,
             job.request,
             Instance::http,
-            job.answer,
+            answer,
         )
     })?;
     prepared.run(accessor, awake::sleep(timeout)).await?;
+    // It has been sent by then; dropped, it says that there is none.
+    if let Ok(Some(mut answer)) = answered.try_recv() {
+        if let Ok(response) = &mut answer {
+            operator.take_counts(response.headers_mut());
+        }
+        // The caller may have given up.
+        let _ = job.answer.send(answer);
+    }
     Ok(())
 }
 
@@ -190,7 +207,7 @@ pub(super) async fn run_alone(
     // The answer's body is produced by the instance, so it is collected before the instance goes.
     let running = store.run_concurrent(async |accessor| {
         noting_turns(&turns, async {
-            call(accessor, &proxy, job, Duration::MAX).await?;
+            call(accessor, &proxy, function.operator(), job, Duration::MAX).await?;
             wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
                 Ok(response) => collected(response).await,
                 Err(error) => Err(error),

@@ -15,7 +15,7 @@
 mod instance;
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -46,6 +46,12 @@ fn writes(method: &http::Method, path: &str) -> bool {
     let is_channel = path.starts_with("/v1/channels/");
     !method.is_safe() && !is_channel && !DONE_AT_APNS.contains(&path)
 }
+
+/// The alarm of queues that take no more requests.
+const QUEUES_FULL: &str = "requests-refused";
+
+/// What it is about.
+const QUEUES: &str = "queues of all instances";
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -105,6 +111,8 @@ pub struct Dispatcher {
     limits: Limits,
     /// Instances that are up.
     ready: Arc<AtomicUsize>,
+    /// A request found every queue full, and none has been half empty since.
+    is_full: AtomicBool,
     /// One repeated request at a time.
     quarantine: Mutex<()>,
     workers: std::sync::Mutex<Option<JoinSet<()>>>,
@@ -149,6 +157,7 @@ impl Dispatcher {
             store,
             limits,
             ready,
+            is_full: AtomicBool::new(false),
             quarantine: Mutex::default(),
             workers: std::sync::Mutex::new(Some(workers)),
         }
@@ -218,8 +227,13 @@ impl Dispatcher {
             .ok_or(DispatchError::ShuttingDown)?;
         let load = lane.load.fetch_add(1, Ordering::Relaxed);
         let loaded = Loaded(Arc::clone(&lane.load));
-        if load >= self.limits.queue + self.limits.concurrency {
+        let places = self.limits.queue + self.limits.concurrency;
+        if load >= places {
+            self.overflowed();
             return Err(DispatchError::Overloaded);
+        }
+        if load < places / 2 && self.is_full.swap(false, Ordering::Relaxed) {
+            self.function.operator().good(QUEUES_FULL, QUEUES);
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
@@ -231,6 +245,22 @@ impl Dispatcher {
             mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
         })?;
         Ok((answered, loaded))
+    }
+
+    /// Every queue is full.
+    fn overflowed(&self) {
+        self.is_full.store(true, Ordering::Relaxed);
+        let Limits {
+            instances, queue, ..
+        } = self.limits;
+        let text = || {
+            format!(
+                "each of {instances} instances has {queue} requests waiting, and the next were \
+                 answered 503. Send more slowly, or raise instances or queue under [host]; alarms \
+                 of the ways to APNs say whether those are what everything waits for."
+            )
+        };
+        self.function.operator().note(QUEUES_FULL, QUEUES, text);
     }
 
     /// Waits until every instance has finished what it is doing, at most `patience`.

@@ -43,7 +43,7 @@ use super::way::{Failure, Ways};
 use crate::tls::{ALPN_H2, Provider};
 
 /// Most servers that are examined at once.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// Most bytes of an answer that are read for its reason. Ours.
 const ANSWER_MAX_BYTES: usize = 4_096;
@@ -165,7 +165,7 @@ impl Target {
         }
     }
 
-    async fn secure(
+    pub(super) async fn secure(
         &self,
         provider: &Provider,
         protocol: Protocol,
@@ -232,7 +232,7 @@ impl Target {
         answered.unwrap_or_else(|_| Err("no answer".to_owned()))
     }
 
-    async fn answer(&self, response: Response<Incoming>) -> Answer {
+    pub(super) async fn answer(&self, response: Response<Incoming>) -> Answer {
         let ours = SystemTime::now();
         let (head, body) = response.into_parts();
         let date = date_of(&head.headers).map(|theirs| Date {
@@ -250,11 +250,11 @@ impl Target {
     }
 }
 
-/// What the server answered to a request for nothing.
-struct Answer {
-    status: u16,
-    reason: Reason,
-    date: Option<Date>,
+/// What a server answered.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) reason: Reason,
+    pub(super) date: Option<Date>,
 }
 
 /// An answer of whichever kind shows that the provider API is there; none, that somebody is.
@@ -294,7 +294,7 @@ fn with_certificate(asked: Result<Answer, String>) -> Reached {
 }
 
 /// An error with what caused it.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

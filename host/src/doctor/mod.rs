@@ -1,18 +1,22 @@
-//! `dunlin doctor`: a configuration file turned into what is wrong with its credentials and with the way
-//! to APNs, each with what to do about it.
+//! `dunlin doctor`: a configuration file turned into what is wrong with its credentials and with
+//! the way to APNs, each with what to do about it.
 //!
 //! ```text
-//! configuration ─► keys, identities, trust roots ─► connections ─► clock ─► Report
+//! configuration ─► keys, identities, secrets, trust roots ─► connections ─► clock
+//!               ─► credentials: asked of APNs ─► store, room, port ─► Report
 //! ```
 //!
-//! Nothing is sent but handshakes and, where HTTP/2 is spoken, one request for nothing, without a token
-//! and with each certificate that goes there. The store is not touched, so it can run beside the service.
-//!
-//! Left to others: whether APNs takes a key or a certificate; only a push shows that.
+//! What is sent are handshakes; where HTTP/2 is spoken, one request for nothing, without a token
+//! and with each certificate that goes there; and, unless that is turned off, for each credential a
+//! push to a device that there cannot be (`asking.rs`), which is the one thing that shows whether
+//! APNs takes it. Nothing is written, so it can run beside the service.
 
+mod asking;
 mod connection;
 mod credentials;
+mod machine;
 mod report;
+mod secrets;
 mod way;
 
 use std::collections::BTreeSet;
@@ -25,6 +29,7 @@ use dunlin::environment::Environment;
 use crate::config::{Config, folder_of};
 use crate::expiry::now;
 use crate::tls::{Provider, roots_from};
+use asking::Question;
 use connection::{Service, Target};
 use credentials::Usable;
 pub use report::{Line, Report, Severity};
@@ -33,8 +38,28 @@ use way::{Proxy, Ways};
 /// How long the command waits for each server.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Examines everything that a configuration file names, each server at most for `patience`.
-pub async fn examine(config_file: &Path, patience: Duration) -> Report {
+/// How to examine.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long each server is waited for.
+    pub patience: Duration,
+    /// Whether APNs is asked if it takes each credential, by a push to a device that there cannot
+    /// be.
+    pub asks: bool,
+}
+
+impl Default for Options {
+    /// As the command does: everything, ten seconds for each server.
+    fn default() -> Self {
+        Self {
+            patience: PATIENCE,
+            asks: true,
+        }
+    }
+}
+
+/// Examines everything that a configuration file names.
+pub async fn examine(config_file: &Path, options: Options) -> Report {
     let mut report = Report::default();
     let subject = "configuration";
     let (config, settings) = match Config::read(config_file) {
@@ -52,15 +77,33 @@ pub async fn examine(config_file: &Path, patience: Duration) -> Report {
     report.lines.extend(credentials::keys(folder, &settings));
     let (lines, identities) = credentials::identities(folder, &config, &settings, now());
     report.lines.extend(lines);
-    connections(&config, &settings, identities, patience, &mut report).await;
+    report.lines.extend(secrets::api_keys(&settings));
+    let found = secrets::beside(folder, &config, &settings);
+    report.lines.extend(found);
+    let questions = match options.asks {
+        true => asking::questions(folder, &settings, now()),
+        false => Vec::new(),
+    };
+    let identities = (identities, questions);
+    connections(
+        &config,
+        &settings,
+        identities,
+        options.patience,
+        &mut report,
+    )
+    .await;
+    report.lines.extend(machine::store(&config));
+    report.lines.push(machine::port(config.host.listen).await);
     report
 }
 
-/// Trust roots, then every server whose trust and identity can be used, then the clock.
+/// Trust roots, then every server whose trust and identity can be used, then the clock, then what
+/// is to be asked.
 async fn connections(
     config: &Config,
     settings: &Settings,
-    identities: Usable<'_>,
+    (identities, questions): (Usable<'_>, Vec<Question>),
     patience: Duration,
     report: &mut Report,
 ) {
@@ -81,9 +124,14 @@ async fn connections(
             (None, false)
         }
     };
-    let (targets, skipped): (Vec<_>, Vec<_>) = targets(settings).into_iter().partition(|target| {
+    let can_be_reached = |target: &Target| {
         is_ready(target, &distrusted, &identities) && (has_proxy || !target.is_proxied)
-    });
+    };
+    let (targets, skipped): (Vec<_>, Vec<_>) =
+        targets(settings).into_iter().partition(can_be_reached);
+    let (questions, unasked): (Vec<_>, Vec<_>) = questions
+        .into_iter()
+        .partition(|question| can_be_reached(&question.target));
     let skip = |target: &Target| {
         let what = "not checked, because of the error above";
         let advice = "Correct that and run this again.";
@@ -99,12 +147,14 @@ async fn connections(
         proxy,
     };
     let mut dates = Vec::new();
+    let mut asked = Vec::new();
     match Provider::new(trust, identities) {
         Ok(provider) => {
             for examined in connection::examine(targets, &provider, &ways, patience).await {
                 report.lines.push(examined.line);
                 dates.extend(examined.date);
             }
+            asked = asking::ask(questions, &provider, &ways, patience).await;
         }
         // Roots and identities have been looked at; a file may have changed since.
         Err(error) => {
@@ -114,6 +164,8 @@ async fn connections(
         }
     }
     report.lines.push(connection::clock(&dates));
+    report.lines.extend(unasked.iter().map(Question::skipped));
+    report.lines.extend(asked);
 }
 
 /// The servers of a configuration, each once.
@@ -171,8 +223,8 @@ fn proxy(settings: &Settings) -> Result<Option<Proxy>, Line> {
     }
 }
 
-/// What the credentials show of themselves in an environment when they connect: nothing for keys, and
-/// the identities. Nothing too if there is no credential.
+/// What the credentials show of themselves in an environment when they connect: nothing for keys,
+/// and the identities. Nothing too if there is no credential.
 fn shown(settings: &Settings, environment: Environment) -> BTreeSet<Option<String>> {
     let credentials = settings.credentials().iter();
     let here = credentials.filter(|it| it.environments().contains(&environment));

@@ -8,7 +8,8 @@ use std::time::Duration;
 use dunlin_host::ask::ask;
 use serde_json::Value;
 
-use crate::setup::{Api, Authority, Folder, KEYCHAIN, TOPIC, identity, nobody};
+use crate::setup::{API_KEY, Api, Authority, Folder, KEYCHAIN, TOPIC, identity, nobody, simulator};
+use dunlin_simulator::{CertificateAuthority, Fault};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
@@ -175,4 +176,63 @@ fn a_wrong_passphrase_keeps_the_service_from_starting() {
     }
     assert!(!serve.child.wait().unwrap().success());
     assert!(!serve.log.contains("hunter2") && !rest.contains("hunter2"));
+}
+
+/// A service on any port, with a store that forgets.
+fn serving(port: u16, authority: &CertificateAuthority) -> Folder {
+    Folder::new()
+        .with_apns("localhost", port)
+        .with_trust(authority.certificate_pem())
+        .with("[host]\nlisten = \"127.0.0.1:0\"\ninstances = 2\n[store]\nkind = \"memory\"\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_is_one_error_with_its_remedy_and_one_line_when_it_is_over() {
+    let authority = CertificateAuthority::generate().unwrap();
+    let simulator = simulator(&authority).await;
+    let folder = serving(simulator.provider_addr().port(), &authority);
+    let mut serve = Serve::start(&folder, "");
+    let listening: Value = serde_json::from_str(&serve.until(&["listening", "address"])).unwrap();
+    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    let token = "a1".repeat(32);
+    let push = || async {
+        let body = format!(
+            r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{{"aps":{{"alert":"hush"}}}}}}"#
+        );
+        let body = body.into_bytes();
+        let answer = ask(address, "POST", "/v1/push", Some(API_KEY), body, PATIENCE).await;
+        answer.unwrap().body
+    };
+    let refusals = Fault::status(403, "InvalidProviderToken").times(3);
+    simulator.add_fault(refusals).unwrap();
+    for _ in 0..3 {
+        assert!(push().await.contains("InvalidProviderToken"));
+    }
+    let told: Value = serde_json::from_str(&serve.until(&["credential-refused"])).unwrap();
+    assert_eq!(
+        (&told["level"], &told["alarm"]),
+        (&"ERROR".into(), &"credential-refused".into())
+    );
+    let message = told["message"].as_str().unwrap();
+    let subject = "key ABC123DEFG of team DEF123GHIJ, production: InvalidProviderToken: ";
+    assert!(message.starts_with(subject), "{message}");
+    assert!(message.contains("the key is not revoked"), "{message}");
+
+    assert!(push().await.contains("accepted"));
+    let over: Value = serde_json::from_str(&serve.until(&["over after"])).unwrap();
+    assert_eq!(over["level"], "INFO");
+    assert!(
+        over["message"].as_str().unwrap().ends_with("3 in all"),
+        "{over}"
+    );
+    let errors = serve
+        .log
+        .lines()
+        .filter(|line| line.contains("\"level\":\"ERROR\""));
+    assert_eq!(errors.count(), 1, "{}", serve.log);
+    for secret in [&token, "hush", API_KEY, "PRIVATE KEY"] {
+        assert!(!serve.log.contains(secret), "{secret} in\n{}", serve.log);
+    }
+    drop(serve);
+    simulator.shutdown().await;
 }

@@ -7,6 +7,7 @@
     reason = "test code"
 )]
 
+mod asking;
 mod commands;
 mod connections;
 mod credentials;

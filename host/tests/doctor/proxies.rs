@@ -31,8 +31,8 @@ async fn a_server_is_examined_through_the_proxy() {
     assert!(what.starts_with(&expected), "{what}");
     assert!(!report.text().contains("s3cret"));
     let asked = proxy.asked();
-    // Where pushes go, and where channels are managed.
-    assert_eq!(asked.len(), 2, "{asked:?}");
+    // Where pushes go, and where channels are managed; and the key, in each environment.
+    assert_eq!(asked.len(), 4, "{asked:?}");
     for head in asked {
         let line = format!("CONNECT localhost:{port} HTTP/1.1\r\n");
         assert!(head.starts_with(&line), "{head}");

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_host::doctor::{self, Line, Report, Severity};
+use dunlin_host::doctor::{self, Line, Options, Report, Severity};
 use dunlin_simulator::{CertificateAuthority, Config, Simulator};
 use http::{HeaderValue, Response, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, date_time_ymd};
@@ -23,6 +23,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An identity for [`TOPIC`] as Keychain Access exports it, passphrase `secret`.
 pub(crate) const KEYCHAIN: &[u8] = include_bytes!("../../certificates/tests/data/keychain.p12");
+
+/// A key that the configuration knows, for pushes.
+pub(crate) const API_KEY: &str = "backend-5b1f0c93d7a84e26";
+
+fn api_key() -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA256, API_KEY.as_bytes());
+    let hash: String = hash.as_ref().iter().map(|it| format!("{it:02x}")).collect();
+    format!("[[api_keys]]\nname = \"backend\"\nscopes = [\"send\"]\nsha256 = \"{hash}\"\n")
+}
 
 /// A folder with `conf/dunlin.toml`, and secrets beside `conf`.
 pub(crate) struct Folder {
@@ -112,7 +121,17 @@ impl Folder {
 
     /// Writes the configuration and says where it is.
     pub(crate) fn config(&self) -> PathBuf {
-        self.write("conf/dunlin.toml", &self.text)
+        // No port of the machine's is to matter, nor that nobody could call.
+        let listen = "[host]\nlisten = \"127.0.0.1:0\"\n";
+        let listen = if self.text.contains("[host]") {
+            ""
+        } else {
+            listen
+        };
+        self.write(
+            "conf/dunlin.toml",
+            format!("{}{}{listen}", self.text, api_key()),
+        )
     }
 
     pub(crate) async fn examine(&self) -> Report {
@@ -120,7 +139,15 @@ impl Folder {
     }
 
     pub(crate) async fn examine_for(&self, patience: Duration) -> Report {
-        let report = doctor::examine(&self.config(), patience).await;
+        self.examine_with(Options {
+            patience,
+            ..Options::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn examine_with(&self, options: Options) -> Report {
+        let report = doctor::examine(&self.config(), options).await;
         for Line { advice, .. } in &report.lines {
             assert!(advice.is_empty() || advice.ends_with('.'), "{advice}");
         }
@@ -156,11 +183,21 @@ pub(crate) async fn nobody() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// One that takes every key.
 pub(crate) async fn simulator(authority: &CertificateAuthority) -> Simulator {
+    simulator_that(authority, true).await
+}
+
+/// One that takes every key, or none.
+pub(crate) async fn simulator_that(
+    authority: &CertificateAuthority,
+    accept_any_key: bool,
+) -> Simulator {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config {
         control: any,
         authority: Some(authority.clone()),
+        accept_any_key,
         ..Config::default()
     };
     Simulator::start(config).await.unwrap()
@@ -207,7 +244,8 @@ impl Authority {
     }
 }
 
-/// A provider API that answers every request 403, with this `date`; `None`: without one.
+/// A provider API that answers every request 403, with this `date`; `None`: without one. To a push
+/// it says that it does not know the device.
 pub(crate) struct Api {
     pub(crate) name: &'static str,
     pub(crate) protocol: &'static [u8],
@@ -238,13 +276,43 @@ impl Api {
     }
 }
 
+/// A provider API that takes every request and answers none; the port.
+pub(crate) async fn silent(authority: &Authority) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = acceptor(authority, "localhost", b"h2");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let answer = service_fn(|_: http::Request<hyper::body::Incoming>| {
+                    std::future::pending::<Result<Response<Full<bytes::Bytes>>, std::io::Error>>()
+                });
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+            });
+        }
+    });
+    port
+}
+
 async fn serve(acceptor: TlsAcceptor, stream: TcpStream, date: Option<HeaderValue>) {
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
-    let answer = service_fn(|_| {
-        let mut response = Response::new(Empty::<bytes::Bytes>::new());
-        *response.status_mut() = http::StatusCode::FORBIDDEN;
+    let answer = service_fn(|request: http::Request<_>| {
+        let (status, body) = match *request.method() == http::Method::POST {
+            true => (
+                http::StatusCode::BAD_REQUEST,
+                r#"{"reason":"BadDeviceToken"}"#,
+            ),
+            false => (http::StatusCode::FORBIDDEN, ""),
+        };
+        let mut response = Response::new(Full::<bytes::Bytes>::from(body));
+        *response.status_mut() = status;
         if let Some(date) = &date {
             response.headers_mut().insert(header::DATE, date.clone());
         }

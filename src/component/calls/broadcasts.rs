@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::app::App;
 use super::super::driver::{Delivered, Driver};
+use super::super::operator;
 use super::super::platform;
 use super::channels::{deliver, way};
 use super::receipts;
@@ -11,6 +12,7 @@ use crate::api::{BroadcastRequest, Caller, Problem, Reply};
 use crate::config::{Scope, Service};
 use crate::provider::Message;
 use crate::receipt::IdempotencyKey;
+use crate::service::Count;
 use crate::time::UnixTime;
 
 /// `POST /v1/broadcasts`; `key` is the idempotency key in its header.
@@ -75,5 +77,6 @@ async fn carry_out(
 ) -> Result<Reply, Problem> {
     let message = Message::from(request.broadcast.clone());
     let Delivered { outcome, trouble } = deliver(app, way, message).await?;
+    operator::count(Count::Broadcast(&outcome));
     Ok(request.reply(Some(&outcome), trouble.as_deref()))
 }

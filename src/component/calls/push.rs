@@ -16,6 +16,7 @@ use futures_channel::oneshot;
 
 use super::super::app::App;
 use super::super::driver::{Delivered, Driver};
+use super::super::operator;
 use super::super::platform;
 use super::super::store::Store;
 use super::receipts;
@@ -26,7 +27,7 @@ use crate::delivery::{Order, QueueFull};
 use crate::notification::{ApnsId, DeviceToken, Topic};
 use crate::provider::{Outcome, Why};
 use crate::receipt::IdempotencyKey;
-use crate::registry::{self, Alias, Burial, Death, DeviceRef, GUARD_TRIPPED, Ruling, Verdict};
+use crate::registry::{self, Alias, Burial, Death, DeviceRef, Ruling, Verdict};
 use crate::service::{Resolved, Turns, resolve};
 use crate::time::{Now, UnixTime};
 
@@ -289,16 +290,16 @@ impl Conclusion<'_> {
     async fn conclude(&mut self, ended: Ended) -> PushResult {
         let removed = self.settle(&ended).await.unwrap_or_else(|problem| {
             // What APNs said is reported all the same; the next push to the device learns it again.
-            eprintln!(
-                "dunlin: the registry did not take an outcome: {}",
-                problem.rule()
-            );
+            operator::tell(|operator, now| operator.outcome_not_kept(now, problem.rule()));
             None
         });
         self.turns.worked(1).await;
         let notification = &ended.prepared.notification;
         let (outcome, detail) = match ended.delivered {
-            Some(Delivered { outcome, trouble }) => (Some(outcome), trouble),
+            Some(Delivered { outcome, trouble }) => {
+                operator::count_push(&outcome);
+                (Some(outcome), trouble)
+            }
             None => (None, None),
         };
         PushResult {
@@ -328,8 +329,10 @@ impl Conclusion<'_> {
                 .accepted(&device.topic, platform::now());
             if let Some(environment) = trial.learned().filter(|_| target.registered) {
                 registry::learn(&app.store, device, environment, asked_at)?;
+                is_kept();
                 self.turns.worked(RECORD_UNITS).await;
             }
+            is_trusted_again(app, &device.topic);
             return Ok(None);
         }
         let death = match trial.verdict(outcome, asked_at) {
@@ -347,6 +350,7 @@ impl Conclusion<'_> {
 
     async fn bury(&mut self, device: &DeviceRef, death: &Death) -> Result<Option<bool>, Problem> {
         let burial = registry::bury(&self.app.store, device, death, platform::unix_time())?;
+        is_kept();
         if matches!(burial, Some(Burial::Removed(_))) {
             // It has left an index for each of its tags.
             self.turns.rest().await;
@@ -361,11 +365,21 @@ impl Conclusion<'_> {
     async fn is_believed(&mut self, device: &DeviceRef) -> Result<bool, Problem> {
         let app = self.app;
         let ruling = app.guard.borrow_mut().refused(device, platform::now());
+        let holds = |is_new| {
+            let topic = device.topic.as_str();
+            operator::tell(|operator, now| operator.guard_holds(now, topic, is_new));
+        };
         match ruling {
-            Ruling::Remove => Ok(true),
-            Ruling::Keep => Ok(false),
+            Ruling::Remove => {
+                is_trusted_again(app, &device.topic);
+                Ok(true)
+            }
+            Ruling::Keep => {
+                holds(false);
+                Ok(false)
+            }
             Ruling::Tripped { restore } => {
-                eprintln!("dunlin: {}: {GUARD_TRIPPED}", device.topic);
+                holds(true);
                 for device in &restore {
                     registry::take_back(&app.store, device, platform::unix_time())?;
                     self.taken_back.insert(place(device));
@@ -374,5 +388,23 @@ impl Conclusion<'_> {
                 Ok(false)
             }
         }
+    }
+}
+
+/// The store takes what outcomes say.
+fn is_kept() {
+    if !operator::is_quiet() {
+        operator::tell(|operator, now| operator.outcome_kept(now));
+    }
+}
+
+/// A guard that has tripped for a topic may have calmed down.
+fn is_trusted_again(app: &App, topic: &Topic) {
+    if !operator::is_quiet() {
+        operator::tell(|operator, now| {
+            if !app.guard.borrow().is_tripped(topic, now) {
+                operator.guard_is_calm(now, topic.as_str());
+            }
+        });
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::super::app::App;
+use super::super::operator;
 use super::super::platform;
 use super::super::poll::persistently;
 use super::super::store::StoreError;
@@ -138,7 +139,7 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
         _ => Ok(()),
     };
     if let Err(error) = deleted {
-        platform::log(format_args!(
+        operator::warn(&format!(
             "parts of a receipt were not deleted: {}",
             error.0
         ));
@@ -149,7 +150,7 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
         Err(error) => Err(error.to_string()),
     };
     if let Err(why) = kept {
-        platform::log(format_args!("a receipt was not kept: {why}"));
+        operator::warn(&format!("a receipt was not kept: {why}"));
     }
 }
 
@@ -158,7 +159,7 @@ async fn abandon(app: &App, key: &IdempotencyKey, receipt: &Receipt) {
     let place = key.receipt_key();
     let parts = receipt.part_keys(&place);
     if let Err(error) = delete_all(app, core::iter::once(place.clone()).chain(parts)).await {
-        platform::log(format_args!(
+        operator::warn(&format!(
             "a receipt of nothing was not deleted: {}",
             error.0
         ));

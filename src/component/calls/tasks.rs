@@ -1,7 +1,7 @@
 //! The tasks, however they are asked for: by HTTP or by a schedule.
 
 use super::super::app::App;
-use super::super::platform;
+use super::super::operator;
 use super::super::poll;
 use super::super::sweep;
 use crate::api::{Caller, FeedbackReport, Problem, Reply, Task};
@@ -54,7 +54,7 @@ async fn feedback(app: &App, caller: Caller<'_>) -> FeedbackReport {
         }
     }
     for line in report.warnings().chain(report.errors()) {
-        platform::log(format_args!("feedback: {line}"));
+        operator::warn(&format!("feedback: {line}"));
     }
     report
 }

@@ -40,7 +40,7 @@ use self::pace::Pace;
 use super::backoff::Backoff;
 use super::jobs::{JobId, Jobs};
 use super::link::LinkId;
-use super::way::{Action, Order, QueueFull, Way};
+use super::way::{Action, News, Order, QueueFull, Way};
 use crate::binary::{
     Cause, Dialect, ErrorResponse, ErrorResponses, Frame, Identifier, Unsendable, Verdict,
 };
@@ -100,6 +100,10 @@ pub struct GatewayLane {
     /// Two per link at most.
     actions: VecDeque<Action>,
     trouble: Option<String>,
+    /// At most [`News::MAX`], of which the oldest is dropped.
+    news: VecDeque<News>,
+    /// A connection came to nothing, and none has been worth it since.
+    failing: bool,
 }
 
 impl GatewayLane {
@@ -118,6 +122,8 @@ impl GatewayLane {
             outcomes: VecDeque::new(),
             actions: VecDeque::new(),
             trouble: None,
+            news: VecDeque::new(),
+            failing: false,
         }
     }
 
@@ -269,6 +275,10 @@ impl Way for GatewayLane {
     fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
+
+    fn poll_news(&mut self) -> Option<News> {
+        self.news.pop_front()
+    }
 }
 
 impl GatewayLane {
@@ -302,7 +312,17 @@ impl GatewayLane {
     /// A connection came to nothing.
     fn failed(&mut self, now: Now, entropy: u64) {
         self.proven = false;
+        self.failing = true;
         self.backoff.failed(now, entropy);
+        let why = self.trouble.clone();
+        self.tell(News::ConnectFailed(why.unwrap_or_default()));
+    }
+
+    fn tell(&mut self, news: News) {
+        if self.news.len() >= News::MAX {
+            self.news.pop_front();
+        }
+        self.news.push_back(news);
     }
 
     /// A connection was worth it.
@@ -313,6 +333,9 @@ impl GatewayLane {
         self.proven = true;
         self.backoff.succeeded();
         self.trouble = None;
+        if core::mem::take(&mut self.failing) {
+            self.tell(News::Connected);
+        }
     }
 
     /// This side closes; what was written and not answered has to be settled already.

@@ -12,7 +12,7 @@
 use super::super::jobs::JobId;
 use super::super::link::{InFlight, Link, LinkId};
 use super::super::retry::{self, Attempt, MAX_ATTEMPTS};
-use super::super::way::Action;
+use super::super::way::{Action, News};
 use super::Lane;
 use super::tokens::Expired;
 use crate::http2::{ErrorCode, Event, Processed};
@@ -82,6 +82,7 @@ impl Lane {
         let status = reason.usual_status().unwrap_or_default();
         if reason.treatment(status).connection == ConnectionAction::Close {
             self.trouble = Some(format!("APNs closed the connection: {reason}"));
+            self.bulletin.add(News::CredentialRefused(reason));
             self.refuse(now, id);
         }
     }

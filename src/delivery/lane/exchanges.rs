@@ -15,8 +15,8 @@ use core::time::Duration;
 
 use super::super::carrier::{ExchangeId, Transport};
 use super::super::jobs::JobId;
-use super::super::link::{InFlight, LinkId};
-use super::super::way::{ExchangeFailure, ExchangeRequest, ExchangeResponse};
+use super::super::link::{InFlight, Link, LinkId};
+use super::super::way::{ExchangeFailure, ExchangeRequest, ExchangeResponse, News};
 use super::Lane;
 use super::answers::{End, Ended};
 use crate::auth::ProviderToken;
@@ -113,6 +113,10 @@ impl Lane {
         let Some(InFlight { job, token, .. }) = self.take_exchange(id) else {
             return;
         };
+        let was_silent = self.link(id.link).is_some_and(Link::has_answered_nothing);
+        if failure == ExchangeFailure::NotSent || was_silent {
+            self.bulletin.add(News::ConnectFailed(why.clone()));
+        }
         self.trouble = Some(why);
         if failure == ExchangeFailure::NotSent
             && let Some(link) = self.link_mut(id.link)

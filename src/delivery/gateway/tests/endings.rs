@@ -1,6 +1,6 @@
 //! Connections that end or never begin, deadlines, and how often is connected.
 
-use super::super::{Action, GatewayConfig, Way};
+use super::super::{Action, GatewayConfig, News, Way};
 use super::peer::answer;
 use super::support::{CONFIG, LONG, Rig, World, ms, secs};
 use crate::provider::{Outcome, Why};
@@ -258,4 +258,29 @@ fn calls_about_connections_that_are_gone_do_nothing() {
     rig.drive();
     assert!(out.is_empty() && !rig.lane.wants_transmit(link));
     assert_eq!(rig.outcomes, before);
+}
+
+#[test]
+fn failed_connections_are_news_until_one_was_worth_it() {
+    let news =
+        |rig: &mut Rig| -> Vec<News> { core::iter::from_fn(|| rig.lane.poll_news()).collect() };
+    let mut rig = Rig::new();
+    rig.submit(LONG);
+    let link = rig.open();
+    rig.cut(link);
+    let told = news(&mut rig);
+    let [News::ConnectFailed(why)] = told.as_slice() else {
+        panic!("{told:?}");
+    };
+    assert!(
+        why.contains("is the certificate one of this environment"),
+        "{why}"
+    );
+    rig.world = World::Refuses;
+    rig.advance(secs(3_600));
+    assert_eq!(news(&mut rig).len(), News::MAX);
+    rig.world = World::Serves;
+    rig.advance(secs(60));
+    rig.assert_accepted(&rig.jobs);
+    assert_eq!(news(&mut rig), [News::Connected]);
 }

@@ -5,6 +5,7 @@ mod certificate;
 mod clocks;
 mod endings;
 mod messages;
+mod news;
 mod outage;
 mod outcomes;
 mod platform;

@@ -1,0 +1,97 @@
+//! What the operator is told: lines on standard error, and counts beside the answers, where the
+//! host asks for them.
+//!
+//! Every instance has an [`Operator`], also before it has its configuration, and where it has none.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+
+use wit_bindgen::spawn_local;
+
+use super::platform;
+use crate::provider::Outcome;
+use crate::service::{Count, Operator};
+use crate::terminal::visible;
+use crate::time::Now;
+
+/// The header of an answer that has counts in it. Our host adds them up and takes it off; nobody
+/// else is sent it.
+pub(super) const COUNT_HEADER: &str = "dunlin-count";
+
+/// Says that the host wants them.
+const COUNT_VARIABLE: &str = "DUNLIN_COUNT";
+
+thread_local! {
+    static OPERATOR: RefCell<Operator> = RefCell::default();
+    static TIMER_RUNS: Cell<bool> = const { Cell::new(false) };
+    static COUNTS: bool = std::env::var_os(COUNT_VARIABLE).is_some();
+}
+
+/// Whether there is no trouble that could be over.
+pub(super) fn is_quiet() -> bool {
+    OPERATOR.with_borrow(Operator::is_quiet)
+}
+
+/// Something happened that the operator may have to be told.
+pub(super) fn tell(what: impl FnOnce(&mut Operator, Now)) {
+    let now = platform::now();
+    OPERATOR.with_borrow_mut(|operator| what(operator, now));
+    write_lines();
+    let waits = OPERATOR.with_borrow(Operator::poll_timeout).is_some();
+    if waits && !TIMER_RUNS.replace(true) {
+        spawn_local(run_timer());
+    }
+}
+
+/// Ends when nothing waits to be told any more.
+async fn run_timer() {
+    while let Some(at) = OPERATOR.with_borrow(Operator::poll_timeout) {
+        platform::sleep_until(at).await;
+        let now = platform::now();
+        OPERATOR.with_borrow_mut(|operator| operator.handle_timeout(now));
+        write_lines();
+    }
+    TIMER_RUNS.set(false);
+}
+
+fn write_lines() {
+    while let Some(line) = OPERATOR.with_borrow_mut(Operator::poll_line) {
+        write(format!("{line}\n"));
+    }
+}
+
+/// In one piece: several would be several calls of the host.
+fn write(line: String) {
+    // Where nobody takes it, nobody is to be told.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// Something went wrong and was dealt with.
+pub(super) fn warn(what: &str) {
+    write(format!("dunlin: WARN: {}\n", visible(what)));
+}
+
+/// A push to a device has come to its end.
+pub(super) fn count_push(outcome: &Outcome) {
+    count(Count::Push(outcome));
+}
+
+/// Counts something.
+pub(super) fn count(what: Count<'_>) {
+    OPERATOR.with_borrow_mut(|operator| operator.count(what));
+}
+
+/// What was counted since this was called last, if the host asks for it.
+pub(super) fn take_counts() -> Option<String> {
+    match COUNTS.with(|wanted| *wanted) {
+        true => OPERATOR.with_borrow_mut(Operator::take_counts),
+        false => None,
+    }
+}
+
+/// The same for a run whose result has no headers.
+pub(super) fn write_counts() {
+    if let Some(counts) = take_counts() {
+        write(format!("dunlin: COUNT: {counts}\n"));
+    }
+}
