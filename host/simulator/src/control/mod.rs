@@ -3,7 +3,8 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `GET /` | | the page |
-//! | `GET /notifications?token=&limit=&after=` | | `{"notifications","total","dropped"}`, oldest first |
+//! | `GET /notifications?token=&limit=` | | `{"notifications","total","dropped"}`: the newest, oldest first |
+//! | `GET /notifications?token=&limit=&after=` | | the same, of those behind the number `after` the first: a page forward |
 //! | `DELETE /notifications` | | 204 |
 //! | `GET /devices` · `DELETE /devices` | | `{"devices"}` · 204 |
 //! | `POST /devices` | a device or an array of them | 204 |
