@@ -30,10 +30,10 @@ pub struct Config {
     pub control: SocketAddr,
     /// Which of Apple's two environments to play. Default development.
     pub environment: Environment,
-    /// Where to play the other one, too: a device token is then of one environment, and unknown in the other.
-    /// It is of the one it was declared for with [`Device::environment`](crate::Device), or else of the one that a
-    /// push to it, good otherwise, came to first. Channels are of one environment, too; everything else is
-    /// shared. Default none.
+    /// Where to play the other one, too: a device token is then of one environment, and unknown in
+    /// the other. It is of the one it was declared for with [`Device::environment`](crate::Device),
+    /// or else of the one that a push to it, good otherwise, came to first. Channels are of one
+    /// environment, too; everything else is shared. Default none.
     pub second: Option<SecondEnvironment>,
     /// The keys whose provider tokens are valid. Default none.
     pub keys: Vec<TrustedKey>,
@@ -50,8 +50,9 @@ pub struct Config {
     /// Answer `BadDeviceToken` to a token nobody declared. Default `false`: an undeclared token is a
     /// valid device of any app.
     pub only_declared_devices: bool,
-    /// The bundle ids of the apps there are: any other is TopicDisallowed, or TopicMismatch to broadcasts and
-    /// calls about channels. Each is good with every suffix of a push type. Default `None`: any app is there.
+    /// The bundle ids of the apps there are: any other is TopicDisallowed, or TopicMismatch to
+    /// broadcasts and calls about channels. Each is good with every suffix of a push type. Default
+    /// `None`: any app is there.
     pub topics: Option<Vec<String>>,
     /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000. Each
     /// costs at most about 8 KiB of payload plus its headers (at most 16 KiB).

@@ -4,8 +4,8 @@
 //! ExpiredToken with a timestamp in milliseconds), sections 1 and 2 (status 8, feedback) and section 5
 //! (tokens are hex, of any length).
 //!
-//! Limits: [`MAX_DEVICES`] declarations; one more is refused with an error. [`MAX_LEARNED`] tokens whose environment
-//! was learned.
+//! Limits: [`MAX_DEVICES`] declarations; one more is refused with an error. [`MAX_LEARNED`] tokens
+//! whose environment was learned.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -86,8 +86,8 @@ pub enum DeviceState {
     Unregistered,
     /// 410 `ExpiredToken`. At the binary gateway the same as `Unregistered`.
     Expired,
-    /// 400 `BadDeviceToken`: it belongs to the other environment than the simulator's own. Status 8 of the
-    /// binary gateway. Where both are played it is a device of the second one.
+    /// 400 `BadDeviceToken`: it belongs to the other environment than the simulator's own. Status 8
+    /// of the binary gateway. Where both are played it is a device of the second one.
     OtherEnvironment,
 }
 
@@ -191,8 +191,8 @@ impl Devices {
         }
     }
 
-    /// The environment a token is of, where there are two: `asked`, to which a push to it has come, if
-    /// nothing is known of it. `home` is the simulator's own.
+    /// The environment a token is of, where there are two: `asked`, to which a push to it has come,
+    /// if nothing is known of it. `home` is the simulator's own.
     pub(crate) fn environment_of(
         &mut self,
         token: &str,
@@ -237,8 +237,8 @@ pub(crate) fn is_token(text: &str) -> bool {
 /// Declared devices at most; about 300 bytes each.
 pub const MAX_DEVICES: usize = 100_000;
 
-/// Tokens whose environment is known by the first push to them; of one more the oldest is forgotten, and
-/// learned anew.
+/// Tokens whose environment is known by the first push to them; of one more the oldest is
+/// forgotten, and learned anew.
 const MAX_LEARNED: usize = 100_000;
 
 /// "Up to 100 bytes", twice as many digits.

@@ -70,11 +70,11 @@ pub struct Received {
     pub apns_id: String,
     /// The scripted fault that had a part in it.
     pub fault: Option<String>,
-    /// Why the provider token was refused, which APNs does not say. Names and times out of the token are in
-    /// it, and nothing that would make another one.
+    /// Why the provider token was refused, which APNs does not say. Names and times out of the
+    /// token are in it, and nothing that would make another one.
     pub why: Option<String>,
-    /// What APNs would not say: why an accepted notification may show nothing, and what is unusual in a
-    /// provider token that was taken.
+    /// What APNs would not say: why an accepted notification may show nothing, and what is unusual
+    /// in a provider token that was taken.
     pub warnings: Vec<&'static str>,
 }
 
@@ -285,8 +285,8 @@ impl Journal {
         self.total.subscribe()
     }
 
-    /// At most `limit` records that fit, oldest first: those that follow on `after`, so that a reader who
-    /// goes on from the last one it got misses none; or the newest.
+    /// At most `limit` records that fit, oldest first: those that follow on `after`, so that a
+    /// reader who goes on from the last one it got misses none; or the newest.
     pub(crate) fn select(&self, wanted: &Selection) -> Vec<Arc<Received>> {
         let is_of_token = |record: &&Arc<Received>| {
             let token = wanted.token.as_ref();

@@ -40,9 +40,10 @@
 //! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
 //! one in the place of provider tokens.
 //!
-//! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client uses for
-//! them; channels are managed at an address of their own. Both of Apple's environments can be played at once, each
-//! at addresses of its own ([`Config::second`]): they share everything but device tokens and channels.
+//! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client
+//! uses for them; channels are managed at an address of their own. Both of Apple's environments can
+//! be played at once, each at addresses of its own ([`Config::second`]): they share everything but
+//! device tokens and channels.
 
 mod accept;
 mod channels;

@@ -97,8 +97,8 @@ impl World {
         }
     }
 
-    /// What stands in the way of a notification that has come to an environment and is good otherwise, with
-    /// the time for a 410.
+    /// What stands in the way of a notification that has come to an environment and is good
+    /// otherwise, with the time for a 410.
     pub(crate) fn obstacle(
         &self,
         token: &str,

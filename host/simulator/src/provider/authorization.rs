@@ -11,11 +11,12 @@
 //! A client certificate takes the place of tokens (3.2): its topic is the default, and it covers its suffixed
 //! topics.
 //!
-//! Decided here, where Apple is silent: `iat` is a NumericDate (RFC 7519, section 2), which may have a fraction;
-//! more than five minutes ahead it is ExpiredProviderToken. `iat` as a string (APNSwift and a2 send one) and
-//! base64 with padding are taken, with a warning, since libraries in production send both to Apple. Two tokens
-//! are "too many updates" if their `iat` are less than 20 minutes apart, so that a fleet's shared token, first
-//! seen here when it was old, may be renewed when it has to be; another team is InvalidProviderToken.
+//! Decided here, where Apple is silent: `iat` is a NumericDate (RFC 7519, section 2), which may
+//! have a fraction; more than five minutes ahead it is ExpiredProviderToken. `iat` as a string
+//! (APNSwift and a2 send one) and base64 with padding are taken, with a warning, since libraries in
+//! production send both to Apple. Two tokens are "too many updates" if their `iat` are less than 20
+//! minutes apart, so that a fleet's shared token, first seen here when it was old, may be renewed
+//! when it has to be; another team is InvalidProviderToken.
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -404,8 +405,8 @@ const BASE64URL: GeneralPurpose = GeneralPurpose::new(
 const PADDED: &str =
     "the provider token has base64 with padding, which RFC 7515 has not; Apple's servers take it";
 
-const TEXT_DATE: &str = "iat of the provider token is a string, where RFC 7519 has a number; Apple's \
-                         servers take it";
+const TEXT_DATE: &str =
+    "iat of the provider token is a string, where RFC 7519 has a number; Apple's servers take it";
 
 /// Characters of a provider token; real ones have about 200.
 const MAX_TOKEN: usize = 4096;

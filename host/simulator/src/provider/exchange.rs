@@ -314,9 +314,9 @@ impl Session {
         }
     }
 
-    /// Whether the request is left behind by the GOAWAY that it sets off. That names the highest stream
-    /// judged before; one below it is answered like every other that it names, whatever the fault says of the
-    /// one that sets it off.
+    /// Whether the request is left behind by the GOAWAY that it sets off. That names the highest
+    /// stream judged before; one below it is answered like every other that it names, whatever the
+    /// fault says of the one that sets it off.
     fn goes_unprocessed(&self, stream: u32, fault: Option<&Fault>) -> bool {
         let action = fault.map(|fault| &fault.action);
         matches!(action, Some(Action::Goaway { answer: false, .. })) && stream > self.highest
@@ -349,7 +349,8 @@ pub(super) fn stream_limit(config: &Config) -> u32 {
     config.max_concurrent_streams.clamp(1, HARD_STREAM_LIMIT)
 }
 
-/// Whether a request gets an answer in spite of the fault; of GOAWAY see [`Session::goes_unprocessed`].
+/// Whether a request gets an answer in spite of the fault; of GOAWAY see
+/// [`Session::goes_unprocessed`].
 fn is_answered(fault: &Fault) -> bool {
     match &fault.action {
         Action::Close { after_bytes } => *after_bytes > 0,

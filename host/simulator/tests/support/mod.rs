@@ -251,7 +251,8 @@ impl Client {
         })
     }
 
-    /// Sends the head of a push; the future is its answer's status, and the function sends the body.
+    /// Sends the head of a push; the future is its answer's status, and the function sends the
+    /// body.
     pub async fn begin_without_body(
         &self,
         push: Push,
