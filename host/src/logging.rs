@@ -31,7 +31,7 @@ pub fn start(format: Format, is_service: bool) {
     };
     let filter = match std::env::var("DUNLIN_LOG") {
         Ok(text) => text.parse().unwrap_or_else(|error| {
-            eprintln!("dunlin: DUNLIN_LOG: {error}");
+            crate::output::note(&format!("dunlin: DUNLIN_LOG: {error}"));
             defaults(level)
         }),
         Err(_) => defaults(level),
@@ -41,7 +41,9 @@ pub fn start(format: Format, is_service: bool) {
     let is_colour_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal() && is_colour_wanted)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Of a log that nobody reads nothing can be said, and trying it would end the process.
+        .log_internal_errors(false);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
     let _ = match format {
