@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use dunlin::config::{IdentityFiles, TlsSettings};
-use dunlin::config::{MAX_BYTES, Proxy, Settings, from_toml};
+use dunlin::config::{MAX_BYTES, Proxy, Settings, from_toml, host_name, not_a_host};
 use dunlin::dial::MAX_ADDRESSES;
 pub(crate) use folder::{OUT_OF_REACH, exposed, is_reached};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::files::read_at_most;
+use crate::listen::Listen;
 use crate::reach::{function_hosts, outgoing_hosts};
 use crate::sockets::{Addresses, AllowedHost};
 use crate::wanted::{self, Use};
@@ -76,7 +77,7 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct HostSettings {
     /// Where to listen for HTTP/1.1 and h2c.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Instances of the function; 0 means one per core.
     pub instances: usize,
     /// Requests an instance works on at once. The runtime slows down past about a hundred.
@@ -103,7 +104,7 @@ pub struct HostSettings {
 impl Default for HostSettings {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
             instances: 0,
             concurrency: 100,
             queue: 1_000,
@@ -319,9 +320,10 @@ impl Config {
             }
         }
         let addresses = std::mem::take(&mut config.host.addresses).into_iter();
-        config.host.addresses = addresses
-            .map(|(name, list)| (name.to_ascii_lowercase(), list))
-            .collect();
+        // `check` has found that each of them is a host.
+        let by_host = addresses
+            .filter_map(|(name, list)| Some((host_name(&name)?.to_ascii_lowercase(), list)));
+        config.host.addresses = by_host.collect();
         config.function_hosts = function_hosts(&settings);
         config.outgoing_hosts = outgoing_hosts(&settings);
         config.function_proxy = settings.proxy().cloned();
@@ -373,6 +375,9 @@ impl Config {
             }
         }
         for (name, addresses) in &host.addresses {
+            if host_name(name).is_none() {
+                return Err(ConfigError(format!("host.addresses: {}", not_a_host(name))));
+            }
             let count = addresses.len();
             if !(1..=MAX_ADDRESSES).contains(&count) {
                 let why = format!("expected 1 to {MAX_ADDRESSES} addresses, got {count}");
@@ -445,37 +450,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_is_a_file_unless_it_is_said_to_be_none() {
-        let store = |text: &str| from_toml::<StoreSettings>(text);
-        let path = |text: &str| match store(text).unwrap() {
-            StoreSettings::File { path } => Some(path),
-            StoreSettings::Memory => None,
-        };
-        assert_eq!(path("path = 'a.redb'"), Some("a.redb".into()));
-        assert_eq!(path("kind = 'file'"), Some("dunlin.redb".into()));
-        assert_eq!(path("kind = 'memory'"), None);
-        for wrong in ["kind = 'memory'\npath = 'a'", "kind = 'disk'", "file = 'a'"] {
-            assert!(store(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn no_mistake_of_the_hosts_half_shows_a_password() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("dunlin.toml");
-        let text = "proxy = { url = \"http://anna:s3cret@p:1\" }\nhost = { lisen = 1 } # a@b";
-        std::fs::write(&file, text).unwrap();
-        let error = Config::read(&file).unwrap_err().to_string();
-        assert!(
-            error.contains("lisen") && error.contains("line 2"),
-            "{error}"
-        );
-        std::fs::write(&file, "[proxy]\nurl = \"http://anna:s3cret@p:1").unwrap();
-        let error = Config::read(&file).unwrap_err().to_string();
-        assert!(!error.contains("s3cret"), "{error}");
-    }
-}
+mod tests;

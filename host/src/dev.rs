@@ -10,26 +10,30 @@
 //! ```
 //!
 //! What is there from an earlier run is used again, so that devices, keys and trust survive. The
-//! configuration is written anew each time, because the simulator's port changes.
+//! configuration is written anew each time, because ports change. It says where the service
+//! listens, so that the other commands ask this one and nobody else.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use dunlin_simulator::{PublicKey, Simulator, TrustedKey};
+use dunlin_simulator::{PublicKey, SecondEnvironment, Simulator, TrustedKey};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use ring::digest;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::net::TcpListener;
 
 use crate::Error;
+use crate::ask::{ServiceUrl, ask};
 use crate::config::Config;
 use crate::files::{make_private_folder, read_or_make, write_private};
 use crate::hangup;
 use crate::http_in;
+use crate::listen::Listen;
+use crate::output;
 use crate::server::{Server, open_store, stop_signal};
-use crate::simulate;
+use crate::simulate::{self, Rules};
 
 /// Identifiers of the generated key; any ten characters do.
 const KEY_ID: &str = "DUNLINDEV0";
@@ -55,9 +59,11 @@ pub struct Options {
     /// Where everything is kept.
     pub folder: PathBuf,
     /// Where to listen; port 8080, or a free one if it is taken, unless given.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
     /// Where the simulator's page is; port 8081, or a free one if it is taken, unless given.
-    pub simulator: Option<SocketAddr>,
+    pub simulator: Option<Listen>,
+    /// What the simulator knows.
+    pub rules: Rules,
     /// A component to run instead of the embedded one.
     pub component: Option<PathBuf>,
 }
@@ -68,6 +74,8 @@ pub struct Dev {
     simulator: Simulator,
     api_key: String,
     folder: PathBuf,
+    /// Whether tokens have to be declared.
+    is_strict: bool,
 }
 
 impl std::fmt::Debug for Dev {
@@ -84,6 +92,7 @@ impl Dev {
     /// # Errors
     /// If the folder cannot be written, a given address is taken, or the service does not start.
     pub async fn start(options: &Options) -> Result<Self, Error> {
+        options.rules.check()?;
         let folder = &options.folder;
         let config_folder = folder.join("config");
         make_private_folder(&config_folder)?;
@@ -91,16 +100,17 @@ impl Dev {
         let store = open_store(&folder.join(STORE))?;
         let key = signing_key(&config_folder)?;
         let api_key = api_key(folder)?;
-        let simulator = start_simulator(folder, &key, options.simulator).await?;
-        let listener = match options.listen {
-            Some(address) => http_in::bind(address)?,
+        let simulator = start_simulator(folder, &key, options).await?;
+        let listener = match &options.listen {
+            Some(listen) => listen.bind().await?,
             None => bind_or_any(LISTEN)?,
         };
+        let listen = listener.local_addr()?;
         let config_file = config_folder.join("dunlin.toml");
         let client = simulator.authority().issue_client(TOPIC)?;
         let identity = format!("{}{}", client.certificate_pem, client.key_pem);
         write_private(&folder.join("client.pem"), &identity)?;
-        write_private(&config_file, &configuration(&simulator, &api_key))?;
+        write_private(&config_file, &configuration(&simulator, listen, &api_key))?;
         let config = Config::load(&config_file)?;
         let server = Server::start_on(
             listener,
@@ -114,6 +124,7 @@ impl Dev {
             simulator,
             api_key,
             folder: folder.clone(),
+            is_strict: options.rules.strict_devices,
         })
     }
 
@@ -137,6 +148,11 @@ impl Dev {
         let (http, page) = (self.address(), self.simulator.control_addr());
         let (key, folder) = (&self.api_key, self.folder.display());
         let token = "a1".repeat(32);
+        let http = ServiceUrl::from(http);
+        let declare = match self.is_strict {
+            true => format!("  curl http://{page}/devices -d '{{\"token\":\"{token}\"}}'\n\n"),
+            false => String::new(),
+        };
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = write!(
@@ -144,18 +160,18 @@ impl Dev {
             "
 Dunlin is up. Ctrl-C stops it.
 
-  HTTP interface   http://{http}
+  HTTP interface   {http}
   API key          {key}
   simulated APNs   http://{page}   (open it in a browser: every notification, as a phone shows it)
   files            {folder}
 
 Register a device, push to it, see what arrived:
 
-  curl -X PUT http://{http}/v1/devices/{token} \\
+{declare}  curl -X PUT {http}/v1/devices/{token} \\
     -H 'Authorization: Bearer {key}' \\
     -d '{{\"topic\":\"{TOPIC}\",\"alias\":\"me\"}}'
 
-  curl http://{http}/v1/push \\
+  curl {http}/v1/push \\
     -H 'Authorization: Bearer {key}' \\
     -d '{{\"to\":{{\"alias\":\"me\"}},\"payload\":{{\"aps\":{{\"alert\":\"Hello from Dunlin\"}}}}}}'
 
@@ -166,14 +182,43 @@ Register a device, push to it, see what arrived:
         text
     }
 
-    /// Serves until `stop` resolves.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        self.server.run(stop).await;
+    /// Serves until `stop` resolves, and calls `greet` with [`Dev::greeting`] as soon as the
+    /// service answers.
+    pub async fn run(self, stop: impl Future<Output = ()>, greet: impl FnOnce(&str)) {
+        let (address, greeting) = (self.address(), self.greeting());
+        {
+            let mut serving = std::pin::pin!(self.server.run(stop));
+            tokio::select! {
+                // Whether it was stopped before it was up.
+                () = &mut serving => {}
+                () = answers(address) => {
+                    greet(&greeting);
+                    serving.await;
+                }
+            }
+        }
         self.simulator.shutdown().await;
     }
 }
 
-/// The command: starts, greets, and serves until a signal comes.
+/// Resolves when the service takes requests and has an instance to answer them: a first start
+/// compiles the component and then makes instances, and whoever pastes a command before that is
+/// refused.
+async fn answers(address: SocketAddr) {
+    let patience = Duration::from_secs(5);
+    loop {
+        let asked = ask(address, "GET", "/readyz", None, Vec::new(), patience).await;
+        if asked.is_ok_and(|answer| answer.status == 200) {
+            return;
+        }
+        tokio::time::sleep(READY_PAUSE).await;
+    }
+}
+
+/// How long to wait before the service is asked again whether it is ready.
+const READY_PAUSE: Duration = Duration::from_millis(50);
+
+/// The command: starts, serves until a signal comes, and greets when it answers.
 ///
 /// # Errors
 /// As [`Dev::start`].
@@ -181,8 +226,7 @@ pub async fn run(options: &Options) -> Result<(), Error> {
     let stop = hangup::or_lost_terminal(stop_signal()?)?;
     let dev = Dev::start(options).await?;
     // Standard output may be closed; the service is up all the same.
-    let _ = std::io::stdout().write_all(dev.greeting().as_bytes());
-    dev.run(stop).await;
+    dev.run(stop, |greeting| drop(output::data(greeting))).await;
     Ok(())
 }
 
@@ -219,8 +263,12 @@ fn api_key(folder: &Path) -> Result<String, Error> {
 async fn start_simulator(
     folder: &Path,
     key: &KeyPair,
-    control: Option<SocketAddr>,
+    options: &Options,
 ) -> Result<Simulator, Error> {
+    let control = match &options.simulator {
+        Some(listen) => Some(listen.address().await?),
+        None => None,
+    };
     let authority = simulate::authority(folder)?;
     let public_key = PublicKey::from_sec1(key.public_key_raw())
         .map_err(|error| Error::new(error.to_string()))?;
@@ -234,9 +282,11 @@ async fn start_simulator(
     let config = dunlin_simulator::Config {
         control: control.unwrap_or(CONTROL),
         keys: vec![trusted],
+        second: Some(SecondEnvironment::default()),
         authority: Some(authority),
         ..dunlin_simulator::Config::default()
     };
+    let config = options.rules.apply(config);
     match Simulator::start(config.clone()).await {
         Err(error) if control.is_none() && error.kind() == std::io::ErrorKind::AddrInUse => {
             let control = SocketAddr::new(CONTROL.ip(), 0);
@@ -246,14 +296,22 @@ async fn start_simulator(
     }
 }
 
-fn configuration(simulator: &Simulator, api_key: &str) -> String {
+fn configuration(simulator: &Simulator, listen: SocketAddr, api_key: &str) -> String {
     let hash = hex::encode(digest::digest(&digest::SHA256, api_key.as_bytes()));
     let port = simulator.provider_addr().port();
     let channels = simulator.channels_addr().port();
+    // It was started with both.
+    let production = simulator.second_addr();
+    let (production, production_channels) = production.map_or((port, channels), |second| {
+        (second.provider.port(), second.channels.port())
+    });
     let gateway = simulator.gateway_addr().port();
     let feedback = simulator.feedback_addr().port();
     format!(
         "# Written by `dunlin dev` at every start; changes are lost.
+
+[host]
+listen = \"{listen}\"
 
 [apns.development]
 host = \"localhost\"
@@ -262,8 +320,8 @@ channels = {{ host = \"localhost\", port = {channels} }}
 
 [apns.production]
 host = \"localhost\"
-port = {port}
-channels = {{ host = \"localhost\", port = {channels} }}
+port = {production}
+channels = {{ host = \"localhost\", port = {production_channels} }}
 
 [[credentials]]
 key_id = \"{KEY_ID}\"

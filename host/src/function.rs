@@ -19,7 +19,7 @@ use wasmtime::{
     Cache, CacheConfig, Config as EngineConfig, Engine, InstanceAllocationStrategy,
     PoolingAllocationConfig, Store as WasmStore, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
-use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::p3::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
@@ -27,10 +27,12 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
+use crate::ask::MAX_ANSWER;
 use crate::keyvalue::{self, KeyValueHost, KeyValueView};
 use crate::operator::{COUNT_VARIABLE, Operator};
 use crate::outgoing::{Hooks, Outgoing};
 use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
+use crate::stderr::Stderr;
 use crate::store::Store;
 use crate::tls::Provider;
 pub use crate::turns::Turns;
@@ -182,23 +184,27 @@ impl Function {
         run.await?
     }
 
-    /// Runs a command in an instance of its own; whether the function says that all went well. What
-    /// it shows goes to our standard output.
+    /// Runs a command in an instance of its own, and returns what it wrote to its standard output:
+    /// nothing if it failed, having said why on the standard error.
     ///
     /// # Errors
     /// If there is no instance, the function traps, or it has no commands.
-    pub async fn run_command(&self, words: &Words) -> wasmtime::Result<bool> {
+    pub async fn run_command(&self, words: &Words) -> wasmtime::Result<Vec<u8>> {
         let command = self.command.as_ref();
         let command =
             command.ok_or_else(|| wasmtime::format_err!("the component has no commands"))?;
-        let mut store = self.store(Some(words))?;
+        let output = MemoryOutputPipe::new(MAX_ANSWER);
+        let mut store = self.store(Some((words, &output)))?;
         let turns = Arc::clone(&store.data().turns);
         let instance = command.instantiate_async(&mut store).await?;
         let run = store.run_concurrent(async |accessor| {
             let run = instance.wasi_cli_run().call_run(accessor);
             noting_turns(&turns, run).await
         });
-        Ok(run.await??.is_ok())
+        Ok(match run.await?? {
+            Ok(()) => output.contents().to_vec(),
+            Err(()) => Vec::new(),
+        })
     }
 
     /// What the function tells its operator, and the host of its own.
@@ -206,7 +212,10 @@ impl Function {
         &self.grants.operator
     }
 
-    fn store(&self, words: Option<&Words>) -> wasmtime::Result<WasmStore<Instance>> {
+    fn store(
+        &self,
+        words: Option<(&Words, &MemoryOutputPipe)>,
+    ) -> wasmtime::Result<WasmStore<Instance>> {
         let turns = Arc::new(Turns::default());
         let instance = Instance::new(&self.grants, &self.boot, &turns, words)?;
         let mut store = WasmStore::new(&self.engine, instance);
@@ -343,12 +352,12 @@ impl Instance {
         grants: &Grants,
         boot: &str,
         turns: &Arc<Turns>,
-        words: Option<&Words>,
+        words: Option<(&Words, &MemoryOutputPipe)>,
     ) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
         match words {
-            Some(Words { arguments, input }) => {
-                wasi.inherit_stdout().inherit_stderr();
+            Some((Words { arguments, input }, output)) => {
+                wasi.stdout(output.clone()).stderr(Stderr);
                 wasi.arg("dunlin").args(arguments);
                 wasi.stdin(MemoryInputPipe::new(input.clone()));
             }

@@ -23,15 +23,18 @@ pub mod function;
 pub mod hangup;
 pub mod http_in;
 pub mod keyvalue;
+pub mod listen;
 pub mod logging;
 pub mod operator;
 pub mod outgoing;
+pub mod output;
 mod reach;
 pub mod schedule;
 pub mod server;
 pub mod simulate;
 pub mod sockets;
 pub mod status;
+mod stderr;
 pub mod store;
 pub mod tasks;
 pub mod terminal;
@@ -39,19 +42,29 @@ pub mod tls;
 mod turns;
 mod wanted;
 
-/// Why a command failed, in words for the operator.
+use dunlin::terminal::Exit;
+
+/// Why a command failed, in words for the operator, and the code that it ends with.
 #[derive(Debug)]
 pub struct Error {
     message: String,
     in_use: bool,
+    exit: Exit,
 }
 
 impl Error {
     /// An error that says this.
     pub fn new(message: impl Into<String>) -> Self {
-        let message = message.into();
-        let in_use = false;
-        Self { message, in_use }
+        Self::with(Exit::Failed, message)
+    }
+
+    /// The same with a code of its own.
+    pub fn with(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            in_use: false,
+            exit,
+        }
     }
 
     /// An error that says this, because another process has the store.
@@ -66,6 +79,11 @@ impl Error {
     /// Whether another process has the store.
     pub fn is_in_use(&self) -> bool {
         self.in_use
+    }
+
+    /// What the command ends with.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 }
 

@@ -32,7 +32,8 @@ pub fn start(format: Format, is_service: bool) {
     };
     let filter = match std::env::var("DUNLIN_LOG") {
         Ok(text) => text.parse().unwrap_or_else(|error| {
-            eprintln!("dunlin: DUNLIN_LOG: {}", visible(&error.to_string()));
+            let error = visible(&error.to_string()).into_owned();
+            crate::output::note(&format!("dunlin: DUNLIN_LOG: {error}"));
             defaults(level)
         }),
         Err(_) => defaults(level),
@@ -45,7 +46,9 @@ pub fn start(format: Format, is_service: bool) {
         .with_writer(move || Visible {
             format,
             out: io::stderr(),
-        });
+        })
+        // Of a log that nobody reads nothing can be said, and trying it would end the process.
+        .log_internal_errors(false);
     let registry = tracing_subscriber::registry();
     // A second call, as in tests, leaves the first in force.
     let _ = match format {

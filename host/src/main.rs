@@ -1,20 +1,24 @@
-//! The command line: `dunlin serve`, `dev`, `push`, `devices`, `doctor`, `feedback`, `status`,
-//! `simulate`.
+//! The command line: `dunlin serve`, `dev`, `push`, `devices`, `doctor`, `feedback`, `sweep`,
+//! `status`, `simulate`.
 
-use std::ffi::OsString;
-use std::net::SocketAddr;
+mod arguments;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use arguments::{At, Devices, Push};
 use clap::{Args, Parser, Subcommand};
-use dunlin::terminal::{visible_json, visible_lines};
+use dunlin::api::Task;
+use dunlin::terminal::{Command as Asked, EXIT_CODES, Exit, visible_json, visible_lines};
+use dunlin_host::ask::ServiceUrl;
+use dunlin_host::listen::Listen;
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, doctor, files, hangup, simulate, tasks, terminal};
+use dunlin_host::{Error, dev, doctor, hangup, output, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = EXIT_CODES)]
 struct Cli {
     /// How log lines look; DUNLIN_LOG filters them.
     #[arg(long, value_enum, default_value = "text", global = true)]
@@ -29,30 +33,34 @@ enum Command {
     Serve(Serve),
     /// Run everything on this machine: service, simulated APNs, keys made on the spot.
     Dev(Dev),
-    /// Send a push; see `dunlin push --help`.
-    #[command(disable_help_flag = true)]
-    Push(Words),
-    /// List devices; see `dunlin push --help`.
-    #[command(disable_help_flag = true)]
-    Devices(Words),
+    /// Send a push. A line for each device says what became of it.
+    #[command(after_help = EXIT_CODES)]
+    Push(Box<Push>),
+    /// List devices, a line for each.
+    #[command(after_help = EXIT_CODES)]
+    Devices(Devices),
     /// Check every credential and the way to APNs, and say what to do; fails if anything does not work.
     Doctor(Doctor),
     /// Mark devices that have not been seen for long, and forget what is over, now.
-    #[command(disable_help_flag = true)]
-    Sweep(Words),
+    #[command(after_help = EXIT_CODES)]
+    Sweep(Sweep),
     /// Poll the feedback services now; without this the running service does it by its schedule.
+    #[command(after_help = EXIT_CODES)]
     Feedback(Feedback),
     /// Say what the running service has done.
+    #[command(after_help = EXIT_CODES)]
     Status(Status),
     /// Run a simulated APNs alone.
     Simulate(Simulate),
 }
 
-/// What the function itself reads.
 #[derive(Args)]
-struct Words {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
+struct Sweep {
+    /// Print the report as it is, JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Args)]
@@ -60,15 +68,11 @@ struct Feedback {
     /// Poll once and end. There is no other way yet; a schedule belongs to `dunlin serve`.
     #[arg(long, required = true)]
     once: bool,
-    /// The configuration file.
-    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
-    config: PathBuf,
-    /// Lets a running service do it, which has the store to itself.
-    #[arg(long, env = "DUNLIN_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// Run this component instead of the embedded one.
+    /// Print the report as it is, JSON, which is done in any case.
     #[arg(long)]
-    component: Option<PathBuf>,
+    json: bool,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Args)]
@@ -90,6 +94,9 @@ struct Status {
     /// The configuration file of the running service.
     #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
     config: PathBuf,
+    /// The running service, such as http://127.0.0.1:8080, whatever the configuration says.
+    #[arg(long, value_name = "URL", env = "DUNLIN_URL")]
+    url: Option<ServiceUrl>,
 }
 
 #[derive(Args)]
@@ -108,11 +115,13 @@ struct Dev {
     #[arg(long, default_value = ".dunlin")]
     folder: PathBuf,
     /// Where to listen [default: 127.0.0.1:8080, or a free port if that is taken].
-    #[arg(long)]
-    listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<Listen>,
     /// Where the simulator's page is [default: 127.0.0.1:8081, or a free port if that is taken].
-    #[arg(long)]
-    simulator: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDRESS")]
+    simulator: Option<Listen>,
+    #[command(flatten)]
+    rules: Rules,
     /// Run this component instead of the embedded one.
     #[arg(long)]
     component: Option<PathBuf>,
@@ -121,29 +130,60 @@ struct Dev {
 #[derive(Args)]
 struct Simulate {
     /// Where the provider API is, HTTP/2 over TLS.
-    #[arg(long, default_value = "127.0.0.1:2197")]
-    provider: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2197")]
+    provider: Listen,
+    /// Where the provider API of production is, beside that of development at --provider: a token
+    /// belongs to the environment that has pushed to it first; absent if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    production: Option<Listen>,
+    /// Where the channels of production are managed; a free port if not given.
+    #[arg(long, value_name = "ADDRESS", requires = "production")]
+    production_channels: Option<Listen>,
     /// Where channels are managed, HTTP/2 over TLS; Apple's ports 2195 and 2196 are the binary protocols' here.
-    #[arg(long, default_value = "127.0.0.1:2198")]
-    channels: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2198")]
+    channels: Listen,
     /// Where the binary gateway is; it wants a client certificate, see POST /certificates.
-    #[arg(long, default_value = "127.0.0.1:2195")]
-    gateway: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2195")]
+    gateway: Listen,
     /// Where the feedback service is; it wants one too.
-    #[arg(long, default_value = "127.0.0.1:2196")]
-    feedback: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2196")]
+    feedback: Listen,
     /// Where the page, the journal and the faults are.
-    #[arg(long, default_value = "127.0.0.1:8081")]
-    control: SocketAddr,
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    control: Listen,
     /// Where the certificate authority is kept, as ca.pem and ca-key.pem.
     #[arg(long, default_value = ".dunlin")]
     folder: PathBuf,
     /// A public key in PEM whose provider tokens are valid, as KEYID:TEAMID:FILE; any key if none.
     #[arg(long = "key", value_name = "KEYID:TEAMID:FILE")]
     keys: Vec<String>,
+    #[command(flatten)]
+    rules: Rules,
     /// Check nothing and answer 200, for benchmarks.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["strict_devices", "topics"])]
     accept_all: bool,
+}
+
+/// What the simulated APNs knows, and refuses otherwise.
+#[derive(Args)]
+struct Rules {
+    /// Refuse every device token that was not declared with POST /devices of the simulator's page;
+    /// without this every token is a device of every app.
+    #[arg(long)]
+    strict_devices: bool,
+    /// A bundle identifier that exists, with every suffix of a push type; may be repeated. Without
+    /// this every one does.
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+}
+
+impl From<Rules> for simulate::Rules {
+    fn from(rules: Rules) -> Self {
+        Self {
+            strict_devices: rules.strict_devices,
+            topics: rules.topics,
+        }
+    }
 }
 
 #[tokio::main]
@@ -155,25 +195,39 @@ async fn main() -> ExitCode {
         Command::Serve(_) | Command::Dev(_) | Command::Simulate(_)
     );
     logging::start(cli.log_format, is_service);
-    match run(cli.command).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+    let exit = match run(cli.command).await {
+        Ok(exit) => exit,
         Err(error) => {
-            eprintln!("dunlin: {}", visible_lines(&error.to_string()));
-            ExitCode::FAILURE
+            output::note(&format!("dunlin: {}", visible_lines(&error.to_string())));
+            error.exit()
         }
-    }
+    };
+    ExitCode::from(exit.code())
 }
 
-/// Whether all went well.
-async fn run(command: Command) -> Result<bool, Error> {
+/// How it ended.
+async fn run(command: Command) -> Result<Exit, Error> {
     if let Command::Push(_) | Command::Sweep(_) | Command::Feedback(_) = command {
         hangup::ignore(hangup::NOT_YET)?;
     }
     match command {
-        Command::Push(Words { words }) => terminal::run(&named("push", words)).await,
-        Command::Devices(Words { words }) => terminal::run(&named("devices", words)).await,
-        Command::Sweep(Words { words }) => terminal::run(&named("sweep", words)).await,
+        Command::Push(push) => {
+            let (push, place, json) = push.command()?;
+            terminal::run(push, &place, json).await
+        }
+        Command::Devices(devices) => {
+            let (devices, place, json) = devices.command();
+            terminal::run(devices, &place, json).await
+        }
+        Command::Sweep(Sweep { json, at }) => {
+            terminal::run(Asked::Task(Task::Sweep), &at.into(), json).await
+        }
+        // It has always been JSON.
+        Command::Feedback(Feedback {
+            once: _,
+            json: _,
+            at,
+        }) => terminal::run(Asked::Task(Task::Feedback), &at.into(), true).await,
         Command::Doctor(Doctor {
             config,
             json,
@@ -184,22 +238,28 @@ async fn run(command: Command) -> Result<bool, Error> {
                 ..doctor::Options::default()
             };
             let report = doctor::examine(&config, options).await;
-            match json {
-                true => println!("{}", visible_json(&report.json())),
-                false => print!("{}", report.text()),
-            }
-            Ok(!report.has_errors())
+            output::data(&match json {
+                true => visible_json(&report.json()).into_owned(),
+                false => report.text(),
+            })?;
+            Ok(match report.has_errors() {
+                true => Exit::Failed,
+                false => Exit::Done,
+            })
         }
-        command => run_whole(command).await.map(|()| true),
+        Command::Status(Status { config, url }) => {
+            let status = tasks::status(&config, url.as_ref()).await?;
+            output::data(&visible_lines(&status))?;
+            Ok(Exit::Done)
+        }
+        Command::Serve(_) | Command::Dev(_) | Command::Simulate(_) => {
+            run_service(command).await.map(|()| Exit::Done)
+        }
     }
 }
 
-fn named(name: &str, words: Vec<OsString>) -> Vec<OsString> {
-    std::iter::once(name.into()).chain(words).collect()
-}
-
-/// Those that do all of it or fail.
-async fn run_whole(command: Command) -> Result<(), Error> {
+/// Those that run until a signal comes.
+async fn run_service(command: Command) -> Result<(), Error> {
     match command {
         Command::Serve(Serve { config, component }) => {
             let stop = stop_signal()?;
@@ -210,53 +270,36 @@ async fn run_whole(command: Command) -> Result<(), Error> {
             folder,
             listen,
             simulator,
+            rules,
             component,
         }) => {
-            dev::run(&dev::Options {
+            let options = dev::Options {
                 folder,
                 listen,
                 simulator,
+                rules: rules.into(),
                 component,
-            })
-            .await?;
+            };
+            dev::run(&options).await?;
         }
-        // Done by who called.
-        Command::Push(_) | Command::Devices(_) | Command::Sweep(_) | Command::Doctor(_) => {}
-        Command::Feedback(Feedback {
-            once: _,
-            config,
-            api_key,
-            component,
-        }) => {
-            let report =
-                tasks::feedback_once(&config, component.as_deref(), api_key.as_deref()).await?;
-            println!("{}", visible_json(&report));
-        }
-        Command::Status(Status { config }) => {
-            print!("{}", visible_lines(&tasks::status(&config).await?));
-        }
-        Command::Simulate(Simulate {
-            provider,
-            channels,
-            gateway,
-            feedback,
-            control,
-            folder,
-            keys,
-            accept_all,
-        }) => {
+        Command::Simulate(asked) => {
             let options = simulate::Options {
-                provider,
-                channels,
-                gateway,
-                feedback,
-                control,
-                folder,
-                keys,
-                accept_all,
+                provider: asked.provider,
+                channels: asked.channels,
+                production: asked.production,
+                production_channels: asked.production_channels,
+                gateway: asked.gateway,
+                feedback: asked.feedback,
+                control: asked.control,
+                folder: asked.folder,
+                keys: asked.keys,
+                rules: asked.rules.into(),
+                accept_all: asked.accept_all,
             };
             simulate::run(&options).await?;
         }
+        // Those that end by themselves.
+        _ => {}
     }
     Ok(())
 }

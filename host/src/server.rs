@@ -47,7 +47,7 @@ impl Server {
     /// If any of that fails; the error says which.
     pub async fn start(config_file: &Path, component: Option<&Path>) -> Result<Self, Error> {
         let config = Config::load(config_file)?;
-        let listener = http_in::bind(config.host.listen)?;
+        let listener = config.host.listen.bind().await?;
         let store = open(&config.store)?;
         Self::start_on(listener, config_file, config, store, component)
     }

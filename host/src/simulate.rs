@@ -1,32 +1,73 @@
 //! `dunlin simulate`: an APNs of one's own to point any provider at.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dunlin_simulator::{CertificateAuthority, PublicKey, Simulator, TrustedKey, Validation};
+use dunlin::notification::Topic;
+use dunlin::terminal::Exit;
+use dunlin_simulator::{
+    CertificateAuthority, PublicKey, SecondEnvironment, Simulator, TrustedKey, Validation,
+};
 
 use crate::Error;
 use crate::files::{make_private_folder, write_private};
 use crate::hangup;
+use crate::listen::Listen;
+use crate::output;
 use crate::server::stop_signal;
+
+/// What the simulated APNs knows, and refuses otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Refuse every device token that was not declared.
+    pub strict_devices: bool,
+    /// The bundle identifiers that there are; every one if there is none here.
+    pub topics: Vec<String>,
+}
+
+impl Rules {
+    /// Whether they can be gone by.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`], if a topic is none.
+    pub fn check(&self) -> Result<(), Error> {
+        let wrong = |error| Error::with(Exit::Usage, format!("--topic: {error}"));
+        let parsed = self.topics.iter().map(|topic| Topic::parse(topic));
+        parsed.map(|topic| topic.map(drop).map_err(wrong)).collect()
+    }
+
+    /// Puts them into a configuration.
+    pub fn apply(&self, config: dunlin_simulator::Config) -> dunlin_simulator::Config {
+        dunlin_simulator::Config {
+            only_declared_devices: self.strict_devices,
+            topics: (!self.topics.is_empty()).then(|| self.topics.clone()),
+            ..config
+        }
+    }
+}
 
 /// What `dunlin simulate` can be told.
 #[derive(Debug)]
 pub struct Options {
     /// Where the provider API is.
-    pub provider: SocketAddr,
+    pub provider: Listen,
     /// Where channels are managed.
-    pub channels: SocketAddr,
+    pub channels: Listen,
+    /// Where the provider API of production is, if that is played beside development.
+    pub production: Option<Listen>,
+    /// Where channels of production are managed; a free port if absent.
+    pub production_channels: Option<Listen>,
     /// Where the binary gateway is.
-    pub gateway: SocketAddr,
+    pub gateway: Listen,
     /// Where the feedback service is.
-    pub feedback: SocketAddr,
+    pub feedback: Listen,
     /// Where the page, the journal and the faults are.
-    pub control: SocketAddr,
+    pub control: Listen,
     /// Where the certificate authority is kept.
     pub folder: PathBuf,
     /// `KEYID:TEAMID:FILE` each; any key is believed if there is none.
     pub keys: Vec<String>,
+    /// What is known.
+    pub rules: Rules,
     /// Answer 200 to everything.
     pub accept_all: bool,
 }
@@ -37,17 +78,30 @@ pub struct Options {
 /// If an address is taken, or a key or the folder cannot be read.
 pub async fn run(options: &Options) -> Result<(), Error> {
     let stop = hangup::or_lost_terminal(stop_signal()?)?;
+    options.rules.check()?;
     let keys = options
         .keys
         .iter()
         .map(|text| trusted_key(text))
         .collect::<Result<Vec<_>, _>>()?;
+    let second = match (&options.production, &options.production_channels) {
+        (None, _) => None,
+        (Some(provider), None) => Some(SecondEnvironment {
+            provider: provider.address().await?,
+            ..SecondEnvironment::default()
+        }),
+        (Some(provider), Some(channels)) => Some(SecondEnvironment {
+            provider: provider.address().await?,
+            channels: channels.address().await?,
+        }),
+    };
     let config = dunlin_simulator::Config {
-        provider: options.provider,
-        channels: options.channels,
-        gateway: options.gateway,
-        feedback: options.feedback,
-        control: options.control,
+        provider: options.provider.address().await?,
+        channels: options.channels.address().await?,
+        gateway: options.gateway.address().await?,
+        feedback: options.feedback.address().await?,
+        control: options.control.address().await?,
+        second,
         accept_any_key: keys.is_empty(),
         keys,
         validation: if options.accept_all {
@@ -58,21 +112,35 @@ pub async fn run(options: &Options) -> Result<(), Error> {
         authority: Some(authority(&options.folder)?),
         ..dunlin_simulator::Config::default()
     };
-    let simulator = Simulator::start(config).await?;
-    println!(
+    let simulator = Simulator::start(options.rules.apply(config)).await?;
+    // Whoever reads it may have gone; the simulator is up all the same.
+    let _ = output::data(&greeting(&simulator, &options.folder));
+    stop.await;
+    simulator.shutdown().await;
+    Ok(())
+}
+
+/// Where everything is, for people.
+fn greeting(simulator: &Simulator, folder: &Path) -> String {
+    let second = match simulator.second_addr() {
+        None => String::new(),
+        Some(SecondEnvironment { provider, channels }) => format!(
+            "  production     https://{provider}   (a token is of the environment that pushes to \
+             it first)\n  its channels   https://{channels}\n"
+        ),
+    };
+    format!(
         "\nA simulated APNs is up. Ctrl-C stops it.\n\n  \
          provider API   https://{}   (trust {})\n  \
-         channels       https://{}\n  gateway        {}\n  feedback       {}\n  page           http://{}\n",
+         channels       https://{}\n{second}  gateway        {}\n  feedback       {}\n  \
+         page           http://{}\n\n",
         simulator.provider_addr(),
-        options.folder.join("ca.pem").display(),
+        folder.join("ca.pem").display(),
         simulator.channels_addr(),
         simulator.gateway_addr(),
         simulator.feedback_addr(),
         simulator.control_addr(),
-    );
-    stop.await;
-    simulator.shutdown().await;
-    Ok(())
+    )
 }
 
 /// The certificate authority kept in `folder`, made there if there is none.
@@ -102,9 +170,8 @@ fn trusted_key(text: &str) -> Result<TrustedKey, Error> {
     let mut parts = text.splitn(3, ':');
     let (Some(key_id), Some(team_id), Some(file)) = (parts.next(), parts.next(), parts.next())
     else {
-        return Err(Error::new(format!(
-            "--key: expected KEYID:TEAMID:FILE, got {text}"
-        )));
+        let why = format!("--key: expected KEYID:TEAMID:FILE, got {text}");
+        return Err(Error::with(Exit::Usage, why));
     };
     let pem =
         std::fs::read_to_string(file).map_err(|error| Error::new(format!("{file}: {error}")))?;

@@ -1,56 +1,17 @@
-//! `dunlin feedback` and `dunlin status`: tasks from a terminal.
+//! `dunlin status`: the alarms, pushes and tasks of a running service, for people.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::Error;
-use crate::ask::{Answer, ask};
-use crate::config::Config;
-use crate::schedule;
-use crate::server;
-use crate::status::Status;
-use crate::store::{Store, StoreError};
+use dunlin::terminal::Exit;
 
-/// Longest wait for a task that the running service does for us.
-const TASK_PATIENCE: Duration = Duration::from_secs(120);
+use crate::Error;
+use crate::ask::{Answer, ServiceUrl, ask};
+use crate::config::Config;
+use crate::store::{Store, StoreError};
 
 /// Longest wait for its metrics.
 const STATUS_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Polls the feedback service of every app once and returns the report. Where a running service has
-/// the store, it is asked to do so, with `api_key`.
-///
-/// # Errors
-/// If the configuration, the store or the component cannot be used, or a poll failed.
-pub async fn feedback_once(
-    config_file: &Path,
-    component: Option<&Path>,
-    api_key: Option<&str>,
-) -> Result<String, Error> {
-    let config = Config::load(config_file)?;
-    let address = config.host.listen;
-    let store = match server::open(&config.store) {
-        Ok(store) => store,
-        Err(error) if error.is_in_use() => match api_key {
-            Some(key) => return ask_for_feedback(address, key).await,
-            None => {
-                return Err(Error::new(format!(
-                    "{error}; a running service can be asked instead, with --api-key or \
-                     DUNLIN_API_KEY"
-                )));
-            }
-        },
-        Err(error) => return Err(error),
-    };
-    let status = Status::default();
-    let function = server::load(config_file, component, &config, &store, &status)?;
-    let function = Arc::new(function);
-    let report = schedule::run_once(&function, &status, "feedback").await;
-    drop(function);
-    close(store).await?;
-    report.map_err(Error::new)
-}
 
 /// Closes the store, having waited until all that was written is on disk.
 pub(crate) async fn close(store: Store) -> Result<(), Error> {
@@ -60,36 +21,17 @@ pub(crate) async fn close(store: Store) -> Result<(), Error> {
     closed.map_err(|error| Error::new(format!("the store could not be closed: {error}")))
 }
 
-async fn ask_for_feedback(address: std::net::SocketAddr, key: &str) -> Result<String, Error> {
-    let path = "/v1/tasks/feedback";
-    let Answer { status, body } =
-        ask(address, "POST", path, Some(key), Vec::new(), TASK_PATIENCE).await?;
-    match status {
-        200 => Ok(body),
-        _ => Err(Error::new(format!(
-            "http://{address}{path}: {status} {body}"
-        ))),
-    }
-}
-
-/// The tasks of the running service, a line each, for people.
+/// What stands with the running service, in lines for people: of the one at `url`, or of the one
+/// that listens where the configuration says.
 ///
 /// # Errors
-/// If the configuration cannot be read or no service answers.
-pub async fn status(config_file: &Path) -> Result<String, Error> {
-    let address = Config::load(config_file)?.host.listen;
-    let Answer { status, body } = ask(
-        address,
-        "GET",
-        "/metrics",
-        None,
-        Vec::new(),
-        STATUS_PATIENCE,
-    )
-    .await?;
-    if status != 200 {
-        return Err(Error::new(format!("http://{address}/metrics: {status}")));
-    }
+/// If the configuration cannot be read, no service answers, or what answers is none.
+pub async fn status(config_file: &Path, url: Option<&ServiceUrl>) -> Result<String, Error> {
+    let service = match url {
+        Some(url) => url.clone(),
+        None => ServiceUrl::from(Config::load(config_file)?.host.listen),
+    };
+    let body = metrics(&service).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs_f64();
     let alarms = alarms(&body);
@@ -99,10 +41,32 @@ pub async fn status(config_file: &Path) -> Result<String, Error> {
         count => format!(", {count} alarms stand"),
     };
     Ok(format!(
-        "dunlin at http://{address} is up{standing}\n{alarms}{}{}",
+        "dunlin at {service} is up{standing}\n{alarms}{}{}",
         outcomes(&body),
         table(&body, now)
     ))
+}
+
+/// The metrics of a service, which need no key: who has them is Dunlin.
+///
+/// # Errors
+/// If nobody answers, or who answers is not Dunlin.
+pub(crate) async fn metrics(service: &ServiceUrl) -> Result<String, Error> {
+    let body = Vec::new();
+    let asked = ask(
+        service.clone(),
+        "GET",
+        "/metrics",
+        None,
+        body,
+        STATUS_PATIENCE,
+    );
+    let Answer { status, body } = asked.await?;
+    if status == 200 && body.contains("dunlin_requests_total") {
+        return Ok(body);
+    }
+    let why = format!("{service}/metrics: expected the metrics of Dunlin, got status {status}");
+    Err(Error::with(Exit::Refused, why))
 }
 
 /// The alarms that stand, a line each.
@@ -229,6 +193,7 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Status;
 
     #[test]
     fn a_refused_key_and_its_pushes_are_told_to_people() {

@@ -1,23 +1,25 @@
-//! `dunlin push` and `dunlin devices`: the function's own commands, run here, or asked of the service
-//! that is running.
+//! `dunlin push`, `devices`, `feedback` and `sweep`: the function's own commands, run here, or
+//! asked of a service that is running.
 //!
 //! ```text
-//!   words ─► dunlin::terminal ─┬─ the store is free ─► wasi:cli/run of the function
-//!                              └─ a service has it ──► the same call of its HTTP interface
+//!   options ─► Call ─┬─ --url ────────────────► the service there
+//!                    ├─ the store is free ────► wasi:cli/run of the function, here
+//!                    └─ a service has it ─────► that one, where the configuration has it listen
+//!                                   reply ─► dunlin::terminal::render ─► output, exit code
 //! ```
 
-use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin::terminal::{self, Command, Content, Invocation, PushCommand, USAGE};
+use dunlin::terminal::{self, Command, Content, Exit, PushCommand};
 
 use crate::Error;
-use crate::ask::{Answer, ask};
+use crate::ask::{Answer, ServiceUrl, ask};
 use crate::config::Config;
 use crate::function::Words;
+use crate::output;
 use crate::server;
 use crate::status::Status;
 use crate::store::Store;
@@ -29,74 +31,100 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Largest payload or request that is read, in bytes; what the HTTP interface takes.
 const MAX_CONTENT: u64 = 1024 * 1024;
 
-/// Carries out a command and shows what became of it; whether all went well.
+/// Where what is needed is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// A service to ask, whatever the configuration says.
+    pub url: Option<ServiceUrl>,
+    /// Who we are to a running service.
+    pub api_key: Option<String>,
+    /// Another component than the embedded one.
+    pub component: Option<PathBuf>,
+}
+
+/// Carries out a command and shows what became of it.
 ///
 /// # Errors
-/// If the words are no command, or the configuration, the store or the component cannot be used.
-pub async fn run(words: &[OsString]) -> Result<bool, Error> {
-    let Invocation {
-        command,
-        json,
-        place,
-    } = terminal::parse(words.iter().cloned())
-        .map_err(|usage| Error::new(format!("{usage}; see dunlin push --help")))?;
-    if matches!(command, Command::Help) {
-        println!("{USAGE}");
-        return Ok(true);
-    }
+/// If the options are no command, or the configuration, the store, the component or the service
+/// cannot be used.
+pub async fn run(command: Command, place: &Place, json: bool) -> Result<Exit, Error> {
     let (command, call) = Call::of(command)?;
-    let environment = |name| std::env::var_os(name);
-    let config_file = place
-        .config
-        .or_else(|| environment("DUNLIN_CONFIG").map(PathBuf::from))
-        .unwrap_or_else(|| "dunlin.toml".into());
-    let config = Config::load(&config_file)?;
-    let key = place
-        .api_key
-        .or_else(|| environment("DUNLIN_API_KEY").and_then(|key| key.into_string().ok()));
+    let Answer { status, body } = answer(&command, call, place).await?;
+    let rendered = terminal::render(&command, status, body.as_bytes(), json);
+    let written = output::data(&rendered.data);
+    output::note(&rendered.notes);
+    match rendered.exit {
+        Exit::Done => written.map(|()| Exit::Done),
+        exit => Ok(exit),
+    }
+}
+
+async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, Error> {
+    let key = place.api_key.as_deref();
+    if let Some(url) = &place.url {
+        let key = key.ok_or_else(|| {
+            let expected =
+                "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
+            Error::with(Exit::Usage, expected)
+        })?;
+        return call.ask(url.clone(), key).await;
+    }
+    let config = Config::load(&place.config)?;
     match (server::open(&config.store), key) {
-        (Ok(store), _) => {
-            let words = call.words(json);
-            here(
-                &config_file,
-                place.component.as_deref(),
-                &config,
-                store,
-                &words,
-            )
-            .await
-        }
+        (Ok(store), _) => here(command, &call.words(), place, &config, store).await,
         (Err(error), Some(key)) if error.is_in_use() => {
-            let Answer { status, body } = call.ask(config.host.listen, &key).await?;
-            let rendered = terminal::render(&command, status, body.as_bytes(), json);
-            println!("{}", rendered.text);
-            Ok(rendered.well)
+            let service = ServiceUrl::from(config.host.listen);
+            // The service may have been started with another configuration, and somebody else be there:
+            // the key is for Dunlin alone.
+            tasks::metrics(&service).await?;
+            call.ask(service, key).await
         }
-        (Err(error), None) if error.is_in_use() => Err(Error::new(format!(
-            "{error}; a running service can be asked instead, with --api-key or DUNLIN_API_KEY"
-        ))),
+        (Err(error), None) if error.is_in_use() => Err(Error::with(
+            Exit::Usage,
+            format!(
+                "{error}; a running service can be asked instead, with --api-key or DUNLIN_API_KEY"
+            ),
+        )),
         (Err(error), _) => Err(error),
     }
 }
 
 async fn here(
-    config_file: &Path,
-    component: Option<&Path>,
+    command: &Command,
+    words: &Words,
+    place: &Place,
     config: &Config,
     store: Store,
-    words: &Words,
-) -> Result<bool, Error> {
-    let function = Arc::new(server::load(
-        config_file,
-        component,
-        config,
-        &store,
-        &Status::default(),
-    )?);
+) -> Result<Answer, Error> {
+    let component = place.component.as_deref();
+    let status = Status::default();
+    let function = server::load(&place.config, component, config, &store, &status)?;
+    let function = Arc::new(function);
     let ran = function.run_command(words).await;
     drop(function);
     tasks::close(store).await?;
-    ran.map_err(|error| Error::new(format!("{error:#}")))
+    // A push may have been under way.
+    let stopped = match command {
+        Command::Push(_) => Exit::Unanswered,
+        _ => Exit::Failed,
+    };
+    let said = ran.map_err(|error| Error::with(stopped, format!("{error:#}")))?;
+    reply(&said).ok_or_else(|| {
+        // It has said on the standard error why there is none.
+        Error::new("expected a reply of the component, got none")
+    })
+}
+
+/// What `--reply` says: the status in a line, then the body.
+fn reply(said: &[u8]) -> Option<Answer> {
+    let text = String::from_utf8_lossy(said);
+    let (status, body) = text.split_once('\n')?;
+    Some(Answer {
+        status: status.parse().ok()?,
+        body: body.to_owned(),
+    })
 }
 
 /// A command as the call that it stands for.
@@ -112,21 +140,20 @@ impl Call {
         Ok(match command {
             Command::Push(push) => {
                 let content = read(&push.content())?;
-                let body = push.body(content).map_err(|usage| Error::new(usage.0))?;
-                (
-                    Command::Push(Box::<PushCommand>::default()),
-                    Self::Push(body),
-                )
+                let body = push.body(content);
+                let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
+                let shown = Command::Push(Box::<PushCommand>::default());
+                (shown, Self::Push(body))
             }
             Command::Devices(query) => (Command::Devices(query.clone()), Self::Devices(query)),
             Command::Task(task) => (Command::Task(task), Self::Task(task.as_str())),
-            Command::Help => (Command::Help, Self::Task("help")),
+            Command::Help(text) => (Command::Help(text), Self::Task("help")),
         })
     }
 
     /// The words that make the function do it. A file is beyond its reach, so it gets a push on its
     /// standard input.
-    fn words(self, json: bool) -> Words {
+    fn words(self) -> Words {
         let (mut arguments, input) = match self {
             Self::Push(body) => (vec!["push".into(), "--request".into(), "-".into()], body),
             Self::Devices(query) => {
@@ -138,19 +165,17 @@ impl Call {
             }
             Self::Task(name) => (vec![name.to_owned()], Vec::new()),
         };
-        if json {
-            arguments.push("--json".into());
-        }
+        arguments.push("--reply".into());
         Words { arguments, input }
     }
 
-    async fn ask(self, address: std::net::SocketAddr, key: &str) -> Result<Answer, Error> {
+    async fn ask(self, service: ServiceUrl, key: &str) -> Result<Answer, Error> {
         let (method, path, body) = match self {
             Self::Push(body) => ("POST", "/v1/push".to_owned(), body),
             Self::Devices(query) => ("GET", format!("/v1/devices?{query}"), Vec::new()),
             Self::Task(name) => ("POST", format!("/v1/tasks/{name}"), Vec::new()),
         };
-        ask(address, method, &path, Some(key), body, PATIENCE).await
+        ask(service, method, &path, Some(key), body, PATIENCE).await
     }
 }
 
@@ -159,7 +184,9 @@ fn read(content: &Content) -> Result<Vec<u8>, Error> {
         Content::Options => return Ok(Vec::new()),
         Content::Payload(path) | Content::Request(path) => path,
     };
-    let failed = |why: &dyn std::fmt::Display| Error::new(format!("{}: {why}", path.display()));
+    let failed = |why: &dyn std::fmt::Display| {
+        Error::with(Exit::Usage, format!("{}: {why}", path.display()))
+    };
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
         std::io::stdin()

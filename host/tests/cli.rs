@@ -8,6 +8,9 @@
     reason = "test code"
 )]
 
+#[path = "cli/dev.rs"]
+mod dev;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -16,6 +19,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
+
+const ALERT: &str = r#"{"aps":{"alert":"x"}}"#;
 
 /// Longest wait for anything; a cold start compiles the component first.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -35,6 +40,10 @@ impl Drop for Dev {
 
 impl Dev {
     fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    fn start_with(folder: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(DUNLIN)
             .args([
                 "dev",
@@ -45,6 +54,7 @@ impl Dev {
                 "--folder",
             ])
             .arg(folder)
+            .args(options)
             .env(
                 "DUNLIN_LOG",
                 "trace,wasmtime=warn,cranelift=warn,regalloc2=warn",
@@ -73,6 +83,49 @@ impl Dev {
             dev.greeting.push('\n');
         }
         dev
+    }
+
+    /// What the greeting says of something.
+    fn said_of(&self, label: &str) -> String {
+        let (_, rest) = self.greeting.split_once(label).unwrap();
+        rest.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// One request to an address, with the API key; the status and the body of the answer.
+    fn ask(&self, address: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            self.said_of("API key"),
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    fn http(&self) -> String {
+        self.said_of("HTTP interface   http://")
+    }
+
+    fn page(&self) -> String {
+        self.said_of("simulated APNs   http://")
+    }
+
+    /// Pushes to a token, with more fields if there are any; the result.
+    fn push(&self, token: &str, more: &str) -> serde_json::Value {
+        let body = format!(
+            r#"{{"to":{{"token":"{token}"}},"topic":"com.example.app",{more}"payload":{ALERT}}}"#
+        );
+        let (status, body) = self.ask(&self.http(), "POST", "/v1/push", &body);
+        assert_eq!(status, 200, "{body}");
+        let reply: serde_json::Value = serde_json::from_str(&body).unwrap();
+        reply["results"][0].clone()
     }
 
     /// The commands of the greeting, as pasted into a shell.
@@ -227,16 +280,12 @@ fn a_second_ctrl_c_does_not_wait_for_open_requests() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("dev");
     let mut dev = Dev::start(&at);
-    let after = |label: &str| {
-        let (_, rest) = dev.greeting.split_once(label).unwrap();
-        rest.lines().next().unwrap().trim().to_owned()
-    };
-    let mut open = TcpStream::connect(after("HTTP interface   http://")).unwrap();
+    let mut open = TcpStream::connect(dev.http()).unwrap();
     // The rest of its body never comes.
     write!(
         open,
         "POST /v1/push HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 9\r\n\r\n{{",
-        after("API key")
+        dev.said_of("API key")
     )
     .unwrap();
     dev.signal("-INT");
@@ -273,7 +322,15 @@ fn a_wrong_start_says_what_is_wrong() {
     std::fs::write(&file, "[hosts]\n").unwrap();
     fails_with(&["serve", "--config", path], "hosts");
     std::fs::write(&file, "[host]\nlisten = \"nowhere\"\n").unwrap();
-    fails_with(&["serve", "--config", path], "listen");
+    fails_with(
+        &["serve", "--config", path],
+        "listen: expected an address and a port, such as \"127.0.0.1:8080\"",
+    );
+    std::fs::write(&file, "[apns.production]\nhost = \"[::1\"\n").unwrap();
+    fails_with(
+        &["serve", "--config", path],
+        "apns.production.host: expected a host name or an IP address, such as",
+    );
     let key = "[[credentials]]\nkey_id = \"AAAAAAAAAA\"\nteam_id = \"AAAAAAAAAA\"\n";
     std::fs::write(&file, format!("{key}key_file = \"none.p8\"\n")).unwrap();
     fails_with(&["serve", "--config", path], "none.p8");

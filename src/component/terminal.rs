@@ -1,17 +1,18 @@
 //! `wasi:cli/run`: a command line becomes a call, its reply a text.
 //!
-//! Whoever can start the function with the configuration and the store may do everything.
+//! Whoever can start the function with the configuration and the store may do everything. What was
+//! asked for goes to the standard output and everything else to the standard error; a reader that
+//! has gone is no failure.
 
-use std::io::Read as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::app::App;
 use super::bindings::exports::wasi::cli::run::Guest;
 use super::calls;
 use super::handler::Function;
-use super::platform;
 use crate::api::{Caller, Problem, Reply, parse_device_query};
-use crate::terminal::{self, Command, Content, Invocation, USAGE, Usage};
+use crate::terminal::{self, Command, Content, Exit, Invocation, Show, Usage, visible};
 
 /// Largest payload or request that is read, in bytes; what the HTTP interface takes.
 const MAX_CONTENT: u64 = 1024 * 1024;
@@ -29,16 +30,26 @@ impl Guest for Function {
 }
 
 fn complain(usage: &Usage) {
-    eprintln!("dunlin: {}; see help", visible(&usage.to_string()));
+    let usage = usage.to_string();
+    say(
+        io::stderr(),
+        &format!("dunlin: {}; see --help", visible(&usage)),
+    );
+}
+
+/// Writes a text as lines, if there is anything in it.
+fn say(mut out: impl io::Write, text: &str) {
+    if !text.is_empty() {
+        // The reader may have enough.
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    }
 }
 
 async fn carry_out(invocation: Invocation) -> Result<(), ()> {
-    let Invocation {
-        mut command, json, ..
-    } = invocation;
+    let Invocation { mut command, show } = invocation;
     let called = match &mut command {
-        Command::Help => {
-            println!("{USAGE}");
+        Command::Help(text) => {
+            say(io::stdout(), text);
             return Ok(());
         }
         Command::Push(push) => {
@@ -51,9 +62,18 @@ async fn carry_out(invocation: Invocation) -> Result<(), ()> {
         Command::Task(task) => call(Call::Task(*task)).await,
     };
     let Reply { status, body, .. } = called.unwrap_or_else(Problem::into_reply);
-    let rendered = terminal::render(&command, status, &body, json);
-    println!("{}", rendered.text);
-    if rendered.well { Ok(()) } else { Err(()) }
+    if show == Show::Reply {
+        let mut out = io::stdout();
+        let written = writeln!(out, "{status}").and_then(|()| out.write_all(&body));
+        return written.and_then(|()| out.flush()).map_err(drop);
+    }
+    let rendered = terminal::render(&command, status, &body, show == Show::Json);
+    say(io::stdout(), &rendered.data);
+    say(io::stderr(), &rendered.notes);
+    match rendered.exit {
+        Exit::Done => Ok(()),
+        _ => Err(()),
+    }
 }
 
 enum Call<'a> {

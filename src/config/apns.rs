@@ -17,6 +17,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::ConfigError;
+use super::host::endpoint;
 use crate::limits::{
     DEVELOPMENT_CHANNELS_HOST, DEVELOPMENT_CHANNELS_PORT, DEVELOPMENT_HOST,
     PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT, PRODUCTION_HOST, PROVIDER_PORT,
@@ -25,7 +27,8 @@ use crate::limits::{
 /// An address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
-    /// DNS name or literal address; also the name its certificate is checked against.
+    /// DNS name or literal address without brackets; also the name its certificate is checked
+    /// against.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -119,44 +122,51 @@ struct RawEndpoint {
 
 impl RawApns {
     /// The services of development and of production, filled in with Apple's.
-    pub(super) fn resolve(self) -> (Apns, Apns) {
+    pub(super) fn resolve(self) -> Result<(Apns, Apns), ConfigError> {
         let development = self.development.resolve(
+            "apns.development",
             (DEVELOPMENT_HOST, PROVIDER_PORT),
             (DEVELOPMENT_CHANNELS_HOST, DEVELOPMENT_CHANNELS_PORT),
-        );
+        )?;
         let production = self.production.resolve(
+            "apns.production",
             (PRODUCTION_HOST, PROVIDER_PORT),
             (PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT),
-        );
-        (development, production)
+        )?;
+        Ok((development, production))
     }
 }
 
 impl RawServices {
-    fn resolve(self, push: (&str, u16), channels: (&str, u16)) -> Apns {
+    fn resolve(
+        self,
+        path: &str,
+        push: (&str, u16),
+        channels: (&str, u16),
+    ) -> Result<Apns, ConfigError> {
         let Self {
             host,
             port,
             channels: raw_channels,
             broadcast,
         } = self;
-        let push = RawEndpoint { host, port }.resolve(push);
+        let push = RawEndpoint { host, port }.resolve(path, push)?;
         // What is not said of their address is as for pushes.
-        let broadcast = broadcast.map(|raw| raw.resolve((&push.host, push.port)));
-        Apns {
+        let broadcast = broadcast
+            .map(|raw| raw.resolve(&format!("{path}.broadcast"), (&push.host, push.port)))
+            .transpose()?;
+        Ok(Apns {
             broadcast: broadcast.filter(|broadcast| *broadcast != push),
-            channels: raw_channels.resolve(channels),
+            channels: raw_channels.resolve(&format!("{path}.channels"), channels)?,
             push,
-        }
+        })
     }
 }
 
 impl RawEndpoint {
-    fn resolve(self, (host, port): (&str, u16)) -> Endpoint {
-        Endpoint {
-            host: self.host.unwrap_or_else(|| host.to_owned()),
-            port: self.port.unwrap_or(port),
-        }
+    fn resolve(self, path: &str, (host, port): (&str, u16)) -> Result<Endpoint, ConfigError> {
+        let host = self.host.as_deref().unwrap_or(host);
+        endpoint(path, host, self.port.unwrap_or(port))
     }
 }
 

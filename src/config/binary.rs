@@ -16,6 +16,7 @@
 
 use serde::Deserialize;
 
+use super::host::endpoint;
 use super::{ConfigError, Endpoint, identity_name, invalid};
 use crate::binary::limits::{FEEDBACK_PORT, GATEWAY_PORT};
 use crate::binary::{Command, Dialect};
@@ -89,12 +90,7 @@ enum RawVia {
 
 impl RawAddress {
     fn check(self, path: &str, default: u16) -> Result<Endpoint, ConfigError> {
-        if self.host.is_empty() {
-            return Err(invalid(format!("{path}.host"), "expected a name, got none"));
-        }
-        let port = self.port.unwrap_or(default);
-        let host = self.host;
-        Ok(Endpoint { host, port })
+        endpoint(path, &self.host, self.port.unwrap_or(default))
     }
 }
 

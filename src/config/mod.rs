@@ -35,6 +35,7 @@
 mod apns;
 mod binary;
 mod credential;
+mod host;
 mod proxy;
 mod tls;
 mod transport;
@@ -55,6 +56,7 @@ pub use binary::BinaryApp;
 use binary::RawBinary;
 use credential::RawCredential;
 pub use credential::{Credential, Proof, TokenKey};
+pub use host::{host_name, not_a_host};
 pub use proxy::Proxy;
 use proxy::RawProxy;
 pub use tls::{IdentityFiles, TlsSettings};
@@ -200,7 +202,7 @@ impl Settings {
         let numbered = |name: &'static str| move |index: usize| format!("{name}[{index}]");
         let binary = each(raw.binary, numbered("binary"), RawBinary::check)?;
         binary::check_distinct(&binary)?;
-        let (development, production) = raw.apns.resolve();
+        let (development, production) = raw.apns.resolve()?;
         let operator = ApiKey::operator();
         let api_keys: Vec<ApiKey> = each(raw.api_keys, numbered("api_keys"), RawApiKey::check)?;
         // Idempotency keys are theirs by name.

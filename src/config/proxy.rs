@@ -20,7 +20,7 @@ use core::net::IpAddr;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use super::{ConfigError, Endpoint, MAX_ENTRIES, invalid};
+use super::{ConfigError, Endpoint, MAX_ENTRIES, host_name, invalid};
 use crate::dial::{Authority, Credentials};
 
 /// Names of the environment that are Dunlin's own.
@@ -68,14 +68,13 @@ enum Exception {
 
 impl Exception {
     fn parse(text: &str) -> Option<Self> {
-        let name = text.strip_prefix('.').unwrap_or(text);
-        // The port is only there because an authority has one.
-        Authority::new(name, 1).ok()?;
-        match (name.parse(), name == text) {
-            (Ok(address), true) => Some(Self::Address(address)),
-            (Ok(_), false) => None,
-            (Err(_), true) => Some(Self::Host(text.to_owned())),
-            (Err(_), false) => Some(Self::Suffix(text.to_owned())),
+        let end = text.strip_prefix('.');
+        let name = host_name(end.unwrap_or(text))?;
+        match (name.parse(), end) {
+            (Ok(address), None) => Some(Self::Address(address)),
+            (Ok(_), Some(_)) => None,
+            (Err(_), None) => Some(Self::Host(name)),
+            (Err(_), Some(_)) => Some(Self::Suffix(text.to_owned())),
         }
     }
 
@@ -331,7 +330,7 @@ mod tests {
     #[test]
     fn exceptions_are_hosts_and_the_ends_of_names() {
         let text = "[proxy]\nurl = \"http://p:1\"\n\
-                    except = [\"127.0.0.1\", \"0:0::1\", \".Internal\", \"exact.example\"]";
+                    except = [\"127.0.0.1\", \"[0:0::1]\", \".Internal\", \"exact.example\"]";
         let settings = Settings::parse(text).unwrap();
         for (host, is_direct) in [
             ("127.0.0.1", true),

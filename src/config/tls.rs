@@ -16,19 +16,32 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::{host_name, not_a_host};
 
 /// `[tls]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// PEM files of trust roots by server name. Other names are checked against the public roots.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_host")]
     pub trust: BTreeMap<String, PathBuf>,
     /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]` refers
     /// to.
     #[serde(default)]
     pub identities: BTreeMap<String, IdentityFiles>,
+}
+
+/// The names are hosts, and kept in the form in which hosts are compared.
+fn by_host<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, PathBuf>, D::Error> {
+    let written = BTreeMap::<String, PathBuf>::deserialize(input)?;
+    let read = written.into_iter().map(|(name, path)| {
+        let host = host_name(&name).ok_or_else(|| D::Error::custom(not_a_host(&name)))?;
+        Ok((host, path))
+    });
+    read.collect()
 }
 
 /// `[tls.identities.<name>]`
@@ -59,5 +72,24 @@ impl IdentityFiles {
     pub fn passphrase_in(text: &str) -> &str {
         let line = text.strip_suffix('\n').unwrap_or(text);
         line.strip_suffix('\r').unwrap_or(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::from_toml;
+    use super::*;
+
+    #[test]
+    fn a_name_to_trust_is_a_host_like_every_other() {
+        let settings = |name: &str| from_toml::<TlsSettings>(&format!("[trust]\n{name:?} = 'a'"));
+        for (written, read) in [("[::1]", "::1"), ("::1", "::1"), ("localhost", "localhost")] {
+            let trust = settings(written).unwrap().trust;
+            assert!(trust.contains_key(read), "{written}: {trust:?}");
+        }
+        for wrong in ["", "[localhost]", "localhost:2197", "https://localhost"] {
+            let error = settings(wrong).unwrap_err().to_string();
+            assert!(error.contains("expected a host name"), "{wrong}: {error}");
+        }
     }
 }

@@ -6,22 +6,25 @@
 //!   feedback, sweep                                            ──► POST /v1/tasks/{task}
 //! ```
 //!
-//! The same words work wherever the function runs: through `wasi:cli/run` on any platform, and
-//! through the host's own command, which reads them here too. Whatever comes from others is made
-//! visible before it is printed: aliases, reasons of APNs, texts of errors.
+//! The words are those of `wasi:cli/run`, on any platform. The host has a command line of its own
+//! with the same commands, and what both share is here: what a push says, what a reply means, and
+//! the [`Exit`] it is told by. `wasi:cli/run` itself can only say whether all went well. Whatever comes
+//! from others is made visible before it is printed: aliases, reasons of APNs, texts of errors.
 
+mod exit;
 mod push;
 mod render;
 mod usage;
 mod visible;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-pub use push::{Content, PushCommand};
+pub use exit::{EXIT_CODES, Exit};
+pub use push::{Content, PushCommand, PushOptions};
 pub use render::{Rendered, render};
+use usage::{DEVICES_USAGE, FEEDBACK_USAGE, PUSH_USAGE, SWEEP_USAGE};
 pub use usage::{USAGE, Usage};
 pub use visible::{is_hidden, visible, visible_json, visible_lines};
 
@@ -36,8 +39,20 @@ pub enum Command {
     Devices(String),
     /// Run a task.
     Task(Task),
-    /// Say what the commands are.
-    Help,
+    /// Say this text, which tells what the commands or the options of one are.
+    Help(&'static str),
+}
+
+/// How the reply is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Show {
+    /// As a text for people.
+    #[default]
+    Text,
+    /// As it is, JSON.
+    Json,
+    /// As a host wants it: the status in a line, then the body. It is no failure, whatever it says.
+    Reply,
 }
 
 /// A command, and how it is to be carried out.
@@ -45,21 +60,8 @@ pub enum Command {
 pub struct Invocation {
     /// What is to be done.
     pub command: Command,
-    /// Show the reply as it is, JSON.
-    pub json: bool,
-    /// What only a host can heed.
-    pub place: Place,
-}
-
-/// Where a host finds what it needs; each is absent unless it was said.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The configuration file.
-    pub config: Option<PathBuf>,
-    /// Lets a service that is running do it.
-    pub api_key: Option<String>,
-    /// Another component than the embedded one.
-    pub component: Option<PathBuf>,
+    /// How the reply is shown.
+    pub show: Show,
 }
 
 /// Reads a command line without the program's name.
@@ -69,45 +71,53 @@ pub struct Place {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usage> {
     let mut parser = Parser::from_args(arguments);
     let name = match parser.next()? {
-        None => return Ok(help()),
-        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(help()),
+        None | Some(Arg::Short('h') | Arg::Long("help")) => return Ok(help(USAGE)),
         Some(Arg::Value(name)) => name.string()?,
         Some(other) => return Err(other.unexpected().into()),
     };
     let mut rest = Rest {
         parser,
-        json: false,
-        place: Place::default(),
+        show: Show::Text,
     };
     let command = match name.as_str() {
         "push" => push::parse(&mut rest)?.map(|push| Command::Push(Box::new(push))),
         "devices" => devices(&mut rest)?.map(Command::Devices),
-        "help" => None,
+        "help" => return Ok(help(USAGE)),
         _ => match Task::parse(&name) {
             Some(task) => task_command(&mut rest, task)?,
             None => return Err(Usage(format!("there is no command {name:?}"))),
         },
     };
-    Ok(Invocation {
-        command: command.unwrap_or(Command::Help),
-        json: rest.json,
-        place: rest.place,
+    Ok(match command {
+        Some(command) => Invocation {
+            command,
+            show: rest.show,
+        },
+        None => help(usage_of(&name)),
     })
 }
 
-fn help() -> Invocation {
+fn help(text: &'static str) -> Invocation {
     Invocation {
-        command: Command::Help,
-        json: false,
-        place: Place::default(),
+        command: Command::Help(text),
+        show: Show::Text,
+    }
+}
+
+fn usage_of(command: &str) -> &'static str {
+    match command {
+        "push" => PUSH_USAGE,
+        "devices" => DEVICES_USAGE,
+        "feedback" => FEEDBACK_USAGE,
+        "sweep" => SWEEP_USAGE,
+        _ => USAGE,
     }
 }
 
 /// What follows the command's name.
 struct Rest {
     parser: Parser,
-    json: bool,
-    place: Place,
+    show: Show,
 }
 
 /// An option of a command's own, or the end.
@@ -129,10 +139,9 @@ impl Rest {
             };
             match name.as_str() {
                 "help" => return Ok(Next::Help),
-                "json" => self.json = true,
-                "config" => self.place.config = Some(self.parser.value()?.into()),
-                "component" => self.place.component = Some(self.parser.value()?.into()),
-                "api-key" => self.place.api_key = Some(self.text()?),
+                "json" => self.show = Show::Json,
+                // For hosts, and in no help.
+                "reply" => self.show = Show::Reply,
                 _ => return Ok(Next::Option(name)),
             }
         }
@@ -142,9 +151,20 @@ impl Rest {
         Ok(self.parser.value()?.string()?)
     }
 
-    fn number(&mut self) -> Result<u64, Usage> {
-        Ok(self.parser.value()?.parse()?)
+    /// The value of an option that takes a number.
+    fn number(&mut self, option: &str) -> Result<u64, Usage> {
+        let text = self.text()?;
+        parse_number(&text).map_err(|why| Usage(format!("--{option}: {why}")))
     }
+}
+
+/// A number as options have it, or what was expected.
+///
+/// # Errors
+/// If it is none, in words for the caller.
+pub fn parse_number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("expected a number such as 5, got {text:?}"))
 }
 
 fn unknown(option: &str) -> Usage {

@@ -19,6 +19,32 @@ pub enum Content {
     Request(PathBuf),
 }
 
+/// What the options say; what is absent is left to the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields of POST /v1/push, by their names")]
+pub struct PushOptions {
+    pub tokens: Vec<String>,
+    pub aliases: Vec<String>,
+    pub topic: Option<String>,
+    pub environment: Option<String>,
+    pub push_type: Option<String>,
+    pub priority: Option<u64>,
+    pub ttl_s: Option<u64>,
+    pub collapse_id: Option<String>,
+    pub id: Option<String>,
+    pub via: Option<String>,
+    pub no_confirm: bool,
+    pub no_strict: bool,
+    pub idempotency_key: Option<String>,
+    pub dry_run: bool,
+    pub alert: Option<String>,
+    pub title: Option<String>,
+    pub badge: Option<u64>,
+    pub sound: Option<String>,
+    /// A file with the payload, or a whole request.
+    pub content: Option<Content>,
+}
+
 /// A push as the options say it.
 #[derive(Debug, Default)]
 pub struct PushCommand {
@@ -83,50 +109,86 @@ struct Alert {
 
 /// `None` if help was asked for.
 pub(super) fn parse(rest: &mut Rest) -> Result<Option<PushCommand>, Usage> {
-    let mut push = PushCommand::default();
+    let mut options = PushOptions::default();
     loop {
         match rest.next()? {
-            Next::End => return push.check().map(Some),
+            Next::End => return PushCommand::new(options).map(Some),
             Next::Help => return Ok(None),
-            Next::Option(name) => push.option(&name, rest)?,
+            Next::Option(name) => options.take(&name, rest)?,
         }
     }
 }
 
-impl PushCommand {
-    fn option(&mut self, name: &str, rest: &mut Rest) -> Result<(), Usage> {
-        let Self {
-            request,
-            alert,
-            content,
-        } = self;
+impl PushOptions {
+    fn take(&mut self, name: &str, rest: &mut Rest) -> Result<(), Usage> {
         match name {
-            "token" => request.to.tokens.push(rest.text()?),
-            "alias" => request.to.aliases.push(rest.text()?),
-            "topic" => request.topic = Some(rest.text()?),
-            "environment" => request.environment = Some(rest.text()?),
-            "push-type" => request.push_type = Some(rest.text()?),
-            "priority" => request.priority = Some(rest.number()?),
-            "ttl" => request.ttl_s = Some(rest.number()?),
-            "collapse-id" => request.collapse_id = Some(rest.text()?),
-            "id" => request.id = Some(rest.text()?),
-            "via" => request.via = Some(rest.text()?),
-            "no-confirm" => request.confirm = Some(false),
-            "no-strict" => request.strict = Some(false),
-            "idempotency-key" => request.idempotency_key = Some(rest.text()?),
-            "dry-run" => request.dry_run = Some(true),
-            "alert" => alert.body = Some(rest.text()?),
-            "title" => alert.title = Some(rest.text()?),
-            "badge" => alert.badge = Some(rest.number()?),
-            "sound" => alert.sound = Some(rest.text()?),
-            "payload" | "request" if content.is_some() => {
+            "token" => self.tokens.push(rest.text()?),
+            "alias" => self.aliases.push(rest.text()?),
+            "topic" => self.topic = Some(rest.text()?),
+            "environment" => self.environment = Some(rest.text()?),
+            "push-type" => self.push_type = Some(rest.text()?),
+            "priority" => self.priority = Some(rest.number(name)?),
+            "ttl" => self.ttl_s = Some(rest.number(name)?),
+            "collapse-id" => self.collapse_id = Some(rest.text()?),
+            "id" => self.id = Some(rest.text()?),
+            "via" => self.via = Some(rest.text()?),
+            "no-confirm" => self.no_confirm = true,
+            "no-strict" => self.no_strict = true,
+            "idempotency-key" => self.idempotency_key = Some(rest.text()?),
+            "dry-run" => self.dry_run = true,
+            "alert" => self.alert = Some(rest.text()?),
+            "title" => self.title = Some(rest.text()?),
+            "badge" => self.badge = Some(rest.number(name)?),
+            "sound" => self.sound = Some(rest.text()?),
+            "payload" | "request" if self.content.is_some() => {
                 return Err(Usage("expected one --payload or --request".to_owned()));
             }
-            "payload" => *content = Some(Content::Payload(rest.parser.value()?.into())),
-            "request" => *content = Some(Content::Request(rest.parser.value()?.into())),
+            "payload" => self.content = Some(Content::Payload(rest.parser.value()?.into())),
+            "request" => self.content = Some(Content::Request(rest.parser.value()?.into())),
             _ => return Err(unknown(name)),
         }
         Ok(())
+    }
+}
+
+impl PushCommand {
+    /// Puts the options together.
+    ///
+    /// # Errors
+    /// If they do not go together, or something is missing.
+    pub fn new(options: PushOptions) -> Result<Self, Usage> {
+        let PushOptions {
+            tokens, aliases, ..
+        } = options;
+        let request = Request {
+            to: To { tokens, aliases },
+            topic: options.topic,
+            environment: options.environment,
+            push_type: options.push_type,
+            priority: options.priority,
+            ttl_s: options.ttl_s,
+            collapse_id: options.collapse_id,
+            id: options.id,
+            via: options.via,
+            confirm: options.no_confirm.then_some(false),
+            strict: options.no_strict.then_some(false),
+            idempotency_key: options.idempotency_key,
+            dry_run: options.dry_run.then_some(true),
+            payload: None,
+        };
+        let alert = Alert {
+            title: options.title,
+            body: options.alert,
+            badge: options.badge,
+            sound: options.sound,
+        };
+        let content = options.content;
+        let command = Self {
+            request,
+            alert,
+            content,
+        };
+        command.check()
     }
 
     fn check(self) -> Result<Self, Usage> {

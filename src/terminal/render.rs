@@ -5,35 +5,80 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Command, visible, visible_json};
+use super::{Command, Exit, visible, visible_json};
 
-/// What to show, and whether all went well.
+/// What to show of a reply, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// Lines, without the last line's end.
-    pub text: String,
-    /// Whether everything that was asked for was done.
-    pub well: bool,
+    /// What was asked for, for the standard output: lines without the last one's end; perhaps none.
+    pub data: String,
+    /// What is said about it, for the standard error: a sum, warnings, what went wrong. In the same
+    /// form.
+    pub notes: String,
+    /// How the command ended.
+    pub exit: Exit,
 }
 
 /// Shows the reply to a command: as it is with `json`, otherwise a line for each result.
 pub fn render(command: &Command, status: u16, body: &[u8], json: bool) -> Rendered {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let ok = (200..300).contains(&status);
-    let well = ok
-        && match command {
-            Command::Push(_) => count(&document, "rejected") + count(&document, "unanswered") == 0,
-            _ => true,
-        };
-    let text = match (json, ok, command) {
-        (true, ..) => visible_json(&String::from_utf8_lossy(body)).into_owned(),
-        (_, false, _) => problem(status, &document),
+    let is_ok = (200..300).contains(&status) && document.is_object();
+    let exit = match (is_ok, command) {
+        (false, _) => exit_of_problem(command, status, &document),
+        (true, Command::Push(_)) => exit_of_push(&document),
+        (true, Command::Task(_)) if failures(&document).next().is_some() => Exit::Failed,
+        (true, _) => Exit::Done,
+    };
+    let as_it_is = || visible_json(String::from_utf8_lossy(body).trim_end()).into_owned();
+    let (data, notes) = match (json, is_ok, command) {
+        (true, true, _) => (as_it_is(), String::new()),
+        (true, false, _) if document.is_object() => (String::new(), as_it_is()),
+        (_, false, _) => (String::new(), problem(status, &document)),
         (_, _, Command::Push(_)) => push(&document),
         (_, _, Command::Devices(_)) => devices(&document),
-        (_, _, Command::Task(_)) => counts(&document),
-        (_, _, Command::Help) => String::new(),
+        (_, _, Command::Task(_)) => {
+            let failed: Vec<_> = failures(&document).collect();
+            (counts(&document), failed.join("\n"))
+        }
+        (_, _, Command::Help(_)) => (String::new(), String::new()),
     };
-    Rendered { text, well }
+    Rendered { data, notes, exit }
+}
+
+/// The worst of what became of each device's push.
+fn exit_of_push(document: &Value) -> Exit {
+    let of_result = |result: &Value| match &*text(result, "outcome") {
+        "rejected" => Exit::Rejected,
+        "unanswered" if result.get("may_resend") == Some(&Value::Bool(true)) => Exit::MayResend,
+        "unanswered" => Exit::Unanswered,
+        _ => Exit::Done,
+    };
+    let results = list(document, "results").iter().map(of_result);
+    results.max().unwrap_or(Exit::Done)
+}
+
+/// Of a push that was under way when the answer was given up, it is not known whether it was sent.
+fn exit_of_problem(command: &Command, status: u16, document: &Value) -> Exit {
+    const BEFORE_SENDING: [&str; 4] = [
+        "urn:dunlin:overloaded",
+        "urn:dunlin:shutting-down",
+        "urn:dunlin:store-unavailable",
+        "urn:dunlin:misconfigured",
+    ];
+    let is_known = status < 500 || BEFORE_SENDING.contains(&&*text(document, "type"));
+    match command {
+        Command::Push(_) if !is_known || status < 300 => Exit::Unanswered,
+        _ => Exit::Refused,
+    }
+}
+
+/// What went wrong with an app's feedback service.
+fn failures(document: &Value) -> impl Iterator<Item = String> {
+    list(document, "apps").iter().filter_map(|app| {
+        let error = app.get("error")?.as_str()?;
+        let (topic, environment) = (text(app, "topic"), text(app, "environment"));
+        Some(format!("{topic} {environment}: {}", visible(error)))
+    })
 }
 
 fn count(document: &Value, name: &str) -> u64 {
@@ -53,7 +98,10 @@ fn list<'a>(document: &'a Value, name: &str) -> &'a [Value] {
 fn problem(status: u16, document: &Value) -> String {
     let rule = text(document, "type");
     let rule = rule.trim_start_matches("urn:dunlin:");
-    format!("{} ({status} {rule})", text(document, "detail"))
+    match &*text(document, "detail") {
+        "" => format!("expected an answer of Dunlin, got one with status {status}"),
+        detail => format!("{detail} ({status} {rule})"),
+    }
 }
 
 /// A token is shown by its beginning: enough to tell devices apart, of no use to anybody else.
@@ -65,8 +113,8 @@ fn short(token: &str) -> String {
     }
 }
 
-fn push(document: &Value) -> String {
-    let mut lines = String::new();
+fn push(document: &Value) -> (String, String) {
+    let (mut lines, mut notes) = (String::new(), String::new());
     for result in list(document, "results") {
         let outcome = text(result, "outcome");
         let token = short(&text(result, "token"));
@@ -88,21 +136,29 @@ fn push(document: &Value) -> String {
         lines.push('\n');
     }
     for alias in list(document, "unmatched").iter().filter_map(Value::as_str) {
-        let _ = writeln!(lines, "unmatched: {alias}  this alias has no devices");
+        let _ = writeln!(lines, "unmatched: {}  this alias has no devices", visible(alias));
     }
     for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
-        let _ = writeln!(lines, "warning: {}", visible(warning));
+        let _ = writeln!(notes, "warning: {}", visible(warning));
     }
     let [accepted, rejected, unanswered] =
         ["accepted", "rejected", "unanswered"].map(|name| count(document, name));
     let _ = write!(
-        lines,
+        notes,
         "{accepted} accepted, {rejected} rejected, {unanswered} unanswered"
     );
+    (without_end(lines), notes)
+}
+
+/// Lines without the end of the last one.
+fn without_end(mut lines: String) -> String {
+    if lines.ends_with('\n') {
+        lines.pop();
+    }
     lines
 }
 
-fn devices(document: &Value) -> String {
+fn devices(document: &Value) -> (String, String) {
     let mut lines = String::new();
     for device in list(document, "devices") {
         let environment = match text(device, "environment") {
@@ -122,12 +178,15 @@ fn devices(document: &Value) -> String {
         lines.push('\n');
     }
     let devices = list(document, "devices").len();
-    let _ = write!(lines, "{devices} devices");
+    let mut notes = match devices {
+        1 => "1 device".to_owned(),
+        devices => format!("{devices} devices"),
+    };
     let cursor = text(document, "cursor");
     if !cursor.is_empty() {
-        let _ = write!(lines, ", more with --cursor {cursor}");
+        let _ = write!(notes, ", more with --cursor {cursor}");
     }
-    lines
+    (without_end(lines), notes)
 }
 
 /// The numbers of a task's report.

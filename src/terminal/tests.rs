@@ -97,7 +97,18 @@ fn what_does_not_go_together_is_said() {
             "expected one",
         ),
         (&["--token"], "missing argument"),
-        (&["--priority", "high"], "high"),
+        (
+            &["--priority", "high"],
+            "--priority: expected a number such as 5, got \"high\"",
+        ),
+        (
+            &["--badge", "x"],
+            "--badge: expected a number such as 5, got \"x\"",
+        ),
+        (
+            &["--ttl=-1"],
+            "--ttl: expected a number such as 5, got \"-1\"",
+        ),
         (&["--colour", "red"], "there is no option --colour"),
         (&["stray"], "stray"),
     ] {
@@ -107,17 +118,34 @@ fn what_does_not_go_together_is_said() {
 }
 
 #[test]
-fn commands_are_told_apart() {
-    for line in [
-        &[][..],
-        &["--help"],
-        &["help"],
-        &["push", "-h"],
-        &["devices", "--help"],
-    ] {
-        let invocation = parse_line(line).unwrap();
-        assert!(matches!(invocation.command, Command::Help), "{line:?}");
+fn each_command_has_its_own_help() {
+    let help = |line: &[&str]| match parse_line(line).unwrap().command {
+        Command::Help(text) => text,
+        other => panic!("{line:?}: {other:?}"),
+    };
+    for line in [&[][..], &["--help"], &["-h"], &["help"]] {
+        assert_eq!(help(line), USAGE);
     }
+    for (name, own, others) in [
+        ("push", "--idempotency-key", "--cursor"),
+        ("devices", "--cursor", "--badge"),
+        ("feedback", "--once", "--badge"),
+        ("sweep", "not been seen for long", "--badge"),
+    ] {
+        for asked in ["--help", "-h"] {
+            let text = help(&[name, asked]);
+            assert!(
+                text.starts_with(name) && text.contains(own),
+                "{name}: {text}"
+            );
+            assert!(!text.contains(others), "{name}: {text}");
+        }
+        assert!(USAGE.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn commands_are_told_apart() {
     for (line, task) in [
         (["feedback", "--once"], Task::Feedback),
         (["sweep", "--json"], Task::Sweep),
@@ -125,15 +153,13 @@ fn commands_are_told_apart() {
         let command = parse_line(&line).unwrap().command;
         assert!(matches!(command, Command::Task(got) if got == task));
     }
-    let line = [
-        "devices", "--alias", "a b&c", "--limit", "5", "--config", "x.toml", "--json",
-    ];
+    let line = ["devices", "--alias", "a b&c", "--limit", "5", "--json"];
     let invocation = parse_line(&line).unwrap();
     assert!(
         matches!(invocation.command, Command::Devices(query) if query == "alias=a+b%26c&limit=5")
     );
-    assert_eq!(invocation.place.config, Some("x.toml".into()));
-    assert!(invocation.json);
+    assert_eq!(invocation.show, Show::Json);
+    assert_eq!(parse_line(&["sweep", "--reply"]).unwrap().show, Show::Reply);
     assert!(parse_line(&["pusch"]).unwrap_err().0.contains("pusch"));
 }
 
@@ -151,20 +177,87 @@ fn a_push_is_shown_a_line_a_device() {
         {"token":"a1","apns_id":"ID-2","outcome":"rejected","status":410,"reason":"Unregistered",
          "removed":true}],"warnings":["payload.aps.badge: odd"]}"#;
     let shown = shown(PUSH, 200, body);
-    let expected = "accepted    a1b2c3d4…  ID-1\n\
-                    rejected    a1         ID-2  410 Unregistered  removed from the registry\n\
-                    warning: payload.aps.badge: odd\n\
-                    1 accepted, 1 rejected, 0 unanswered";
-    assert_eq!(shown.text, expected);
-    assert!(!shown.well);
+    let data = "accepted    a1b2c3d4…  ID-1\n\
+                rejected    a1         ID-2  410 Unregistered  removed from the registry";
+    let notes = "warning: payload.aps.badge: odd\n1 accepted, 1 rejected, 0 unanswered";
+    assert_eq!((shown.data.as_str(), shown.notes.as_str()), (data, notes));
+    assert_eq!(shown.exit, Exit::Rejected);
 }
 
 #[test]
-fn a_problem_is_shown_in_a_line() {
+fn the_worst_of_mixed_results_is_what_a_push_ends_with() {
+    let ended = |results: &[&str]| {
+        let body = format!(r#"{{"results":[{}]}}"#, results.join(","));
+        for json in [false, true] {
+            let command = parse_line(PUSH).unwrap().command;
+            let rendered = render(&command, 200, body.as_bytes(), json);
+            assert_eq!(rendered.exit, shown(PUSH, 200, &body).exit);
+        }
+        shown(PUSH, 200, &body).exit
+    };
+    let accepted = r#"{"outcome":"accepted"}"#;
+    let valid = r#"{"outcome":"valid"}"#;
+    let rejected = r#"{"outcome":"rejected","status":400}"#;
+    let again = r#"{"outcome":"unanswered","may_resend":true}"#;
+    let unknown = r#"{"outcome":"unanswered","may_resend":false}"#;
+    assert_eq!(ended(&[]), Exit::Done);
+    assert_eq!(ended(&[accepted, valid]), Exit::Done);
+    assert_eq!(ended(&[rejected, accepted]), Exit::Rejected);
+    assert_eq!(ended(&[again, rejected, accepted]), Exit::MayResend);
+    assert_eq!(ended(&[rejected, unknown, again]), Exit::Unanswered);
+    assert_eq!(ended(&[r#"{"outcome":"unanswered"}"#]), Exit::Unanswered);
+}
+
+#[test]
+fn a_problem_says_whether_a_push_may_have_been_sent() {
+    let ended = |line: &[&str], status, rule: &str| {
+        let body = format!(r#"{{"type":"urn:dunlin:{rule}","detail":"d"}}"#);
+        shown(line, status, &body).exit
+    };
+    for (status, rule) in [
+        (400, "missing-field"),
+        (401, "unauthorized"),
+        (404, "unknown-alias"),
+        (409, "push-under-way"),
+        (500, "misconfigured"),
+        (503, "overloaded"),
+        (503, "shutting-down"),
+        (503, "store-unavailable"),
+    ] {
+        assert_eq!(ended(PUSH, status, rule), Exit::Refused, "{rule}");
+    }
+    for (status, rule) in [
+        (503, "function-stopped"),
+        (504, "timeout"),
+        (500, "function-failed"),
+        (502, "of-somebody-in-between"),
+    ] {
+        assert_eq!(ended(PUSH, status, rule), Exit::Unanswered, "{rule}");
+        assert_eq!(ended(&["devices"], status, rule), Exit::Refused, "{rule}");
+    }
+    // Whoever answers so is not Dunlin.
+    let stranger = shown(PUSH, 200, "<html>");
+    let told = "expected an answer of Dunlin, got one with status 200";
+    assert_eq!(
+        (stranger.notes.as_str(), stranger.exit),
+        (told, Exit::Unanswered)
+    );
+    assert!(stranger.data.is_empty());
+}
+
+#[test]
+fn a_problem_is_a_line_beside_the_data() {
     let body = r#"{"type":"urn:dunlin:unknown-alias","detail":"this alias has no devices"}"#;
     let expected = "this alias has no devices (404 unknown-alias)";
     let shown = shown(PUSH, 404, body);
-    assert_eq!((shown.text.as_str(), shown.well), (expected, false));
+    assert_eq!((shown.data.as_str(), shown.notes.as_str()), ("", expected));
+    assert_eq!(shown.exit, Exit::Refused);
+    let command = parse_line(PUSH).unwrap().command;
+    let as_it_is = render(&command, 404, body.as_bytes(), true);
+    assert_eq!(
+        (as_it_is.data.as_str(), as_it_is.notes.as_str()),
+        ("", body)
+    );
 }
 
 #[test]
@@ -172,14 +265,28 @@ fn devices_and_tasks_are_shown() {
     let body = r#"{"devices":[{"token":"a1","topic":"com.example.app","alias":"anna","tags":["news"]}],
         "cursor":"next"}"#;
     let devices = shown(&["devices"], 200, body);
-    let expected = "a1  com.example.app  -  anna  #news\n1 devices, more with --cursor next";
-    assert_eq!((devices.text.as_str(), devices.well), (expected, true));
+    assert_eq!(devices.data, "a1  com.example.app  -  anna  #news");
+    assert_eq!(devices.notes, "1 device, more with --cursor next");
+    assert_eq!(devices.exit, Exit::Done);
+    let none = shown(&["devices"], 200, r#"{"devices":[]}"#);
+    assert_eq!((none.data.as_str(), none.notes.as_str()), ("", "0 devices"));
     let sweep = shown(
         &["sweep"],
         200,
         r#"{"examined":4,"already_removed":1,"apps":[]}"#,
     );
-    assert_eq!(sweep.text, "1 already removed, 4 examined");
+    assert_eq!(sweep.data, "1 already removed, 4 examined");
+    assert_eq!((sweep.notes.as_str(), sweep.exit), ("", Exit::Done));
+}
+
+#[test]
+fn a_poll_that_failed_for_an_app_is_told_and_has_not_gone_well() {
+    let body = r#"{"tuples":0,"apps":[{"topic":"a.b","environment":"production","tuples":0,
+        "error":"TLS: no answer"}]}"#;
+    let feedback = shown(&["feedback"], 200, body);
+    assert_eq!(feedback.data, "0 tuples");
+    assert_eq!(feedback.notes, "a.b production: TLS: no answer");
+    assert_eq!(feedback.exit, Exit::Failed);
 }
 
 /// Of a device's owner, of APNs and of whatever is between: nothing that a terminal would act on.
@@ -237,5 +344,6 @@ fn json_is_shown_as_it_is() {
     let command = parse_line(PUSH).unwrap().command;
     let body = br#"{"accepted":1, "rejected":0,"unanswered":0,"results":[]}"#;
     let rendered = render(&command, 200, body, true);
-    assert_eq!((rendered.text.as_bytes(), rendered.well), (&body[..], true));
+    assert_eq!(rendered.data.as_bytes(), &body[..]);
+    assert_eq!((rendered.notes.as_str(), rendered.exit), ("", Exit::Done));
 }

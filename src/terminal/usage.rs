@@ -2,9 +2,18 @@
 
 use core::fmt;
 
-/// What the commands and their options are, for people.
+/// What the commands are, for people.
 pub const USAGE: &str = "\
 push      Send a push.
+devices   List devices.
+feedback  Poll the feedback services once.
+sweep     Mark devices that have not been seen for long, forget what is over.
+
+COMMAND --help says more of each.";
+
+/// The options of `push`.
+pub const PUSH_USAGE: &str = "\
+push: send a push. A line for each device says what became of it.
   --token TOKEN      to this device; may be repeated; wants --topic
   --alias ALIAS      to the devices of this alias; may be repeated
   --topic TOPIC      the app
@@ -15,14 +24,28 @@ push      Send a push.
   --push-type TYPE   --priority N   --ttl SECONDS   --collapse-id ID   --id UUID
   --via http2|binary --no-confirm   --no-strict     --idempotency-key KEY
   --dry-run          check everything and send nothing
-devices   List devices: --alias, --topic, --tag, --cursor, --limit.
-feedback  Poll the feedback services once.
-sweep     Mark devices that have not been seen for long, forget what is over.
+  --json             show the reply as it is";
 
-With every command:
-  --json             show the reply as it is
-  --config FILE      the configuration
-  --api-key KEY      let a running service do it";
+/// The options of `devices`.
+pub const DEVICES_USAGE: &str = "\
+devices: list devices, a line for each.
+  --alias ALIAS      those of an alias
+  --topic TOPIC      those of an app
+  --tag TAG          of these, those with the tag
+  --limit N          at most so many, 1 to 1000; 100 by default
+  --cursor CURSOR    those behind an earlier list
+  --json             show the reply as it is";
+
+/// The options of `feedback`.
+pub const FEEDBACK_USAGE: &str = "\
+feedback: poll the feedback services of all apps once, and say what became of the tokens.
+  --once             once; there is no other way
+  --json             show the report as it is";
+
+/// The options of `sweep`.
+pub const SWEEP_USAGE: &str = "\
+sweep: mark devices that have not been seen for long, and forget what is over.
+  --json             show the report as it is";
 
 /// A command line that is none. The caller is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -47,7 +47,7 @@ fn config() -> Config {
 fn the_sample_listens_where_the_service_and_the_probes_look() {
     let listen = config().host.listen;
     assert!(
-        listen.ip().is_unspecified(),
+        listen.literal().unwrap().ip().is_unspecified(),
         "a pod is reached by its address"
     );
     let container = container();

@@ -29,7 +29,7 @@ impl Host {
     fn start(stack: &Stack, store: &Store) -> Self {
         let mut config = Config::load(&stack.config_file).unwrap();
         config.host.instances = INSTANCES;
-        let listener = http_in::bind(config.host.listen).unwrap();
+        let listener = http_in::bind(config.host.listen.literal().unwrap()).unwrap();
         let file = &stack.config_file;
         let server = Server::start_on(listener, file, config, store.clone(), None).unwrap();
         let address = server.address();

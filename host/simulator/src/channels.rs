@@ -14,6 +14,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Environment;
 use crate::reason::Reason;
 use crate::topic::is_topic;
 
@@ -66,6 +67,9 @@ pub struct Channel {
     /// How many broadcasts were accepted for it.
     #[serde(default)]
     pub broadcasts: u64,
+    /// The environment it is of, where both are played; `None` means the simulator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
 }
 
 impl Channel {
@@ -76,6 +80,7 @@ impl Channel {
             channel_id: String::new(),
             message_storage_policy,
             broadcasts: 0,
+            environment: None,
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::identity::CertificateAuthority;
@@ -30,6 +30,11 @@ pub struct Config {
     pub control: SocketAddr,
     /// Which of Apple's two environments to play. Default development.
     pub environment: Environment,
+    /// Where to play the other one, too: a device token is then of one environment, and unknown in
+    /// the other. It is of the one it was declared for with [`Device::environment`](crate::Device),
+    /// or else of the one that a push to it, good otherwise, came to first. Channels are of one
+    /// environment, too; everything else is shared. Default none.
+    pub second: Option<SecondEnvironment>,
     /// The keys whose provider tokens are valid. Default none.
     pub keys: Vec<TrustedKey>,
     /// Believe any key: provider tokens must still be well formed and fresh, but key id, team and
@@ -45,6 +50,10 @@ pub struct Config {
     /// Answer `BadDeviceToken` to a token nobody declared. Default `false`: an undeclared token is a
     /// valid device of any app.
     pub only_declared_devices: bool,
+    /// The bundle ids of the apps there are: any other is TopicDisallowed, or TopicMismatch to
+    /// broadcasts and calls about channels. Each is good with every suffix of a push type. Default
+    /// `None`: any app is there.
+    pub topics: Option<Vec<String>>,
     /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000. Each
     /// costs at most about 8 KiB of payload plus its headers (at most 16 KiB).
     pub journal_capacity: usize,
@@ -85,12 +94,14 @@ impl Default for Config {
             feedback: loopback,
             control: loopback,
             environment: Environment::Development,
+            second: None,
             keys: Vec::new(),
             accept_any_key: false,
             token_rules: TokenRules::default(),
             related_keys: Vec::new(),
             validation: Validation::Strict,
             only_declared_devices: false,
+            topics: None,
             journal_capacity: 10_000,
             max_concurrent_streams: 1000,
             simple_payload_limit: 256,
@@ -104,14 +115,44 @@ impl Default for Config {
     }
 }
 
+/// Where the provider API and the management of channels of the other environment listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondEnvironment {
+    /// The provider API.
+    pub provider: SocketAddr,
+    /// The management of channels.
+    pub channels: SocketAddr,
+}
+
+impl Default for SecondEnvironment {
+    /// Free ports of the loopback interface.
+    fn default() -> Self {
+        let loopback = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self {
+            provider: loopback,
+            channels: loopback,
+        }
+    }
+}
+
 /// One of Apple's two environments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// `api.sandbox.push.apple.com`; answers carry `apns-unique-id`.
     Development,
     /// `api.push.apple.com`.
     Production,
+}
+
+impl Environment {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Development => Self::Production,
+            Self::Production => Self::Development,
+        }
+    }
 }
 
 /// What is asked of provider tokens besides their signature. A test that cannot wait makes it shorter, or

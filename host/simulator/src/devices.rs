@@ -4,13 +4,15 @@
 //! ExpiredToken with a timestamp in milliseconds), sections 1 and 2 (status 8, feedback) and section 5
 //! (tokens are hex, of any length).
 //!
-//! Limit: [`MAX_DEVICES`] declarations; one more is refused with an error.
+//! Limits: [`MAX_DEVICES`] declarations; one more is refused with an error. [`MAX_LEARNED`] tokens
+//! whose environment was learned.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Environment;
 use crate::reason::Reason;
 
 /// A device token the simulator was told about.
@@ -29,6 +31,9 @@ pub struct Device {
     /// moment of the declaration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
+    /// The environment it is of, where both are played; `None` means that of the first push to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
 }
 
 impl Device {
@@ -39,6 +44,15 @@ impl Device {
             topic: None,
             state: DeviceState::Valid,
             since_ms: None,
+            environment: None,
+        }
+    }
+
+    /// The same, of this environment.
+    pub fn with_environment(self, environment: Environment) -> Self {
+        Self {
+            environment: Some(environment),
+            ..self
         }
     }
 
@@ -72,7 +86,8 @@ pub enum DeviceState {
     Unregistered,
     /// 410 `ExpiredToken`. At the binary gateway the same as `Unregistered`.
     Expired,
-    /// 400 `BadDeviceToken`: it belongs to the other environment. Status 8 of the binary gateway.
+    /// 400 `BadDeviceToken`: it belongs to the other environment than the simulator's own. Status 8
+    /// of the binary gateway. Where both are played it is a device of the second one.
     OtherEnvironment,
 }
 
@@ -104,9 +119,15 @@ impl fmt::Display for DeviceError {
 
 impl std::error::Error for DeviceError {}
 
-/// Every declared device, by lowercase token.
+/// Every declared device, by lowercase token, and of which environments tokens are.
 #[derive(Default)]
-pub(crate) struct Devices(HashMap<String, Device>);
+pub(crate) struct Devices {
+    declared: HashMap<String, Device>,
+    /// By the first push to each.
+    learned: HashMap<String, Environment>,
+    /// In the order they were learned.
+    order: VecDeque<String>,
+}
 
 impl Devices {
     /// Declares a device, or declares it anew.
@@ -117,7 +138,7 @@ impl Devices {
             });
         }
         device.token.make_ascii_lowercase();
-        if self.0.len() >= MAX_DEVICES && !self.0.contains_key(&device.token) {
+        if self.declared.len() >= MAX_DEVICES && !self.declared.contains_key(&device.token) {
             return Err(DeviceError::Full);
         }
         if matches!(
@@ -126,17 +147,17 @@ impl Devices {
         ) {
             device.since_ms.get_or_insert(now_ms);
         }
-        self.0.insert(device.token.clone(), device);
+        self.declared.insert(device.token.clone(), device);
         Ok(())
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     /// All of them, in the order of their tokens.
     pub(crate) fn list(&self) -> Vec<Device> {
-        let mut all: Vec<Device> = self.0.values().cloned().collect();
+        let mut all: Vec<Device> = self.declared.values().cloned().collect();
         all.sort_by(|a, b| a.token.cmp(&b.token));
         all
     }
@@ -170,10 +191,39 @@ impl Devices {
         }
     }
 
+    /// The environment a token is of, where there are two: `asked`, to which a push to it has come,
+    /// if nothing is known of it. `home` is the simulator's own.
+    pub(crate) fn environment_of(
+        &mut self,
+        token: &str,
+        asked: Environment,
+        home: Environment,
+    ) -> Environment {
+        if let Some(device) = self.find(token) {
+            match (device.environment, device.state) {
+                (Some(environment), _) => return environment,
+                (None, DeviceState::OtherEnvironment) => return home.other(),
+                (None, _) => {}
+            }
+        }
+        let token = token.to_ascii_lowercase();
+        if let Some(known) = self.learned.get(&token) {
+            return *known;
+        }
+        if self.order.len() >= MAX_LEARNED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.learned.remove(&oldest);
+        }
+        self.order.push_back(token.clone());
+        self.learned.insert(token, asked);
+        asked
+    }
+
     fn find(&self, token: &str) -> Option<&Device> {
-        self.0
+        self.declared
             .get(token)
-            .or_else(|| self.0.get(&token.to_ascii_lowercase()))
+            .or_else(|| self.declared.get(&token.to_ascii_lowercase()))
     }
 }
 
@@ -186,6 +236,10 @@ pub(crate) fn is_token(text: &str) -> bool {
 
 /// Declared devices at most; about 300 bytes each.
 pub const MAX_DEVICES: usize = 100_000;
+
+/// Tokens whose environment is known by the first push to them; of one more the oldest is
+/// forgotten, and learned anew.
+const MAX_LEARNED: usize = 100_000;
 
 /// "Up to 100 bytes", twice as many digits.
 const MAX_TOKEN_DIGITS: usize = 200;
@@ -252,6 +306,49 @@ mod tests {
         assert!(!devices.is_for_another_topic("AB", "com.example.app"));
         assert!(devices.is_for_another_topic("ab", "com.example.app.voip"));
         assert!(!devices.is_for_another_topic("cd", "com.example.other"));
+    }
+
+    #[test]
+    fn a_token_is_of_the_environment_it_was_declared_for_or_used_in_first() {
+        let (development, production) = (Environment::Development, Environment::Production);
+        let mut devices = Devices::default();
+        devices
+            .declare(Device::new("ab").with_environment(production), 0)
+            .unwrap();
+        let elsewhere = Device::new("cd").with_state(DeviceState::OtherEnvironment, None);
+        devices.declare(elsewhere, 0).unwrap();
+        devices.declare(Device::new("ef"), 0).unwrap();
+        let mut owner = |token: &str, asked| devices.environment_of(token, asked, development);
+        assert_eq!(owner("AB", development), production);
+        assert_eq!(owner("cd", development), production);
+        for (token, first) in [("ef", production), ("01", development)] {
+            assert_eq!(owner(token, first), first, "{token}");
+            assert_eq!(
+                owner(&token.to_uppercase(), first.other()),
+                first,
+                "{token}"
+            );
+        }
+        devices.clear();
+        assert_eq!(
+            devices.environment_of("01", production, development),
+            production
+        );
+    }
+
+    #[test]
+    fn of_learned_tokens_the_oldest_makes_way() {
+        let (development, production) = (Environment::Development, Environment::Production);
+        let mut devices = Devices::default();
+        for number in 0..=MAX_LEARNED {
+            devices.environment_of(&format!("{number:08x}"), development, development);
+        }
+        assert_eq!(devices.learned.len(), MAX_LEARNED);
+        assert_eq!(devices.order.len(), MAX_LEARNED);
+        let owner = devices.environment_of("00000001", production, development);
+        assert_eq!(owner, development, "the second is still known");
+        let owner = devices.environment_of("00000000", production, development);
+        assert_eq!(owner, production, "the first is learned anew");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
 
+use crate::config::Environment;
+
 /// One request as it arrived, and what it was answered; or one notification of the binary gateway.
 ///
 /// As JSON, `payload` is the text if the bytes are UTF-8 (else `null`), `payload_base64` the exact
@@ -32,6 +34,8 @@ pub struct Received {
     pub protocol: Protocol,
     /// What it is: a push, a broadcast, or a call about channels.
     pub call: Call,
+    /// The environment it has come to; the simulator's own for a binary notification.
+    pub environment: Environment,
     /// The connection it came on; the first of each listener is 1.
     pub connection: u64,
     /// Its HTTP/2 stream; 0 for a binary notification.
@@ -66,7 +70,11 @@ pub struct Received {
     pub apns_id: String,
     /// The scripted fault that had a part in it.
     pub fault: Option<String>,
-    /// What APNs would not say: why an accepted notification may show nothing.
+    /// Why the provider token was refused, which APNs does not say. Names and times out of the
+    /// token are in it, and nothing that would make another one.
+    pub why: Option<String>,
+    /// What APNs would not say: why an accepted notification may show nothing, and what is unusual
+    /// in a provider token that was taken.
     pub warnings: Vec<&'static str>,
 }
 
@@ -154,7 +162,7 @@ impl fmt::Debug for Received {
 
 impl Serialize for Received {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = if self.binary().is_some() { 25 } else { 21 };
+        let fields = if self.binary().is_some() { 27 } else { 23 };
         let mut record = serializer.serialize_struct("Received", fields)?;
         record.serialize_field("sequence", &self.sequence)?;
         record.serialize_field("time_ms", &self.time_ms)?;
@@ -168,6 +176,7 @@ impl Serialize for Received {
             record.serialize_field("protocol", "http2")?;
         }
         record.serialize_field("call", &self.call)?;
+        record.serialize_field("environment", &self.environment)?;
         record.serialize_field("connection", &self.connection)?;
         record.serialize_field("stream", &self.stream)?;
         record.serialize_field("method", &self.method)?;
@@ -184,6 +193,7 @@ impl Serialize for Received {
         record.serialize_field("reason", &self.reason)?;
         record.serialize_field("apns_id", &self.apns_id)?;
         record.serialize_field("fault", &self.fault)?;
+        record.serialize_field("why", &self.why)?;
         record.serialize_field("warnings", &self.warnings)?;
         record.end()
     }
@@ -232,7 +242,8 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 pub(crate) struct Selection {
     pub(crate) token: Option<String>,
-    pub(crate) after: u64,
+    /// Those with a greater number, the first of them; without it the newest of all.
+    pub(crate) after: Option<u64>,
     pub(crate) limit: Option<usize>,
 }
 
@@ -274,20 +285,23 @@ impl Journal {
         self.total.subscribe()
     }
 
-    /// The newest `limit` records that fit, oldest first.
+    /// At most `limit` records that fit, oldest first: those that follow on `after`, so that a
+    /// reader who goes on from the last one it got misses none; or the newest.
     pub(crate) fn select(&self, wanted: &Selection) -> Vec<Arc<Received>> {
-        let fits = |record: &&Arc<Received>| {
-            record.sequence > wanted.after
-                && wanted
-                    .token
-                    .as_ref()
-                    .is_none_or(|token| record.token.eq_ignore_ascii_case(token))
+        let is_of_token = |record: &&Arc<Received>| {
+            let token = wanted.token.as_ref();
+            token.is_none_or(|token| record.token.eq_ignore_ascii_case(token))
         };
-        let newest = self.records.iter().rev().filter(fits);
-        let mut found: Vec<_> = newest
-            .take(wanted.limit.unwrap_or(usize::MAX))
-            .cloned()
-            .collect();
+        let limit = wanted.limit.unwrap_or(usize::MAX);
+        if let Some(after) = wanted.after {
+            let at = self
+                .records
+                .partition_point(|record| record.sequence <= after);
+            let following = self.records.iter().skip(at).filter(is_of_token);
+            return following.take(limit).cloned().collect();
+        }
+        let newest = self.records.iter().rev().filter(is_of_token);
+        let mut found: Vec<_> = newest.take(limit).cloned().collect();
         found.reverse();
         found
     }
@@ -311,6 +325,7 @@ pub(crate) mod tests {
             time_ms: 5,
             protocol: Protocol::Http2,
             call: Call::Push,
+            environment: Environment::Development,
             connection: 1,
             stream: 1,
             method: "POST".into(),
@@ -326,6 +341,7 @@ pub(crate) mod tests {
             reason: None,
             apns_id: "id".into(),
             fault: None,
+            why: None,
             warnings: Vec::new(),
         }
     }
@@ -360,16 +376,44 @@ pub(crate) mod tests {
         }
         let wanted = Selection {
             token: Some("AA".into()),
-            after: 0,
+            after: None,
             limit: Some(2),
         };
         let found: Vec<u64> = journal.select(&wanted).iter().map(|r| r.sequence).collect();
         assert_eq!(found, [3, 4]);
         let wanted = Selection {
-            after: 3,
+            after: Some(3),
             ..Selection::default()
         };
         assert_eq!(journal.select(&wanted).len(), 1);
+    }
+
+    #[test]
+    fn pages_forward_have_every_record_once() {
+        let mut journal = Journal::new(5);
+        for token in ["aa", "bb", "aa", "bb", "aa", "aa", "bb"] {
+            journal.record(example(token));
+        }
+        let pages = |token: Option<&str>| {
+            let (mut after, mut pages) = (0, Vec::new());
+            loop {
+                let wanted = Selection {
+                    token: token.map(str::to_owned),
+                    after: Some(after),
+                    limit: Some(2),
+                };
+                let page = journal.select(&wanted);
+                let page: Vec<u64> = page.iter().map(|record| record.sequence).collect();
+                let Some(last) = page.last() else {
+                    return pages;
+                };
+                after = *last;
+                pages.push(page);
+            }
+        };
+        // The first two have made way.
+        assert_eq!(pages(None), [vec![3, 4], vec![5, 6], vec![7]]);
+        assert_eq!(pages(Some("aa")), [vec![3, 5], vec![6]]);
     }
 
     #[test]

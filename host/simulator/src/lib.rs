@@ -40,8 +40,10 @@
 //! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
 //! one in the place of provider tokens.
 //!
-//! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client uses for
-//! them; channels are managed at an address of their own.
+//! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client
+//! uses for them; channels are managed at an address of their own. Both of Apple's environments can
+//! be played at once, each at addresses of its own ([`Config::second`]): they share everything but
+//! device tokens and channels.
 
 mod accept;
 mod channels;
@@ -79,7 +81,9 @@ use tokio_rustls::server::TlsStream;
 
 pub use crate::channels::{Channel, ChannelError, MAX_CHANNELS, StoragePolicy};
 pub use crate::clock::Clock;
-pub use crate::config::{Config, Environment, TokenRules, UpdateScope, Validation};
+pub use crate::config::{
+    Config, Environment, SecondEnvironment, TokenRules, UpdateScope, Validation,
+};
 pub use crate::devices::{Device, DeviceError, DeviceState, MAX_DEVICES};
 pub use crate::fault::{
     Action, Fault, FaultError, FeedbackAction, GatewayAction, MAX_DELAY_MS, MAX_FAULTS,
@@ -99,7 +103,7 @@ pub struct Simulator {
     world: Arc<World>,
     addresses: Addresses,
     stop: watch::Sender<bool>,
-    listeners: [JoinHandle<()>; 5],
+    listeners: Vec<JoinHandle<()>>,
 }
 
 /// Where everything listens.
@@ -107,13 +111,15 @@ pub struct Simulator {
 struct Addresses {
     provider: SocketAddr,
     channels: SocketAddr,
+    /// Of the other environment, if it is played too.
+    second: Option<SecondEnvironment>,
     gateway: SocketAddr,
     feedback: SocketAddr,
     control: SocketAddr,
 }
 
 impl Simulator {
-    /// Binds all five addresses and begins to serve on the current tokio runtime.
+    /// Binds all addresses and begins to serve on the current tokio runtime.
     pub async fn start(config: Config) -> io::Result<Self> {
         let authority = match config.authority.clone() {
             Some(authority) => authority,
@@ -126,22 +132,40 @@ impl Simulator {
         let gateway = TcpListener::bind(config.gateway).await?;
         let feedback = TcpListener::bind(config.feedback).await?;
         let control = TcpListener::bind(config.control).await?;
+        let second = match config.second {
+            None => None,
+            Some(SecondEnvironment { provider, channels }) => Some((
+                TcpListener::bind(provider).await?,
+                TcpListener::bind(channels).await?,
+            )),
+        };
+        let second_at = match &second {
+            None => None,
+            Some((provider, channels)) => Some(SecondEnvironment {
+                provider: provider.local_addr()?,
+                channels: channels.local_addr()?,
+            }),
+        };
         let addresses = Addresses {
             provider: provider.local_addr()?,
             channels: channels.local_addr()?,
+            second: second_at,
             gateway: gateway.local_addr()?,
             feedback: feedback.local_addr()?,
             control: control.local_addr()?,
         };
+        let environment = config.environment;
         let world = Arc::new(World::new(config, authority)?);
         let (stop, stopped) = watch::channel(false);
         let services = Services {
             world: &world,
             stopped,
         };
-        let listeners = [
-            services.spawn(Service::Provider, provider, http2.clone(), provider::serve),
-            services.spawn(Service::Channels, channels, http2, provider::serve_channels),
+        let mut listeners = services.spawn_http2(environment, (provider, channels), &http2);
+        if let Some(second) = second {
+            listeners.extend(services.spawn_http2(environment.other(), second, &http2));
+        }
+        listeners.extend([
             services.spawn(Service::Gateway, gateway, binary.clone(), gateway::serve),
             services.spawn(Service::Feedback, feedback, binary, feedback::serve),
             tokio::spawn(control::listen(
@@ -149,7 +173,7 @@ impl Simulator {
                 Arc::clone(&world),
                 services.stopped.clone(),
             )),
-        ];
+        ]);
         tracing::info!(?addresses, "the simulator listens");
         Ok(Self {
             world,
@@ -167,6 +191,11 @@ impl Simulator {
     /// Where channels are managed.
     pub fn channels_addr(&self) -> SocketAddr {
         self.addresses.channels
+    }
+
+    /// Where the other environment listens, if it is played too.
+    pub fn second_addr(&self) -> Option<SecondEnvironment> {
+        self.addresses.second
     }
 
     /// Where the binary gateway listens.
@@ -235,12 +264,12 @@ impl Simulator {
 
     /// The channels of all apps, by app and identifier.
     pub fn channels(&self) -> Vec<Channel> {
-        self.world.channels().list()
+        self.world.all_channels()
     }
 
     /// Forgets every channel.
     pub fn clear_channels(&self) {
-        self.world.channels().clear();
+        self.world.clear_channels();
     }
 
     /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970). A token
@@ -340,14 +369,31 @@ struct Services<'a> {
 }
 
 impl Services<'_> {
-    fn spawn<F>(
+    /// The provider API and the management of channels of an environment.
+    fn spawn_http2(
+        &self,
+        environment: Environment,
+        (provider, channels): (TcpListener, TcpListener),
+        acceptor: &TlsAcceptor,
+    ) -> Vec<JoinHandle<()>> {
+        let serve = move |world, tls, number| provider::serve(world, environment, tls, number);
+        let manage =
+            move |world, tls, number| provider::serve_channels(world, environment, tls, number);
+        vec![
+            self.spawn(Service::Provider, provider, acceptor.clone(), serve),
+            self.spawn(Service::Channels, channels, acceptor.clone(), manage),
+        ]
+    }
+
+    fn spawn<S, F>(
         &self,
         service: Service,
         listener: TcpListener,
         acceptor: TlsAcceptor,
-        serve: fn(Arc<World>, TlsStream<TcpStream>, u64) -> F,
+        serve: S,
     ) -> JoinHandle<()>
     where
+        S: Fn(Arc<World>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let (world, stopped) = (Arc::clone(self.world), self.stopped.clone());

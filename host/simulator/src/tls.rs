@@ -28,13 +28,14 @@ use crate::world::World;
 
 /// Hands every connection that gets through its handshake to `serve`, with its number; the first is 1.
 /// Runs until `stop` changes or its sender is gone.
-pub(crate) async fn listen<F>(
+pub(crate) async fn listen<S, F>(
     (listener, acceptor): (TcpListener, TlsAcceptor),
     service: Service,
     world: Arc<World>,
     stop: watch::Receiver<bool>,
-    serve: fn(Arc<World>, TlsStream<TcpStream>, u64) -> F,
+    serve: S,
 ) where
+    S: Fn(Arc<World>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let admits = |open| admits(&world, service, open);

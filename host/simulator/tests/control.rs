@@ -12,7 +12,7 @@ mod support;
 
 use serde_json::json;
 
-use support::{Client, NOW_S, PAYLOAD, Push, TOKEN, TOPIC, control, control_json, start};
+use support::{Client, Key, NOW_S, PAYLOAD, Push, TOKEN, TOPIC, control, control_json, start};
 
 const HOST: &str = "host: localhost\r\n";
 
@@ -158,4 +158,35 @@ async fn the_page_and_the_certificate_are_served() {
     assert!(page.starts_with("<!doctype html>") && page.contains("textContent"));
     let (status, _, pem) = control(&simulator, "GET", "/ca.pem", HOST, "").await;
     assert_eq!((status, pem.as_str()), (200, simulator.ca_pem()));
+}
+
+#[tokio::test]
+async fn the_journal_says_why_a_provider_token_was_refused_or_what_is_unusual_in_it() {
+    let (simulator, key) = start().await;
+    let header = r#"{"alg":"ES256","kid":"KEY1"}"#;
+    let dated = |iat: &str| key.signed(header, &format!(r#"{{"iss":"TEAM1","iat":{iat}}}"#));
+    let stranger = Key::new("KEY9", "TEAM1").bearer(NOW_S);
+    let (text, fraction) = (format!("\"{NOW_S}\""), format!("{NOW_S}.5"));
+    for (bearer, status, why, warning) in [
+        (stranger, 403, "got \"KEY9\"", ""),
+        (
+            dated(&text),
+            200,
+            "",
+            "iat of the provider token is a string",
+        ),
+        (dated(&fraction), 200, "", ""),
+    ] {
+        let client = Client::connect(&simulator).await;
+        let answer = client.push(Push::new(&bearer)).await.unwrap();
+        assert_eq!(answer.status, status);
+        let (_, listed) = control_json(&simulator, "GET", "/notifications?limit=1", "").await;
+        let record = &listed["notifications"][0];
+        let told = record["why"].as_str().unwrap_or_default();
+        assert_eq!(told.is_empty(), why.is_empty(), "{record}");
+        assert!(told.contains(why), "{record}");
+        let warnings = record["warnings"].to_string();
+        assert_eq!(warnings == "[]", warning.is_empty(), "{record}");
+        assert!(warnings.contains(warning), "{record}");
+    }
 }

@@ -8,6 +8,8 @@
     reason = "a test stops at what it does not expect"
 )]
 
+#[path = "faults/goaway.rs"]
+mod goaway;
 #[path = "faults/random.rs"]
 mod random;
 mod support;

@@ -1,6 +1,7 @@
 //! The folder in which finished components are, `target/plugs`.
 
 use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Part, Workspace};
@@ -24,7 +25,9 @@ impl Output {
             std::fs::create_dir_all(&folder)?;
             let file = File::create(folder.join("lock"))?;
             if file.try_lock().is_err() {
-                eprintln!("    Waiting for another build into {}", folder.display());
+                let folder = folder.display();
+                // Perhaps nobody reads it.
+                let _ = writeln!(io::stderr(), "    Waiting for another build into {folder}");
                 file.lock()?;
             }
             Ok(file)

@@ -3,7 +3,8 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `GET /` | | the page |
-//! | `GET /notifications?token=&limit=&after=` | | `{"notifications","total","dropped"}`, oldest first |
+//! | `GET /notifications?token=&limit=` | | `{"notifications","total","dropped"}`: the newest |
+//! | `GET /notifications?token=&limit=&after=` | | the first behind the number `after`: a page |
 //! | `DELETE /notifications` | | 204 |
 //! | `GET /devices` · `DELETE /devices` | | `{"devices"}` · 204 |
 //! | `POST /devices` | a device or an array of them | 204 |
@@ -17,7 +18,7 @@
 //! | `GET /stats` · `GET /ca.pem` | | counters · what to trust |
 //! | `POST /certificates?topic=` | | a client certificate for the topic and its key, one PEM text |
 //!
-//! Errors are `{"error":"expected …, got …"}`. `fault_json` has the fields of the faults.
+//! Notifications are listed oldest first. Errors are `{"error":"expected …, got …"}`. `fault_json` has the fields of the faults.
 //!
 //! There is no login. A page of another site open in the same browser must not get in, so a request is
 //! refused if its `Host` is a name other than `localhost` (DNS rebinding) or its `Origin` is not that

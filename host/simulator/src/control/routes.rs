@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::fault_json::FaultJson;
 use crate::channels::Channel;
+use crate::config::Environment;
 use crate::devices::Device;
 use crate::fault::RandomFaults;
 use crate::feedback::FeedbackStats;
@@ -60,11 +61,11 @@ pub(super) fn answer(world: &World, asked: &Asked<'_>) -> Reply {
         }
         ("GET", "/channels") => Ok(Reply::json(
             200,
-            &json!({ "channels": world.channels().list() }),
+            &json!({ "channels": world.all_channels() }),
         )),
         ("POST", "/channels") => add_channels(world, asked.body),
         ("DELETE", "/channels") => {
-            world.channels().clear();
+            world.clear_channels();
             Ok(done())
         }
         ("GET", "/faults") => Ok(faults(world)),
@@ -183,7 +184,7 @@ fn notifications(world: &World, query: &str) -> Result<Reply, String> {
         match pair.split_once('=') {
             Some(("token", token)) => wanted.token = Some(token.to_owned()),
             Some(("limit", text)) => wanted.limit = Some(number("limit", text)?),
-            Some(("after", text)) => wanted.after = number("after", text)?,
+            Some(("after", text)) => wanted.after = Some(number("after", text)?),
             _ => return Err(format!("expected token=, limit= or after=, got {pair:?}")),
         }
     }
@@ -356,8 +357,12 @@ fn certificate(world: &World, query: &str) -> Result<Reply, String> {
 fn stats(world: &World) -> Reply {
     let mut stats = json!(world.stats());
     if let Some(stats) = stats.as_object_mut() {
+        let environments = world.environments();
+        let channels = |environment: &Environment| world.channels_in(*environment).count();
+        let known: usize = environments.iter().map(channels).sum();
         stats.insert("environment".into(), json!(world.config.environment));
-        stats.insert("channels_known".into(), json!(world.channels().count()));
+        stats.insert("environments".into(), json!(environments));
+        stats.insert("channels_known".into(), json!(known));
         stats.insert("validation".into(), json!(world.config.validation));
     }
     Reply::json(200, &stats)

@@ -56,6 +56,9 @@ fn notifications_are_selected_by_token_number_and_sequence() {
     assert_eq!(sequences("/notifications"), [1, 2, 3]);
     assert_eq!(sequences("/notifications?token=AA&limit=1"), [3]);
     assert_eq!(sequences("/notifications?after=1"), [2, 3]);
+    assert_eq!(sequences("/notifications?after=0&limit=2"), [1, 2]);
+    assert_eq!(sequences("/notifications?after=2&limit=2"), [3]);
+    assert_eq!(sequences("/notifications?limit=2"), [2, 3]);
     assert_eq!(ask(&world, "DELETE", "/notifications", "").0, 204);
     assert!(sequences("/notifications").is_empty());
 }
@@ -257,4 +260,58 @@ fn the_page_brings_everything_it_needs() {
     assert!(!text.contains("{{nonce}}") && !text.contains("src=") && !text.contains("innerHTML"));
     assert!(!text.contains("http://") && !text.contains("https://"));
     assert!(reply.policy.unwrap().starts_with("default-src 'none'"));
+}
+
+/// By keyboard each arrow is a change of the menu.
+#[test]
+fn a_fault_is_armed_by_the_button_and_not_by_choosing_it() {
+    let asked = Asked {
+        method: "GET",
+        path: "/",
+        query: "",
+        body: b"",
+    };
+    let reply = answer(&world(), &asked);
+    let text = std::str::from_utf8(&reply.body).unwrap();
+    assert!(text.contains(r#"<button id="arm" disabled>"#));
+    let listener = |start: &str| {
+        let (_, rest) = text.split_once(start).expect(start);
+        rest.split("\nat(").next().unwrap().to_owned()
+    };
+    let of_choice = listener(r#"at("fault").addEventListener("change", "#);
+    assert!(
+        !of_choice.contains("ask(") && !of_choice.contains("=>"),
+        "{of_choice}"
+    );
+    let of_button = listener(r#"at("arm").addEventListener("click", "#);
+    assert!(
+        of_button.contains(r#"ask("/faults", { method: "POST""#),
+        "{of_button}"
+    );
+    let (_, chosen) = text.split_once("const chosen = ").unwrap();
+    assert!(!chosen.lines().next().unwrap().contains("ask("));
+}
+
+#[test]
+fn two_environments_share_no_channels_and_are_listed_together() {
+    let world = World::of_a_test(Config {
+        second: Some(crate::SecondEnvironment::default()),
+        ..Config::default()
+    });
+    let body = r#"[{"bundle_id":"a.b","channel_id":"YQ=="},
+                   {"bundle_id":"a.b","channel_id":"Yg==","environment":"production"}]"#;
+    assert_eq!(ask(&world, "POST", "/channels", body).0, 200);
+    let listed = ask(&world, "GET", "/channels", "").1;
+    let listed: Vec<_> = listed["channels"].as_array().unwrap().clone();
+    let of = |one: &Value| (one["channel_id"].clone(), one["environment"].clone());
+    let expected = [
+        (json!("YQ=="), json!("development")),
+        (json!("Yg=="), json!("production")),
+    ];
+    assert_eq!(listed.iter().map(of).collect::<Vec<_>>(), expected);
+    let stats = ask(&world, "GET", "/stats", "").1;
+    assert_eq!(stats["channels_known"], json!(2));
+    assert_eq!(stats["environments"], json!(["development", "production"]));
+    assert_eq!(ask(&world, "DELETE", "/channels", "").0, 204);
+    assert!(world.all_channels().is_empty());
 }

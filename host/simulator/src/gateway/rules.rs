@@ -101,11 +101,10 @@ fn is_silent(root: &Map<String, Value>) -> bool {
 }
 
 fn check_device(token: &str, topic: &str, world: &World) -> Result<Verdict, Status> {
-    let devices = world.devices();
-    if devices.is_for_another_topic(token, topic) {
+    if world.devices().is_for_another_topic(token, topic) {
         return Err(Status::INVALID_TOKEN);
     }
-    match devices.obstacle(token, world.config.only_declared_devices) {
+    match world.obstacle(token, world.config.environment) {
         None => Ok(Verdict::Accepted),
         Some((Reason::Unregistered | Reason::ExpiredToken, since_ms)) => {
             let since_s = since_ms.unwrap_or_else(|| world.now_ms()) / 1000;

@@ -206,6 +206,7 @@ impl Session {
                 priority: notification.priority,
             }),
             call: Call::Push,
+            environment: self.world.config.environment,
             connection: self.number,
             stream: 0,
             method: String::new(),
@@ -221,6 +222,7 @@ impl Session {
             reason: reason.and_then(Status::meaning).map(str::to_owned),
             apns_id: String::new(),
             fault: fault.map(|fault| fault.action.name().to_owned()),
+            why: None,
             warnings: Vec::new(),
         };
         self.world.journal().record(received);

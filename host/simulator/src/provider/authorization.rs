@@ -11,14 +11,19 @@
 //! A client certificate takes the place of tokens (3.2): its topic is the default, and it covers its suffixed
 //! topics.
 //!
-//! Decided here, where Apple is silent: `iat` more than five minutes ahead is ExpiredProviderToken; `iat` as a
-//! string is refused (APNSwift sends one, so Apple may be lenient); two tokens are "too many updates" if
-//! their `iat` are less than 20 minutes apart, so that a fleet's shared token, first seen here when it was
-//! old, may be renewed when it has to be; another team is InvalidProviderToken.
+//! Decided here, where Apple is silent: `iat` is a NumericDate (RFC 7519, section 2), which may
+//! have a fraction; more than five minutes ahead it is ExpiredProviderToken. `iat` as a string
+//! (APNSwift and a2 send one) and base64 with padding are taken, with a warning, since libraries in
+//! production send both to Apple. Two tokens are "too many updates" if their `iat` are less than 20
+//! minutes apart, so that a fleet's shared token, first seen here when it was old, may be renewed
+//! when it has to be; another team is InvalidProviderToken.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Number;
 
 use crate::config::{Config, Environment, TokenRules, UpdateScope};
 use crate::keys::TrustedKey;
@@ -30,7 +35,13 @@ use crate::tokens::TokenLog;
 pub(super) struct Authorization {
     /// The topic of the certificate; with one, provider tokens are not looked at.
     certificate: Option<String>,
+    /// Of the connection; `None` for the simulator's own.
+    environment: Option<Environment>,
     current: Option<Accepted>,
+    /// Why the token of the last request was refused, if it was.
+    why: Option<String>,
+    /// What is unusual in the token of the last request, if it was taken.
+    warnings: Vec<&'static str>,
 }
 
 /// The provider token in use.
@@ -40,20 +51,56 @@ struct Accepted {
     key_id: String,
     team_id: String,
     topics: Option<Vec<String>>,
+    warnings: Vec<&'static str>,
+}
+
+/// Why a token is refused: for the client, and for whoever reads the journal.
+#[derive(Debug)]
+struct Refusal {
+    reason: Reason,
+    why: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { reason, why }
+    }
+
+    fn invalid(why: impl Into<String>) -> Self {
+        Self::new(Reason::InvalidProviderToken, why)
+    }
 }
 
 impl Authorization {
-    /// Of a client whose certificate is for `topic`, or that has shown none.
-    pub(super) fn new(topic: Option<String>) -> Self {
+    /// Of a client of this environment whose certificate is for `topic`, or that has shown none.
+    pub(super) fn new(topic: Option<String>, environment: Environment) -> Self {
         Self {
             certificate: topic,
-            current: None,
+            environment: Some(environment),
+            ..Self::default()
         }
     }
 
     /// The topic a request without one is for: that of the certificate.
     pub(super) fn default_topic(&self) -> Option<&str> {
         self.certificate.as_deref()
+    }
+
+    /// Why the token of the last request that came to be checked was refused, if it was.
+    pub(super) fn why(&self) -> Option<&str> {
+        self.why.as_deref()
+    }
+
+    /// What is unusual in the token of the last request that came to be checked, if it was taken.
+    pub(super) fn warnings(&self) -> &[&'static str] {
+        &self.warnings
+    }
+
+    /// Forgets what is said of the last request's token, for the next request.
+    pub(super) fn forget(&mut self) {
+        self.why = None;
+        self.warnings.clear();
     }
 
     /// Checks a header value; afterwards [`allows`](Self::allows) knows the key's topics.
@@ -64,21 +111,49 @@ impl Authorization {
         log: &TokenLog,
         now_s: u64,
     ) -> Result<(), Reason> {
+        self.forget();
         if self.certificate.is_some() {
             return Ok(());
         }
+        self.check_token(header, config, log, now_s)
+            .map_err(|Refusal { reason, why }| {
+                self.why = Some(why);
+                reason
+            })?;
+        let current = self.current.as_ref();
+        self.warnings = current.map_or_else(Vec::new, |current| current.warnings.clone());
+        Ok(())
+    }
+
+    fn check_token(
+        &mut self,
+        header: Option<&[u8]>,
+        config: &Config,
+        log: &TokenLog,
+        now_s: u64,
+    ) -> Result<(), Refusal> {
         let rules = &config.token_rules;
-        let jwt = bearer(header.ok_or(Reason::MissingProviderToken)?)?;
+        let jwt = bearer(header)?;
         if let Some(current) = self.current.as_ref().filter(|current| current.jwt == jwt) {
             return check_age(current.issued_s, now_s, rules);
         }
-        let offered = verify(jwt, config)?;
+        let environment = self.environment.unwrap_or(config.environment);
+        let offered = verify(jwt, config, environment)?;
         check_age(offered.issued_s, now_s, rules)?;
         if let Some(current) = &self.current {
             offered.may_follow(current, config)?;
         }
         let interval_s = (rules.updates_per == UpdateScope::Key).then_some(rules.update_interval_s);
-        log.admit(&offered.key_id, jwt, offered.issued_s, interval_s)?;
+        log.admit(&offered.key_id, jwt, offered.issued_s, interval_s)
+            .map_err(|reason| {
+                let least = rules.update_interval_s;
+                let why = format!(
+                    "expected {least} s between the iat of two tokens of the key {:?} on any \
+                     connection, got less",
+                    offered.key_id
+                );
+                Refusal::new(reason, why)
+            })?;
         self.current = Some(offered);
         Ok(())
     }
@@ -97,49 +172,70 @@ impl Authorization {
 }
 
 impl Accepted {
-    fn may_follow(&self, earlier: &Self, config: &Config) -> Result<(), Reason> {
+    fn may_follow(&self, earlier: &Self, config: &Config) -> Result<(), Refusal> {
         if self.team_id != earlier.team_id {
-            return Err(Reason::InvalidProviderToken);
+            return Err(Refusal::invalid(format!(
+                "expected the team {:?}, whose token this connection has seen, got {:?}",
+                earlier.team_id, self.team_id
+            )));
         }
         if self.key_id != earlier.key_id {
             let are_related = |[one, other]: &[String; 2]| {
                 (one, other) == (&self.key_id, &earlier.key_id)
                     || (other, one) == (&self.key_id, &earlier.key_id)
             };
-            return if config.related_keys.iter().any(are_related) {
-                Ok(())
-            } else {
-                Err(Reason::UnrelatedKeyIdInToken)
-            };
+            if config.related_keys.iter().any(are_related) {
+                return Ok(());
+            }
+            let why = format!(
+                "expected the key {:?}, whose token this connection has seen, got {:?}",
+                earlier.key_id, self.key_id
+            );
+            return Err(Refusal::new(Reason::UnrelatedKeyIdInToken, why));
         }
-        if config.token_rules.updates_per == UpdateScope::Connection
-            && self.issued_s.abs_diff(earlier.issued_s) < config.token_rules.update_interval_s
-        {
-            return Err(Reason::TooManyProviderTokenUpdates);
+        let least = config.token_rules.update_interval_s;
+        let between = self.issued_s.abs_diff(earlier.issued_s);
+        if config.token_rules.updates_per == UpdateScope::Connection && between < least {
+            let why = format!(
+                "expected {least} s between the iat of two tokens on a connection, got {between} s"
+            );
+            return Err(Refusal::new(Reason::TooManyProviderTokenUpdates, why));
         }
         Ok(())
     }
 }
 
 /// The token of a header: none if the scheme is another, which is as good as no token.
-fn bearer(header: &[u8]) -> Result<&str, Reason> {
-    let text = std::str::from_utf8(header).map_err(|_| Reason::InvalidProviderToken)?;
-    let (scheme, token) = text.split_once(' ').ok_or(Reason::MissingProviderToken)?;
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(token)
-    } else {
-        Err(Reason::MissingProviderToken)
+fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
+    let missing = |why| Refusal::new(Reason::MissingProviderToken, why);
+    let header = header.ok_or_else(|| missing("expected an authorization header, got none"))?;
+    let text = std::str::from_utf8(header)
+        .map_err(|_| Refusal::invalid("expected ASCII in the authorization header"))?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
+        _ => Err(missing("expected authorization: bearer <token>")),
     }
 }
 
-fn check_age(issued_s: u64, now_s: u64, rules: &TokenRules) -> Result<(), Reason> {
-    let too_old = now_s.saturating_sub(issued_s) > rules.lifetime_s;
-    let too_new = issued_s.saturating_sub(now_s) > rules.future_s;
-    if too_old || too_new {
-        Err(Reason::ExpiredProviderToken)
+fn check_age(issued_s: u64, now_s: u64, rules: &TokenRules) -> Result<(), Refusal> {
+    let (age, ahead) = (
+        now_s.saturating_sub(issued_s),
+        issued_s.saturating_sub(now_s),
+    );
+    let why = if age > rules.lifetime_s {
+        format!(
+            "expected an iat at most {} s old, got one {age} s old",
+            rules.lifetime_s
+        )
+    } else if ahead > rules.future_s {
+        format!(
+            "expected an iat at most {} s ahead, got one {ahead} s ahead",
+            rules.future_s
+        )
     } else {
-        Ok(())
-    }
+        return Ok(());
+    };
+    Err(Refusal::new(Reason::ExpiredProviderToken, why))
 }
 
 #[derive(Deserialize)]
@@ -151,58 +247,166 @@ struct Header {
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
-    iat: u64,
+    iat: IssuedAt,
+}
+
+/// `iat` as it comes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum IssuedAt {
+    Date(Number),
+    Text(String),
+}
+
+impl IssuedAt {
+    /// In whole seconds since 1970; `None` if it is no date, or one before.
+    fn seconds(&self) -> Option<u64> {
+        let number = match self {
+            Self::Date(number) => number.clone(),
+            Self::Text(text) => text.parse().ok()?,
+        };
+        if let Some(seconds) = number.as_u64() {
+            return Some(seconds);
+        }
+        // What is beyond the range becomes the end of it, which is as far ahead.
+        number
+            .as_f64()
+            .filter(|seconds| *seconds >= 0.0)
+            .map(|seconds| seconds as u64)
+    }
+}
+
+/// A token taken apart.
+struct Parts {
+    header: Header,
+    claims: Claims,
+    issued_s: u64,
+    signature: Vec<u8>,
+    warnings: Vec<&'static str>,
 }
 
 /// Checks form and signature, not the age.
-fn verify(jwt: &str, config: &Config) -> Result<Accepted, Reason> {
-    let (header, claims, signature) = decode(jwt).ok_or(Reason::InvalidProviderToken)?;
+fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accepted, Refusal> {
+    let Parts {
+        header,
+        claims,
+        issued_s,
+        signature,
+        warnings,
+    } = decode(jwt)?;
     if header.alg != "ES256" {
-        return Err(Reason::InvalidProviderToken);
+        return Err(Refusal::invalid(format!(
+            "expected alg \"ES256\", got {:?}",
+            header.alg
+        )));
     }
     let known = config.keys.iter().find(|key| key.key_id == header.kid);
     let topics = match known {
         _ if config.accept_any_key => known.and_then(|key| key.topics.clone()),
-        None => return Err(Reason::InvalidProviderToken),
+        None => {
+            let why = format!("expected a kid that is known here, got {:?}", header.kid);
+            return Err(Refusal::invalid(why));
+        }
         Some(key) => {
             let signed = jwt.rsplit_once('.').map_or("", |(signed, _)| signed);
-            if key.team_id != claims.iss || !key.public_key.verifies(signed.as_bytes(), &signature)
-            {
-                return Err(Reason::InvalidProviderToken);
+            if key.team_id != claims.iss {
+                return Err(Refusal::invalid(format!(
+                    "expected iss {:?}, the team of the key {:?}, got {:?}",
+                    key.team_id, key.key_id, claims.iss
+                )));
             }
-            check_environment(key, config.environment)?;
+            if !key.public_key.verifies(signed.as_bytes(), &signature) {
+                return Err(Refusal::invalid(format!(
+                    "expected a signature by the key {:?}, got another one",
+                    key.key_id
+                )));
+            }
+            check_environment(key, environment)?;
             key.topics.clone()
         }
     };
     Ok(Accepted {
         jwt: jwt.to_owned(),
-        issued_s: claims.iat,
+        issued_s,
         key_id: header.kid,
         team_id: claims.iss,
         topics,
+        warnings,
     })
 }
 
-fn check_environment(key: &TrustedKey, environment: Environment) -> Result<(), Reason> {
+fn check_environment(key: &TrustedKey, environment: Environment) -> Result<(), Refusal> {
     match key.environment {
-        Some(own) if own != environment => Err(Reason::BadEnvironmentKeyIdInToken),
+        Some(own) if own != environment => Err(Refusal::new(
+            Reason::BadEnvironmentKeyIdInToken,
+            format!("expected a key for {environment:?}, got one for {own:?} alone"),
+        )),
         _ => Ok(()),
     }
 }
 
-fn decode(jwt: &str) -> Option<(Header, Claims, Vec<u8>)> {
+fn decode(jwt: &str) -> Result<Parts, Refusal> {
     if jwt.len() > MAX_TOKEN {
-        return None;
+        return Err(Refusal::invalid(format!(
+            "expected at most {MAX_TOKEN} characters, got {}",
+            jwt.len()
+        )));
     }
-    let mut parts = jwt.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let header = serde_json::from_slice(&parts.next()??).ok()?;
-    let claims = serde_json::from_slice(&parts.next()??).ok()?;
-    let signature = parts.next()??;
-    parts
-        .next()
-        .is_none()
-        .then_some((header, claims, signature))
+    let parts: Vec<&str> = jwt.split('.').collect();
+    let [header, claims, signature] = parts[..] else {
+        return Err(Refusal::invalid(format!(
+            "expected three parts with points between them, got {}",
+            parts.len()
+        )));
+    };
+    let mut warnings = Vec::new();
+    if jwt.contains('=') {
+        warnings.push(PADDED);
+    }
+    let header: Header = json("header", header)?;
+    let claims: Claims = json("claims", claims)?;
+    if matches!(claims.iat, IssuedAt::Text(_)) {
+        warnings.push(TEXT_DATE);
+    }
+    let issued_s = claims.iat.seconds().ok_or_else(|| {
+        Refusal::invalid("expected iat in seconds since 1970, got something else")
+    })?;
+    let signature = BASE64URL
+        .decode(signature)
+        .map_err(|error| Refusal::invalid(format!("the signature is not base64url: {error}")))?;
+    Ok(Parts {
+        header,
+        claims,
+        issued_s,
+        signature,
+        warnings,
+    })
 }
+
+/// A part of a token that is JSON.
+fn json<T: DeserializeOwned>(name: &str, part: &str) -> Result<T, Refusal> {
+    let bytes = BASE64URL
+        .decode(part)
+        .map_err(|error| Refusal::invalid(format!("the {name} is not base64url: {error}")))?;
+    let expected = match name {
+        "header" => "{\"alg\":\"ES256\",\"kid\":…}",
+        _ => "{\"iss\":…,\"iat\":seconds}",
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|_| Refusal::invalid(format!("expected {expected} as {name}, got something else")))
+}
+
+/// With padding and without (RFC 7515, section 2, is without).
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+const PADDED: &str =
+    "the provider token has base64 with padding, which RFC 7515 has not; Apple's servers take it";
+
+const TEXT_DATE: &str =
+    "iat of the provider token is a string, where RFC 7519 has a number; Apple's servers take it";
 
 /// Characters of a provider token; real ones have about 200.
 const MAX_TOKEN: usize = 4096;

@@ -6,6 +6,8 @@ use ring::signature::{
     EcdsaSigningAlgorithm,
 };
 
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::keys::PublicKey;
 
@@ -142,8 +144,12 @@ fn header_and_claims_must_have_their_fields_and_types() {
         (header, r#"{"iat":1}"#),
         (header, r#"{"iss":false,"iat":1}"#),
         (header, r#"{"iss":"TEAM1","iat":"soon"}"#),
-        (header, r#"{"iss":"TEAM1","iat":"1700000000"}"#),
+        (header, r#"{"iss":"TEAM1","iat":"1700000000 s"}"#),
+        (header, r#"{"iss":"TEAM1","iat":""}"#),
         (header, r#"{"iss":"TEAM1","iat":-1}"#),
+        (header, r#"{"iss":"TEAM1","iat":-0.5}"#),
+        (header, r#"{"iss":"TEAM1","iat":null}"#),
+        (header, r#"{"iss":"TEAM1","iat":true}"#),
     ];
     for (header, claims) in invalid {
         let token = signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, header, claims);
@@ -156,6 +162,128 @@ fn header_and_claims_must_have_their_fields_and_types() {
     let typ = r#"{"alg":"ES256","kid":"KEY1","typ":"JWT"}"#;
     let token = signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, typ, &claims);
     assert_eq!(signer.check_first(&token), Ok(()));
+}
+
+/// RFC 7519, section 2: "a JSON numeric value", in which "non-integer values can be represented".
+#[test]
+fn iat_is_a_number_with_a_fraction_or_without() {
+    let signer = Signer::new();
+    let header = r#"{"alg":"ES256","kid":"KEY1"}"#;
+    for iat in ["1700000000", "1700000000.25", "1699999999.999", "1.7e9"] {
+        let claims = format!(r#"{{"iss":"TEAM1","iat":{iat}}}"#);
+        let token = signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, header, &claims);
+        let mut state = Authorization::default();
+        assert_eq!(signer.check(&mut state, &token, NOW_S), Ok(()), "{iat}");
+        assert!(
+            state.warnings().is_empty() && state.why().is_none(),
+            "{iat}"
+        );
+    }
+    for iat in ["1699990000.5", "1e300"] {
+        let claims = format!(r#"{{"iss":"TEAM1","iat":{iat}}}"#);
+        let token = signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, header, &claims);
+        assert_eq!(
+            signer.check_first(&token),
+            Err(Reason::ExpiredProviderToken),
+            "{iat}"
+        );
+    }
+}
+
+#[test]
+fn what_libraries_in_production_send_is_taken_with_a_warning() {
+    let signer = Signer::new();
+    let mut state = Authorization::default();
+    let header = r#"{"alg":"ES256","kid":"KEY1"}"#;
+    for iat in ["1700000000", "1700000000.5"] {
+        let claims = format!(r#"{{"iss":"TEAM1","iat":"{iat}"}}"#);
+        let token = signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, header, &claims);
+        let mut state = Authorization::default();
+        // The second time it is known.
+        for _ in 0..2 {
+            assert_eq!(signer.check(&mut state, &token, NOW_S), Ok(()), "{iat}");
+            assert_eq!(state.warnings(), [TEXT_DATE]);
+        }
+    }
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, signer.pair.serialized_der(), &random).unwrap();
+    let claims = format!(r#"{{"iss":"TEAM1","iat":{NOW_S}}}"#);
+    let padded = base64::engine::general_purpose::URL_SAFE;
+    let signed = [header, &claims].map(|part| padded.encode(part)).join(".");
+    let signature = pair.sign(&random, signed.as_bytes()).unwrap();
+    let token = format!("bearer {signed}.{}", padded.encode(signature));
+    assert!(token.contains('='));
+    assert_eq!(signer.check(&mut state, &token, NOW_S), Ok(()));
+    assert_eq!(state.warnings(), [PADDED]);
+    // Another one on the same connection, as it should be.
+    let later = NOW_S + UPDATE_INTERVAL_S;
+    let usual = signer.token("KEY1", "TEAM1", later);
+    assert_eq!(signer.check(&mut state, &usual, later), Ok(()));
+    assert!(state.warnings().is_empty());
+}
+
+#[test]
+fn a_token_that_is_refused_has_a_reason_that_names_what_was_expected() {
+    let signer = Signer::new();
+    let good = signer.token("KEY1", "TEAM1", NOW_S);
+    let sign = |header, claims| signer.sign(&ECDSA_P256_SHA256_FIXED_SIGNING, header, claims);
+    let header = r#"{"alg":"ES256","kid":"KEY1"}"#;
+    for (token, why) in [
+        ("basic abc".to_owned(), "expected authorization: bearer"),
+        ("bearer a.b".to_owned(), "expected three parts"),
+        ("bearer ?.b.c".to_owned(), "the header is not base64url"),
+        (
+            "bearer e30.e30.AA".to_owned(),
+            "as header, got something else",
+        ),
+        (
+            sign(
+                r#"{"alg":"none","kid":"KEY1"}"#,
+                r#"{"iss":"TEAM1","iat":1}"#,
+            ),
+            "ES256",
+        ),
+        (
+            sign(header, r#"{"iss":"TEAM1","iat":"soon"}"#),
+            "expected iat in seconds",
+        ),
+        (signer.token("KEY9", "TEAM1", NOW_S), "got \"KEY9\""),
+        (
+            signer.token("KEY1", "TEAM9", NOW_S),
+            "expected iss \"TEAM1\"",
+        ),
+        (
+            Signer::new().token("KEY1", "TEAM1", NOW_S),
+            "expected a signature by the key",
+        ),
+        (
+            signer.token("KEY1", "TEAM1", NOW_S - 3601),
+            "got one 3601 s old",
+        ),
+        (
+            signer.token("KEY1", "TEAM1", NOW_S + 301),
+            "got one 301 s ahead",
+        ),
+    ] {
+        let mut state = Authorization::default();
+        assert!(signer.check(&mut state, &token, NOW_S).is_err(), "{token}");
+        let told = state.why().unwrap();
+        assert!(told.contains(why), "{why}: {told}");
+        // It is not one to copy a credential out of.
+        let secret = token
+            .rsplit_once('.')
+            .map_or("abc", |(_, signature)| signature);
+        assert!(secret.len() < 8 || !told.contains(secret), "{told}");
+        assert_eq!(signer.check(&mut state, &good, NOW_S), Ok(()));
+        assert_eq!(state.why(), None);
+    }
+    let mut state = Authorization::default();
+    let _ = state.check(None, &signer.config, &TokenLog::default(), NOW_S);
+    assert_eq!(
+        state.why(),
+        Some("expected an authorization header, got none")
+    );
 }
 
 #[test]

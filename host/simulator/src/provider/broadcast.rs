@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
         self.check_app(world, authorization)?;
         let channel_id = self.check_channel()?;
         let policy = world
-            .channels()
+            .channels_in(self.environment)
             .read(bundle_id, channel_id)?
             .message_storage_policy;
         match self.text("apns-push-type", Reason::InvalidPushType)? {
@@ -77,7 +77,9 @@ impl<'a> Request<'a> {
         if !is_topic(bundle_id) || push_type::bundle_id(bundle_id) != bundle_id {
             return Err(Reason::TopicDisallowed);
         }
-        if !authorization.allows(bundle_id, bundle_id) {
+        if !authorization.allows(bundle_id, bundle_id)
+            || !Self::is_app(&world.config, bundle_id, bundle_id)
+        {
             return Err(Reason::TopicMismatch);
         }
         let enabled = world.config.broadcast_apps.as_ref();

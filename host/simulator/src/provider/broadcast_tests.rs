@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::MAX_PAYLOAD;
 use crate::channels::{Channel, StoragePolicy};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
 use crate::provider::errand::Errand;
@@ -69,6 +69,7 @@ impl Case {
     fn check_in(&self, world: &World) -> Result<(), Reason> {
         let request = Request {
             call: Call::Broadcast,
+            environment: Environment::Development,
             method: &self.method,
             path: self.path,
             headers: &self.headers,

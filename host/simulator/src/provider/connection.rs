@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
 use super::exchange::{self, Connection, HARD_STREAM_LIMIT, Session};
+use crate::config::Environment;
 use crate::fault::Action;
 use crate::stats::Service;
 use crate::tls;
@@ -22,16 +23,31 @@ use crate::wire;
 use crate::world::World;
 
 /// Serves a connection of the provider API until it is over.
-pub(super) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
-    run(world, Service::Provider, tls, number).await;
+pub(super) async fn serve(
+    world: Arc<World>,
+    environment: Environment,
+    tls: TlsStream<TcpStream>,
+    number: u64,
+) {
+    run(world, (Service::Provider, environment), tls, number).await;
 }
 
 /// Serves a connection to the management of channels until it is over.
-pub(super) async fn serve_channels(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
-    run(world, Service::Channels, tls, number).await;
+pub(super) async fn serve_channels(
+    world: Arc<World>,
+    environment: Environment,
+    tls: TlsStream<TcpStream>,
+    number: u64,
+) {
+    run(world, (Service::Channels, environment), tls, number).await;
 }
 
-async fn run(world: Arc<World>, service: Service, tls: TlsStream<TcpStream>, number: u64) {
+async fn run(
+    world: Arc<World>,
+    (service, environment): (Service, Environment),
+    tls: TlsStream<TcpStream>,
+    number: u64,
+) {
     let fault = world.faults().for_connection(service);
     let cut_received = fault.and_then(|fault| match fault.action {
         Action::CutReceived { after_bytes } => Some(after_bytes),
@@ -46,9 +62,10 @@ async fn run(world: Arc<World>, service: Service, tls: TlsStream<TcpStream>, num
     let connection = Connection {
         world,
         service,
+        environment,
         number,
         wire,
-        session: Mutex::new(Session::new(topic)),
+        session: Mutex::new(Session::new(topic, environment)),
     };
     let ((), result) = tokio::join!(pump, drive(connection, stream));
     if let Err(error) = result {

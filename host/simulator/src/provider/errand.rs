@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::authorization::Authorization;
 use super::request::{Rejection, Request};
 use crate::channels::{Channel, StoragePolicy};
+use crate::config::Environment;
 use crate::journal::Call;
 use crate::reason::Reason;
 use crate::world::World;
@@ -85,7 +86,8 @@ impl<'a> Request<'a> {
 
 impl Errand<'_> {
     /// Does it.
-    pub(super) fn run(self, world: &World) -> Result<Accepted, Reason> {
+    pub(super) fn run(self, world: &World, environment: Environment) -> Result<Accepted, Reason> {
+        let channels = || world.channels_in(environment);
         let accepted = Accepted::new();
         Ok(match self {
             Self::Push => accepted,
@@ -93,11 +95,15 @@ impl Errand<'_> {
                 bundle_id,
                 channel_id,
             } => {
-                world.channels().broadcast(bundle_id, channel_id);
+                channels().broadcast(bundle_id, channel_id);
                 accepted
             }
             Self::Create { bundle_id, policy } => {
-                let made = world.add_channel(Channel::new(bundle_id, policy));
+                let channel = Channel {
+                    environment: Some(environment),
+                    ..Channel::new(bundle_id, policy)
+                };
+                let made = world.add_channel(channel);
                 let channel_id = made.map_err(|_| Reason::CannotCreateChannelConfig)?;
                 Accepted {
                     status: 201,
@@ -109,8 +115,7 @@ impl Errand<'_> {
                 bundle_id,
                 channel_id,
             } => {
-                let policy = world
-                    .channels()
+                let policy = channels()
                     .read(bundle_id, channel_id)?
                     .message_storage_policy;
                 accepted.with_body(
@@ -121,14 +126,14 @@ impl Errand<'_> {
                 bundle_id,
                 channel_id,
             } => {
-                world.channels().delete(bundle_id, channel_id)?;
+                channels().delete(bundle_id, channel_id)?;
                 Accepted {
                     status: 204,
                     ..accepted
                 }
             }
             Self::List { bundle_id } => {
-                accepted.with_body(&json!({ "channels": world.channels().ids(bundle_id) }))
+                accepted.with_body(&json!({ "channels": channels().ids(bundle_id) }))
             }
         })
     }

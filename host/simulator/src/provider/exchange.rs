@@ -12,7 +12,6 @@
 //! Limit: a body is read up to [`MAX_BODY`] bytes; what is longer is too large whatever follows.
 
 use std::future::poll_fn;
-use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +37,8 @@ pub(super) struct Connection {
     pub(super) world: Arc<World>,
     /// What it listens for.
     pub(super) service: Service,
+    /// The environment of the address it has come to.
+    pub(super) environment: Environment,
     /// Its number in the journal.
     pub(super) number: u64,
     pub(super) wire: Wire,
@@ -60,6 +61,8 @@ pub(super) struct Session {
 struct Decision {
     answer: Answer,
     fault: Option<Fault>,
+    /// Whether the client gets the answer.
+    is_answered: bool,
     /// Its provider token is the first valid one here.
     raises: bool,
     /// For a GOAWAY.
@@ -120,6 +123,7 @@ impl Connection {
         let path = head.uri.path_and_query().map_or("", |path| path.as_str());
         let request = Request {
             call: call_of(self.service, path),
+            environment: self.environment,
             method: &head.method,
             path,
             headers: &head.headers,
@@ -127,20 +131,25 @@ impl Connection {
             length: body.length,
         };
         let mut authorized = false;
+        session.authorization.forget();
         let verdict = request.check(&self.world, &mut session.authorization, &mut authorized);
         let subject = match request.call {
             Call::Push => request.token(),
             Call::Broadcast | Call::Channels => request.channel(),
         };
         let fault = self.world.faults().for_request(request.call, subject);
-        let answer = self.answer(&request, verdict, fault.as_ref());
-        let last_stream = session.note(stream, fault.as_ref());
+        let is_unprocessed = session.goes_unprocessed(stream, fault.as_ref());
+        let is_answered = !is_unprocessed && fault.as_ref().is_none_or(is_answered);
+        let is_done = !is_unprocessed && fault.as_ref().is_none_or(is_done);
+        let answer = self.answer(&request, verdict, fault.as_ref(), is_done);
+        let last_stream = session.note(stream, is_unprocessed, fault.as_ref());
         let raises = authorized && !std::mem::replace(&mut session.raised, true);
-        let identity = session.authorization.default_topic();
-        self.record(stream, &request, identity, &answer, fault.as_ref());
+        let said = (is_answered, fault.as_ref());
+        self.record(stream, &request, &session.authorization, &answer, said);
         Some(Decision {
             answer,
             fault,
+            is_answered,
             raises,
             last_stream,
         })
@@ -151,20 +160,22 @@ impl Connection {
         request: &Request<'_>,
         verdict: Result<Errand<'_>, Rejection>,
         fault: Option<&Fault>,
+        is_done: bool,
     ) -> Answer {
         let id = request
             .id()
             .map_or_else(|| self.world.ids.next(), str::to_owned);
-        let is_done = fault.is_none_or(|fault| is_done(&fault.action));
         let verdict = verdict.and_then(|errand| {
             if is_done {
-                errand.run(&self.world).map_err(Rejection::from)
+                errand
+                    .run(&self.world, self.environment)
+                    .map_err(Rejection::from)
             } else {
                 Ok(Accepted::new())
             }
         });
         let has_unique_id = match request.call {
-            Call::Push => self.world.config.environment == Environment::Development,
+            Call::Push => self.environment == Environment::Development,
             Call::Broadcast => true,
             Call::Channels => false,
         };
@@ -181,11 +192,11 @@ impl Connection {
         &self,
         stream: u32,
         request: &Request<'_>,
-        identity: Option<&str>,
+        authorization: &Authorization,
         answer: &Answer,
-        fault: Option<&Fault>,
+        (is_answered, fault): (bool, Option<&Fault>),
     ) {
-        let is_answered = fault.is_none_or(|fault| is_answered(&fault.action));
+        let identity = authorization.default_topic();
         let status = is_answered.then_some(answer.status);
         let text = |name| {
             let value: &http::HeaderValue = request.headers.get(name)?;
@@ -196,12 +207,19 @@ impl Connection {
             Call::Broadcast | Call::Channels => request.bundle_id(),
         };
         let is_accepted = status == Some(200);
+        let mut warnings = match request.call {
+            Call::Push if is_accepted => warnings::of(text("apns-push-type"), request.body),
+            Call::Broadcast if is_accepted => warnings::of_broadcast(request.body),
+            _ => Vec::new(),
+        };
+        warnings.extend(authorization.warnings());
         let channel = answer.channel_id.as_deref().unwrap_or(request.channel());
         let received = Received {
             sequence: 0,
             time_ms: self.world.now_ms(),
             protocol: Protocol::Http2,
             call: request.call,
+            environment: self.environment,
             connection: self.number,
             stream,
             method: request.method.as_str().to_owned(),
@@ -211,11 +229,8 @@ impl Connection {
             token: request.token().to_owned(),
             channel: channel.to_owned(),
             headers: headers_in_order(request.headers),
-            warnings: match request.call {
-                Call::Push if is_accepted => warnings::of(text("apns-push-type"), request.body),
-                Call::Broadcast if is_accepted => warnings::of_broadcast(request.body),
-                _ => Vec::new(),
-            },
+            why: authorization.why().map(str::to_owned),
+            warnings,
             payload: request.body.to_vec(),
             payload_length: request.length,
             status,
@@ -231,6 +246,7 @@ impl Connection {
         let Decision {
             answer,
             fault,
+            is_answered,
             raises,
             last_stream,
         } = decision;
@@ -242,12 +258,10 @@ impl Connection {
             if fault.delay_ms > 0 && !delay(fault.delay_ms, &mut respond).await {
                 return;
             }
-            if self
-                .misbehave(fault.action, last_stream, &mut respond)
-                .await
-                .is_break()
-            {
-                return;
+            self.misbehave(fault.action, last_stream, &mut respond)
+                .await;
+            if !is_answered {
+                return hold(&mut respond).await;
             }
         }
         if let Err(error) = answer.send(&mut respond) {
@@ -255,14 +269,8 @@ impl Connection {
         }
     }
 
-    /// Does what the fault says; whether the request is over with it.
-    async fn misbehave(
-        &self,
-        action: Action,
-        last_stream: u32,
-        respond: &mut SendResponse<Bytes>,
-    ) -> ControlFlow<()> {
-        let is_answered = is_answered(&action);
+    /// Does what the fault says, but for the answer.
+    async fn misbehave(&self, action: Action, last_stream: u32, respond: &mut SendResponse<Bytes>) {
         match action {
             Action::Goaway {
                 reason, error_code, ..
@@ -293,34 +301,39 @@ impl Connection {
             | Action::Gateway(_)
             | Action::Feedback(_) => {}
         }
-        if is_answered {
-            return ControlFlow::Continue(());
-        }
-        hold(respond).await;
-        ControlFlow::Break(())
     }
 }
 
 impl Session {
     /// Of a client whose certificate is for `topic`, or that has shown none.
-    pub(super) fn new(topic: Option<String>) -> Self {
+    pub(super) fn new(topic: Option<String>, environment: Environment) -> Self {
         Self {
             raised: topic.is_some(),
-            authorization: Authorization::new(topic),
+            authorization: Authorization::new(topic, environment),
             ..Self::default()
         }
     }
 
+    /// Whether the request is left behind by the GOAWAY that it sets off. That names the highest
+    /// stream judged before; one below it is answered like every other that it names, whatever the
+    /// fault says of the one that sets it off.
+    fn goes_unprocessed(&self, stream: u32, fault: Option<&Fault>) -> bool {
+        let action = fault.map(|fault| &fault.action);
+        matches!(action, Some(Action::Goaway { answer: false, .. })) && stream > self.highest
+    }
+
     /// Notes that the stream is judged; the last-stream-id of a GOAWAY it sets off.
-    fn note(&mut self, stream: u32, fault: Option<&Fault>) -> u32 {
+    fn note(&mut self, stream: u32, is_unprocessed: bool, fault: Option<&Fault>) -> u32 {
         let before = self.highest;
         self.highest = before.max(stream);
         let last = match fault.map(|fault| &fault.action) {
-            Some(Action::Goaway { answer: false, .. }) => before,
+            Some(Action::Goaway { .. }) if is_unprocessed => before,
             Some(Action::Goaway { .. } | Action::GoawayTwice { .. }) => self.highest,
             _ => return self.highest,
         };
-        self.last_answered = Some(self.last_answered.map_or(last, |earlier| earlier.min(last)));
+        // What was said to be unprocessed stays so (RFC 9113, 6.8).
+        let last = self.last_answered.map_or(last, |earlier| earlier.min(last));
+        self.last_answered = Some(last);
         last
     }
 }
@@ -336,23 +349,22 @@ pub(super) fn stream_limit(config: &Config) -> u32 {
     config.max_concurrent_streams.clamp(1, HARD_STREAM_LIMIT)
 }
 
-/// Whether a request gets an answer in spite of the fault.
-fn is_answered(action: &Action) -> bool {
-    match action {
-        Action::Goaway { answer, .. } => *answer,
+/// Whether a request gets an answer in spite of the fault; of GOAWAY see
+/// [`Session::goes_unprocessed`].
+fn is_answered(fault: &Fault) -> bool {
+    match &fault.action {
         Action::Close { after_bytes } => *after_bytes > 0,
         Action::Reset { .. } | Action::Silence => false,
         _ => true,
     }
 }
 
-/// Whether what a good request asks for is done in spite of the fault.
-fn is_done(action: &Action) -> bool {
-    match action {
-        Action::Goaway { answer, .. } => *answer,
-        Action::Status { .. } | Action::Body { .. } | Action::Reset { .. } => false,
-        _ => true,
-    }
+/// Whether what a good request asks for is done in spite of the fault; likewise.
+fn is_done(fault: &Fault) -> bool {
+    !matches!(
+        fault.action,
+        Action::Status { .. } | Action::Body { .. } | Action::Reset { .. }
+    )
 }
 
 /// Keeps a stream open without an answer until its client or its connection is gone.

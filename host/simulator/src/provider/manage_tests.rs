@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::channels::{Channel, StoragePolicy};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
 use crate::provider::errand::Accepted;
@@ -42,6 +42,7 @@ fn ask_with(
         .collect();
     let request = Request {
         call: Call::Channels,
+        environment: Environment::Development,
         method,
         path,
         headers: &headers,
@@ -49,7 +50,9 @@ fn ask_with(
         length: body.len(),
     };
     let errand = request.check(world, &mut Authorization::default(), &mut false);
-    errand.map_err(|rejection| rejection.reason)?.run(world)
+    errand
+        .map_err(|rejection| rejection.reason)?
+        .run(world, Environment::Development)
 }
 
 fn ask(
@@ -214,6 +217,7 @@ fn judging_a_call_changes_nothing() {
     )]);
     let request = Request {
         call: Call::Channels,
+        environment: Environment::Development,
         method: &Method::POST,
         path: CHANNELS,
         headers: &headers,
@@ -223,7 +227,12 @@ fn judging_a_call_changes_nothing() {
     let errand = request.check(&world, &mut Authorization::default(), &mut false);
     assert!(errand.is_ok() && world.channels().list().is_empty());
     let policy = StoragePolicy::MostRecentMessage;
-    let made = errand.unwrap().run(&world).unwrap().channel_id.unwrap();
+    let made = errand
+        .unwrap()
+        .run(&world, Environment::Development)
+        .unwrap()
+        .channel_id
+        .unwrap();
     let expected = Channel::new("com.example.app", policy).with_id(made);
     assert_eq!(world.channels().list(), [expected]);
 }

@@ -28,16 +28,21 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::config::Validation;
+use crate::config::{Environment, Validation};
 use crate::world::World;
 
 /// The only protocol a client can negotiate.
 pub(crate) const ALPN: &[u8] = b"h2";
 
-/// Serves a connection until it is over.
-pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
+/// Serves a connection to an environment until it is over.
+pub(crate) async fn serve(
+    world: Arc<World>,
+    environment: Environment,
+    tls: TlsStream<TcpStream>,
+    number: u64,
+) {
     match world.config.validation {
-        Validation::Strict => connection::serve(world, tls, number).await,
+        Validation::Strict => connection::serve(world, environment, tls, number).await,
         Validation::AcceptAll => {
             if let Err(error) = fast::serve(world, tls).await {
                 tracing::debug!(connection = number, %error, "the connection ended with an error");
@@ -48,6 +53,11 @@ pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: 
 
 /// Serves a connection to the management of channels until it is over: the same HTTP/2, other paths, and
 /// always strict. A client that offers no protocol by ALPN is taken to speak HTTP/2; TLS refuses others.
-pub(crate) async fn serve_channels(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
-    connection::serve_channels(world, tls, number).await;
+pub(crate) async fn serve_channels(
+    world: Arc<World>,
+    environment: Environment,
+    tls: TlsStream<TcpStream>,
+    number: u64,
+) {
+    connection::serve_channels(world, environment, tls, number).await;
 }

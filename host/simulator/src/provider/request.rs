@@ -12,6 +12,7 @@
 use http::{HeaderMap, Method};
 
 use super::authorization::Authorization;
+use crate::config::{Config, Environment};
 use crate::ids::is_canonical_uuid;
 use crate::journal::Call;
 use crate::reason::Reason;
@@ -21,6 +22,8 @@ use crate::world::World;
 /// A request with its body read.
 pub(super) struct Request<'a> {
     pub(super) call: Call,
+    /// Of the address it has come to.
+    pub(super) environment: Environment,
     pub(super) method: &'a Method,
     /// Path and query, as sent.
     pub(super) path: &'a str,
@@ -134,9 +137,16 @@ impl<'a> Request<'a> {
     ) -> Result<(), Reason> {
         let header = self.headers.get("authorization");
         let header = header.map(|value| value.as_bytes());
-        authorization.check(header, &world.config, &world.tokens, world.now_ms() / 1000)?;
+        let now_s = world.now_ms() / 1000;
+        authorization.check(header, &world.config, &world.tokens, now_s)?;
         *authorized = true;
         Ok(())
+    }
+
+    /// Whether there is an app with this topic.
+    pub(super) fn is_app(config: &Config, topic: &str, bundle_id: &str) -> bool {
+        let apps = config.topics.as_ref();
+        apps.is_none_or(|apps| apps.iter().any(|app| app == topic || app == bundle_id))
     }
 
     /// `apns-expiration` in seconds since 1970.

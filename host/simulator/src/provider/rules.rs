@@ -53,9 +53,7 @@ impl Request<'_> {
     }
 
     fn check_device(&self, world: &World) -> Result<(), Rejection> {
-        let obstacle = world
-            .devices()
-            .obstacle(self.token(), world.config.only_declared_devices);
+        let obstacle = world.obstacle(self.token(), self.environment);
         obstacle.map_or(Ok(()), |(reason, timestamp_ms)| {
             Err(Rejection {
                 reason,
@@ -88,7 +86,9 @@ impl Request<'_> {
         if !topic::is_topic(topic) {
             return Err(Reason::BadTopic);
         }
-        if !authorization.allows(topic, push_type::bundle_id(topic)) {
+        let bundle_id = push_type::bundle_id(topic);
+        if !authorization.allows(topic, bundle_id) || !Self::is_app(&world.config, topic, bundle_id)
+        {
             return Err(Reason::TopicDisallowed);
         }
         if world.devices().is_for_another_topic(self.token(), topic) {

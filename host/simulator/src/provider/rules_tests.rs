@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{MAX_PAYLOAD, MAX_VOIP_PAYLOAD, Rejection, Request};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::devices::{Device, DeviceState};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
@@ -61,6 +61,7 @@ impl Case {
         } = self;
         let request = Request {
             call: Call::Push,
+            environment: Environment::Development,
             method,
             path,
             headers,

@@ -251,6 +251,19 @@ impl Client {
         })
     }
 
+    /// Sends the head of a push; the future is its answer's status, and the function sends the
+    /// body.
+    pub async fn begin_without_body(
+        &self,
+        push: Push,
+    ) -> (impl Future<Output = Result<u16, h2::Error>>, impl FnOnce()) {
+        let mut ready = within(self.requests.clone().ready()).await.unwrap();
+        let body = push.body.clone();
+        let (response, mut stream) = ready.send_request(push.request(), false).unwrap();
+        let answer = async move { Ok(response.await?.status().as_u16()) };
+        (answer, move || stream.send_data(body, true).unwrap())
+    }
+
     /// Sends a push and waits for its answer.
     pub async fn push(&self, push: Push) -> Result<Answer, h2::Error> {
         within(self.begin(push).await?).await

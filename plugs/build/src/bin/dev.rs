@@ -6,7 +6,7 @@
 //!
 //! The service needs nothing of the second, so it starts whatever becomes of that.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
@@ -29,7 +29,9 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     }
     for error in for_spin(&workspace).err().into_iter().flatten() {
-        eprintln!("note: not built, which Spin needs and this does not: {error}");
+        say(&format!(
+            "note: not built, which Spin needs and this does not: {error}"
+        ));
     }
     let mut start = host("run");
     start
@@ -39,7 +41,12 @@ fn main() -> ExitCode {
     failed(&start.exec())
 }
 
+/// A line on the standard error, if anybody reads it.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 fn failed(error: &io::Error) -> ExitCode {
-    eprintln!("error: cargo: {error}");
+    say(&format!("error: cargo: {error}"));
     ExitCode::FAILURE
 }
