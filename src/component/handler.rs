@@ -6,7 +6,7 @@ use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Res
 use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use crate::api::{
-    Caller, Problem, Reply, Route, authenticate, parse_channel_query, parse_device_query,
+    Caller, Problem, Reply, Route, admit, parse_channel_query, parse_device_query,
     parse_posted_registration, parse_registration, parse_topic, parse_topic_query,
 };
 use crate::notification::DeviceToken;
@@ -46,7 +46,11 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     let app = App::get()?;
     let headers = request.get_headers();
     let authorization = headers.get("authorization");
-    let caller = authenticate(&app.settings, authorization.first().map(Vec::as_slice))?;
+    let caller = admit(
+        &app.settings,
+        &route,
+        authorization.first().map(Vec::as_slice),
+    )?;
     let named = |token: DeviceToken| {
         let topic = parse_topic_query(query)?;
         Ok::<_, Problem>(DeviceRef { topic, token })
