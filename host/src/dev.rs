@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use crate::Error;
 use crate::config::Config;
 use crate::files::{make_private_folder, read_or_make, write_private};
-use crate::http_in;
+use crate::http_server;
 use crate::server::{Server, open_store, stop_signal};
 use crate::simulate;
 
@@ -92,7 +92,7 @@ impl Dev {
         let api_key = api_key(folder)?;
         let simulator = start_simulator(folder, &key, options.simulator).await?;
         let listener = match options.listen {
-            Some(address) => http_in::bind(address)?,
+            Some(address) => http_server::bind(address)?,
             None => bind_or_any(LISTEN)?,
         };
         let config_file = config_folder.join("dunlin.toml");
@@ -186,9 +186,9 @@ pub async fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn bind_or_any(preferred: SocketAddr) -> Result<TcpListener, Error> {
-    match http_in::bind(preferred) {
+    match http_server::bind(preferred) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Ok(http_in::bind(SocketAddr::new(preferred.ip(), 0))?)
+            Ok(http_server::bind(SocketAddr::new(preferred.ip(), 0))?)
         }
         bound => Ok(bound?),
     }

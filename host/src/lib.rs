@@ -1,7 +1,7 @@
 //! The host of the Dunlin function: everything that touches the machine and nothing that is APNs.
 //!
 //! ```text
-//!   HTTP/1.1, h2c ─► http_in ─► dispatch ─► instances of the component
+//!   HTTP/1.1, h2c ─► http_server ─► dispatch ─► instances of the component
 //!   schedule ──────────────────────────────────►│ wasi:sockets ─► sockets (no-delay, allow-list)
 //!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
 //!                                             │ wasi:http ────► outgoing (HTTP/2 shared by all, allow-list)
@@ -12,17 +12,19 @@
 
 pub mod ask;
 pub mod config;
+pub mod descriptors;
 pub mod dev;
 pub mod dispatch;
 pub mod doctor;
 pub mod expiry;
 pub mod files;
 pub mod function;
-pub mod http_in;
+pub mod http_server;
 pub mod keyvalue;
 pub mod logging;
 pub mod outgoing;
 mod reach;
+pub mod room;
 pub mod schedule;
 pub mod server;
 pub mod simulate;
