@@ -7,7 +7,7 @@
 //! | connections, with the runtime's buffers and tables | 40 KiB | 1,040 | 41 MiB |
 //! | requests whose answers are not taken, with answers up to 4 KiB | 2 to 6 KiB | 8,192 | 48 MiB |
 //! | the same without a key | 2 KiB | 3,088 | 6 MiB |
-//! | heads and bodies of requests with a key | | | 24 MiB |
+//! | heads and bodies of requests with a key | | | 36 MiB |
 //! | answers over 4 KiB, and those of reads before they are there | | | 24 MiB |
 //! | in the kernel, for clients without a key that take nothing | 128 KiB | 64 | 8 MiB |
 //!
@@ -49,7 +49,7 @@ pub struct Limits {
     pub large_requests: usize,
     /// Bytes of all answers that are larger than 4 KiB.
     pub answers: usize,
-    /// One connection's part of each of the last three: a quarter, by default.
+    /// Into how many parts each of the last three is divided, of which one connection has one.
     pub share: usize,
     /// From the start of a connection, or from the first byte of a later head in HTTP/1.1, to the
     /// end of the head.
@@ -88,9 +88,9 @@ impl Default for Limits {
             head_fields: 100,
             body_bytes: MIB,
             small_requests: 12 * MIB,
-            large_requests: 12 * MIB,
+            large_requests: 24 * MIB,
             answers: 24 * MIB,
-            share: 4,
+            share: 2,
             head_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),
             body_time: Duration::from_secs(30),
