@@ -203,6 +203,10 @@ impl Connections {
             .values()
             .filter(can_go)
             .min_by_key(|link| (link.is_keyed(), link.active()))?;
+        // One that can go in a moment goes before one with a key.
+        if victim.is_keyed() && links.values().any(|link| link.can_go_soon()) {
+            return None;
+        }
         let order = match victim.is_keyed() {
             true => Order::Finish,
             false => Order::Cut,
@@ -268,6 +272,21 @@ mod tests {
         all.add(peer());
         assert_eq!(keyed.order(), Order::None);
         assert_eq!(keyless.order(), Order::Cut);
+    }
+
+    #[test]
+    fn who_has_a_key_stays_while_those_without_one_have_only_come() {
+        let limits = Limits {
+            connections: 2,
+            ..Limits::default()
+        };
+        let all = Connections::new(limits);
+        let keyed = all.add(peer());
+        drop(keyed.begin(true));
+        let others: Vec<_> = (0..5).map(|_| all.add(peer())).collect();
+        all.make_place();
+        assert_eq!(keyed.order(), Order::None);
+        assert!(others.iter().all(|link| link.order() == Order::None));
     }
 
     #[test]
