@@ -316,6 +316,25 @@ test! {
 }
 
 test! {
+    async fn liveness_stays_and_readiness_goes_while_every_queue_is_full(host: &patient()) {
+        let held = (0..4).map(|_| {
+            let address = host.address;
+            tokio::spawn(async move { request(address, "GET", "/never", b"").await })
+        });
+        let held: Vec<_> = held.collect();
+        while host.get("/readyz").await.status != 503 {}
+        let ready = host.get("/readyz").await;
+        assert_eq!((ready.status, ready.text()), (503, "every queue is full\n"));
+        for path in ["/livez", "/healthz"] {
+            host.get(path).await.is_ok("{\"status\":\"ok\"}");
+        }
+        assert_eq!(host.get("/metrics").await.status, 200);
+        host.get("/ok").await.is_problem(503, "overloaded");
+        held.iter().for_each(JoinHandle::abort);
+    }
+}
+
+test! {
     async fn a_body_over_the_limit_is_refused(host) {
         let body = [b'x'; 1_025];
         let answer = request(host.address, "POST", "/echo", &body).await;

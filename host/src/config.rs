@@ -70,6 +70,9 @@ pub struct Config {
     /// Credentials that are client certificates, filled in by [`Config::load`].
     #[serde(skip)]
     certificate_uses: Vec<Use>,
+    /// The function's half, in the same way: it says who has a key for what.
+    #[serde(skip)]
+    settings: Option<Settings>,
 }
 
 /// `[host]`: HTTP in, and what the function gets.
@@ -84,6 +87,9 @@ pub struct HostSettings {
     pub concurrency: usize,
     /// Requests that wait for each instance; beyond it the answer is 503.
     pub queue: usize,
+    /// Connections of clients. They take some 40 KiB each; one more, and another one goes for it, see
+    /// [`Limits`](crate::http_server::Limits).
+    pub connections: usize,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
     /// Linear memory of an instance, in MiB.
@@ -108,6 +114,7 @@ impl Default for HostSettings {
             instances: 0,
             concurrency: 100,
             queue: 1_000,
+            connections: 1_024,
             max_body_bytes: 1024 * 1024,
             memory_mib: 256,
             request_timeout_ms: 60_000,
@@ -328,6 +335,7 @@ impl Config {
         config.outgoing_hosts = outgoing_hosts(&settings);
         config.function_proxy = settings.proxy().cloned();
         config.certificate_uses = wanted::by_credentials(&settings);
+        config.settings = Some(settings.clone());
         Ok((config, settings))
     }
 
@@ -340,6 +348,7 @@ impl Config {
             ("host.instances", host.instances as u64, 0, 1_000),
             ("host.concurrency", host.concurrency as u64, 1, 10_000),
             ("host.queue", host.queue as u64, 1, 1_000_000),
+            ("host.connections", host.connections as u64, 1, 65_536),
             (
                 "host.max_body_bytes",
                 host.max_body_bytes as u64,
@@ -416,6 +425,23 @@ impl Config {
     /// The credentials that are client certificates, with what is wanted of each.
     pub(crate) fn certificate_uses(&self) -> &[Use] {
         &self.certificate_uses
+    }
+
+    /// The function's half of the file.
+    pub(crate) const fn function(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Most connections that the host opens for the function, to be left descriptors.
+    pub(crate) fn own_connections(&self) -> u64 {
+        let Some(settings) = &self.settings else {
+            return 0;
+        };
+        // Pushes in two environments, and a gateway and a feedback service for each binary app; the
+        // folder of an instance, and a lookup.
+        let lanes = settings.credentials().len() * 2 * settings.delivery().connections;
+        let each = lanes + settings.binary_apps().len() * 2 + 2;
+        (each * self.host.instance_count()) as u64
     }
 
     /// The hosts that the function may reach: APNs, gateways and feedback services, as configured, or

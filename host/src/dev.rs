@@ -29,7 +29,7 @@ use crate::ask::{ServiceUrl, ask};
 use crate::config::Config;
 use crate::files::{make_private_folder, read_or_make, write_private};
 use crate::hangup;
-use crate::http_in;
+use crate::http_server;
 use crate::listen::Listen;
 use crate::output;
 use crate::server::{Server, open_store, stop_signal};
@@ -231,9 +231,9 @@ pub async fn run(options: &Options) -> Result<(), Error> {
 }
 
 fn bind_or_any(preferred: SocketAddr) -> Result<TcpListener, Error> {
-    match http_in::bind(preferred) {
+    match http_server::bind(preferred) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Ok(http_in::bind(SocketAddr::new(preferred.ip(), 0))?)
+            Ok(http_server::bind(SocketAddr::new(preferred.ip(), 0))?)
         }
         bound => Ok(bound?),
     }

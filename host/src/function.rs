@@ -153,6 +153,11 @@ impl Function {
         })
     }
 
+    /// Whether it has tasks, as every component of Dunlin's world has.
+    pub const fn has_tasks(&self) -> bool {
+        self.tasks.is_some()
+    }
+
     /// A fresh instance that answers requests.
     ///
     /// # Errors

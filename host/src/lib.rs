@@ -1,7 +1,7 @@
 //! The host of the Dunlin function: everything that touches the machine and nothing that is APNs.
 //!
 //! ```text
-//!   HTTP/1.1, h2c ─► http_in ─► dispatch ─► instances of the component
+//!   HTTP/1.1, h2c ─► http_server ─► dispatch ─► instances of the component
 //!   schedule ──────────────────────────────────►│ wasi:sockets ─► sockets (no-delay, allow-list)
 //!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
 //!                                             │ wasi:http ────► outgoing (HTTP/2 shared by all, allow-list)
@@ -14,6 +14,7 @@ pub mod ask;
 mod awake;
 mod compile_cache;
 pub mod config;
+pub mod descriptors;
 pub mod dev;
 pub mod dispatch;
 pub mod doctor;
@@ -21,7 +22,7 @@ pub mod expiry;
 pub mod files;
 pub mod function;
 pub mod hangup;
-pub mod http_in;
+pub mod http_server;
 pub mod keyvalue;
 pub mod listen;
 pub mod logging;
@@ -29,6 +30,7 @@ pub mod operator;
 pub mod outgoing;
 pub mod output;
 mod reach;
+pub mod room;
 pub mod schedule;
 pub mod server;
 pub mod simulate;

@@ -18,7 +18,7 @@ use dunlin::config::host_name;
 use serde::{Deserialize, Deserializer};
 use tokio::net::TcpListener;
 
-use crate::http_in;
+use crate::http_server;
 
 /// A place to listen; nothing was looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Listen {
     pub async fn bind(&self) -> io::Result<TcpListener> {
         let mut last = io::Error::other(format!("{self}: the name has no address"));
         for address in self.addresses().await? {
-            match http_in::bind(address) {
+            match http_server::bind(address) {
                 Err(error) if error.kind() != io::ErrorKind::AddrInUse => last = error,
                 bound => return bound,
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dunlin::config::Settings;
 use dunlin_certificates::{Finding, Level};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,11 +15,12 @@ use crate::Error;
 use crate::awake;
 use crate::compile_cache;
 use crate::config::{Config, HostSettings, StoreSettings};
+use crate::descriptors;
 use crate::dispatch::{Dispatcher, Limits};
 use crate::expiry::ExpiryWatch;
 use crate::function::{Function, Grants};
 use crate::hangup;
-use crate::http_in;
+use crate::http_server::{self, Limits as ListenerLimits};
 use crate::outgoing::Outgoing;
 use crate::schedule::Schedule;
 use crate::status::Status;
@@ -37,6 +39,9 @@ pub struct Server {
     schedule: Schedule,
     expiry: ExpiryWatch,
     settings: HostSettings,
+    limits: ListenerLimits,
+    /// The function's half of the configuration, if its calls need the keys that are there.
+    keys: Option<Settings>,
 }
 
 impl Server {
@@ -78,8 +83,12 @@ impl Server {
             &store,
             &status,
         )?);
+        // A component of another world has calls of its own.
+        let keys = config.function().filter(|_| function.has_tasks()).cloned();
+        let own_connections = config.own_connections();
         let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;
+        let descriptors = descriptors::prepare(own_connections, settings.connections)?;
         let limits = Limits {
             instances: settings.instance_count(),
             concurrency: settings.concurrency,
@@ -95,7 +104,14 @@ impl Server {
             status,
             schedule,
             expiry,
+            limits: ListenerLimits {
+                connections: descriptors.clients,
+                spare_connections: descriptors.probes,
+                ..ListenerLimits::default()
+            }
+            .with_bodies_of(settings.max_body_bytes),
             settings,
+            keys,
         })
     }
 
@@ -108,17 +124,12 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let patience = self.settings.shutdown_timeout();
         info!(address = %self.address, "listening");
-        let max_body = self.settings.max_body_bytes;
         let dispatcher = Arc::clone(&self.dispatcher);
-        http_in::serve(
-            self.listener,
-            dispatcher,
-            self.status,
-            max_body,
-            stop,
-            patience,
-        )
-        .await;
+        let mut server = http_server::Server::new(dispatcher, self.status, self.limits);
+        if let Some(keys) = self.keys {
+            server = server.with_keys(keys);
+        }
+        server.serve(self.listener, stop, patience).await;
         // A poll that is cut off goes on at the next start.
         drop(self.schedule);
         drop(self.expiry);

@@ -1,4 +1,4 @@
-//! What the host knows of itself, as `GET /metrics` and `GET /readyz` show it.
+//! What the host knows of itself, as `GET /metrics` shows it.
 //!
 //! The text is Prometheus's exposition format, version 0.0.4. Bound: one entry for each task of the
 //! configuration or of the function, at most `MAX_TASKS`; one for each identity of the

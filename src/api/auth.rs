@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Problem;
+use super::{Problem, Route};
 use crate::config::{ApiKey, Scope, Settings};
 use crate::notification::Topic;
 
@@ -28,6 +28,23 @@ pub fn authenticate<'a>(
         .api_key(&hash)
         .map(Caller)
         .ok_or_else(|| Problem::unauthorized("an unknown key"))
+}
+
+/// Whether a call is to be looked at further, by what stands in its head: the caller is known, and the
+/// key is good for the call. It is asked before the body is read, by whoever reads it.
+///
+/// # Errors
+/// 401 as [`authenticate`] has it, and 403 if the key has not the scope of the call.
+pub fn admit<'a>(
+    settings: &'a Settings,
+    route: &Route,
+    authorization: Option<&[u8]>,
+) -> Result<Caller<'a>, Problem> {
+    let caller = authenticate(settings, authorization)?;
+    if let Some(scope) = route.scope() {
+        caller.require(scope)?;
+    }
+    Ok(caller)
 }
 
 /// The scheme is case-insensitive (RFC 9110, section 11.1).
@@ -125,6 +142,29 @@ mod tests {
             authenticate(&settings, Some(&long)).unwrap_err().status(),
             401
         );
+    }
+
+    #[test]
+    fn a_key_is_looked_at_for_the_call_before_anything_else_of_it() {
+        let settings = settings();
+        let admitted = |method: &str, path: &str, key: Option<&[u8]>| {
+            let route = Route::parse(method, path).unwrap();
+            let admitted = admit(&settings, &route, key);
+            admitted.map(|_| ()).map_err(|problem| problem.status())
+        };
+        let key = Some(&b"Bearer secret"[..]);
+        assert_eq!(admitted("POST", "/v1/push", key), Ok(()));
+        assert_eq!(admitted("GET", "/v1/receipts/a", key), Ok(()));
+        for (method, path) in [
+            ("PUT", "/v1/devices/a1"),
+            ("GET", "/v1/devices"),
+            ("POST", "/v1/tasks/sweep"),
+            ("GET", "/v1/channels"),
+        ] {
+            assert_eq!(admitted(method, path, key), Err(403), "{method} {path}");
+            assert_eq!(admitted(method, path, None), Err(401), "{method} {path}");
+        }
+        assert_eq!(admitted("POST", "/v1/push", Some(b"Bearer x")), Err(401));
     }
 
     #[test]

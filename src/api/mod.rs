@@ -25,7 +25,7 @@ mod registration;
 mod route;
 mod task;
 
-pub use auth::{Caller, authenticate};
+pub use auth::{Caller, admit, authenticate};
 pub use broadcast::BroadcastRequest;
 pub use channels::{ChannelsOf, channel_reply, parse_channel_query, parse_new_channel};
 pub use device::{device_page_reply, device_reply};

@@ -1,6 +1,7 @@
 //! Method and path become one of the calls of the interface.
 
 use super::{Problem, Task};
+use crate::config::Scope;
 use crate::notification::{ChannelId, DeviceToken};
 
 /// A call, with what its path says.
@@ -98,6 +99,26 @@ impl Route {
                 _ => Err(Problem::method_not_allowed("GET")),
             },
             _ => Err(Problem::not_found()),
+        }
+    }
+
+    /// What an API key has to be good for to make this call; `None` if it needs no key.
+    pub const fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Health => None,
+            Self::Push | Self::Broadcast | Self::GetReceipt(_) => Some(Scope::Send),
+            Self::ListDevices
+            | Self::PostDevice
+            | Self::RegisterDevice(_)
+            | Self::GetDevice(_)
+            | Self::DeleteDevice(_)
+            | Self::LogoutDevice(_)
+            | Self::RestoreDevice(_) => Some(Scope::Devices),
+            Self::ListChannels
+            | Self::CreateChannel
+            | Self::GetChannel(_)
+            | Self::DeleteChannel(_)
+            | Self::RunTask(_) => Some(Scope::Admin),
         }
     }
 }

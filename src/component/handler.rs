@@ -7,7 +7,7 @@ use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use super::operator;
 use crate::api::{
-    Caller, Problem, Reply, Route, authenticate, idempotency_header, parse_channel_query,
+    Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
     parse_topic_query, refuse_idempotency_key,
 };
@@ -51,7 +51,11 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     let app = App::get()?;
     let headers = request.get_headers();
     let authorization = headers.get("authorization");
-    let caller = authenticate(&app.settings, authorization.first().map(Vec::as_slice))?;
+    let caller = admit(
+        &app.settings,
+        &route,
+        authorization.first().map(Vec::as_slice),
+    )?;
     let named = |token: DeviceToken| {
         let topic = parse_topic_query(query)?;
         Ok::<_, Problem>(DeviceRef { topic, token })

@@ -70,6 +70,15 @@ fn the_sample_listens_where_the_service_and_the_probes_look() {
 }
 
 #[test]
+fn a_busy_pod_is_taken_out_of_the_service_and_not_ended() {
+    let container = container();
+    let path = |probe: &str| text(&container[probe]["httpGet"]["path"]).to_owned();
+    assert_eq!(path("livenessProbe"), "/livez");
+    assert_eq!(path("readinessProbe"), "/readyz");
+    assert_eq!(path("startupProbe"), "/readyz");
+}
+
+#[test]
 fn what_is_written_is_on_a_volume_and_the_rest_is_read_only() {
     let config = config();
     let StoreSettings::File { path } = &config.store else {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use dunlin_host::config::Config;
-use dunlin_host::http_in;
+use dunlin_host::http_server;
 use dunlin_host::server::Server;
 use dunlin_host::store::Store;
 use futures_util::future::join_all;
@@ -29,7 +29,7 @@ impl Host {
     fn start(stack: &Stack, store: &Store) -> Self {
         let mut config = Config::load(&stack.config_file).unwrap();
         config.host.instances = INSTANCES;
-        let listener = http_in::bind(config.host.listen.literal().unwrap()).unwrap();
+        let listener = http_server::bind(config.host.listen.literal().unwrap()).unwrap();
         let file = &stack.config_file;
         let server = Server::start_on(listener, file, config, store.clone(), None).unwrap();
         let address = server.address();

@@ -16,10 +16,11 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 
-use super::{DispatchError, Job, Limits, Response, classify};
+use super::{DispatchError, Job, Limits, MAX_HELD, Response, classify, length, make_room};
 use crate::awake;
 use crate::function::{Function, Instance, Turns, noting_turns};
 use crate::operator::Operator;
+use crate::room::Room;
 
 /// How long to wait before an instance that could not be made is tried again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
@@ -196,6 +197,7 @@ async fn call(
 pub(super) async fn run_alone(
     function: &Function,
     request: http::Request<wasmtime_wasi_http::WasiBody>,
+    room: &mut Room,
 ) -> Result<Response, DispatchError> {
     let (mut store, proxy) = function.instance().await.map_err(|error| {
         warn!(%error, "no instance could be made");
@@ -209,7 +211,13 @@ pub(super) async fn run_alone(
         noting_turns(&turns, async {
             call(accessor, &proxy, function.operator(), job, Duration::MAX).await?;
             wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
-                Ok(response) => collected(response).await,
+                Ok(response) => {
+                    let length = length(&response).unwrap_or(MAX_HELD);
+                    match make_room(length, true, room).await {
+                        Ok(()) => collected(response).await,
+                        Err(error) => Err(error),
+                    }
+                }
                 Err(error) => Err(error),
             })
         })

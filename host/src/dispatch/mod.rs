@@ -14,15 +14,17 @@
 
 mod instance;
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin::limits::STORE_UNAVAILABLE;
 use futures_channel::oneshot;
 use http_body_util::{BodyExt as _, Full};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 use wasmtime_wasi_http::WasiBody;
@@ -30,8 +32,15 @@ use wasmtime_wasi_http::handler::ExpirationError;
 
 use crate::awake;
 use crate::function::Function;
+use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
+
+/// Largest answer that takes no room: what may wait of these is bounded by the requests that may wait.
+const SMALL: usize = 4 * 1024;
+
+/// How long an answer to what has been done waits for room among the others.
+const ROOM_TIME: Duration = Duration::from_secs(5);
 
 /// Largest body of an answer that is complete before the answer begins, in bytes; larger ones are
 /// passed on as they come.
@@ -52,6 +61,15 @@ const QUEUES_FULL: &str = "requests-refused";
 
 /// What it is about.
 const QUEUES: &str = "queues of all instances";
+
+/// Whether the answer to a request may be a large one: to a read, but not to that of one device.
+fn reads_much(method: &http::Method, path: &str) -> bool {
+    method.is_safe() && path.starts_with("/v1/") && !path.starts_with("/v1/devices/")
+}
+
+/// Such reads that an instance works on at once: each may take it some milliseconds, for which a push
+/// waits.
+const READS: usize = 2;
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -74,6 +92,8 @@ pub enum DispatchError {
     Failed,
     /// The answer could not be made durable.
     NotDurable,
+    /// There is no room for the answer. What was asked for has been done.
+    NoRoom,
 }
 
 /// Sizes and times.
@@ -115,6 +135,8 @@ pub struct Dispatcher {
     is_full: AtomicBool,
     /// One repeated request at a time.
     quarantine: Mutex<()>,
+    /// Reads with large answers, in all instances.
+    reads: Semaphore,
     workers: std::sync::Mutex<Option<JoinSet<()>>>,
 }
 
@@ -159,32 +181,56 @@ impl Dispatcher {
             ready,
             is_full: AtomicBool::new(false),
             quarantine: Mutex::default(),
+            reads: Semaphore::new(READS * limits.instances),
             workers: std::sync::Mutex::new(Some(workers)),
         }
     }
 
-    /// Whether an instance is there to take a request.
-    pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) > 0
+    /// Why no work is taken, in a few words each, for people; empty if it is. Every reason that
+    /// `/readyz` gives is here.
+    pub fn unready(&self) -> Vec<Cow<'static, str>> {
+        let mut reasons = Vec::new();
+        if self.ready.load(Ordering::Relaxed) == 0 {
+            reasons.push("no instance is ready".into());
+        }
+        if self.is_full() {
+            reasons.push("every queue is full".into());
+        }
+        if let Some(why) = self.store.trouble() {
+            reasons.push(format!("{STORE_UNAVAILABLE}: {why}").into());
+        }
+        reasons
     }
 
-    /// Why the store takes no writes at present; for people.
-    pub fn store_trouble(&self) -> Option<Arc<str>> {
-        self.store.trouble()
+    /// Whether the next request would be refused.
+    fn is_full(&self) -> bool {
+        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let most = self.limits.queue + self.limits.concurrency;
+        let is_full = |lane: &Lane| lane.load.load(Ordering::Relaxed) >= most;
+        !lanes.is_empty() && lanes.iter().all(is_full)
     }
 
     /// Runs one request to its answer. The answer to a request that writes is not given before what
     /// it reports is durable; what was done at APNs is reported in any case.
     ///
+    /// `room` is for the answer. A read that may have a large one has it before it is begun, so that
+    /// only so many are rendered at once; an answer to what has been done waits for room.
+    ///
     /// # Errors
     /// See [`DispatchError`].
-    pub async fn call(&self, request: Request) -> Result<Response, DispatchError> {
+    pub async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
         let writes = writes(request.method(), request.uri().path());
         if writes && self.store.take_writes().is_err() {
             return Err(DispatchError::NotDurable);
         }
         let mut over = pin!(awake::sleep(self.limits.timeout));
-        let answer = awake::before(&mut over, self.attempt(request)).await;
+        let asked = async {
+            match reads_much(request.method(), request.uri().path()) {
+                true => self.read(request, room).await,
+                false => self.attempt(request, room).await,
+            }
+        };
+        let answer = awake::before(&mut over, asked).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
         if !writes {
             return Ok(response);
@@ -200,22 +246,33 @@ impl Dispatcher {
         }
     }
 
-    async fn attempt(&self, request: Request) -> Result<Response, DispatchError> {
+    /// A read that may have a large answer.
+    async fn read(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+        if !room.fit_within(MAX_HELD, ROOM_TIME).await {
+            return Err(DispatchError::Overloaded);
+        }
+        // It is never closed.
+        let _turn = self.reads.acquire().await;
+        self.attempt(request, room).await
+    }
+
+    async fn attempt(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
         // Its effect is the same when it runs twice (RFC 9110, section 9.2.2).
         let repeatable = request.method().is_idempotent().then(|| request.clone());
-        match (self.enqueue(request).await, repeatable) {
+        match (self.enqueue(request, room).await, repeatable) {
             (Err(DispatchError::Stopped), Some(request)) => {
                 warn!("the function was stopped; repeating a request on its own");
                 let _alone = self.quarantine.lock().await;
-                instance::run_alone(&self.function, into_wasi(request)).await
+                instance::run_alone(&self.function, into_wasi(request), room).await
             }
             (answer, _) => answer,
         }
     }
 
-    async fn enqueue(&self, request: Request) -> Result<Response, DispatchError> {
+    async fn enqueue(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+        let is_safe = request.method().is_safe();
         let (answered, _loaded) = self.hand_over(request)?;
-        held(classify(answered.await.ok())?).await
+        held(classify(answered.await.ok())?, is_safe, room).await
     }
 
     /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
@@ -298,14 +355,39 @@ fn classify(answer: Option<Result<Response, wasmtime::Error>>) -> Result<Respons
 
 /// Waits for the body of an answer that says it is small. An instance that is stopped meanwhile
 /// takes the body with it, and only an answer that has not begun can be replaced by another.
-async fn held(response: Response) -> Result<Response, DispatchError> {
-    let length = response.headers().get(http::header::CONTENT_LENGTH);
-    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+async fn held(
+    response: Response,
+    is_safe: bool,
+    room: &mut Room,
+) -> Result<Response, DispatchError> {
+    let length = length(&response);
+    make_room(length.unwrap_or(MAX_HELD), is_safe, room).await?;
     if length.is_none_or(|length| length > MAX_HELD) {
         return Ok(response);
     }
     let held = instance::collected(response).await;
     held.map_err(|_| DispatchError::Stopped)
+}
+
+/// The length that an answer says it has.
+fn length(response: &Response) -> Option<usize> {
+    let length = response.headers().get(http::header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+/// Room for an answer of so many bytes, wherever they are held. One to a read can be asked for again.
+async fn make_room(bytes: usize, is_safe: bool, room: &mut Room) -> Result<(), DispatchError> {
+    let needed = if bytes <= SMALL { 0 } else { bytes };
+    if room.try_fit(needed) {
+        return Ok(());
+    }
+    if is_safe {
+        return Err(DispatchError::Overloaded);
+    }
+    match room.fit_or_wait(needed, ROOM_TIME).await {
+        true => Ok(()),
+        false => Err(DispatchError::NoRoom),
+    }
 }
 
 fn into_wasi(request: Request) -> http::Request<WasiBody> {
@@ -319,7 +401,37 @@ fn into_wasi(request: Request) -> http::Request<WasiBody> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::{Budget, Share};
     use http::Method;
+
+    #[tokio::test]
+    async fn where_there_is_no_room_a_read_is_refused_and_what_is_done_waits() {
+        let budget = Budget::new(100_000);
+        let share = Share::new(100_000);
+        let mut held = budget.room(&share);
+        assert!(held.try_fit(100_000));
+        let mut room = budget.room(&share);
+        // Small ones are counted as requests.
+        assert_eq!(make_room(SMALL, true, &mut room).await, Ok(()));
+        let refused = make_room(50_000, true, &mut room).await;
+        assert_eq!(refused, Err(DispatchError::Overloaded));
+        let waits = tokio::spawn(async move { make_room(50_000, false, &mut room).await });
+        tokio::task::yield_now().await;
+        drop(held);
+        assert_eq!(waits.await.unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn reads_of_many_have_their_room_first() {
+        for (method, path, expected) in [
+            (Method::GET, "/v1/devices", true),
+            (Method::GET, "/v1/receipts/a", true),
+            (Method::GET, "/v1/devices/a1", false),
+            (Method::POST, "/v1/push", false),
+        ] {
+            assert_eq!(reads_much(&method, path), expected, "{method} {path}");
+        }
+    }
 
     #[test]
     fn what_is_done_at_apns_does_not_wait_for_the_disk() {

@@ -1,0 +1,417 @@
+//! One connection, as the rest of the listener sees it: a few numbers that its tasks keep, and what
+//! it was told to do. All of it is atomic; a request costs no lock.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::connections::Connections;
+use crate::room::{Room, Share};
+
+/// Periods in which the pieces of answers that were handed to the runtime are counted; the oldest
+/// that can be told is as many periods ago. [`Limits::answer_time`](super::Limits) has half of
+/// them.
+const PERIODS: usize = 32;
+
+/// What a connection was told to do; the greater includes the lesser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Order {
+    /// To go on.
+    None = 0,
+    /// To finish what it has, and to close: GOAWAY in HTTP/2.
+    Finish = 1,
+    /// To end now.
+    Cut = 2,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub number: u64,
+    pub peer: SocketAddr,
+    /// It may ask for the probes alone, because there is no place for it.
+    pub probes_only: AtomicBool,
+    /// Milliseconds since the start of the listener, as all times here.
+    opened: u64,
+    /// When it last had a request.
+    active: AtomicU64,
+    has_asked: AtomicBool,
+    is_http1: AtomicBool,
+    is_keyed: AtomicBool,
+    /// Requests whose answers are not taken yet.
+    open: AtomicU32,
+    /// When bytes came without a request under way; 0 if none have.
+    head_began: AtomicU64,
+    /// Since when the socket takes nothing; 0 if it does.
+    blocked: AtomicU64,
+    /// Pieces of answers that the runtime holds, by the period in which it got them.
+    untaken: [AtomicU32; PERIODS],
+    order: AtomicU8,
+    ordered: AtomicU64,
+    told: Notify,
+    pub requests: [Arc<Share>; 2],
+    pub answers: Arc<Share>,
+    connections: Arc<Connections>,
+}
+
+impl Link {
+    pub fn new(connections: &Arc<Connections>, number: u64, peer: SocketAddr) -> Arc<Self> {
+        let limits = &connections.limits;
+        let now = connections.now();
+        let share = |of: usize| Share::new(of / limits.share.max(1));
+        Arc::new(Self {
+            number,
+            peer,
+            probes_only: AtomicBool::new(false),
+            opened: now,
+            active: AtomicU64::new(now),
+            has_asked: AtomicBool::new(false),
+            is_http1: AtomicBool::new(false),
+            is_keyed: AtomicBool::new(false),
+            open: AtomicU32::new(0),
+            head_began: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            untaken: std::array::from_fn(|_| AtomicU32::new(0)),
+            order: AtomicU8::new(Order::None as u8),
+            ordered: AtomicU64::new(0),
+            told: Notify::new(),
+            requests: [share(limits.small_requests), share(limits.large_requests)],
+            answers: share(limits.answers),
+            connections: Arc::clone(connections),
+        })
+    }
+
+    /// Whether a request of it has shown a key.
+    pub fn is_keyed(&self) -> bool {
+        self.is_keyed.load(Ordering::Relaxed)
+    }
+
+    /// Requests whose answers are not taken yet.
+    pub fn open(&self) -> u32 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// When it last had a request, or came.
+    pub fn active(&self) -> u64 {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    /// A request has come; `None` if there is no place for it. Its place is held by what is
+    /// returned.
+    pub fn begin(self: &Arc<Self>, is_keyed: bool) -> Option<Lease> {
+        let room = self.connections.answers.room(&self.answers);
+        if !self.connections.begin(is_keyed, self.open() == 0) {
+            return None;
+        }
+        if is_keyed {
+            self.is_keyed.store(true, Ordering::Relaxed);
+        }
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Some(Lease {
+            link: Arc::clone(self),
+            is_keyed,
+            room,
+        })
+    }
+
+    /// A head has come whole.
+    pub fn head(&self, version: http::Version) {
+        if version != http::Version::HTTP_2 {
+            self.is_http1.store(true, Ordering::Relaxed);
+        }
+        self.has_asked.store(true, Ordering::Relaxed);
+        self.head_began.store(0, Ordering::Relaxed);
+        self.active.store(self.connections.now(), Ordering::Relaxed);
+    }
+
+    /// Bytes have come.
+    pub fn has_read(&self) {
+        if self.open() == 0 && self.head_began.load(Ordering::Relaxed) == 0 {
+            let now = self.connections.now().max(1);
+            self.head_began.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The socket took something, or takes nothing.
+    pub fn has_written(&self, is_blocked: bool) {
+        let was_blocked = self.blocked.load(Ordering::Relaxed) != 0;
+        match (was_blocked, is_blocked) {
+            (false, true) => {
+                let now = self.connections.now().max(1);
+                self.blocked.store(now, Ordering::Relaxed);
+                let may_block = self.connections.may_block();
+                if !may_block && !self.is_keyed() {
+                    self.tell(Order::Cut);
+                }
+            }
+            (true, false) => self.unblocked(),
+            _ => {}
+        }
+    }
+
+    fn unblocked(&self) {
+        if self.blocked.swap(0, Ordering::Relaxed) != 0 {
+            self.connections.unblocked();
+        }
+    }
+
+    /// Tells it to do this, if it was not told to do more.
+    pub fn tell(&self, order: Order) {
+        if self.order.fetch_max(order as u8, Ordering::Relaxed) < order as u8 {
+            let now = self.connections.now();
+            self.ordered.store(now, Ordering::Relaxed);
+            self.told.notify_one();
+        }
+    }
+
+    /// What it was told to do.
+    pub fn order(&self) -> Order {
+        match self.order.load(Ordering::Relaxed) {
+            0 => Order::None,
+            1 => Order::Finish,
+            _ => Order::Cut,
+        }
+    }
+
+    /// Resolves when it is told to do more than it has done.
+    pub async fn told(&self, done: Order) -> Order {
+        loop {
+            let order = self.order();
+            if order > done {
+                return order;
+            }
+            self.told.notified().await;
+        }
+    }
+
+    /// What it is to be told at this moment, and why.
+    pub fn due(&self, now: u64) -> Option<(Order, &'static str)> {
+        let limits = &self.connections.limits;
+        let is_over = |since: u64, time: Duration| since != 0 && now > since + millis(time);
+        let (is_keyed, open) = (self.is_keyed(), self.open());
+        let answer_time = match is_keyed {
+            true => limits.answer_time,
+            false => limits.keyless_answer_time,
+        };
+        let cut = |why| Some((Order::Cut, why));
+        if is_over(self.blocked.load(Ordering::Relaxed), answer_time) {
+            return cut("it takes nothing");
+        }
+        if self.has_untaken(now, answer_time) {
+            return cut("it does not take an answer");
+        }
+        if !self.has_asked.load(Ordering::Relaxed) && is_over(self.opened.max(1), limits.head_time)
+        {
+            return cut("no request came");
+        }
+        let has_rest = self.is_http1.load(Ordering::Relaxed) && open == 0;
+        if has_rest && is_over(self.head_began.load(Ordering::Relaxed), limits.head_time) {
+            return cut("the head of a request did not come to its end");
+        }
+        if open > 0 {
+            return None;
+        }
+        match self.order() {
+            Order::None => is_over(self.active().max(1), limits.idle_time)
+                .then_some((Order::Finish, "it is idle")),
+            Order::Finish => is_over(
+                self.ordered.load(Ordering::Relaxed).max(1),
+                limits.finish_time,
+            )
+            .then_some((Order::Cut, "it was told to go")),
+            Order::Cut => None,
+        }
+    }
+
+    fn has_untaken(&self, now: u64, time: Duration) -> bool {
+        let period = self.connections.period;
+        let current = now / period;
+        // A piece of the last of these periods is that old at least.
+        let first = millis(time).div_ceil(period) + 1;
+        (first..PERIODS as u64 - 1).any(|ago| {
+            let held = self.untaken.get(index(current.wrapping_sub(ago)));
+            held.is_some_and(|count| count.load(Ordering::Relaxed) > 0)
+        })
+    }
+
+    /// A piece of an answer goes to the runtime; the period that it is counted in.
+    fn hand_over(&self) -> usize {
+        let period = index(self.connections.now() / self.connections.period);
+        self.count(period, |count| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        period
+    }
+
+    fn count(&self, period: usize, change: impl FnOnce(&AtomicU32)) {
+        if let Some(count) = self.untaken.get(period) {
+            change(count);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.unblocked();
+    }
+}
+
+/// The length of a period, in milliseconds, if answers have so long.
+pub(super) fn period(answer_time: Duration) -> u64 {
+    (millis(answer_time) / (PERIODS as u64 / 2)).max(1)
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+fn index(period: u64) -> usize {
+    // Below the number of periods.
+    (period % PERIODS as u64) as usize
+}
+
+/// The place of a request, from its head to the last byte of its answer that the client has taken.
+#[derive(Debug)]
+pub(super) struct Lease {
+    link: Arc<Link>,
+    is_keyed: bool,
+    /// Of its answer.
+    pub room: Room,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.link.open.fetch_sub(1, Ordering::Relaxed);
+        let now = self.link.connections.now();
+        self.link.active.store(now, Ordering::Relaxed);
+        self.link.connections.end(self.is_keyed);
+    }
+}
+
+/// A piece of an answer in the hands of the runtime. It is dropped when the socket has taken it, or
+/// when there is nobody to take it any more.
+pub(super) struct Piece {
+    bytes: bytes::Bytes,
+    lease: Arc<Lease>,
+    period: usize,
+}
+
+impl Piece {
+    /// These bytes, which are known to be held until they are taken.
+    pub fn bytes(bytes: bytes::Bytes, lease: &Arc<Lease>) -> bytes::Bytes {
+        let period = lease.link.hand_over();
+        let lease = Arc::clone(lease);
+        bytes::Bytes::from_owner(Self {
+            bytes,
+            lease,
+            period,
+        })
+    }
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.lease.link.count(self.period, |count| {
+            count.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_server::Limits;
+
+    fn link() -> Arc<Link> {
+        let connections = Connections::new(Limits::default());
+        connections.add(SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
+    fn after(link: &Link, time: Duration) -> Option<Order> {
+        let now = link.connections.now() + millis(time);
+        link.due(now).map(|(order, _)| order)
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_piece_has_its_time_to_be_taken_and_others_do_not_lend_it_theirs() {
+        for (is_keyed, time) in [(true, 20), (false, 5)] {
+            let link = link();
+            link.head(http::Version::HTTP_2);
+            let lease = Arc::new(link.begin(is_keyed).unwrap());
+            let stuck = Piece::bytes("stuck".into(), &lease);
+            drop(Piece::bytes("taken".into(), &lease));
+            assert_eq!(after(&link, SECOND * (time - 1)), None);
+            assert_eq!(after(&link, SECOND * (time + 5)), Some(Order::Cut));
+            drop(stuck);
+            assert_eq!(after(&link, SECOND * (time + 5)), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_worked_on_is_not_idle() {
+        let link = link();
+        link.head(http::Version::HTTP_2);
+        let lease = link.begin(true);
+        assert_eq!(after(&link, SECOND * 1_000), None);
+        drop(lease);
+        assert_eq!(after(&link, SECOND * 59), None);
+        assert_eq!(after(&link, SECOND * 61), Some(Order::Finish));
+        link.tell(Order::Finish);
+        assert_eq!(after(&link, SECOND), None);
+        assert_eq!(after(&link, SECOND * 3), Some(Order::Cut), "it did not go");
+    }
+
+    #[test]
+    fn a_head_has_its_time_and_a_socket_too() {
+        let link = link();
+        assert_eq!(after(&link, SECOND * 9), None);
+        assert_eq!(after(&link, SECOND * 11), Some(Order::Cut), "no request");
+        link.has_read();
+        link.head(http::Version::HTTP_11);
+        assert_eq!(after(&link, SECOND * 11), None);
+        link.has_read();
+        assert_eq!(after(&link, SECOND * 11), Some(Order::Cut), "half a head");
+        link.head(http::Version::HTTP_11);
+        link.has_written(true);
+        assert_eq!(after(&link, SECOND * 4), None);
+        assert_eq!(
+            after(&link, SECOND * 6),
+            Some(Order::Cut),
+            "it takes nothing"
+        );
+        link.has_written(false);
+        assert_eq!(after(&link, SECOND * 6), None);
+    }
+
+    #[test]
+    fn those_without_a_key_that_take_nothing_are_few() {
+        let limits = Limits {
+            blocked_keyless: 2,
+            ..Limits::default()
+        };
+        let connections = Connections::new(limits);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let links: Vec<_> = (0..4).map(|_| connections.add(peer)).collect();
+        let keyed = connections.add(peer);
+        drop(keyed.begin(true));
+        for link in links.iter().chain([&keyed]) {
+            link.has_written(true);
+        }
+        let orders: Vec<_> = links.iter().map(|link| link.order()).collect();
+        let [none, cut] = [Order::None, Order::Cut];
+        assert_eq!(orders, [none, none, cut, cut]);
+        assert_eq!(keyed.order(), none);
+    }
+}

@@ -1,0 +1,268 @@
+//! HTTP/1.1 and h2c in: connections become requests with a whole body, answers go back as they are
+//! taken.
+//!
+//! ```text
+//!   accept ─► Connections (places, idle time) ─► Desk: what the head decides
+//!                                                  │ probes: answered by the host, whatever waits
+//!                                                  │ no key: 401, 403; the body is not read
+//!                                                  ▼
+//! body (room as it arrives) ─► Work (room for the answer) ─► AnswerBody in pieces
+//! ```
+//!
+//! Invariant: whatever a client does or does not take, what is held for all of them together has a
+//! bound; [`Limits`] has the sums. Time is measured as progress: each piece of a body has its time
+//! to come, and each piece of an answer to be taken.
+
+mod answer;
+mod body;
+mod connections;
+mod exec;
+mod front;
+mod gate;
+mod io;
+mod limits;
+mod link;
+mod probes;
+mod problem;
+mod work;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, info, warn};
+
+use crate::status::Status;
+use connections::{Connections, sweep_for_ever};
+use exec::AtOnce;
+use front::{Desk, Front};
+pub(crate) use gate::Keys;
+use io::Watched;
+pub use limits::Limits;
+use link::{Link, Order};
+use probes::Metrics;
+pub use work::Work;
+
+/// An answer of the host, its body in memory.
+type Answer = Response<Bytes>;
+
+/// How often a quiet h2c client is asked whether it is there, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How long to wait before accepting again after the system refused (no file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a client may send ahead of what is read, in bytes: on a stream and on a connection.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 512 * 1024;
+
+/// What the kernel keeps of what a client does not take, in bytes; it doubles it for itself.
+const SEND_BUFFER: u32 = 64 * 1024;
+
+/// Connections that the kernel holds for us until they are accepted. With the usual 128 a burst of
+/// clients waits a second for their retransmitted SYN.
+const BACKLOG: u32 = 4_096;
+
+/// What is behind a listener.
+#[derive(Debug)]
+pub struct Server<W> {
+    work: Arc<W>,
+    status: Arc<Status>,
+    keys: Option<Keys>,
+    limits: Limits,
+}
+
+impl<W: Work> Server<W> {
+    /// Answers by `work`, whoever asks.
+    pub const fn new(work: Arc<W>, status: Arc<Status>, limits: Limits) -> Self {
+        Self {
+            work,
+            status,
+            keys: None,
+            limits,
+        }
+    }
+
+    /// Answers those by `work` that have a key of this configuration. The others are told so before
+    /// their bodies are read.
+    #[must_use]
+    pub fn with_keys(self, settings: dunlin::config::Settings) -> Self {
+        Self {
+            keys: Some(Keys::new(settings)),
+            ..self
+        }
+    }
+
+    /// Serves `listener` until `stop` resolves, then lets open requests finish, at most `patience`.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+        patience: Duration,
+    ) {
+        let most = self.limits.connections + self.limits.spare_connections;
+        let places = Arc::new(Semaphore::new(most));
+        let connections = Connections::new(self.limits);
+        let front = Arc::new(Front {
+            work: self.work,
+            status: self.status,
+            keys: self.keys,
+            metrics: Metrics::default(),
+            connections: Arc::clone(&connections),
+        });
+        let mut sweeper = tokio::task::JoinSet::new();
+        sweeper.spawn(sweep_for_ever(Arc::clone(&connections)));
+        let accepting = accept_for_ever(listener, &front, &places);
+        tokio::select! {
+            () = accepting => {}
+            () = stop => {}
+        }
+        info!("finishing open requests");
+        connections.tell_all(Order::Finish);
+        let all = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
+        if tokio::time::timeout(patience, all).await.is_err() {
+            warn!("requests were still open when the shutdown time ran out");
+            connections.tell_all(Order::Cut);
+        }
+    }
+}
+
+async fn accept_for_ever<W: Work>(
+    listener: TcpListener,
+    front: &Arc<Front<W>>,
+    places: &Arc<Semaphore>,
+) {
+    let builder = Arc::new(connection_builder(&front.connections.limits));
+    loop {
+        if places.available_permits() == 0 {
+            front.connections.make_place();
+        }
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                prepare(&stream);
+                let link = front.connections.add(peer);
+                let front = Arc::clone(front);
+                let open = Open { link, front, place };
+                tokio::spawn(open.run(stream, Arc::clone(&builder)));
+                // Whoever is connected has a turn before the next one comes.
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                warn!(%error, "accept failed");
+                front.connections.make_place();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection, for as long as it is there.
+struct Open<W> {
+    link: Arc<Link>,
+    front: Arc<Front<W>>,
+    place: OwnedSemaphorePermit,
+}
+
+impl<W: Work> Open<W> {
+    async fn run(self, stream: TcpStream, builder: Arc<auto::Builder<AtOnce>>) {
+        let Self { link, front, place } = self;
+        let _known = Known {
+            connections: Arc::clone(&front.connections),
+            number: link.number,
+            _place: place,
+        };
+        let desk = Desk {
+            front,
+            link: Arc::clone(&link),
+        };
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&link)));
+        let mut connection = std::pin::pin!(builder.serve_connection(io, desk));
+        let mut done = Order::None;
+        while done < Order::Cut {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(peer = %link.peer, %error, "connection ended");
+                    }
+                    return;
+                }
+                order = link.told(done) => done = order,
+            }
+            if done == Order::Finish {
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// The place of a connection among the others, which ends with it however it ends.
+struct Known {
+    connections: Arc<Connections>,
+    number: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        self.connections.remove(self.number);
+    }
+}
+
+fn connection_builder(limits: &Limits) -> auto::Builder<AtOnce> {
+    let mut builder = auto::Builder::new(AtOnce);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Heads and idle connections have their times in `Limits`, as those of HTTP/2 have.
+        .header_read_timeout(None)
+        .max_headers(limits.head_fields)
+        .max_buf_size(limits.head_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(answer::PIECE)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    builder
+}
+
+fn prepare(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "no TCP_NODELAY");
+    }
+}
+
+/// Binds, with an error that names the address.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for the connections of the last run to time out.
+        socket.set_reuseaddr(true)?;
+        // Connections have what their listener has.
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    })
+}

@@ -1,0 +1,29 @@
+//! What does the work behind the listener: the dispatcher, or what a test has in its place.
+
+use std::borrow::Cow;
+
+use crate::dispatch::{DispatchError, Dispatcher, Request, Response};
+use crate::room::Room;
+
+/// Whoever answers requests.
+pub trait Work: Send + Sync + 'static {
+    /// Runs one request to its answer, for which it makes `room` first.
+    fn call(
+        &self,
+        request: Request,
+        room: &mut Room,
+    ) -> impl Future<Output = Result<Response, DispatchError>> + Send;
+
+    /// Why no work is taken, in a few words each, for people; empty if it is.
+    fn unready(&self) -> Vec<Cow<'static, str>>;
+}
+
+impl Work for Dispatcher {
+    async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+        Self::call(self, request, room).await
+    }
+
+    fn unready(&self) -> Vec<Cow<'static, str>> {
+        Self::unready(self)
+    }
+}
