@@ -140,7 +140,9 @@ impl Rest {
     }
 
     fn number(&mut self) -> Result<u64, Usage> {
-        Ok(self.parser.value()?.parse()?)
+        let text = self.text()?;
+        let wrong = || Usage(format!("expected a whole number such as 60, got {text:?}"));
+        text.parse().map_err(|_| wrong())
     }
 }
 
