@@ -30,6 +30,18 @@ impl Environment {
         }
     }
 
+    /// What [`Self::parse`] reads, as the HTTP interface lists it.
+    pub const WORDS: [&'static str; 3] = ["development", "sandbox", "production"];
+
+    /// From one of [`Self::WORDS`]; `None` for everything else.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "development" | "sandbox" => Some(Self::Development),
+            "production" => Some(Self::Production),
+            _ => None,
+        }
+    }
+
     /// As the configuration and the HTTP interface write it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -13,17 +13,33 @@ const KEY_MAX_BYTES: usize = 512;
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a>(&'a ApiKey);
 
-/// Finds the caller by the value of `Authorization`.
+/// Other schemes that a problem names when it finds them. Any other word may be part of a key.
+const SCHEMES: [&str; 8] = [
+    "Basic",
+    "Digest",
+    "Token",
+    "ApiKey",
+    "Key",
+    "JWT",
+    "OAuth",
+    "Negotiate",
+];
+
+/// Finds the caller by the values of `Authorization`, one for each time that the header is there.
 ///
 /// # Errors
-/// 401 if it is missing, is no bearer key, or is one nobody knows.
+/// 401 if it is missing or there twice, is no bearer key, or is one nobody knows.
 pub fn authenticate<'a>(
     settings: &'a Settings,
-    authorization: Option<&[u8]>,
+    authorization: &[impl AsRef<[u8]>],
 ) -> Result<Caller<'a>, Problem> {
-    let value = authorization.ok_or_else(|| Problem::unauthorized("none"))?;
-    let key = bearer(value).ok_or_else(|| Problem::unauthorized("another form"))?;
-    let hash: [u8; 32] = Sha256::digest(key).into();
+    let value = match authorization {
+        [value] => value.as_ref(),
+        [] => return Err(Problem::unauthorized("nothing")),
+        // Which of them counts would depend on who reads them.
+        several => return Err(Problem::unauthorized(format!("{} of it", several.len()))),
+    };
+    let hash: [u8; 32] = Sha256::digest(bearer(value)?).into();
     settings
         .api_key(&hash)
         .map(Caller)
@@ -38,7 +54,7 @@ pub fn authenticate<'a>(
 pub fn admit<'a>(
     settings: &'a Settings,
     route: &Route,
-    authorization: Option<&[u8]>,
+    authorization: &[impl AsRef<[u8]>],
 ) -> Result<Caller<'a>, Problem> {
     let caller = authenticate(settings, authorization)?;
     if let Some(scope) = route.scope() {
@@ -47,12 +63,31 @@ pub fn admit<'a>(
     Ok(caller)
 }
 
-/// The scheme is case-insensitive (RFC 9110, section 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, key) = value.split_at_checked("Bearer ".len())?;
-    let key = key.trim_ascii();
-    let fits = (1..=KEY_MAX_BYTES).contains(&key.len());
-    (scheme.eq_ignore_ascii_case(b"Bearer ") && fits).then_some(key)
+/// The key in a value, or the problem that says what is there in its place, without repeating it.
+fn bearer(value: &[u8]) -> Result<&[u8], Problem> {
+    let value = value.trim_ascii();
+    let end = value.iter().position(u8::is_ascii_whitespace);
+    let (scheme, key) = value
+        .split_at_checked(end.unwrap_or(value.len()))
+        .unwrap_or_default();
+    let (key, is) = (key.trim_ascii(), |name: &str| {
+        scheme.eq_ignore_ascii_case(name.as_bytes())
+    });
+    // The scheme is case-insensitive (RFC 9110, section 11.1).
+    if is("Bearer") {
+        return match key.len() {
+            1..=KEY_MAX_BYTES => Ok(key),
+            0 => Err(Problem::unauthorized("Bearer without a key")),
+            length => Err(Problem::unauthorized(format!("a key of {length} bytes"))),
+        };
+    }
+    let other = SCHEMES.iter().find(|name| is(name));
+    Err(match (other, key) {
+        _ if value.is_empty() => Problem::unauthorized("an empty value"),
+        (Some(name), _) => Problem::unauthorized(format!("the scheme {name}")),
+        (None, []) => Problem::unauthorized("a value without Bearer before it"),
+        (None, _) => Problem::unauthorized("another scheme"),
+    })
 }
 
 impl<'a> Caller<'a> {
@@ -119,37 +154,64 @@ mod tests {
         Settings::parse(&text).unwrap()
     }
 
+    fn asked<'a>(settings: &'a Settings, values: &[&str]) -> Result<Caller<'a>, Problem> {
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| value.as_bytes().to_vec())
+            .collect();
+        authenticate(settings, &values)
+    }
+
     #[test]
     fn only_a_known_key_gets_in() {
         let settings = settings();
-        assert!(authenticate(&settings, Some(b"Bearer secret")).is_ok());
-        assert!(authenticate(&settings, Some(b"bearer  secret ")).is_ok());
-        for wrong in [
-            &b"Bearer secre"[..],
-            b"Bearer ",
-            b"Basic secret",
-            b"secret",
-            b"",
+        for right in [
+            "Bearer secret",
+            "bearer  secret ",
+            "BEARER\tsecret",
+            " Bearer secret",
         ] {
-            assert_eq!(
-                authenticate(&settings, Some(wrong)).unwrap_err().status(),
-                401
-            );
+            assert!(asked(&settings, &[right]).is_ok(), "{right}");
         }
-        assert_eq!(authenticate(&settings, None).unwrap_err().status(), 401);
-        let long = [&b"Bearer "[..], &[b'x'; 513]].concat();
-        assert_eq!(
-            authenticate(&settings, Some(&long)).unwrap_err().status(),
-            401
-        );
+        let long = format!("Bearer {}", "x".repeat(513));
+        for (wrong, got) in [
+            (&["Bearer secre"][..], "an unknown key"),
+            (&["Bearer secret x"], "an unknown key"),
+            (&["Bearer "], "Bearer without a key"),
+            (&["Bearer"], "Bearer without a key"),
+            (&["basic c2VjcmV0"], "the scheme Basic"),
+            (&["Token secret"], "the scheme Token"),
+            (&["secret"], "a value without Bearer before it"),
+            (&["my secret"], "another scheme"),
+            (&["Bearer: secret"], "another scheme"),
+            (&[""], "an empty value"),
+            (&["  "], "an empty value"),
+            (&[&long], "a key of 513 bytes"),
+            (&["Bearer secret", "Bearer secret"], "2 of it"),
+            (&["Basic x", "Bearer secret"], "2 of it"),
+            (&[], "nothing"),
+        ] {
+            let reply = asked(&settings, wrong).unwrap_err().into_reply();
+            assert_eq!(reply.status, 401, "{wrong:?}");
+            assert_eq!(reply.headers.first().unwrap().0, "www-authenticate");
+            let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(
+                (&problem["got"], &problem["field"]),
+                (&got.into(), &"authorization".into())
+            );
+            let text = problem.to_string();
+            assert!(!text.contains("secret") && !text.contains("c2Vj"), "{text}");
+            assert!(text.contains("expected Bearer and an API key"), "{text}");
+        }
     }
 
     #[test]
     fn a_key_is_looked_at_for_the_call_before_anything_else_of_it() {
         let settings = settings();
         let admitted = |method: &str, path: &str, key: Option<&[u8]>| {
+            let key: Vec<_> = key.into_iter().collect();
             let route = Route::parse(method, path).unwrap();
-            let admitted = admit(&settings, &route, key);
+            let admitted = admit(&settings, &route, &key);
             admitted.map(|_| ()).map_err(|problem| problem.status())
         };
         let key = Some(&b"Bearer secret"[..]);
@@ -170,7 +232,7 @@ mod tests {
     #[test]
     fn scope_and_topic_are_required() {
         let settings = settings();
-        let caller = authenticate(&settings, Some(b"Bearer secret")).unwrap();
+        let caller = asked(&settings, &["Bearer secret"]).unwrap();
         assert!(caller.require(Scope::Send).is_ok());
         assert_eq!(
             caller.require(Scope::Devices).unwrap_err().rule(),

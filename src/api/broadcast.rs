@@ -12,11 +12,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::body::{Field, Members, takes};
 use super::idempotency::idempotency_key;
-use super::{Problem, Reply, body};
+use super::{Problem, Reply};
 use crate::environment::Environment;
 use crate::notification::{
     ApnsId, Broadcast, BundleId, ChannelId, Expiration, Findings, InvalidNotification, Payload,
@@ -40,32 +41,39 @@ pub struct BroadcastRequest {
     warnings: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Body<'a> {
-    #[serde(borrow)]
     topic: Cow<'a, str>,
-    #[serde(borrow)]
     channel: Cow<'a, str>,
     environment: Option<Environment>,
     priority: Option<i64>,
     expiration: Option<u64>,
     ttl_s: Option<u64>,
-    #[serde(default = "yes")]
     strict: bool,
-    #[serde(borrow)]
     id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     payload: &'a RawValue,
-    #[serde(default)]
     dry_run: bool,
-    #[serde(borrow)]
     idempotency_key: Option<Cow<'a, str>>,
 }
 
-fn yes() -> bool {
-    true
-}
+const BODY: &str =
+    "an object such as {\"topic\":\"com.example.app\",\"channel\":\"…\",\"payload\":{\"aps\":{…}}}";
+
+static FIELDS: [Field; 11] = [
+    Field::open("topic", takes::TOPIC),
+    Field::open("channel", takes::CHANNEL),
+    Field::open("environment", takes::ENVIRONMENT),
+    Field::open("priority", takes::PRIORITY),
+    Field::open("expiration", takes::EXPIRATION),
+    Field::open("ttl_s", takes::TTL),
+    Field::open("strict", takes::FLAG),
+    Field::open("id", takes::ID),
+    Field::private(
+        "payload",
+        "an object such as {\"aps\":{\"event\":\"update\",…}}",
+    ),
+    Field::open("dry_run", takes::FLAG),
+    Field::open("idempotency_key", takes::KEY),
+];
 
 fn invalid(error: InvalidNotification) -> Problem {
     Problem::invalid(&error)
@@ -99,7 +107,7 @@ impl BroadcastRequest {
         (caller, header): (&str, Option<&str>),
         fallback_id: ApnsId,
     ) -> Result<Self, Problem> {
-        let raw: Body<'_> = body::parse(bytes)?;
+        let raw = Body::read(bytes)?;
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
@@ -173,7 +181,24 @@ impl BroadcastRequest {
     }
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
+        let body = Members::of_body(bytes, &FIELDS, BODY)?;
+        Ok(Self {
+            topic: body.required_text("topic")?,
+            channel: body.required_text("channel")?,
+            environment: body.environment()?,
+            priority: body.integer("priority")?,
+            expiration: body.integer("expiration")?,
+            ttl_s: body.integer("ttl_s")?,
+            strict: body.flag("strict", true)?,
+            id: body.text("id")?,
+            payload: body.required("payload")?,
+            dry_run: body.flag("dry_run", false)?,
+            idempotency_key: body.text("idempotency_key")?,
+        })
+    }
+
     fn inspect(&self) -> Result<(Payload, Findings), Problem> {
         let inspected = Payload::inspect_broadcast(self.payload.get().as_bytes());
         let inspected = inspected.map_err(invalid)?;
@@ -337,7 +362,7 @@ mod tests {
         };
         let to = r#""topic":"a.b","channel":"YQ==""#;
         for (rest, expected) in [
-            (r#""topic":"a.b""#.to_owned(), ". missing-field"),
+            (r#""topic":"a.b""#.to_owned(), "channel missing-field"),
             (
                 r#""topic":"a.b","channel":"a b""#.to_owned(),
                 "channel channel-id-character",
@@ -365,8 +390,7 @@ mod tests {
                 "push_type unknown-field",
             ),
         ] {
-            let got = problem(&rest).replace("body missing", ". missing");
-            assert_eq!(got, expected);
+            assert_eq!(problem(&rest), expected);
         }
     }
 

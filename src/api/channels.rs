@@ -10,13 +10,11 @@
 //! A channel is `{"channel", "topic", "environment", "storage_policy"}`. What APNs refuses, or leaves
 //! unanswered, is a problem: it was asked for one thing, and that was not done.
 
-use std::borrow::Cow;
+use serde::Serialize;
 
-use serde::{Deserialize, Serialize};
-
+use super::body::{Field, Members, takes};
 use super::form::Fields;
-use super::registration::parse_environment;
-use super::{Problem, Reply, body};
+use super::{Problem, Reply};
 use crate::environment::Environment;
 use crate::notification::{BundleId, ChannelId, InvalidNotification, StoragePolicy, Topic};
 use crate::provider::{Answer, ChannelCall, Fault, Outcome, Reason, Why};
@@ -39,38 +37,41 @@ fn invalid(error: InvalidNotification) -> Problem {
 /// # Errors
 /// 400 with the name of the field.
 pub fn parse_channel_query(query: Option<&str>) -> Result<ChannelsOf, Problem> {
-    let fields = Fields::of_query(query, &["topic", "environment"])?;
+    let fields = Fields::of_query(query, &QUERY)?;
     let (text, field) = fields.require("topic")?;
     let bundle_id = Topic::parse(text).and_then(BundleId::new);
-    let environment = fields.get("environment").map(parse_environment);
     Ok(ChannelsOf {
         bundle_id: bundle_id.map_err(|error| invalid(error.at(field)))?,
-        environment: environment.transpose()?,
+        environment: fields.environment()?,
     })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-    environment: Option<Environment>,
-    #[serde(borrow)]
-    storage_policy: Cow<'a, str>,
-}
+const BODY: &str = "an object such as {\"topic\":\"com.example.app\",\"storage_policy\":\"none\"}";
+
+static QUERY: [Field; 2] = [
+    Field::open("topic", takes::TOPIC),
+    Field::open("environment", takes::ENVIRONMENT),
+];
+
+static FIELDS: [Field; 3] = [
+    Field::open("topic", takes::TOPIC),
+    Field::open("environment", takes::ENVIRONMENT),
+    Field::open("storage_policy", "none or most-recent"),
+];
 
 /// The body of `POST /v1/channels`. The policy has no default: it cannot be changed later.
 ///
 /// # Errors
 /// 400 with the path of the field.
 pub fn parse_new_channel(bytes: &[u8]) -> Result<(ChannelsOf, StoragePolicy), Problem> {
-    let raw: Body<'_> = body::parse(bytes)?;
-    let topic = Topic::parse(&raw.topic).map_err(invalid)?;
+    let body = Members::of_body(bytes, &FIELDS, BODY)?;
+    let topic = Topic::parse(&body.required_text("topic")?).map_err(invalid)?;
     let of = ChannelsOf {
         bundle_id: BundleId::new(topic).map_err(invalid)?,
-        environment: raw.environment,
+        environment: body.environment()?,
     };
-    let policy = StoragePolicy::parse(&raw.storage_policy).map_err(invalid)?;
+    let policy = StoragePolicy::parse(&body.required_text("storage_policy")?);
+    let policy = policy.map_err(invalid)?;
     Ok((of, policy))
 }
 

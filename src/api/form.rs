@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Problem;
+use super::body::{self, Field};
+use crate::environment::Environment;
 
 /// What a decoder of text puts where the octets are no UTF-8.
 const REPLACEMENT: char = '\u{fffd}';
@@ -12,6 +14,7 @@ const REPLACEMENT: char = '\u{fffd}';
 /// Those that were left empty are not among them.
 pub(super) struct Fields<'a> {
     values: BTreeMap<&'static str, Cow<'a, str>>,
+    known: &'static [Field],
     shown: fn(&str) -> String,
 }
 
@@ -20,7 +23,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     /// 400 `unknown-field`, `field-twice`, `not-utf8`.
-    pub(super) fn of_form(bytes: &'a [u8], known: &[&'static str]) -> Result<Self, Problem> {
+    pub(super) fn of_form(bytes: &'a [u8], known: &'static [Field]) -> Result<Self, Problem> {
         Self::read(bytes, known, str::to_owned)
     }
 
@@ -30,7 +33,7 @@ impl<'a> Fields<'a> {
     /// As [`Self::of_form`].
     pub(super) fn of_query(
         query: Option<&'a str>,
-        known: &[&'static str],
+        known: &'static [Field],
     ) -> Result<Self, Problem> {
         let bytes = query.unwrap_or_default().as_bytes();
         Self::read(bytes, known, shown_in_query)
@@ -38,26 +41,28 @@ impl<'a> Fields<'a> {
 
     fn read(
         bytes: &'a [u8],
-        known: &[&'static str],
+        known: &'static [Field],
         shown: fn(&str) -> String,
     ) -> Result<Self, Problem> {
         let mut values = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(bytes) {
-            let Some(name) = known.iter().find(|known| **known == name) else {
-                let names: Vec<_> = known.iter().map(|name| shown(name)).collect();
-                let expected = format!("one of {}", names.join(", "));
-                // The name is not repeated: in a form without `=` it is a value, perhaps a token.
-                let field = shown("");
-                return Err(Problem::field("unknown-field", field, expected, "another"));
+        for part in bytes.split(|byte| *byte == b'&') {
+            let Some((name, value)) = form_urlencoded::parse(part).next() else {
+                continue;
             };
-            check_utf8(&value, shown(name))?;
-            if values.insert(*name, value).is_some() {
-                let field = shown(name);
-                return Err(Problem::field("field-twice", field, "one of it", "several"));
+            let Some(field) = known.iter().find(|field| field.name == name) else {
+                return Err(unknown(part, &name, known, shown));
+            };
+            check_utf8(&value, shown(field.name))?;
+            if values.insert(field.name, value).is_some() {
+                return Err(body::twice(shown(field.name)));
             }
         }
         values.retain(|_, value| !value.is_empty());
-        Ok(Self { values, shown })
+        Ok(Self {
+            values,
+            known,
+            shown,
+        })
     }
 
     /// A value, with the name by which a problem calls it.
@@ -71,23 +76,54 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// 400 `missing-field`.
     pub(super) fn require(&self, name: &'static str) -> Result<(&str, String), Problem> {
-        let missing = || Problem::field("missing-field", (self.shown)(name), "a value", "none");
-        self.get(name).ok_or_else(missing)
+        self.get(name).ok_or_else(|| {
+            let field = self.known.iter().find(|field| field.name == name);
+            let takes = field.map_or("a value", |field| field.takes);
+            Problem::field("missing-field", (self.shown)(name), takes, "nothing")
+        })
+    }
+
+    /// The value of `environment`, in the words of JSON.
+    ///
+    /// # Errors
+    /// 400 `wrong-type`.
+    pub(super) fn environment(&self) -> Result<Option<Environment>, Problem> {
+        let Some((text, place)) = self.get("environment") else {
+            return Ok(None);
+        };
+        let wrong = || body::no_such_word(place, &Environment::WORDS, text);
+        Environment::parse(text).ok_or_else(wrong).map(Some)
     }
 }
 
-/// The first value of a name in a query that may have others.
+/// A part of a query or a form whose name is none of the known ones.
+fn unknown(part: &[u8], name: &str, known: &[Field], shown: fn(&str) -> String) -> Problem {
+    let whole = if shown("").is_empty() { "body" } else { "?" };
+    if part.contains(&b'=') {
+        return body::unknown(name, known, shown(name), whole);
+    }
+    // Without `=` it is a value, perhaps a token, and not repeated.
+    let names: Vec<_> = known.iter().map(|field| field.name).collect();
+    let expected = format!("name=value with one of {}", names.join(", "));
+    Problem::field("unknown-field", whole, expected, "a part without a name")
+}
+
+/// The value of a name in a query that may have others.
 ///
 /// # Errors
-/// 400 `not-utf8`.
+/// 400 `not-utf8`; `field-twice`, because which of two counts would be a matter of taste.
 pub(super) fn find_in_query<'a>(
     query: Option<&'a str>,
     name: &str,
 ) -> Result<Option<Cow<'a, str>>, Problem> {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let Some((_, value)) = pairs.find(|(found, _)| found == name) else {
+    let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut values = pairs.filter(|(found, _)| found == name);
+    let Some((_, value)) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(body::twice(shown_in_query(name)));
+    }
     check_utf8(&value, shown_in_query(name))?;
     Ok(Some(value))
 }
@@ -99,7 +135,13 @@ fn shown_in_query(name: &str) -> String {
 /// Two names in another encoding must not become one and the same alias.
 fn check_utf8(value: &str, field: String) -> Result<(), Problem> {
     if value.contains(REPLACEMENT) {
-        return Err(Problem::field("not-utf8", field, "UTF-8", "something else"));
+        let got = "bytes that are no UTF-8";
+        return Err(Problem::field(
+            "not-utf8",
+            field,
+            "UTF-8, percent-encoded",
+            got,
+        ));
     }
     Ok(())
 }
@@ -108,23 +150,35 @@ fn check_utf8(value: &str, field: String) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
-    const KNOWN: &[&str] = &["alias", "tags"];
+    static KNOWN: [Field; 3] = [
+        Field::private("alias", "a string such as \"anna\""),
+        Field::private("tags", "tags"),
+        Field::open("environment", "development, sandbox or production"),
+    ];
+
+    fn problem(read: Result<Fields<'_>, Problem>) -> (String, serde_json::Value) {
+        let problem = read.err().unwrap();
+        let rule = problem.rule().to_owned();
+        (
+            rule,
+            serde_json::from_slice(&problem.into_reply().body).unwrap(),
+        )
+    }
 
     fn rule(query: &str) -> String {
-        Fields::of_query(Some(query), KNOWN)
-            .err()
-            .unwrap()
-            .rule()
-            .to_owned()
+        problem(Fields::of_query(Some(query), &KNOWN)).0
     }
 
     #[test]
     fn escapes_are_undone() {
-        let fields = Fields::of_form(b"alias=M%C3%BCller+%26+S%2b&tags=", KNOWN).unwrap();
+        let fields = Fields::of_form(b"alias=M%C3%BCller+%26+S%2b&tags=", &KNOWN).unwrap();
         assert_eq!(fields.get("alias").unwrap().0, "Müller & S+");
         assert!(fields.get("tags").is_none(), "empty is not said");
-        let none = Fields::of_query(None, KNOWN).unwrap();
-        assert_eq!(none.require("alias").unwrap_err().rule(), "missing-field");
+        let none = Fields::of_query(None, &KNOWN).unwrap();
+        let missing = none.require("alias").unwrap_err().into_reply();
+        let missing: serde_json::Value = serde_json::from_slice(&missing.body).unwrap();
+        assert_eq!(missing["field"], "?alias=");
+        assert_eq!(missing["expected"], "a string such as \"anna\"");
     }
 
     #[test]
@@ -139,24 +193,87 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_expected_is_named_by_what_is() {
-        assert_eq!(rule("alias=a&alias=b"), "field-twice");
-        assert_eq!(rule("a1b2c3"), "unknown-field");
-        let problem = Fields::of_form(b"a1b2c3", KNOWN).err().unwrap();
-        let body = String::from_utf8(problem.into_reply().body).unwrap();
+    fn what_is_not_expected_is_named_with_what_is() {
+        let query = |text| problem(Fields::of_query(Some(text), &KNOWN)).1;
+        let form = |text: &'static str| problem(Fields::of_form(text.as_bytes(), &KNOWN)).1;
+        for (problem, field, expected) in [
+            (
+                query("alais=a"),
+                "?alais=",
+                "a known name (did you mean `alias`?)",
+            ),
+            (form("tag=a"), "tag", "a known name (did you mean `tags`?)"),
+            (query("x=a"), "?x=", "one of alias, tags, environment"),
+            (form("=a"), "body", "one of alias, tags, environment"),
+            (
+                form("a1b2c3"),
+                "body",
+                "name=value with one of alias, tags, environment",
+            ),
+            (
+                query("a1b2c3"),
+                "?",
+                "name=value with one of alias, tags, environment",
+            ),
+        ] {
+            assert_eq!(
+                (&problem["field"], &problem["expected"]),
+                (&field.into(), &expected.into())
+            );
+            assert_eq!(problem["type"], "urn:dunlin:unknown-field");
+            assert!(!problem.to_string().contains("a1b2"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn an_environment_is_one_of_the_words_of_json() {
+        let of = |text| Fields::of_form(text, &KNOWN).unwrap().environment();
+        assert_eq!(
+            of(b"environment=sandbox"),
+            Ok(Some(Environment::Development))
+        );
+        assert_eq!(of(b"environment="), Ok(None));
+        let reply = of(b"environment=prod").unwrap_err().into_reply();
+        let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(
+            (&problem["field"], &problem["got"]),
+            (&"environment".into(), &"\"prod\" (a string)".into())
+        );
         assert!(
-            body.contains("one of alias, tags") && !body.contains("a1b2"),
-            "{body}"
+            problem["expected"]
+                .as_str()
+                .unwrap()
+                .contains("did you mean `production`")
         );
     }
 
     #[test]
-    fn the_first_of_a_name_is_found() {
-        let query = Some("x=1&topic=a.b&topic=c.d&y");
+    fn a_name_that_stands_twice_is_refused_and_named() {
+        for (problem, field) in [
+            (
+                problem(Fields::of_query(Some("alias=a&alias=b"), &KNOWN)),
+                "?alias=",
+            ),
+            (
+                problem(Fields::of_form(b"tags=a&alias=&tags=a", &KNOWN)),
+                "tags",
+            ),
+        ] {
+            assert_eq!(
+                (problem.0.as_str(), &problem.1["field"]),
+                ("field-twice", &field.into())
+            );
+        }
+        let query = Some("x=1&topic=a.b&y&x=2");
         assert_eq!(
             find_in_query(query, "topic").unwrap().as_deref(),
             Some("a.b")
         );
         assert_eq!(find_in_query(query, "z").unwrap(), None);
+        let reply = find_in_query(query, "x").unwrap_err().into_reply();
+        let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(problem["detail"], "?x=: expected it once, got it again");
+        let escaped = find_in_query(Some("topic=a&top%69c=b"), "topic").unwrap_err();
+        assert_eq!(escaped.rule(), "field-twice");
     }
 }

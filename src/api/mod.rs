@@ -3,6 +3,7 @@
 //! ```text
 //!   method, path ──► Route          (or a 404 / 405 problem)
 //!   Authorization ─► Caller         (or 401 / 403)
+//!   Content-Type, Content-Encoding ─► BodyKind   (or 415)
 //!   query ─────────► Topic, DeviceQuery   (or 400 with the name of the field)
 //!   body ──────────► PushRequest, BroadcastRequest, Registration (or 400 with the path of the field)
 //!   results ───────► Reply
@@ -17,6 +18,7 @@ mod channels;
 mod device;
 mod form;
 mod idempotency;
+mod media;
 mod problem;
 mod push;
 mod query;
@@ -30,6 +32,7 @@ pub use broadcast::BroadcastRequest;
 pub use channels::{ChannelsOf, channel_reply, parse_channel_query, parse_new_channel};
 pub use device::{device_page_reply, device_reply};
 pub use idempotency::{idempotency_header, refuse_idempotency_key};
+pub use media::BodyKind;
 pub use problem::Problem;
 pub use push::{PushRequest, PushResult, Recipients, Via};
 pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
@@ -99,3 +102,6 @@ impl Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `type` names the rule that was broken; it is what a program should look at. `field` is the path
-//! in the JSON body, where there is one.
+//! in the JSON body, `body` for the whole of it, `?topic=` for a value of the query, `path`, or the
+//! name of a header in lower case. What was sent is repeated where it is no secret.
 
 use core::fmt;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 use super::{Reply, Task};
 use crate::binary::Unsendable;
 use crate::limits::CHANNELS_MAX;
+use crate::names;
 use crate::notification::InvalidNotification;
 use crate::provider::{Reason, Why};
 use crate::registry::{ALIAS_MAX_DEVICES, Failure};
@@ -94,9 +96,13 @@ impl Problem {
     }
 
     /// 401: no API key, or one nobody knows.
-    pub fn unauthorized(got: &str) -> Self {
-        let detail = format!("expected Authorization: Bearer with an API key, got {got}");
-        Self::new(401, "unauthorized", "Unauthorized", detail)
+    pub fn unauthorized(got: impl Into<String>) -> Self {
+        let field = (
+            "authorization",
+            "Bearer and an API key, as in `Bearer 4f0c…`",
+            got,
+        );
+        Self::about(401, "unauthorized", "Unauthorized", field)
             .header("www-authenticate", "Bearer realm=\"dunlin\"")
     }
 
@@ -128,30 +134,49 @@ impl Problem {
         expected: impl Into<String>,
         got: impl Into<String>,
     ) -> Self {
-        let field = Field {
-            field: field.into(),
-            expected: expected.into(),
-            got: got.into(),
-        };
-        let detail = format!(
-            "{}: expected {}, got {}",
-            field.field, field.expected, field.got
-        );
-        let mut problem = Self::new(400, rule, "Invalid request", detail);
-        problem.0.field = Some(field);
+        Self::about(400, rule, "Invalid request", (field, expected, got))
+    }
+
+    /// With the field at fault, what was expected there, and what came.
+    fn about(
+        status: u16,
+        rule: &str,
+        title: &'static str,
+        (field, expected, got): (impl Into<String>, impl Into<String>, impl Into<String>),
+    ) -> Self {
+        let (field, expected, got) = (field.into(), expected.into(), got.into());
+        let detail = format!("{field}: expected {expected}, got {got}");
+        let mut problem = Self::new(status, rule, title, detail);
+        problem.0.field = Some(Field {
+            field,
+            expected,
+            got,
+        });
         problem
     }
 
-    /// 415: the body is something else than JSON.
-    pub fn not_json_type(got: &str) -> Self {
-        let got: String = got.chars().take(64).collect();
-        let detail = format!("content-type: expected application/json, got {got}");
-        Self::new(
+    /// 415: the body is of a type that is not taken.
+    pub(super) fn unsupported_type(expected: &'static str, got: String) -> Self {
+        let (rule, title) = ("unsupported-media-type", "Unsupported media type");
+        Self::about(415, rule, title, ("content-type", expected, got))
+            // RFC 9110, section 15.5.16.
+            .header("accept", "application/json")
+    }
+
+    /// 415: the body is compressed, as its header says or as it looks.
+    pub(super) fn compressed(field: &'static str, got: &str) -> Self {
+        let (rule, title) = (
+            "unsupported-content-encoding",
+            "Unsupported content encoding",
+        );
+        Self::about(
             415,
-            "unsupported-media-type",
-            "Unsupported media type",
-            detail,
+            rule,
+            title,
+            (field, "a body that is not compressed", got),
         )
+        // RFC 9110, section 12.5.3.
+        .header("accept-encoding", "identity")
     }
 
     /// 404: no device is registered so.
@@ -162,20 +187,16 @@ impl Problem {
 
     /// 400: the binary gateway cannot be told this.
     pub fn unsendable(error: &Unsendable) -> Self {
-        let detail = error.to_string();
-        Self::new(
-            400,
-            "notification-unsendable",
-            "Not for the binary gateway",
-            detail,
-        )
+        let (rule, title) = ("notification-unsendable", "Not for the binary gateway");
+        let field = (error.field(), error.expected(), error.got());
+        Self::about(400, rule, title, field)
     }
 
     /// 404: there is no such task.
-    pub fn unknown_task() -> Self {
-        let known = Task::ALL.map(Task::as_str).join(", ");
-        let detail = format!("expected one of {known}");
-        Self::new(404, "unknown-task", "Unknown task", detail)
+    pub fn unknown_task(name: &str) -> Self {
+        let expected = names::expected_of(name, &Task::ALL.map(Task::as_str));
+        let field = ("path", expected, names::shown(name));
+        Self::about(404, "unknown-task", "Unknown task", field)
     }
 
     /// 404: APNs knows no such channel of the app.

@@ -1,14 +1,17 @@
 //! The body of `POST /v1/push`, and its reply.
 
+mod read;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::body::takes;
 use super::idempotency::idempotency_key;
-use super::{Problem, Reply, body};
+use super::{Problem, Reply};
 use crate::environment::Environment;
 use crate::notification::{
     ApnsId, CollapseId, DeviceToken, Draft, Expiration, InvalidNotification, Notification, Payload,
@@ -72,45 +75,27 @@ struct Options {
     id: Option<ApnsId>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Body<'a> {
-    #[serde(borrow)]
     to: To<'a>,
-    #[serde(borrow)]
     topic: Option<Cow<'a, str>>,
     environment: Option<Environment>,
-    #[serde(borrow)]
     push_type: Option<Cow<'a, str>>,
     priority: Option<i64>,
     expiration: Option<u64>,
     ttl_s: Option<u64>,
-    #[serde(default = "yes")]
     strict: bool,
-    #[serde(borrow)]
     collapse_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     payload: &'a RawValue,
-    #[serde(default)]
     dry_run: bool,
     via: Option<Via>,
-    #[serde(default = "yes")]
     confirm: bool,
-    #[serde(borrow)]
     idempotency_key: Option<Cow<'a, str>>,
-    #[serde(default)]
     collapse_by_key: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-
 /// A way to APNs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Via {
     /// The provider API, by HTTP/2.
     Http2,
@@ -118,16 +103,10 @@ pub enum Via {
     Binary,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct To<'a> {
-    #[serde(borrow)]
     token: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     tokens: Option<Vec<Cow<'a, str>>>,
-    #[serde(borrow)]
     alias: Option<Cow<'a, str>>,
-    #[serde(borrow)]
     aliases: Option<Vec<Cow<'a, str>>>,
 }
 
@@ -165,7 +144,7 @@ impl PushRequest {
         caller: &str,
         header: Option<&str>,
     ) -> Result<Self, Problem> {
-        let raw: Body<'_> = body::parse(bytes)?;
+        let raw = Body::read(bytes)?;
         let to = raw.to.check()?;
         let topic = raw
             .topic
@@ -174,7 +153,12 @@ impl PushRequest {
             .transpose()
             .map_err(invalid)?;
         if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
-            return Err(Problem::field("missing-field", "topic", "a topic", "none"));
+            return Err(Problem::field(
+                "missing-field",
+                "topic",
+                takes::TOPIC,
+                "nothing",
+            ));
         }
         let field = raw.idempotency_key.as_deref();
         let idempotency_key = idempotency_key(caller, field, header)?;

@@ -1,10 +1,9 @@
 //! What the query of a device call asks for.
 
-use serde::Deserialize;
-use std::borrow::Cow;
-
+use super::Problem;
+use super::body::{Field, Members, takes, without_mark};
 use super::form::{Fields, find_in_query};
-use super::{Problem, body};
+use crate::names::quoted;
 use crate::notification::Topic;
 use crate::registry::{Alias, Group, PAGE_MAX, PageLimit, Position, Selection, Tag};
 
@@ -12,6 +11,18 @@ use crate::registry::{Alias, Group, PAGE_MAX, PageLimit, Position, Selection, Ta
 const PAGE_DEFAULT: u16 = 100;
 
 const TOPIC_FIELD: &str = "?topic=";
+
+/// The query of a list.
+static LIST: [Field; 5] = [
+    Field::private("alias", takes::ALIAS),
+    Field::open("topic", takes::TOPIC),
+    Field::private("tag", "a string such as \"news\""),
+    Field::open("cursor", "the cursor of the page before"),
+    Field::open("limit", "a number such as 100"),
+];
+
+/// The body of the calls that also take the topic there.
+static BODY: [Field; 1] = [Field::open("topic", takes::TOPIC)];
 
 /// `GET /v1/devices`: which devices, and which page of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +40,7 @@ pub struct DeviceQuery {
 /// # Errors
 /// 400 with the name of the field.
 pub fn parse_device_query(query: Option<&str>) -> Result<DeviceQuery, Problem> {
-    let fields = Fields::of_query(query, &["alias", "topic", "tag", "cursor", "limit"])?;
+    let fields = Fields::of_query(query, &LIST)?;
     let topic = parsed(&fields, "topic", Topic::parse)?;
     let tag = parsed(&fields, "tag", Tag::parse)?;
     let selection = match (parsed(&fields, "alias", Alias::parse)?, topic, tag) {
@@ -37,7 +48,7 @@ pub fn parse_device_query(query: Option<&str>) -> Result<DeviceQuery, Problem> {
         (None, Some(topic), Some(tag)) => Selection::Group(Group::Tag(topic, tag)),
         (None, Some(topic), None) => Selection::Group(Group::Topic(topic)),
         (None, None, _) => {
-            let expected = "an alias or a topic";
+            let expected = "an alias or a topic, such as ?topic=com.example.app";
             return Err(Problem::field(
                 "missing-field",
                 TOPIC_FIELD,
@@ -71,7 +82,7 @@ fn limit(fields: &Fields<'_>) -> Result<PageLimit, Problem> {
     let limit = text.parse().ok().and_then(PageLimit::new);
     limit.ok_or_else(|| {
         let expected = format!("a number from 1 to {PAGE_MAX}");
-        Problem::field("limit-range", field, expected, "something else")
+        Problem::field("limit-range", field, expected, quoted(text))
     })
 }
 
@@ -83,27 +94,30 @@ pub fn parse_topic_query(query: Option<&str>) -> Result<Topic, Problem> {
     topic_in_query(query)?.ok_or_else(missing_topic)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-}
-
 /// The topic of a call that takes it in the query, or as `{"topic"}` in the body.
 ///
 /// # Errors
 /// 400 if it is in neither, in both and not the same, or no topic.
 pub fn parse_topic(query: Option<&str>, bytes: &[u8]) -> Result<Topic, Problem> {
     let in_query = topic_in_query(query)?;
-    if bytes.trim_ascii().is_empty() {
+    if without_mark(bytes).trim_ascii().is_empty() {
         return in_query.ok_or_else(missing_topic);
     }
-    let raw: Body<'_> = body::parse(bytes)?;
-    let topic = Topic::parse(&raw.topic).map_err(|error| Problem::invalid(&error))?;
+    let body = Members::of_body(
+        bytes,
+        &BODY,
+        "an object such as {\"topic\":\"com.example.app\"}",
+    )?;
+    let text = body.required_text("topic")?;
+    let topic = Topic::parse(&text).map_err(|error| Problem::invalid(&error))?;
     if in_query.is_some_and(|other| other != topic) {
         let expected = "the same topic in the query and in the body";
-        return Err(Problem::field("topic-twice", TOPIC_FIELD, expected, "two"));
+        return Err(Problem::field(
+            "topic-twice",
+            TOPIC_FIELD,
+            expected,
+            "two topics",
+        ));
     }
     Ok(topic)
 }
@@ -117,7 +131,7 @@ fn topic_in_query(query: Option<&str>) -> Result<Option<Topic>, Problem> {
 }
 
 fn missing_topic() -> Problem {
-    Problem::field("missing-field", TOPIC_FIELD, "a topic", "none")
+    Problem::field("missing-field", TOPIC_FIELD, takes::TOPIC, "nothing")
 }
 
 #[cfg(test)]
@@ -201,7 +215,7 @@ mod tests {
             problem(Some("topic=a.b&cursor=x")),
             "?cursor= cursor-malformed"
         );
-        assert_eq!(problem(Some("topic=a.b&tags=x")), "?= unknown-field");
+        assert_eq!(problem(Some("topic=a.b&tags=x")), "?tags= unknown-field");
         assert_eq!(problem(Some("topic=a%20b")), "?topic= topic-character");
         assert_eq!(problem(Some("alias=%01")), "?alias= alias-character");
     }

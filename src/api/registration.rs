@@ -2,39 +2,47 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
+use super::body::{Field, Members, takes, without_mark};
 use super::form::Fields;
-use super::{Problem, body};
-use crate::environment::Environment;
+use super::{BodyKind, Problem};
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::registry::{Alias, MAX_TAGS, Registration, Tag};
 
 /// What `stringWithFormat:` makes of a token that the app does not have.
 const NIL: &str = "(null)";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Body<'a> {
-    #[serde(borrow)]
-    token: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    topic: Cow<'a, str>,
-    environment: Option<Environment>,
-    #[serde(borrow)]
-    alias: Option<Cow<'a, str>>,
-    tags: Option<Vec<String>>,
-    #[serde(borrow)]
-    replaces: Option<Cow<'a, str>>,
-}
+/// The body of `PUT`, and of `POST`.
+const BODY: &str = "an object such as {\"topic\":\"com.example.app\",\"alias\":\"anna\"}";
+const POSTED: &str =
+    "an object such as {\"token\":\"740f4707bebcf74f…\",\"topic\":\"com.example.app\"}";
+
+const TAGS: &str = "an array of strings such as [\"news\",\"sport\"]";
+
+static FIELDS: [Field; 6] = [
+    Field::private("token", takes::TOKEN),
+    Field::open("topic", takes::TOPIC),
+    Field::open("environment", takes::ENVIRONMENT),
+    Field::private("alias", takes::ALIAS),
+    Field::private("tags", TAGS),
+    Field::private("replaces", takes::TOKEN),
+];
+
+static FORM: [Field; 6] = [
+    Field::private("oldToken", takes::TOKEN),
+    Field::private("newToken", takes::TOKEN),
+    Field::open("topic", takes::TOPIC),
+    Field::private("alias", takes::ALIAS),
+    Field::open("environment", takes::ENVIRONMENT),
+    Field::private("tags", "tags such as news,sport"),
+];
 
 /// The body of `PUT /v1/devices/{token}`.
 ///
 /// # Errors
 /// 400 with the path of the field.
 pub fn parse_registration(token: DeviceToken, bytes: &[u8]) -> Result<Registration, Problem> {
-    let raw: Body<'_> = body::parse(bytes)?;
-    if raw.token.is_some() {
+    let body = Members::of_body(bytes, &FIELDS, BODY)?;
+    if body.text("token")?.is_some() {
         let expected = "the token in the path alone";
         return Err(Problem::field(
             "unknown-field",
@@ -43,52 +51,30 @@ pub fn parse_registration(token: DeviceToken, bytes: &[u8]) -> Result<Registrati
             "another",
         ));
     }
-    raw.check(token)
+    registration(&body, token)
 }
 
 /// The body of `POST /v1/devices`: JSON with a `token`, or a form with `newToken`, perhaps
 /// `oldToken`, `topic`, `alias`, `environment` and `tags`, which are separated by commas. What a
 /// form leaves empty it does not say.
 ///
-/// A body that begins with a brace is JSON whatever it is called: curl calls everything a form.
+/// A body that begins with a bracket is JSON whatever it is called: curl calls everything a form.
 ///
 /// # Errors
 /// 400 with the path of the field.
-pub fn parse_posted_registration(
-    content_type: Option<&str>,
-    bytes: &[u8],
-) -> Result<Registration, Problem> {
-    let essence = content_type.unwrap_or_default().split(';').next();
-    let called_form = essence
-        .unwrap_or_default()
-        .trim()
-        .eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    if called_form && !bytes.trim_ascii_start().starts_with(b"{") {
-        return parse_form(bytes);
+pub fn parse_posted_registration(kind: BodyKind, bytes: &[u8]) -> Result<Registration, Problem> {
+    let content = without_mark(bytes);
+    let is_json = matches!(content.trim_ascii_start(), [b'{' | b'[', ..]);
+    if kind == BodyKind::Form && !is_json {
+        return parse_form(content);
     }
-    let raw: Body<'_> = body::parse(bytes)?;
-    let Some(token) = &raw.token else {
-        return Err(Problem::field(
-            "missing-field",
-            "token",
-            "a device token",
-            "none",
-        ));
-    };
-    let token = parse_token(token, "token")?;
-    raw.check(token)
+    let body = Members::of_body(bytes, &FIELDS, POSTED)?;
+    let token = parse_token(&body.required_text("token")?, "token")?;
+    registration(&body, token)
 }
 
 fn parse_form(bytes: &[u8]) -> Result<Registration, Problem> {
-    let known = [
-        "oldToken",
-        "newToken",
-        "topic",
-        "alias",
-        "environment",
-        "tags",
-    ];
-    let fields = Fields::of_form(bytes, &known)?;
+    let fields = Fields::of_form(bytes, &FORM)?;
     let (token, field) = fields.require("newToken")?;
     let token = parse_token(token, field)?;
     let old = fields.get("oldToken").filter(|(text, _)| *text != NIL);
@@ -97,35 +83,37 @@ fn parse_form(bytes: &[u8]) -> Result<Registration, Problem> {
         .transpose()?;
     let (topic, _) = fields.require("topic")?;
     let alias = fields.get("alias").map(|(text, _)| Alias::parse(text));
-    let environment = fields.get("environment").map(parse_environment);
     let tags = fields.get("tags").map(|(text, _)| {
-        let texts: Vec<_> = text.split(',').map(|tag| tag.trim().to_owned()).collect();
+        let texts: Vec<_> = text
+            .split(',')
+            .map(|tag| Cow::Borrowed(tag.trim()))
+            .collect();
         parse_tags(&texts)
     });
     Ok(Registration {
         topic: Topic::parse(topic).map_err(invalid)?,
         token,
-        environment: environment.transpose()?,
+        environment: fields.environment()?,
         alias: alias.transpose().map_err(invalid)?,
         tags: tags.transpose()?,
         replaces,
     })
 }
 
-impl Body<'_> {
-    fn check(&self, token: DeviceToken) -> Result<Registration, Problem> {
-        let alias = self.alias.as_deref().map(Alias::parse).transpose();
-        let replaces = self.replaces.as_deref();
-        let replaces = replaces.map(|text| parse_token(text, "replaces"));
-        Ok(Registration {
-            topic: Topic::parse(&self.topic).map_err(invalid)?,
-            token,
-            environment: self.environment,
-            alias: alias.map_err(invalid)?,
-            tags: self.tags.as_deref().map(parse_tags).transpose()?,
-            replaces: replaces.transpose()?,
-        })
-    }
+/// What both bodies say of the device with this token.
+fn registration(body: &Members<'_>, token: DeviceToken) -> Result<Registration, Problem> {
+    let alias = body.text("alias")?.as_deref().map(Alias::parse).transpose();
+    let tags = body.texts("tags", MAX_TAGS, TOO_MANY_TAGS)?;
+    let replaces = body.text("replaces")?;
+    let replaces = replaces.map(|text| parse_token(&text, "replaces"));
+    Ok(Registration {
+        topic: Topic::parse(&body.required_text("topic")?).map_err(invalid)?,
+        token,
+        environment: body.environment()?,
+        alias: alias.map_err(invalid)?,
+        tags: tags.as_deref().map(parse_tags).transpose()?,
+        replaces: replaces.transpose()?,
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
@@ -137,41 +125,34 @@ fn parse_token(text: &str, field: impl Into<Cow<'static, str>>) -> Result<Device
     DeviceToken::parse(text).map_err(|error| Problem::invalid(&error.at(field)))
 }
 
-pub(super) fn parse_environment((text, field): (&str, String)) -> Result<Environment, Problem> {
-    // The same words as in JSON.
-    Environment::deserialize(
-        serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text),
-    )
-    .map_err(|_| {
-        let expected = "development, sandbox or production";
-        Problem::field("wrong-type", field, expected, "another value")
-    })
-}
+const TOO_MANY_TAGS: &str = "too-many-tags";
 
-fn parse_tags(raw: &[String]) -> Result<Vec<Tag>, Problem> {
-    if raw.len() > MAX_TAGS {
-        let (expected, got) = (format!("at most {MAX_TAGS}"), raw.len().to_string());
-        return Err(Problem::field("too-many-tags", "tags", expected, got));
+fn parse_tags(texts: &[Cow<'_, str>]) -> Result<Vec<Tag>, Problem> {
+    if texts.len() > MAX_TAGS {
+        let (expected, got) = (
+            format!("at most {MAX_TAGS} of them"),
+            texts.len().to_string(),
+        );
+        return Err(Problem::field(TOO_MANY_TAGS, "tags", expected, got));
     }
-    let parse = |(index, text): (usize, &String)| {
+    let parse = |(index, text): (usize, &Cow<'_, str>)| {
         Tag::parse(text).map_err(|error| Problem::invalid(&error.at(format!("tags[{index}]"))))
     };
-    raw.iter().enumerate().map(parse).collect()
+    texts.iter().enumerate().map(parse).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
     use crate::notification::vectors::rows;
-
-    const FORM: Option<&str> = Some("Application/X-www-form-urlencoded; charset=utf-8");
 
     fn token(hex: &str) -> DeviceToken {
         DeviceToken::parse_hex(hex).unwrap()
     }
 
     fn post(body: &str) -> Result<Registration, Problem> {
-        parse_posted_registration(FORM, body.as_bytes())
+        parse_posted_registration(BodyKind::Form, body.as_bytes())
     }
 
     fn rule(result: Result<Registration, Problem>) -> String {
@@ -187,8 +168,8 @@ mod tests {
         assert_eq!(put.alias, Some(Alias::parse("anna").unwrap()));
         assert_eq!(put.replaces, Some(token("001122")));
         let posted = format!(r#" {body},"token":"A1"}}"#);
-        for content_type in [FORM, None, Some("application/json")] {
-            let posted = parse_posted_registration(content_type, posted.as_bytes());
+        for kind in [BodyKind::Form, BodyKind::Json] {
+            let posted = parse_posted_registration(kind, posted.as_bytes());
             assert_eq!(posted.unwrap(), put);
         }
     }
@@ -210,7 +191,10 @@ mod tests {
         assert_eq!(put(&many), "too-many-tags");
         assert_eq!(rule(post(r#"{"topic":"a.b"}"#)), "missing-field");
         assert_eq!(
-            rule(parse_posted_registration(None, b"newToken=a1&topic=a.b")),
+            rule(parse_posted_registration(
+                BodyKind::Json,
+                b"newToken=a1&topic=a.b"
+            )),
             "json-malformed"
         );
     }
@@ -254,6 +238,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_in_a_form_is_named() {
+        assert_eq!(rule(post("newToken=a1&topic=a.b&topic=a.b")), "field-twice");
         assert_eq!(rule(post("")), "missing-field");
         assert_eq!(rule(post("newToken=a1")), "missing-field");
         assert_eq!(rule(post("newToken=(null)&topic=a.b")), "token-not-hex");

@@ -91,7 +91,7 @@ impl Route {
                 only_post(method, || token_in(token).map(Self::RestoreDevice))
             }
             [Some("tasks"), Some(name), None, _] => {
-                let task = Task::parse(name).ok_or_else(Problem::unknown_task)?;
+                let task = Task::parse(name).ok_or_else(|| Problem::unknown_task(name))?;
                 only_post(method, || Ok(Self::RunTask(task)))
             }
             [Some("receipts"), Some(key), None, _] => match method {
@@ -243,7 +243,13 @@ mod tests {
         let problem = Route::parse("POST", "/v1/tasks/receipts").unwrap_err();
         assert_eq!((problem.status(), problem.rule()), (404, "unknown-task"));
         let body = String::from_utf8(problem.into_reply().body).unwrap();
-        assert!(body.contains("expected one of feedback, sweep"), "{body}");
+        assert!(
+            body.contains("path: expected one of feedback, sweep"),
+            "{body}"
+        );
+        let close = Route::parse("POST", "/v1/tasks/Feed").unwrap_err();
+        let body = String::from_utf8(close.into_reply().body).unwrap();
+        assert!(body.contains("did you mean `feedback`"), "{body}");
     }
 
     #[test]

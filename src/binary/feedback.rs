@@ -17,13 +17,12 @@
 //! Tuples whole within the input are borrowed from it; only one that is cut is copied. Holds at
 //! most 212 bytes, whatever lengths are announced: a token over 100 bytes is counted, not kept.
 
-use super::limits::FEEDBACK_HEAD_BYTES;
-use crate::limits::DEVICE_TOKEN_MAX_BYTES;
+use super::limits::{FEEDBACK_HEAD_BYTES, TOKEN_MAX_BYTES};
 use crate::notification::{DeviceToken, InvalidNotification};
 use crate::time::UnixTime;
 use core::fmt;
 
-const HELD_MAX: usize = FEEDBACK_HEAD_BYTES + DEVICE_TOKEN_MAX_BYTES;
+const HELD_MAX: usize = FEEDBACK_HEAD_BYTES + TOKEN_MAX_BYTES;
 
 /// One entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +150,7 @@ impl Held {
         let Some(length) = self.token_length() else {
             return false;
         };
-        if length > DEVICE_TOKEN_MAX_BYTES {
+        if length > TOKEN_MAX_BYTES {
             let count = input.len().min(length - self.skipped);
             *input = input.get(count..).unwrap_or_default();
             self.skipped += count;
@@ -214,7 +213,7 @@ impl fmt::Debug for Entries<'_> {
 }
 
 fn entry(secs: u32, length: u16, token: &[u8]) -> Entry<'_> {
-    if (1..=DEVICE_TOKEN_MAX_BYTES).contains(&usize::from(length)) {
+    if (1..=TOKEN_MAX_BYTES).contains(&usize::from(length)) {
         return Entry::Tuple(Tuple { secs, token });
     }
     let since = UnixTime::from_secs(u64::from(secs));

@@ -8,10 +8,12 @@
 //! command 0 identifier and expiration. A priority that would be wrong is refused, not changed.
 //!
 //! Limits, all checked before the first byte is written: payload 2048 bytes, or 256 in commands 0
-//! and 1; the token has 1 to 100 bytes by its type.
+//! and 1; token 100 bytes, where HTTP/2 takes longer ones.
 
 use super::Identifier;
-use super::limits::{LEGACY_EXPIRY_UNSET, LEGACY_PAYLOAD_MAX_BYTES, PAYLOAD_MAX_BYTES};
+use super::limits::{
+    LEGACY_EXPIRY_UNSET, LEGACY_PAYLOAD_MAX_BYTES, PAYLOAD_MAX_BYTES, TOKEN_MAX_BYTES,
+};
 use crate::notification::{Notification, Priority, PushType};
 use core::fmt;
 
@@ -152,6 +154,10 @@ impl<'a> Frame<'a> {
         if got > limit {
             return Err(Unsendable::PayloadTooLarge { limit, got });
         }
+        let (got, limit) = (self.notification.token().as_bytes().len(), TOKEN_MAX_BYTES);
+        if got > limit {
+            return Err(Unsendable::TokenTooLong { limit, got });
+        }
         self.checked_priority(dialect)
     }
 
@@ -253,23 +259,55 @@ pub enum Unsendable {
         /// In bytes.
         got: usize,
     },
+    /// The token is longer than any of the binary protocol.
+    TokenTooLong {
+        /// In bytes.
+        limit: usize,
+        /// In bytes.
+        got: usize,
+    },
     /// `aps` asks for `content-available` and shows nothing, and the priority would be 10.
     SilentAtOnce,
     /// The priority is neither 10 nor 5.
     PriorityUnknown(Priority),
 }
 
+impl Unsendable {
+    /// The field at fault.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::PayloadTooLarge { .. } => "payload",
+            Self::TokenTooLong { .. } => "token",
+            Self::SilentAtOnce | Self::PriorityUnknown(_) => "priority",
+        }
+    }
+
+    /// What would have been right, to follow the word "expected".
+    pub fn expected(&self) -> String {
+        match self {
+            Self::PayloadTooLarge { limit, .. } => format!("at most {limit} bytes"),
+            Self::TokenTooLong { limit, .. } => {
+                format!("at most {limit} bytes by the binary gateway")
+            }
+            Self::SilentAtOnce => "5 for content-available alone".to_owned(),
+            Self::PriorityUnknown(_) => "10 or 5".to_owned(),
+        }
+    }
+
+    /// What came instead, to follow the word "got".
+    pub fn got(&self) -> String {
+        match self {
+            Self::PayloadTooLarge { got, .. } | Self::TokenTooLong { got, .. } => got.to_string(),
+            Self::SilentAtOnce => "10".to_owned(),
+            Self::PriorityUnknown(got) => got.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PayloadTooLarge { limit, got } => {
-                write!(f, "payload: expected at most {limit} bytes, got {got}")
-            }
-            Self::SilentAtOnce => {
-                f.write_str("priority: expected 5 for content-available alone, got 10")
-            }
-            Self::PriorityUnknown(got) => write!(f, "priority: expected 10 or 5, got {got}"),
-        }
+        let (field, expected, got) = (self.field(), self.expected(), self.got());
+        write!(f, "{field}: expected {expected}, got {got}")
     }
 }
 
@@ -312,6 +350,30 @@ mod tests {
                 .encode(dialect, &mut out)
                 .unwrap();
             assert!(out.len() > limit && out[0] == 0xee);
+        }
+    }
+
+    #[test]
+    fn a_token_that_only_http2_takes_is_refused_before_a_byte_is_written() {
+        let of_length = |length| notification(&vec![7; length], b"{}");
+        for command in [Command::Simple, Command::Enhanced, Command::Items] {
+            let dialect = Dialect::new(command);
+            let mut out = Vec::new();
+            for length in [101, 512] {
+                let error = Frame::new(&of_length(length)).encode(dialect, &mut out);
+                let (limit, got) = (100, length);
+                assert_eq!(error, Err(Unsendable::TokenTooLong { limit, got }));
+                assert!(out.is_empty());
+                let expected = "token: expected at most 100 bytes by the binary gateway, got ";
+                assert_eq!(
+                    error.unwrap_err().to_string(),
+                    format!("{expected}{length}")
+                );
+            }
+            assert_eq!(
+                Frame::new(&of_length(100)).encode(dialect, &mut out),
+                Ok(())
+            );
         }
     }
 

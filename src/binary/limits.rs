@@ -4,6 +4,10 @@
 //! Provider API* (BIN), and an earlier edition of it with the *Legacy Notification Format*
 //! (BIN-OLD). A number marked **ours** is not Apple's.
 
+/// Longest device token of a message and of a feedback tuple, in bytes. BIN, item 1: "up to 100
+/// bytes".
+pub const TOKEN_MAX_BYTES: usize = 100;
+
 /// Largest payload of command 2, in UTF-8 bytes. BIN, item 2: "2 kilobytes"; libraries agree on
 /// 2048.
 pub const PAYLOAD_MAX_BYTES: usize = 2_048;

@@ -7,7 +7,7 @@ use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use super::operator;
 use crate::api::{
-    Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
+    BodyKind, Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
     parse_topic_query, refuse_idempotency_key,
 };
@@ -50,12 +50,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     }
     let app = App::get()?;
     let headers = request.get_headers();
-    let authorization = headers.get("authorization");
-    let caller = admit(
-        &app.settings,
-        &route,
-        authorization.first().map(Vec::as_slice),
-    )?;
+    let caller = admit(&app.settings, &route, &headers.get("authorization"))?;
     let named = |token: DeviceToken| {
         let topic = parse_topic_query(query)?;
         Ok::<_, Problem>(DeviceRef { topic, token })
@@ -70,9 +65,9 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
             calls::register(&app, caller, &parse_registration(token, &body)?)
         }
         Route::PostDevice => {
+            let kind = body_kind(&headers)?;
             let body = body_of(request, &headers).await?;
-            let kind = content_type(&headers);
-            let registration = parse_posted_registration(kind.as_deref(), &body)?;
+            let registration = parse_posted_registration(kind, &body)?;
             calls::register(&app, caller, &registration)
         }
         Route::LogoutDevice(token) => {
@@ -138,24 +133,16 @@ fn method(method: &Method) -> &str {
     }
 }
 
-fn content_type(headers: &Fields) -> Option<String> {
-    let kind = headers.get("content-type");
-    Some(String::from_utf8_lossy(kind.first()?).into_owned())
+fn body_kind(headers: &Fields) -> Result<BodyKind, Problem> {
+    BodyKind::of(
+        &headers.get("content-type"),
+        &headers.get("content-encoding"),
+    )
 }
 
-/// The body of a request that says it is JSON, or says nothing.
+/// The body of a call that takes JSON alone.
 async fn json_body(request: Request, headers: &Fields) -> Result<Vec<u8>, Problem> {
-    if let Some(kind) = content_type(headers) {
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        // curl's default for -d, and harmless: the body is parsed as JSON either way.
-        let accepted = ["application/json", "application/x-www-form-urlencoded"];
-        if !accepted
-            .iter()
-            .any(|known| essence.eq_ignore_ascii_case(known))
-        {
-            return Err(Problem::not_json_type(&kind));
-        }
-    }
+    body_kind(headers)?;
     body_of(request, headers).await
 }
 

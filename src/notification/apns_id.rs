@@ -5,6 +5,7 @@
 //! one: RFC 9562, section 5.4.
 
 use super::error::{InvalidNotification, rule};
+use crate::names::quoted;
 use core::fmt;
 
 const TEXT_BYTES: usize = 36;
@@ -30,9 +31,9 @@ impl ApnsId {
     /// [`rule::ID_MALFORMED`].
     pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
         Self::read(text.as_bytes()).ok_or_else(|| {
-            let got = format!("{:?}", text.chars().take(48).collect::<String>());
-            let expected = "a UUID of the form 8-4-4-4-12";
-            InvalidNotification::new("id", rule::ID_MALFORMED, expected, got)
+            let expected = "a UUID of the form 8-4-4-4-12, such as \
+                            123e4567-e89b-12d3-a456-426655440000";
+            InvalidNotification::new("id", rule::ID_MALFORMED, expected, quoted(text))
         })
     }
 

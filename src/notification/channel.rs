@@ -9,6 +9,7 @@
 
 use super::error::{InvalidNotification, character_at, rule};
 use crate::limits::CHANNEL_ID_MAX_BYTES;
+use crate::names::{quoted, words};
 use core::fmt;
 
 const FIELD: &str = "channel";
@@ -82,9 +83,9 @@ impl StoragePolicy {
     pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
         let known = Self::ALL.into_iter().find(|policy| policy.as_str() == text);
         known.ok_or_else(|| {
-            let got = format!("{:?}", text.chars().take(32).collect::<String>());
             let rule = rule::STORAGE_POLICY_UNKNOWN;
-            InvalidNotification::new("storage_policy", rule, "none or most-recent", got)
+            let expected = words(text, &Self::ALL.map(Self::as_str));
+            InvalidNotification::new("storage_policy", rule, expected, quoted(text))
         })
     }
 

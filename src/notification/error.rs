@@ -97,7 +97,7 @@ macro_rules! rules {
 
 rules! {
     TOKEN_EMPTY = "token-empty", "A device token has at least one byte.";
-    TOKEN_TOO_LONG = "token-too-long", "A device token has at most 100 bytes.";
+    TOKEN_TOO_LONG = "token-too-long", "A device token has at most 512 bytes.";
     TOKEN_NOT_HEX = "token-not-hex", "A device token is written in hexadecimal digits.";
     TOKEN_ODD_DIGITS = "token-odd-digits", "A device token has two hexadecimal digits a byte.";
     TOKEN_ABBREVIATED = "token-abbreviated", "A device token is given whole, not as iOS describes data.";

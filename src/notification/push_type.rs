@@ -11,6 +11,7 @@
 use super::error::{InvalidNotification, rule};
 use super::{Expiration, Priority, Topic};
 use crate::limits::{PAYLOAD_MAX_BYTES, STORAGE_MAX, VOIP_EXPIRATION_MAX, VOIP_PAYLOAD_MAX_BYTES};
+use crate::names::{quoted, words};
 use crate::time::UnixTime;
 use core::fmt;
 
@@ -171,18 +172,12 @@ impl PushType {
         if let Some(spec) = TABLE.iter().find(|spec| spec.name == text) {
             return Ok(spec.push_type);
         }
-        let names = TABLE
-            .iter()
-            .map(|spec| spec.name)
-            .collect::<Vec<_>>()
-            .join(", ");
-        let got = format!("{:?}", text.chars().take(32).collect::<String>());
-        let expected = format!("one of {names}");
+        let names = TABLE.each_ref().map(|spec| spec.name);
         Err(InvalidNotification::new(
             "push_type",
             rule::PUSH_TYPE_UNKNOWN,
-            expected,
-            got,
+            words(text, &names),
+            quoted(text),
         ))
     }
 

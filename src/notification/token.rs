@@ -1,7 +1,7 @@
 //! Hexadecimal text or bytes turned into a [`DeviceToken`].
 //!
 //! Source: Apple, *Sending notification requests to APNs* ("Don't make assumptions about device
-//! token size"); *Binary Provider API*, item 1 ("up to 100 bytes"). Two ways to read text:
+//! token size"). Two ways to read text:
 //!
 //! - [`DeviceToken::parse_hex`] is strict, for a path of a URL: hexadecimal digits only.
 //! - [`DeviceToken::parse`] is for what apps post. Existing iOS code sends the old description of
@@ -9,27 +9,39 @@
 //!   Nothing else is: dropping every character that is not a digit, as some libraries do, turns a
 //!   wrong string into a wrong token.
 //!
-//! Both take either case and write lower case. Limits: 1 to 100 bytes.
+//! Both take either case and write lower case. Limits: 1 to 512 bytes. A token in base64, of another
+//! push service, or what else is often sent in its place, is refused by name.
+
+mod foreign;
 
 use super::error::{InvalidNotification, character_at, rule};
 use crate::limits::DEVICE_TOKEN_MAX_BYTES;
 use core::cmp::Ordering;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 const FIELD: &str = "token";
 const HEX_MAX: usize = 2 * DEVICE_TOKEN_MAX_BYTES;
 /// How iOS 13 and later begin the description of data, most of which they then leave out.
 const IOS_13_DESCRIPTION: &str = "{length";
+/// How Swift ends its description of data, all of which it leaves out.
+const SWIFT_DESCRIPTION: &str = " bytes";
 
-/// The address of one app on one device: 1 to 100 opaque bytes.
+/// Longest token that is kept inline, in bytes. Every one that has been seen is shorter.
+const INLINE_MAX: usize = 100;
+
+/// The address of one app on one device: 1 to 512 opaque bytes.
 ///
-/// Kept inline, so that copying one allocates nothing. Ordered and hashed by its bytes. `Debug` and
-/// `Display` show the first two bytes and the length only.
+/// Copying one of up to 100 bytes allocates nothing; longer ones share their bytes. Ordered and hashed
+/// by its bytes. `Debug` and `Display` show the first two bytes and the length only.
 #[derive(Clone)]
-pub struct DeviceToken {
-    length: u8,
-    bytes: [u8; DEVICE_TOKEN_MAX_BYTES],
+pub struct DeviceToken(Bytes);
+
+#[derive(Clone)]
+enum Bytes {
+    Inline { length: u8, bytes: [u8; INLINE_MAX] },
+    Shared(Arc<[u8]>),
 }
 
 impl DeviceToken {
@@ -38,22 +50,23 @@ impl DeviceToken {
     /// # Errors
     /// [`rule::TOKEN_EMPTY`] and [`rule::TOKEN_TOO_LONG`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidNotification> {
-        let mut token = Self {
-            length: 0,
-            bytes: [0; DEVICE_TOKEN_MAX_BYTES],
-        };
         if bytes.is_empty() {
             return Err(empty());
         }
-        let (Some(place), Ok(length)) = (
-            token.bytes.get_mut(..bytes.len()),
-            u8::try_from(bytes.len()),
-        ) else {
+        if bytes.len() > DEVICE_TOKEN_MAX_BYTES {
             return Err(too_long(format!("{} bytes", bytes.len())));
-        };
-        place.copy_from_slice(bytes);
-        token.length = length;
-        Ok(token)
+        }
+        let mut inline = [0; INLINE_MAX];
+        match (inline.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
+            (Some(place), Ok(length)) => {
+                place.copy_from_slice(bytes);
+                Ok(Self(Bytes::Inline {
+                    length,
+                    bytes: inline,
+                }))
+            }
+            _ => Ok(Self(Bytes::Shared(Arc::from(bytes)))),
+        }
     }
 
     /// From hexadecimal digits of either case and nothing else; for paths of URLs.
@@ -70,9 +83,11 @@ impl DeviceToken {
     ///
     /// # Errors
     /// As [`Self::parse_hex`]; and [`rule::TOKEN_ABBREVIATED`] for the description that iOS gives
-    /// since version 13, which leaves most of the token out.
+    /// since version 13, and for Swift's, which leave most of the token out.
     pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
-        if text.starts_with(IOS_13_DESCRIPTION) {
+        let length = text.strip_suffix(SWIFT_DESCRIPTION);
+        let is_length = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if text.starts_with(IOS_13_DESCRIPTION) || length.is_some_and(is_length) {
             let expected = "the hexadecimal digits of every byte of the token";
             let got = "the description of data by iOS 13 and later, which leaves bytes out";
             return Err(InvalidNotification::new(
@@ -88,11 +103,8 @@ impl DeviceToken {
     }
 
     fn read(text: &str, skip: impl Fn(char) -> bool) -> Result<Self, InvalidNotification> {
-        let mut token = Self {
-            length: 0,
-            bytes: [0; DEVICE_TOKEN_MAX_BYTES],
-        };
-        let mut places = token.bytes.iter_mut();
+        let mut bytes = [0; DEVICE_TOKEN_MAX_BYTES];
+        let mut places = bytes.iter_mut();
         let mut high = None;
         for (offset, character) in text.char_indices() {
             // to_digit(16) is below 16, so the cast cannot fail.
@@ -106,46 +118,49 @@ impl DeviceToken {
                         return Err(too_long(format!("{} characters", text.len())));
                     };
                     *place = (first << 4) | digit;
-                    token.length += 1;
                 }
                 (None, pending) if skip(character) => high = pending,
-                (None, _) => return Err(not_hex(character, offset)),
+                (None, _) => return Err(not_hex(text, character, offset)),
             }
         }
-        match (high, token.length) {
-            (Some(_), length) => Err(odd(length)),
-            (None, 0) => Err(empty()),
-            (None, _) => Ok(token),
+        let length = DEVICE_TOKEN_MAX_BYTES - places.len();
+        match high {
+            Some(_) => Err(odd(length)),
+            None => Self::from_bytes(bytes.get(..length).unwrap_or_default()),
         }
     }
 
-    /// The token's bytes, 1 to 100 of them.
+    /// The token's bytes, 1 to 512 of them.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default()
+        match &self.0 {
+            Bytes::Inline { length, bytes } => {
+                bytes.get(..usize::from(*length)).unwrap_or_default()
+            }
+            Bytes::Shared(bytes) => bytes,
+        }
     }
 
     /// The token in lower-case hexadecimal digits.
     ///
     /// This is the private value itself, for a path, a header or a key of a store; not for a log.
     pub fn to_hex(&self) -> String {
-        let mut text = String::with_capacity(2 * usize::from(self.length));
+        let mut text = String::with_capacity(2 * self.as_bytes().len());
         self.write_hex(&mut text);
         text
     }
 
     /// Appends the token in lower-case hexadecimal digits.
     pub fn write_hex(&self, out: &mut String) {
-        let mut digits = [0; HEX_MAX];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.as_bytes()) {
-            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
+        // As long as almost every token is.
+        for chunk in self.as_bytes().chunks(32) {
+            let mut digits = [0; 64];
+            for (pair, byte) in digits.chunks_exact_mut(2).zip(chunk) {
+                pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
+            }
+            let written = digits.get(..2 * chunk.len()).unwrap_or_default();
+            // Hexadecimal digits are ASCII, so this never takes the default.
+            out.push_str(core::str::from_utf8(written).unwrap_or_default());
         }
-        let written = digits
-            .get(..2 * usize::from(self.length))
-            .unwrap_or_default();
-        // Hexadecimal digits are ASCII, so this never takes the default.
-        out.push_str(core::str::from_utf8(written).unwrap_or_default());
     }
 }
 
@@ -159,7 +174,8 @@ const fn digit(value: u8) -> u8 {
 }
 
 fn empty() -> InvalidNotification {
-    InvalidNotification::new(FIELD, rule::TOKEN_EMPTY, "1 to 100 bytes", "none")
+    let expected = format!("1 to {DEVICE_TOKEN_MAX_BYTES} bytes in hexadecimal digits");
+    InvalidNotification::new(FIELD, rule::TOKEN_EMPTY, expected, "none")
 }
 
 fn too_long(got: String) -> InvalidNotification {
@@ -167,8 +183,8 @@ fn too_long(got: String) -> InvalidNotification {
     InvalidNotification::new(FIELD, rule::TOKEN_TOO_LONG, expected, got)
 }
 
-fn odd(whole_bytes: u8) -> InvalidNotification {
-    let got = format!("{} digits", 2 * usize::from(whole_bytes) + 1);
+fn odd(whole_bytes: usize) -> InvalidNotification {
+    let got = format!("{} digits", 2 * whole_bytes + 1);
     InvalidNotification::new(
         FIELD,
         rule::TOKEN_ODD_DIGITS,
@@ -177,9 +193,16 @@ fn odd(whole_bytes: u8) -> InvalidNotification {
     )
 }
 
-fn not_hex(character: char, offset: usize) -> InvalidNotification {
-    let got = character_at(character, offset);
-    InvalidNotification::new(FIELD, rule::TOKEN_NOT_HEX, "hexadecimal digits", got)
+fn not_hex(text: &str, character: char, offset: usize) -> InvalidNotification {
+    match foreign::recognise(text) {
+        Some((expected, got)) => {
+            InvalidNotification::new(FIELD, rule::TOKEN_NOT_HEX, expected, got)
+        }
+        None => {
+            let (expected, got) = ("hexadecimal digits", character_at(character, offset));
+            InvalidNotification::new(FIELD, rule::TOKEN_NOT_HEX, expected, got)
+        }
+    }
 }
 
 impl fmt::Debug for DeviceToken {
@@ -190,13 +213,14 @@ impl fmt::Debug for DeviceToken {
 
 impl fmt::Display for DeviceToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.as_bytes();
         // A token of one or two bytes would be shown whole; nothing of those is.
-        if self.length > 2 {
-            for byte in self.as_bytes().iter().take(2) {
+        if bytes.len() > 2 {
+            for byte in bytes.iter().take(2) {
                 write!(f, "{byte:02x}")?;
             }
         }
-        write!(f, "…, {} bytes", self.length)
+        write!(f, "…, {} bytes", bytes.len())
     }
 }
 
@@ -250,23 +274,28 @@ mod tests {
     }
 
     #[test]
-    fn one_to_a_hundred_bytes() {
+    fn one_to_512_bytes() {
         assert_eq!(rule_of(DeviceToken::from_bytes(&[])), rule::TOKEN_EMPTY);
-        assert!(DeviceToken::from_bytes(&[7; 100]).is_ok());
-        assert_eq!(
-            rule_of(DeviceToken::from_bytes(&[7; 101])),
-            rule::TOKEN_TOO_LONG
-        );
-        assert_eq!(
-            rule_of(DeviceToken::from_bytes(&[7; 300])),
-            rule::TOKEN_TOO_LONG
-        );
-        assert!(DeviceToken::parse_hex(&"ab".repeat(100)).is_ok());
-        assert_eq!(
-            rule_of(DeviceToken::parse_hex(&"ab".repeat(101))),
-            rule::TOKEN_TOO_LONG
-        );
+        for length in [1, 99, 100, 101, 255, 256, 512] {
+            let token = DeviceToken::from_bytes(&vec![7; length]).unwrap();
+            assert_eq!(token.as_bytes(), vec![7; length]);
+            assert_eq!(token.to_hex(), "07".repeat(length));
+            assert_eq!(DeviceToken::parse_hex(&token.to_hex()), Ok(token.clone()));
+            assert!(token.to_string().ends_with(&format!("…, {length} bytes")));
+        }
+        for length in [513, 65_536] {
+            let bytes = DeviceToken::from_bytes(&vec![7; length]);
+            assert_eq!(rule_of(bytes), rule::TOKEN_TOO_LONG);
+            let text = DeviceToken::parse_hex(&"ab".repeat(length));
+            assert_eq!(rule_of(text), rule::TOKEN_TOO_LONG);
+        }
         assert_eq!(rule_of(DeviceToken::parse("< >")), rule::TOKEN_EMPTY);
+    }
+
+    /// A short one of the old kind is what nearly every device has; it is to stay cheap to copy.
+    #[test]
+    fn a_token_takes_little_room() {
+        assert!(size_of::<DeviceToken>() <= 112);
     }
 
     #[test]
@@ -294,6 +323,10 @@ mod tests {
             rule_of(DeviceToken::parse(
                 "{length = 32, bytes = 0x0011 ... 2233 }"
             )),
+            rule::TOKEN_ABBREVIATED
+        );
+        assert_eq!(
+            rule_of(DeviceToken::parse("32 bytes")),
             rule::TOKEN_ABBREVIATED
         );
     }

@@ -59,7 +59,8 @@ impl Position {
     /// `cursor-malformed`.
     pub fn parse(text: &str) -> Result<Self, InvalidNotification> {
         let malformed = || {
-            let (expected, got) = ("the cursor of the page before", "something else");
+            let expected = "the cursor of the page before, 43 characters";
+            let got = format!("{} characters", text.chars().count());
             InvalidNotification::new("cursor", "cursor-malformed", expected, got)
         };
         let mut bytes = [0; 32];

@@ -164,7 +164,7 @@ impl Rest {
 /// If it is none, in words for the caller.
 pub fn parse_number(text: &str) -> Result<u64, String> {
     text.parse()
-        .map_err(|_| format!("expected a number such as 5, got {text:?}"))
+        .map_err(|_| format!("expected a whole number such as 60, got {text:?}"))
 }
 
 fn unknown(option: &str) -> Usage {

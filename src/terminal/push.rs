@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Next, Rest, Usage, unknown};
+use crate::json;
 
 /// Where the content comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,11 +234,17 @@ impl PushCommand {
     }
 }
 
-/// The payload goes out as it is in the file, but for the white space around it.
+/// The payload goes out as it is in the file, but for the white space and the byte order mark around it.
 fn payload_of(content: Vec<u8>) -> Result<Box<RawValue>, Usage> {
-    let wrong = |why: &dyn core::fmt::Display| Usage(format!("the payload is not JSON: {why}"));
-    let text = String::from_utf8(content).map_err(|_| wrong(&"it is not UTF-8"))?;
-    RawValue::from_string(text.trim().to_owned()).map_err(|error| wrong(&error))
+    let wrong = |got: String| Usage(format!("the payload is not JSON: got {got}"));
+    let text = String::from_utf8(content).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        wrong(format!("no UTF-8 at byte {at}"))
+    })?;
+    // Editors on Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).trim();
+    let payload = RawValue::from_string(text.to_owned());
+    payload.map_err(|error| wrong(json::fault(text, &error)))
 }
 
 #[derive(Serialize)]

@@ -63,7 +63,10 @@ fn a_payload_goes_out_as_it_is_in_the_file() {
     let body = push(&line, "{\"aps\": {},\n \"own\": 1.50}\n").unwrap();
     assert!(body.contains("{\"aps\": {},\n \"own\": 1.50}"), "{body}");
     let error = push(&line, "{").unwrap_err().to_string();
-    assert!(error.starts_with("the payload is not JSON"), "{error}");
+    let expected = "the payload is not JSON: got a text that ends too early, at line 1, column 1";
+    assert_eq!(error, expected);
+    let body = push(&line, "\u{feff}{}\r\n").unwrap();
+    assert!(body.ends_with(r#""payload":{}}"#), "{body}");
     assert_eq!(
         push(&["--request", "r.json"], "as it is").unwrap(),
         "as it is"
@@ -99,15 +102,15 @@ fn what_does_not_go_together_is_said() {
         (&["--token"], "missing argument"),
         (
             &["--priority", "high"],
-            "--priority: expected a number such as 5, got \"high\"",
+            "--priority: expected a whole number such as 60, got \"high\"",
         ),
         (
             &["--badge", "x"],
-            "--badge: expected a number such as 5, got \"x\"",
+            "--badge: expected a whole number such as 60, got \"x\"",
         ),
         (
             &["--ttl=-1"],
-            "--ttl: expected a number such as 5, got \"-1\"",
+            "--ttl: expected a whole number such as 60, got \"-1\"",
         ),
         (&["--colour", "red"], "there is no option --colour"),
         (&["stray"], "stray"),

@@ -114,6 +114,19 @@ async fn what_the_gateway_cannot_be_told_is_refused_whole() {
         (reply.status, reply.rule().as_str()),
         (400, "notification-unsendable")
     );
+    // A token of a length that only HTTP/2 takes.
+    let long = "ab".repeat(101);
+    let body = format!(
+        r#"{{"to":{{"tokens":["{}","{long}"]}},"topic":"{TOPIC}","via":"binary","payload":{ALERT}}}"#,
+        token(1)
+    );
+    let reply = stack.call("POST", "/v1/push", &body).await;
+    assert_eq!(
+        (reply.status, reply.rule().as_str()),
+        (400, "notification-unsendable")
+    );
+    let expected = "token: expected at most 100 bytes by the binary gateway, got 101";
+    assert_eq!(reply.json()["detail"], expected);
     let body = format!(
         r#"{{"to":{{"token":"{}"}},"topic":"org.other","via":"binary","payload":{ALERT}}}"#,
         token(1)

@@ -95,7 +95,7 @@ pub enum DeviceState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// The token is not an even number of hexadecimal digits, 2 to 200 of them.
+    /// The token is not an even number of hexadecimal digits, 2 to 1,024 of them.
     Token {
         /// How many characters it has.
         length: usize,
@@ -234,26 +234,26 @@ pub(crate) fn is_token(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Declared devices at most; about 300 bytes each.
+/// Declared devices at most; about 300 bytes each, and a kilobyte more with the longest tokens.
 pub const MAX_DEVICES: usize = 100_000;
 
 /// Tokens whose environment is known by the first push to them; of one more the oldest is
 /// forgotten, and learned anew.
 const MAX_LEARNED: usize = 100_000;
 
-/// "Up to 100 bytes", twice as many digits.
-const MAX_TOKEN_DIGITS: usize = 200;
+/// 512 bytes. Apple says to assume no length; the gateway has a bound of its own.
+const MAX_TOKEN_DIGITS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_even_hexadecimal_up_to_a_hundred_bytes() {
-        for good in ["ab", "AB01", &"0f".repeat(100)] {
+    fn tokens_are_even_hexadecimal_up_to_512_bytes() {
+        for good in ["ab", "AB01", &"0f".repeat(512)] {
             assert!(is_token(good), "{good}");
         }
-        for bad in ["", "a", "abc", "zz", "ab cd", "ab/cd", &"0f".repeat(101)] {
+        for bad in ["", "a", "abc", "zz", "ab cd", "ab/cd", &"0f".repeat(513)] {
             assert!(!is_token(bad), "{bad}");
         }
     }

@@ -73,15 +73,11 @@ impl Keys {
     /// # Errors
     /// What the function would say.
     pub fn admit(&self, method: &str, uri: &Uri, headers: &HeaderMap) -> Result<(), api::Problem> {
-        // A key is said once; whoever says two says none.
-        let mut said = headers.get_all(AUTHORIZATION).iter();
-        let authorization = match (said.next(), said.next()) {
-            (Some(one), None) => Some(one.as_bytes()),
-            _ => None,
-        };
+        let said = headers.get_all(AUTHORIZATION).iter();
+        let authorization: Vec<_> = said.map(HeaderValue::as_bytes).collect();
         match Route::parse(method, uri.path()) {
-            Ok(route) => admit(&self.0, &route, authorization).map(drop),
-            Err(problem) => match authenticate(&self.0, authorization) {
+            Ok(route) => admit(&self.0, &route, &authorization).map(drop),
+            Err(problem) => match authenticate(&self.0, &authorization) {
                 Ok(_) => Ok(()),
                 Err(_) => Err(problem),
             },

@@ -1,5 +1,6 @@
 //! A listener with a stub behind it, and clients of both versions that do as they are told.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -93,10 +94,10 @@ impl Work for Stub {
         Ok(http::Response::new(body.boxed_unsync()))
     }
 
-    fn unready(&self) -> Vec<&'static str> {
+    fn unready(&self) -> Vec<Cow<'static, str>> {
         let is_full = self.is_full.load(Ordering::SeqCst);
         is_full
-            .then_some("every queue is full")
+            .then_some("every queue is full".into())
             .into_iter()
             .collect()
     }

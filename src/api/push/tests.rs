@@ -158,7 +158,7 @@ fn a_payload_against_what_apple_documents_is_refused_with_field_and_rule() {
     assert_eq!(problem["field"], "payload.aps.relevance-score");
     assert_eq!(
         problem["detail"],
-        "payload.aps.relevance-score: expected 0..=1, got 7"
+        "payload.aps.relevance-score: expected a number from 0 to 1, got 7"
     );
     let strict = with_payload(r#"{"aps":{"badge":"1"}}"#, r#","strict":true"#);
     assert_eq!(rule(&strict), "aps-badge");

@@ -33,6 +33,7 @@ use self::keys::mark;
 use self::pass::Pass;
 use super::error::{InvalidNotification, rule};
 use super::{PushType, Topic};
+use crate::json;
 use crate::limits::{
     BROADCAST_PAYLOAD_MAX_BYTES, PAYLOAD_MAX_BYTES, PAYLOAD_MAX_DEPTH, VOIP_PAYLOAD_MAX_BYTES,
 };
@@ -160,10 +161,9 @@ impl Payload {
             InvalidNotification::new(FIELD, rule::PAYLOAD_NOT_JSON, "JSON in UTF-8", got)
         })?;
         check_first(text)?;
-        // The visitors take a value of every type, so every error is one of syntax. The parser
-        // describes it in fixed words and a place, never by quoting the input.
+        // The visitors take a value of every type, so every error is one of syntax.
         let pass = Pass::over(text, push_type).map_err(|error| {
-            let got = format!("a fault: {error}");
+            let got = json::fault(text, &error);
             InvalidNotification::new(FIELD, rule::PAYLOAD_NOT_JSON, "valid JSON", got)
         })?;
         check_depth(bytes)?;
@@ -240,14 +240,15 @@ fn check_first(text: &str) -> Result<(), InvalidNotification> {
         Some('[') => (rule::PAYLOAD_NOT_OBJECT, "an array"),
         Some('"') => (rule::PAYLOAD_NOT_OBJECT, "a string"),
         Some('-' | '0'..='9') => (rule::PAYLOAD_NOT_OBJECT, "a number"),
-        Some('t' | 'f' | 'n') => (rule::PAYLOAD_NOT_OBJECT, "a literal"),
+        Some('t' | 'f') => (rule::PAYLOAD_NOT_OBJECT, "a boolean"),
+        Some('n') => (rule::PAYLOAD_NOT_OBJECT, "null"),
         Some('\u{feff}') => (rule::PAYLOAD_NOT_JSON, "a byte order mark"),
         Some(_) => (rule::PAYLOAD_NOT_JSON, "something that is not JSON"),
     };
     Err(InvalidNotification::new(
         FIELD,
         rule,
-        "one JSON object",
+        "one JSON object such as {\"aps\":{\"alert\":\"Hello\"}}",
         got,
     ))
 }

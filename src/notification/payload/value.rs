@@ -170,8 +170,11 @@ impl Wants {
             ),
             Self::Switch => (number == 0.0 || number == 1.0, "0 or 1"),
             Self::One => (number == 1.0, "1"),
-            Self::Share => ((0.0..=1.0).contains(&number), "0..=1"),
-            Self::Score => (live || (0.0..=1.0).contains(&number), "0..=1"),
+            Self::Share => ((0.0..=1.0).contains(&number), "a number from 0 to 1"),
+            Self::Score => (
+                live || (0.0..=1.0).contains(&number),
+                "a number from 0 to 1",
+            ),
             Self::Seconds | Self::Date => {
                 (seconds.contains(&number), "seconds since 1970, below 2^32")
             }

@@ -5,8 +5,11 @@
 //!           │ 1: 1 │ 0: 1 │ entries, by token, each once                   │
 //!           └──────┴──────┴────────────────────────────────────────────────┘
 //!   entry   ┌─────────────┬──────────────────┬─────────────┐
-//!           │ length n: 1 │ token: n bytes   │ revision: 8 │
+//!           │ length n: 1 │ token: n bytes   │ revision: 8 │    n is 1 to 255
 //!           └─────────────┴──────────────────┴─────────────┘
+//!           ┌──────┬─────────────┬─────────┬───────────────┐
+//!           │ 0: 1 │ length n: 2 │ token   │ revision: 8   │    n is over 255
+//!           └──────┴─────────────┴─────────┴───────────────┘
 //!   branch  ┌──────┬──────┐
 //!           │ 1: 1 │ 1: 1 │
 //!           └──────┴──────┘
@@ -100,12 +103,14 @@ impl Leaf {
         let mut entries: Vec<Entry> = Vec::new();
         while let Some((length, rest)) = bytes.split_first() {
             let cut = || corrupt("cut short");
-            let (token, rest) = rest
-                .split_at_checked(usize::from(*length))
-                .ok_or_else(cut)?;
+            let (length, rest) = match length {
+                0 => long_length(rest).ok_or_else(cut)?,
+                length => (usize::from(*length), rest),
+            };
+            let (token, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
             let (revision, rest) = rest.split_first_chunk::<REVISION_BYTES>().ok_or_else(cut)?;
             let token = DeviceToken::from_bytes(token)
-                .map_err(|_| corrupt("a token of no length or over 100 bytes"))?;
+                .map_err(|_| corrupt("a token of no length or too long"))?;
             if entries.last().is_some_and(|last| last.token >= token) {
                 return Err(corrupt("out of order"));
             }
@@ -189,15 +194,30 @@ impl Leaf {
     }
 }
 
+/// The length of a token over 255 bytes, and what follows; `None` if it is another, or not all there.
+fn long_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = u16::from_be_bytes(*length);
+    (length > u16::from(u8::MAX)).then_some((usize::from(length), rest))
+}
+
 impl Entry {
+    /// At most: the length of a longer token takes three bytes.
     fn size(&self) -> usize {
-        1 + self.token.as_bytes().len() + REVISION_BYTES
+        3 + self.token.as_bytes().len() + REVISION_BYTES
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
         let token = self.token.as_bytes();
-        // At most 100.
-        bytes.push(u8::try_from(token.len()).unwrap_or(u8::MAX));
+        match u8::try_from(token.len()) {
+            Ok(length) => bytes.push(length),
+            Err(_) => {
+                // A token has at most 512 bytes.
+                let length = u16::try_from(token.len()).unwrap_or(u16::MAX);
+                bytes.push(0);
+                bytes.extend_from_slice(&length.to_be_bytes());
+            }
+        }
         bytes.extend_from_slice(token);
         bytes.extend_from_slice(&self.revision.to_be_bytes());
     }
@@ -241,6 +261,26 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_every_length_survive_storage() {
+        for length in [1, 100, 101, 255, 256, 511, 512] {
+            let node = GroupNode::Leaf(leaf(&[(&vec![7; length], 9), (&[8], 1)]));
+            let bytes = node.write();
+            assert_eq!(GroupNode::read(Some(&bytes)), Ok(node), "{length}");
+            for cut in 3..bytes.len() {
+                let whole = cut == bytes.len() - 10;
+                assert_eq!(
+                    GroupNode::read(Some(&bytes[..cut])).is_ok(),
+                    whole,
+                    "{length} {cut}"
+                );
+            }
+        }
+        // A length that needs one byte is not written in three.
+        let long = [&[1, 0, 0, 0, 2][..], &[7; 2], &[0; 8]].concat();
+        assert!(GroupNode::read(Some(&long)).is_err());
+    }
+
+    #[test]
     fn no_bytes_are_an_empty_leaf() {
         let empty = GroupNode::Leaf(Leaf::default());
         assert_eq!(GroupNode::read(None).as_ref(), Ok(&empty));
@@ -262,7 +302,7 @@ mod tests {
             &[1, 2],
             &[1, 1, 0],
             &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
-            &[&[1, 0, 101][..], &[7; 109]].concat(),
+            &[&[1, 0, 0, 2, 1][..], &[7; 521]].concat(),
             &[
                 &[1, 0][..],
                 &[1, 7, 0, 0, 0, 0, 0, 0, 0, 1],

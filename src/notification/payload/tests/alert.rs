@@ -157,7 +157,7 @@ fn alert_sound() {
     clean(activity, &json(r#"{"critical":1,"name":"a"}"#));
     let text = "payload.aps.alert.sound: expected a string or an object, got a number";
     breaks(activity, rule::ALERT_SOUND, &json("1"), text);
-    let text = "payload.aps.alert.sound.volume: expected 0..=1, got 2";
+    let text = "payload.aps.alert.sound.volume: expected a number from 0 to 1, got 2";
     let loud = json(r#"{"critical":1,"volume":2}"#);
     breaks(activity, rule::SOUND_VOLUME, &loud, text);
     // Elsewhere it stands beside the alert.

@@ -1,0 +1,97 @@
+//! The JSON of a push becomes its raw values, each of the right kind.
+
+use super::{Body, MAX_RECIPIENTS, To, Via};
+use crate::api::Problem;
+use crate::api::body::{Field, Members, takes};
+
+const BODY: &str =
+    "an object such as {\"to\":{\"alias\":\"anna\"},\"payload\":{\"aps\":{\"alert\":\"Hello\"}}}";
+
+static FIELDS: [Field; 16] = [
+    Field::private(
+        "to",
+        "an object with one of token, tokens, alias, aliases, such as {\"alias\":\"anna\"}",
+    ),
+    Field::open("topic", takes::TOPIC),
+    Field::open("environment", takes::ENVIRONMENT),
+    Field::open("push_type", "a push type such as \"alert\""),
+    Field::open("priority", takes::PRIORITY),
+    Field::open("expiration", takes::EXPIRATION),
+    Field::open("ttl_s", takes::TTL),
+    Field::open("strict", takes::FLAG),
+    Field::open("collapse_id", "a string such as \"score\""),
+    Field::open("id", takes::ID),
+    Field::private(
+        "payload",
+        "an object such as {\"aps\":{\"alert\":\"Hello\"}}",
+    ),
+    Field::open("dry_run", takes::FLAG),
+    Field::open("via", "http2 or binary"),
+    Field::open("confirm", takes::FLAG),
+    Field::open("idempotency_key", takes::KEY),
+    Field::open("collapse_by_key", takes::FLAG),
+];
+
+static TO_FIELDS: [Field; 4] = [
+    Field::private("token", takes::TOKEN),
+    Field::private(
+        "tokens",
+        "an array of strings such as [\"740f4707bebcf74f…\"]",
+    ),
+    Field::private("alias", takes::ALIAS),
+    Field::private("aliases", "an array of strings such as [\"anna\",\"ben\"]"),
+];
+
+impl<'a> Body<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
+        let body = Members::of_body(bytes, &FIELDS, BODY)?;
+        Ok(Self {
+            to: To::read(&body.object("to", &TO_FIELDS, "to.")?)?,
+            topic: body.text("topic")?,
+            environment: body.environment()?,
+            push_type: body.text("push_type")?,
+            priority: body.integer("priority")?,
+            expiration: body.integer("expiration")?,
+            ttl_s: body.integer("ttl_s")?,
+            strict: body.flag("strict", true)?,
+            collapse_id: body.text("collapse_id")?,
+            id: body.text("id")?,
+            payload: body.required("payload")?,
+            dry_run: body.flag("dry_run", false)?,
+            via: body.word("via", &["http2", "binary"], Via::parse)?,
+            confirm: body.flag("confirm", true)?,
+            idempotency_key: body.text("idempotency_key")?,
+            collapse_by_key: body.flag("collapse_by_key", false)?,
+        })
+    }
+}
+
+impl Via {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "http2" => Some(Self::Http2),
+            "binary" => Some(Self::Binary),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> To<'a> {
+    fn read(to: &Members<'a>) -> Result<Self, Problem> {
+        let names = to.names();
+        if names.len() != 1 {
+            let expected = "exactly one of token, tokens, alias, aliases";
+            let got = match names.as_slice() {
+                [] => "none of them".to_owned(),
+                names => names.join(" and "),
+            };
+            return Err(Problem::field("recipients", "to", expected, got));
+        }
+        Ok(Self {
+            token: to.text("token")?,
+            tokens: to.texts("tokens", MAX_RECIPIENTS, "recipients")?,
+            alias: to.text("alias")?,
+            aliases: to.texts("aliases", MAX_RECIPIENTS, "recipients")?,
+        })
+    }
+}
