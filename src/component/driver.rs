@@ -12,7 +12,9 @@ use super::exchange;
 use super::platform;
 use super::signal::{First, Signal, first};
 use super::transport::{self, Destination, Transport};
+use super::turns;
 use crate::auth::SharedTokens;
+pub(super) use crate::delivery::Delivered;
 use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, QueueFull, Way};
 use crate::provider::{Outcome, Why};
 use crate::time::{Now, UnixTime};
@@ -51,8 +53,10 @@ pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<SharedTokens>>;
 pub(super) struct Driver {
     destination: Destination,
     renew: Renew,
+    /// Tells this way from those of other instances.
+    who: u64,
     lane: RefCell<Box<dyn Way>>,
-    waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Outcome>>>,
+    waiting: RefCell<BTreeMap<JobId, oneshot::Sender<Delivered>>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
@@ -60,12 +64,6 @@ pub(super) struct Driver {
     /// When the timer will look at the lane next; `None` until its task runs.
     armed: Cell<Option<Now>>,
     timer_runs: Cell<bool>,
-}
-
-/// What became of a notification, and what the way suffers from.
-pub(super) struct Delivered {
-    pub(super) outcome: Outcome,
-    pub(super) trouble: Option<String>,
 }
 
 /// It is told with every result, and may come from a library.
@@ -78,6 +76,7 @@ impl Driver {
         Rc::new(Self {
             destination,
             renew,
+            who: platform::random_u64(),
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
@@ -119,7 +118,7 @@ impl Driver {
     pub(super) fn submit(
         self: &Rc<Self>,
         order: Order,
-    ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+    ) -> Result<oneshot::Receiver<Delivered>, QueueFull> {
         let job = self.lane.borrow_mut().submit(platform::now(), order)?;
         let (sender, receiver) = oneshot::channel();
         self.waiting.borrow_mut().insert(job, sender);
@@ -128,16 +127,14 @@ impl Driver {
     }
 
     /// Waits for what became of it.
-    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Outcome>) -> Delivered {
+    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Delivered>) -> Delivered {
         // The sender is dropped only with the whole instance.
-        let outcome = receiver
-            .await
-            .unwrap_or(Outcome::unanswered(Why::ConnectionLost));
-        let explained = matches!(outcome, Outcome::Unanswered { .. });
-        let trouble = explained
-            .then(|| self.lane.borrow().trouble().map(shortened))
-            .flatten();
-        Delivered { outcome, trouble }
+        let mut delivered = receiver.await.unwrap_or(Delivered {
+            outcome: Outcome::unanswered(Why::ConnectionLost),
+            trouble: None,
+        });
+        delivered.trouble = delivered.trouble.as_deref().map(shortened);
+        delivered
     }
 
     /// Carries out what the lane wants: the contract's "drain after every call".
@@ -150,6 +147,13 @@ impl Driver {
                 Some(Action::Close(link)) => self.close(link),
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
+                Some(Action::TakeTurn) => {
+                    let turn = turns::take(&self.destination.endpoint, self.who);
+                    self.lane.borrow_mut().handle_turn(platform::now(), turn);
+                }
+                Some(Action::TellTurn(news)) => {
+                    turns::tell(&self.destination.endpoint, self.who, news);
+                }
                 None if self.begin_exchange() => {}
                 None => {
                     // To ask for an exchange may have ended notifications.
@@ -169,11 +173,11 @@ impl Driver {
     /// Gives outcomes to those who wait for them.
     fn hand_out(&self) {
         loop {
-            let next = self.lane.borrow_mut().poll_outcome();
-            let Some((job, outcome)) = next else { return };
+            let next = self.lane.borrow_mut().poll_delivered();
+            let Some((job, delivered)) = next else { return };
             if let Some(sender) = self.waiting.borrow_mut().remove(&job) {
                 // The caller may have gone.
-                let _ = sender.send(outcome);
+                let _ = sender.send(delivered);
             }
         }
     }

@@ -27,6 +27,7 @@ mod store;
 mod sweep;
 mod terminal;
 mod transport;
+mod turns;
 
 /// What `wit/` says, in Rust.
 #[allow(
