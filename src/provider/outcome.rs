@@ -96,8 +96,8 @@ pub enum Why {
     NotProcessed,
     /// The peer refused its stream before it had begun to answer: `REFUSED_STREAM` of HTTP/2.
     Refused,
-    /// The peer reset the stream with this error code of HTTP/2, and may have acted on it before. That
-    /// can be `REFUSED_STREAM`, where the answer had begun.
+    /// The peer reset the stream with this error code of HTTP/2, and may have acted on it before.
+    /// That can be `REFUSED_STREAM`, where the answer had begun.
     StreamReset(u32),
     /// The connection ended without a word on this notification.
     ConnectionLost,
