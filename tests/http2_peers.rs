@@ -1,5 +1,5 @@
 //! Our HTTP/2 against codecs that are not ours: hyperium's h2, nghttp2's server, and Node's http2,
-//! over loopback TCP without TLS.
+//! over loopback TCP without TLS. And our lanes on an HTTP client that is not ours.
 //!
 //! Each test checks from the frames themselves that it met what it is about, and that every
 //! stream ended in exactly one event of the right kind.
@@ -31,3 +31,5 @@ mod hyperium;
 mod nghttpd;
 #[path = "http2_peers/node.rs"]
 mod node;
+#[path = "http2_peers/shared_client.rs"]
+mod shared_client;

@@ -102,6 +102,39 @@ fn the_standalone_file_imports_what_the_stock_runtime_offers() {
     }
 }
 
+/// The function's own probe, for platforms: a key that cannot be read is no reason to send requests there.
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_whether_the_configuration_and_its_keys_can_be_used() {
+    let Some((folder, stack)) = stack_on(Platform::Wasmtime).await else {
+        return;
+    };
+    let key = folder.path().join("config/key.p8");
+    let aside = folder.path().join("key.p8");
+    let probe = async || {
+        client::Client::new(stack.address)
+            .call("GET", "/readyz", "")
+            .await
+    };
+    std::fs::rename(&key, &aside).unwrap();
+    let refused = probe().await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    let problem = refused.json();
+    assert_eq!(problem["status"], 503);
+    assert!(problem["type"].as_str().unwrap().ends_with("misconfigured"));
+    assert!(!refused.text().contains("key.p8"), "{}", refused.text());
+    let alive = client::Client::new(stack.address)
+        .call("GET", "/healthz", "")
+        .await;
+    assert_eq!(alive.status, 200);
+    std::fs::rename(&aside, &key).unwrap();
+    let ready = probe().await;
+    assert_eq!(
+        (ready.status, &ready.json()["status"]),
+        (200, &"ready".into())
+    );
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_registers_gets_a_push_and_is_known_after_a_restart() {
     let Some((folder, stack)) = stack_on(Platform::Wasmtime).await else {

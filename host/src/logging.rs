@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write};
 
 use dunlin::terminal::{is_hidden, visible, visible_json};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -31,7 +31,7 @@ pub fn start(format: Format, is_service: bool) {
         false => LevelFilter::WARN,
     };
     let filter = match std::env::var("DUNLIN_LOG") {
-        Ok(text) => text.parse().unwrap_or_else(|error| {
+        Ok(text) => text.parse().unwrap_or_else(|error: ParseError| {
             let error = visible(&error.to_string()).into_owned();
             crate::output::note(&format!("dunlin: DUNLIN_LOG: {error}"));
             defaults(level)
@@ -42,7 +42,7 @@ pub fn start(format: Format, is_service: bool) {
     // <https://no-color.org>
     let is_colour_wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal() && is_colour_wanted)
+        .with_ansi(io::stderr().is_terminal() && is_colour_wanted)
         .with_writer(move || Visible {
             format,
             out: io::stderr(),

@@ -14,7 +14,7 @@ use dunlin_host::ask::ServiceUrl;
 use dunlin_host::listen::Listen;
 use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
-use dunlin_host::{Error, dev, doctor, hangup, output, simulate, tasks, terminal};
+use dunlin_host::{Error, dev, doctor, files, hangup, output, simulate, tasks, terminal};
 
 /// Apple Push Notification service as one function.
 #[derive(Parser)]

@@ -26,7 +26,7 @@ fn pass_on(bytes: &[u8]) {
 
 impl IsTerminal for Stderr {
     fn is_terminal(&self) -> bool {
-        std::io::IsTerminal::is_terminal(&io::stderr())
+        io::IsTerminal::is_terminal(&io::stderr())
     }
 }
 

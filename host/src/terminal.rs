@@ -76,8 +76,8 @@ async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, 
         (Ok(store), _) => here(command, &call.words(), place, &config, store).await,
         (Err(error), Some(key)) if error.is_in_use() => {
             let service = ServiceUrl::from(config.host.listen);
-            // The service may have been started with another configuration, and somebody else be there:
-            // the key is for Dunlin alone.
+            // The service may have been started with another configuration, and somebody else be
+            // there: the key is for Dunlin alone.
             tasks::metrics(&service).await?;
             call.ask(service, key).await
         }

@@ -331,6 +331,12 @@ impl Problem {
         Self::new(500, "misconfigured", "Misconfigured", detail)
     }
 
+    /// 503: the same as what a probe is told, which is to keep requests away.
+    pub fn not_ready(mut self) -> Self {
+        self.0.status = 503;
+        self
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         self.0.status

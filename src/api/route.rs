@@ -7,8 +7,10 @@ use crate::notification::{ChannelId, DeviceToken};
 /// A call, with what its path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// `GET /healthz`
+    /// `GET /healthz`: that the function runs.
     Health,
+    /// `GET /readyz`: that it can work as it is configured. On our host the host answers.
+    Ready,
     /// `POST /v1/push`
     Push,
     /// `GET /v1/devices`
@@ -49,9 +51,14 @@ impl Route {
     /// a device token or a channel that is none.
     pub fn parse(method: &str, path: &str) -> Result<Self, Problem> {
         let path = path.strip_prefix('/').unwrap_or(path);
-        if path == "healthz" {
+        let probe = match path {
+            "healthz" => Some(Self::Health),
+            "readyz" => Some(Self::Ready),
+            _ => None,
+        };
+        if let Some(probe) = probe {
             return match method {
-                "GET" | "HEAD" => Ok(Self::Health),
+                "GET" | "HEAD" => Ok(probe),
                 _ => Err(Problem::method_not_allowed("GET")),
             };
         }
@@ -164,6 +171,8 @@ mod tests {
         for (method, path, route) in [
             ("GET", "/healthz", Route::Health),
             ("HEAD", "/healthz", Route::Health),
+            ("GET", "/readyz", Route::Ready),
+            ("HEAD", "/readyz", Route::Ready),
             ("POST", "/v1/push", Route::Push),
             ("GET", "/v1/devices", Route::ListDevices),
             ("POST", "/v1/devices", Route::PostDevice),
@@ -206,6 +215,7 @@ mod tests {
             ("GET", "/v1/", 404),
             ("GET", "/v2/push", 404),
             ("GET", "/healthz/", 404),
+            ("GET", "/readyz/", 404),
             ("POST", "/v1/push/", 404),
             ("GET", "/v1/devices/a1/b2/c3", 404),
             ("POST", "/v1/devices/a1/logout/", 404),
@@ -217,6 +227,7 @@ mod tests {
             ("GET", "/v1/receipts/a/b", 404),
             ("DELETE", "/v1/receipts/a", 405),
             ("POST", "/healthz", 405),
+            ("POST", "/readyz", 405),
             ("GET", "/v1/push", 405),
             ("DELETE", "/v1/devices", 405),
             ("PATCH", "/v1/devices/a1", 405),

@@ -230,6 +230,8 @@ impl App {
                 config::Transport::WasiHttp => Transport::Platform,
             },
             connections: delivery.connections,
+            turns: delivery.transport == config::Transport::WasiHttp
+                && !platform::http_client_obeys(),
             server_error_wait: delivery.server_error_wait,
             ..LaneConfig::new(authority, platform::random_u64())
         });

@@ -13,7 +13,9 @@ use super::operator;
 use super::platform;
 use super::signal::{First, Signal, first};
 use super::transport::{self, Destination, Transport};
+use super::turns;
 use crate::auth::SharedTokens;
+pub(super) use crate::delivery::Delivered;
 use crate::delivery::{
     Action, ExchangeId, ExchangeRequest, JobId, LinkId, News, Order, QueueFull, Way,
 };
@@ -54,7 +56,7 @@ pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<SharedTokens>>;
 
 /// Who waits for an outcome.
 struct Waiting {
-    sender: oneshot::Sender<Outcome>,
+    sender: oneshot::Sender<Delivered>,
     /// The app that it is about.
     topic: Topic,
 }
@@ -65,6 +67,8 @@ pub(super) struct Driver {
     /// For the operator.
     name: WayName,
     renew: Renew,
+    /// Tells this way from those of other instances.
+    who: u64,
     lane: RefCell<Box<dyn Way>>,
     waiting: RefCell<BTreeMap<JobId, Waiting>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
@@ -78,12 +82,6 @@ pub(super) struct Driver {
     full_at: Cell<usize>,
     /// How TLS says that the last connection ended, until the lane has been told.
     last_end: RefCell<Option<String>>,
-}
-
-/// What became of a notification, and what the way suffers from.
-pub(super) struct Delivered {
-    pub(super) outcome: Outcome,
-    pub(super) trouble: Option<String>,
 }
 
 /// It is told with every result, and may come from a library.
@@ -102,6 +100,7 @@ impl Driver {
             destination,
             name,
             renew,
+            who: platform::random_u64(),
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
@@ -145,7 +144,7 @@ impl Driver {
     pub(super) fn submit(
         self: &Rc<Self>,
         order: Order,
-    ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+    ) -> Result<oneshot::Receiver<Delivered>, QueueFull> {
         let topic = order.message.topic().clone();
         let submitted = self.lane.borrow_mut().submit(platform::now(), order);
         let job = submitted.inspect_err(|QueueFull| self.overflowed())?;
@@ -157,16 +156,14 @@ impl Driver {
     }
 
     /// Waits for what became of it.
-    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Outcome>) -> Delivered {
+    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Delivered>) -> Delivered {
         // The sender is dropped only with the whole instance.
-        let outcome = receiver
-            .await
-            .unwrap_or(Outcome::unanswered(Why::ConnectionLost));
-        let explained = matches!(outcome, Outcome::Unanswered { .. });
-        let trouble = explained
-            .then(|| self.lane.borrow().trouble().map(shortened))
-            .flatten();
-        Delivered { outcome, trouble }
+        let mut delivered = receiver.await.unwrap_or(Delivered {
+            outcome: Outcome::unanswered(Why::ConnectionLost),
+            trouble: None,
+        });
+        delivered.trouble = delivered.trouble.as_deref().map(shortened);
+        delivered
     }
 
     /// Carries out what the lane wants: the contract's "drain after every call".
@@ -179,6 +176,13 @@ impl Driver {
                 Some(Action::Close(link)) => self.close(link),
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
+                Some(Action::TakeTurn) => {
+                    let turn = turns::take(&self.destination.endpoint, self.who);
+                    self.lane.borrow_mut().handle_turn(platform::now(), turn);
+                }
+                Some(Action::TellTurn(news)) => {
+                    turns::tell(&self.destination.endpoint, self.who, news);
+                }
                 None if self.begin_exchange() => {}
                 None => {
                     // To ask for an exchange may have ended notifications.
@@ -232,13 +236,13 @@ impl Driver {
     /// Gives outcomes to those who wait for them.
     fn hand_out(&self) {
         loop {
-            let next = self.lane.borrow_mut().poll_outcome();
-            let Some((job, outcome)) = next else { return };
+            let next = self.lane.borrow_mut().poll_delivered();
+            let Some((job, delivered)) = next else { return };
             let waiting = self.waiting.borrow_mut().remove(&job);
             if let Some(Waiting { sender, topic }) = waiting {
-                self.observe(&topic, &outcome);
+                self.observe(&topic, &delivered.outcome);
                 // The caller may have gone.
-                let _ = sender.send(outcome);
+                let _ = sender.send(delivered);
             }
         }
     }

@@ -48,6 +48,11 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
     if route == Route::Health {
         return Ok(Reply::json(200, &Health { status: "ok" }));
     }
+    if route == Route::Ready {
+        // The configuration can be read, the store is open, and each key signs.
+        App::get().map_err(Problem::not_ready)?;
+        return Ok(Reply::json(200, &Health { status: "ready" }));
+    }
     let app = App::get()?;
     let headers = request.get_headers();
     let caller = admit(&app.settings, &route, &headers.get("authorization"))?;
@@ -56,7 +61,7 @@ async fn answer(request: Request) -> Result<Reply, Problem> {
         Ok::<_, Problem>(DeviceRef { topic, token })
     };
     match route {
-        Route::Health => Err(Problem::not_found()),
+        Route::Health | Route::Ready => Err(Problem::not_found()),
         Route::ListDevices => calls::list_devices(&app, caller, &parse_device_query(query)?).await,
         Route::GetDevice(token) => calls::device(&app, caller, &named(token)?),
         Route::DeleteDevice(token) => calls::delete_device(&app, caller, &named(token)?),

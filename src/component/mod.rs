@@ -30,6 +30,7 @@ mod store;
 mod sweep;
 mod terminal;
 mod transport;
+mod turns;
 
 /// What `wit/` says, in Rust.
 #[allow(

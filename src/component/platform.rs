@@ -76,6 +76,12 @@ pub(super) fn store_is_exclusive() -> bool {
     std::env::var("DUNLIN_STORE").is_ok_and(|kind| kind == "exclusive")
 }
 
+/// Whether the platform's HTTP client never has more requests on a connection than the server has
+/// allowed, also while the server has said nothing yet. Our host's says so.
+pub(super) fn http_client_obeys() -> bool {
+    std::env::var("DUNLIN_HTTP_CLIENT").is_ok_and(|kind| kind == "obeys-stream-limits")
+}
+
 /// A new identifier for a notification.
 pub(super) fn new_apns_id() -> ApnsId {
     ApnsId::from_random(random_bytes())

@@ -101,9 +101,7 @@ fn read(content: &Content) -> Result<Vec<u8>, Usage> {
     };
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        std::io::stdin()
-            .take(MAX_CONTENT + 1)
-            .read_to_end(&mut bytes)
+        io::stdin().take(MAX_CONTENT + 1).read_to_end(&mut bytes)
     } else {
         let file = std::fs::File::open(path);
         file.and_then(|file| file.take(MAX_CONTENT + 1).read_to_end(&mut bytes))

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   api.push.apple.com      as it stands
-//!   127.0.0.1, ::1, [::1]   an address; an IPv6 one is kept without brackets and in its shortest form
+//!   127.0.0.1, ::1, [::1]   an address; an IPv6 one is kept without brackets, in its shortest form
 //! ```
 //!
 //! A port has a key of its own everywhere but in a URL.

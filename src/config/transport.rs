@@ -14,6 +14,11 @@
 //! | two keys for one address | APNs takes the tokens of one key on a connection, and there is one pool |
 //! | `[proxy]` in front of APNs | the platform decides the way |
 //!
+//! What becomes of a push depends on what the platform tells of it, too. Our host tells of all that sockets
+//! would: the outcomes are the same. Others may tell of a GOAWAY or of a refused stream as of any broken
+//! one (Spin: `HttpProtocolError`); then it may have been acted on, as far as anybody knows, and is not sent
+//! again.
+//!
 //! Binary gateways and feedback services are no HTTP, and are reached over sockets in any case.
 
 use serde::Deserialize;
@@ -28,7 +33,7 @@ pub enum Transport {
     /// HTTP/2 of our own over `wasi:sockets` and `wasi:tls`.
     #[default]
     Sockets,
-    /// The platform's client, `wasi:http/client`.
+    /// The platform's client, `wasi:http/client`. It decides what is known of a lost answer.
     WasiHttp,
 }
 

@@ -51,6 +51,11 @@ impl Backoff {
         self.failures == 0
     }
 
+    /// Attempts that failed since something was answered.
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// An attempt failed. The wait is drawn from the upper half of its bound by `entropy`.
     pub(super) fn failed(&mut self, now: Now, entropy: u64) {
         let bound = self

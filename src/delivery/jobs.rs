@@ -1,9 +1,11 @@
 //! The messages a lane answers for: where each one is and when it must be answered.
 
+use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::link::LinkId;
 use super::way::Order;
+use crate::http2::ErrorCode;
 use crate::provider::{Message, Outcome, Why};
 use crate::time::Now;
 
@@ -28,15 +30,54 @@ pub(super) enum Place<S> {
     },
 }
 
+/// How a notification came back that nobody has acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Returned {
+    /// Its stream is above the last one of a GOAWAY with this code.
+    GoneAway(ErrorCode),
+    /// Its stream was refused before an answer began.
+    Refused,
+    /// The connection ended before all of it was written.
+    CutShort,
+    /// The platform's client says so.
+    ByPlatform,
+}
+
+impl Returned {
+    pub(super) const fn why(self) -> Why {
+        match self {
+            Self::Refused => Why::Refused,
+            Self::GoneAway(_) | Self::CutShort | Self::ByPlatform => Why::NotProcessed,
+        }
+    }
+}
+
+impl fmt::Display for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GoneAway(code) => write!(f, "GOAWAY ({code}) with a lower last stream"),
+            Self::Refused => write!(f, "RST_STREAM ({})", ErrorCode::REFUSED_STREAM),
+            Self::CutShort => f.write_str("the connection ended before all of it was written"),
+            Self::ByPlatform => f.write_str("the HTTP client says that it was not processed"),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Job<S> {
     pub(super) message: Message,
     pub(super) deadline: Now,
     pub(super) confirm: bool,
-    /// How often it was put on a connection.
+    /// How often it was put on a connection, but for the times that it came back from.
     pub(super) attempts: u8,
     /// Its expiration was past when it was handed in: one attempt, whenever that is.
     pub(super) had_expired: bool,
+    /// How often it came back, certainly not acted on.
+    pub(super) returns: u32,
+    /// How it came back the last time.
+    pub(super) returned: Option<Returned>,
+    /// When it expires, of one that came back: it is not sent again then.
+    pub(super) expires: Option<Now>,
     /// It was to be sent again for a new provider token: once is enough.
     pub(super) renewed: bool,
     /// How it was refused, if it is to be sent again all the same.
@@ -53,9 +94,33 @@ impl<S> Job<S> {
     pub(super) fn why_overdue(&self) -> Why {
         match self.place {
             Place::InFlight { .. } => Why::TimedOut,
-            Place::Queued | Place::Held { .. } if self.attempts == 0 => Why::NotSent,
-            Place::Queued | Place::Held { .. } => Why::NotProcessed,
+            Place::Queued | Place::Held { .. } => match self.returned {
+                None if self.attempts == 0 => Why::NotSent,
+                None => Why::NotProcessed,
+                Some(returned) => returned.why(),
+            },
         }
+    }
+
+    /// What happened to it last if it came back, for people.
+    pub(super) fn story(&self) -> Option<String> {
+        let (returns, returned) = (self.returns, self.returned?);
+        let times = if returns == 1 { "time" } else { "times" };
+        Some(format!(
+            "sent {returns} {times} and not processed; the last time: {returned}"
+        ))
+    }
+
+    /// It came back, and nobody has acted on it: this was no attempt.
+    pub(super) fn came_back(&mut self, how: Returned) {
+        self.attempts = self.attempts.saturating_sub(1);
+        self.returns = self.returns.saturating_add(1);
+        self.returned = Some(how);
+    }
+
+    /// Whether it may not be sent at `now`: its time is over, or it has expired since it came back.
+    pub(super) fn is_over(&self, now: Now) -> bool {
+        self.deadline <= now || self.expires.is_some_and(|at| at <= now)
     }
 
     /// The outcome of one whose time is over: how it was refused, if it waited to be sent again.
@@ -113,6 +178,9 @@ impl<S> Jobs<S> {
                 confirm,
                 attempts: 0,
                 had_expired: false,
+                returns: 0,
+                returned: None,
+                expires: None,
                 renewed: false,
                 refusal: None,
                 place: Place::Queued,

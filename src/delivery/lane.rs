@@ -13,10 +13,13 @@
 //! |---|---|
 //! | `answers.rs` | what an answer means for notification, connection and lane |
 //! | `pool.rs` | how many connections |
+//! | `pace.rs` | how quickly they follow each other |
 //! | `tokens.rs` | which provider token |
 //! | `request.rs` | a request handed to HTTP/2 |
 //! | `exchanges.rs` | a request handed to the platform, and what came of it |
 //! | `news.rs` | what the operator would want to hear of |
+//! | `turns.rs` | when one may be, where others share the connection |
+//! | `endings.rs` | what ends without an answer, and what is said of it |
 //!
 //! All connections of a lane are one credential's: never two teams or certificates on one connection.
 //! The lane of a key is given a provider token before anything else, and the newer ones later. That of
@@ -25,11 +28,14 @@
 //! speaks of provider tokens asks for none.
 
 mod answers;
+mod endings;
 mod exchanges;
 mod news;
+mod pace;
 mod pool;
 mod request;
 mod tokens;
+mod turns;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -37,15 +43,16 @@ use std::collections::VecDeque;
 use self::news::Bulletin;
 use self::pool::Pool;
 use self::tokens::{Change, Tokens};
+use self::turns::Turns;
 use super::backoff::Backoff;
 use super::breaker::Breaker;
-use super::carrier::{Carrier, ExchangeId, Transport};
+use super::carrier::{Carrier, Transport};
 use super::clock::Clock;
 use super::entropy::Entropy;
-use super::jobs::{JobId, Jobs, Place};
+use super::jobs::{JobId, Jobs};
 use super::link::{Link, LinkId};
 use super::spacing::Spacing;
-use super::way::{Action, News, Order, QueueFull, Status};
+use super::way::{Action, Delivered, News, Order, QueueFull, Status};
 use crate::auth::ProviderToken;
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::SERVER_ERROR_RETRY_AFTER;
@@ -56,6 +63,8 @@ use crate::time::{Now, UnixTime};
 /// Bytes after which [`Lane::poll_transmit`] stops adding requests: one write carries as much as is
 /// worth crossing the sandbox wall for.
 const TRANSMIT_BYTES: usize = 64 * 1024;
+
+/// What a connection suffered that has ended of itself.
 
 /// What a lane is made with.
 #[derive(Clone, Debug)]
@@ -71,6 +80,10 @@ pub struct LaneConfig {
     /// Most connections that carry something, at least 1. Up to 7 more may be finishing what they
     /// have. Where the platform has them, each stands for 100 requests at once.
     pub connections: usize,
+    /// Whether to agree with others through a record who goes first on a connection that the platform
+    /// has for all of them: [`Action::TakeTurn`]. For platforms whose client has more requests on a
+    /// new connection than the server has allowed.
+    pub turns: bool,
     /// The first wait before what was answered by a server's error is sent again; it doubles each
     /// time.
     pub server_error_wait: Duration,
@@ -88,6 +101,7 @@ impl LaneConfig {
             queue: 10_000,
             transport: Transport::Sockets,
             connections: 4,
+            turns: false,
             server_error_wait: SERVER_ERROR_RETRY_AFTER,
             seed,
             http2: http2::Config::default(),
@@ -113,12 +127,15 @@ pub struct Lane {
     spacing: Spacing,
     entropy: Entropy,
     /// Bounded by the notifications handed in: each adds one at most.
-    outcomes: VecDeque<(JobId, Outcome)>,
-    /// Two per link at most, plus one; and one for each exchange that was given up.
+    outcomes: VecDeque<(JobId, Delivered)>,
+    /// Two per link at most, plus one; one for each exchange that was given up; and two for turns.
     actions: VecDeque<Action>,
     buffer: RequestBuffer,
     trouble: Option<String>,
     bulletin: Bulletin,
+    turns: Turns,
+    /// When the platform's client last had an answer.
+    answered_at: Option<Now>,
 }
 
 impl Lane {
@@ -142,6 +159,8 @@ impl Lane {
             buffer: RequestBuffer::new(),
             trouble: None,
             bulletin: Bulletin::default(),
+            turns: Turns::default(),
+            answered_at: None,
         }
     }
 
@@ -285,8 +304,12 @@ impl Lane {
         let Some(link) = self.link_mut(id) else {
             return;
         };
+        let is_news = !link.closing && !link.in_flight.is_empty();
         if let Some((http2, _)) = link.http2_mut() {
             http2.handle_eof();
+        }
+        if is_news {
+            self.trouble.get_or_insert_with(|| news::CLOSED.into());
         }
         self.drain_events(now, id);
         self.remove(now, id, entropy);
@@ -299,6 +322,10 @@ impl Lane {
         let counted = self.link(id).is_some_and(|link| link.blamed);
         let was_silent = self.link(id).is_some_and(Link::has_answered_nothing);
         let is_mute = self.link(id).is_some_and(Link::is_mute);
+        let answers = self.link(id).map_or(0, |link| link.answers);
+        if answers > 0 {
+            self.pool.pace.ended(answers);
+        }
         self.links.retain(|link| link.id != id);
         if failed {
             self.trouble.get_or_insert_with(|| news::CLOSED.into());
@@ -346,6 +373,12 @@ impl Lane {
 
     /// A notification that has come to its end.
     pub fn poll_outcome(&mut self) -> Option<(JobId, Outcome)> {
+        let (id, delivered) = self.poll_delivered()?;
+        Some((id, delivered.outcome))
+    }
+
+    /// The same, with what is to be said of an answer that is missing.
+    pub fn poll_delivered(&mut self) -> Option<(JobId, Delivered)> {
         self.outcomes.pop_front()
     }
 
@@ -371,12 +404,12 @@ impl Lane {
     pub fn poll_timeout(&self) -> Option<Now> {
         let links = self.links.iter().filter_map(Link::poll_timeout);
         let waits = self.jobs.waiting() > 0;
-        let reconnect = self.backoff.until().filter(|_| self.lacks_link());
         let times = [
             self.jobs.next_deadline(),
             self.jobs.next_release(),
             self.breaker.until().filter(|_| waits),
-            reconnect,
+            self.connects_at(),
+            self.turn_at(),
             self.pool_changes_at(),
         ];
         times.into_iter().flatten().chain(links).min()
@@ -401,7 +434,7 @@ impl Lane {
         loop {
             let (id, job) = self.jobs.front()?;
             // The timer may be late: whoever drives the lane was held up.
-            if job.deadline <= now {
+            if job.is_over(now) {
                 self.give_up(now, id);
                 continue;
             }
@@ -414,29 +447,6 @@ impl Lane {
                 }
             }
         }
-    }
-
-    /// Its device is left alone until then, and it cannot wait: there is no time, or no place.
-    fn end_unheld(&mut self, id: JobId, until: Now) {
-        if let Some(job) = self.jobs.end(id) {
-            let is_paused = job.attempts == 0 && job.deadline <= until;
-            let outcome = match is_paused {
-                true => Outcome::unanswered(Why::Paused),
-                false => job.overdue(),
-            };
-            self.outcomes.push_back((id, outcome));
-        }
-    }
-
-    /// Sends it not before `until`; `false` if that is too late for it, or too many are held.
-    fn hold(&mut self, id: JobId, until: Now) -> bool {
-        let deadline = self.jobs.get(id).map(|job| job.deadline);
-        let holds = self.jobs.held() < self.config.queue
-            && deadline.is_some_and(|deadline| until < deadline);
-        if holds {
-            self.jobs.hold(id, until);
-        }
-        holds
     }
 
     /// Puts the first that waits on a connection that has room.
@@ -482,45 +492,13 @@ impl Lane {
             Some((http2, outbox)) => {
                 http2.close(ErrorCode::NO_ERROR, outbox);
                 self.actions.push_back(Action::Close(id));
+                // Before another is asked for, and not when it is closed.
+                self.blame(now, id);
             }
             // There is nothing to close.
             None => {
                 let entropy = self.entropy.next();
                 self.remove(now, id, entropy);
-            }
-        }
-    }
-
-    fn end(&mut self, job: JobId, outcome: Outcome) {
-        if self.jobs.end(job).is_some() {
-            self.breaker.returned(job);
-            self.outcomes.push_back((job, outcome));
-        }
-    }
-
-    /// It cannot be waited for any longer.
-    fn give_up(&mut self, now: Now, id: JobId) {
-        let Some(job) = self.jobs.end(id) else { return };
-        if let Place::InFlight { link, slot } = job.place {
-            self.forget(link, slot);
-            self.breaker.lost(now, id, self.entropy.next());
-        }
-        self.outcomes.push_back((id, job.overdue()));
-    }
-
-    fn forget(&mut self, link: LinkId, stream: StreamId) {
-        let another_answers = self.others_answer(link);
-        let Some(known) = self.link_mut(link) else {
-            return;
-        };
-        known.give_up(stream);
-        // Whoever came next would hang there, too.
-        known.retired |= !known.proven && another_answers;
-        match known.http2_mut() {
-            Some((http2, outbox)) => http2.reset(stream, ErrorCode::CANCEL, outbox),
-            None => {
-                let id = ExchangeId { link, slot: stream };
-                self.actions.push_back(Action::Abandon(id));
             }
         }
     }

@@ -19,9 +19,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use super::backoff::Backoff;
 use super::carrier::{Carrier, Exchanges};
 use super::jobs::JobId;
-use crate::http2::{self, StreamId};
+use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
 use crate::provider::ResponseReader;
 use crate::time::{Now, UnixTime};
@@ -41,6 +42,17 @@ const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// is replaced: a peer can answer PINGs and still be stuck.
 const RETIRE_AFTER: u32 = 3;
 
+/// Rounds of refused streams, nothing answered between them, after which the connection is replaced:
+/// another may lead to another server.
+const REFUSED_ROUNDS: u32 = 4;
+
+/// The first pause after a refused stream, at most.
+const REFUSED_FIRST: Duration = Duration::from_millis(200);
+
+/// The longest pause after a refused stream. Short beside that between connects: the peer is there and
+/// says what it does not take, and what waits has seconds.
+const REFUSED_LONGEST: Duration = Duration::from_secs(5);
+
 /// Names a connection of a lane. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub(super) u32);
@@ -52,8 +64,21 @@ pub(super) struct InFlight {
     /// When the provider token it carries was issued.
     pub(super) token: Option<UnixTime>,
     pub(super) answer: ResponseReader,
-    /// The head of the answer is there.
-    pub(super) begun: bool,
+}
+
+/// A GOAWAY of the peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farewell {
+    pub(super) code: ErrorCode,
+    /// The last stream that it will act on.
+    pub(super) last: StreamId,
+}
+
+impl Farewell {
+    /// Requests up to the last one. The numbers of streams are the odd ones.
+    pub(super) fn requests(&self) -> usize {
+        usize::try_from(self.last.value().div_ceil(2)).unwrap_or(usize::MAX)
+    }
 }
 
 /// One connection.
@@ -67,7 +92,9 @@ pub(super) struct Link {
     pub(super) outbox: Vec<u8>,
     /// Something was answered on it that was not about the connection itself.
     pub(super) proven: bool,
-    /// It has been counted as a failure.
+    /// When it was asked for.
+    pub(super) began: Now,
+    /// It has been counted as a failure, or is not to be.
     pub(super) blamed: bool,
     /// The driver has been told to close it.
     pub(super) closing: bool,
@@ -82,21 +109,32 @@ pub(super) struct Link {
     owes: bool,
     /// Answers given up since one came.
     given_up: u32,
-    /// One came.
-    was_answered: bool,
+    /// Heads of answers that have come.
+    pub(super) answers: usize,
+    /// Requests at once that the peer seems to take, whatever it says: as many as it had not refused
+    /// when it refused one, and one more with each answer.
+    pub(super) allowance: usize,
+    /// Pauses after refused streams, since something was answered.
+    refusals: Backoff,
+    /// In one of them.
+    paused: bool,
+    /// The peer's GOAWAY, if there was one.
+    pub(super) farewell: Option<Farewell>,
     /// It gets nothing new: its stream identifiers are used up, it answers nothing, APNs wants
     /// another, or it is one too many.
     pub(super) retired: bool,
 }
 
 impl Link {
-    pub(super) fn opening(id: LinkId, now: Now) -> Self {
+    /// One that carries `allowance` requests at once until it has answered some.
+    pub(super) fn opening(id: LinkId, now: Now, allowance: usize) -> Self {
         Self {
             id,
             carrier: None,
             in_flight: BTreeMap::new(),
             outbox: Vec::new(),
             proven: false,
+            began: now,
             blamed: false,
             closing: false,
             quiet_since: now,
@@ -105,16 +143,20 @@ impl Link {
             probing: false,
             owes: false,
             given_up: 0,
-            was_answered: false,
+            answers: 0,
+            allowance,
+            refusals: Backoff::new(REFUSED_FIRST, REFUSED_LONGEST),
+            paused: false,
+            farewell: None,
             retired: false,
         }
     }
 
     /// One that is open from the beginning: so many exchanges with the platform's client.
-    pub(super) fn of_platform(id: LinkId, now: Now, limit: usize) -> Self {
+    pub(super) fn of_platform(id: LinkId, now: Now, allowance: usize, limit: usize) -> Self {
         Self {
             carrier: Some(Carrier::Platform(Exchanges::new(limit))),
-            ..Self::opening(id, now)
+            ..Self::opening(id, now, allowance)
         }
     }
 
@@ -162,12 +204,13 @@ impl Link {
     /// Requests it would take right now. With a provider token, and of the platform, that is one until
     /// the first is answered, whatever the peer's SETTINGS say.
     pub(super) fn room(&self, with_token: bool) -> usize {
-        if self.closing || self.retired || self.doubted || self.probing {
+        if self.closing || self.retired || self.doubted || self.probing || self.paused {
             return 0;
         }
         let count = self.in_flight.len();
         let carrier = self.carrier.as_ref();
         let streams = carrier.map_or(0, |carrier| carrier.room(count));
+        let streams = streams.min(self.allowance.saturating_sub(count));
         if (with_token || self.is_of_platform()) && !self.proven {
             streams.min(1_usize.saturating_sub(count))
         } else {
@@ -234,15 +277,8 @@ impl Link {
             self.quiet_since = now;
         }
         self.retired |= stream == StreamId::MAX;
-        self.in_flight.insert(
-            stream,
-            InFlight {
-                job,
-                token,
-                answer,
-                begun: false,
-            },
-        );
+        self.in_flight
+            .insert(stream, InFlight { job, token, answer });
     }
 
     /// The answer on `stream` has come to nothing in time. Silence goes on counting: otherwise a
@@ -258,18 +294,37 @@ impl Link {
     /// The head of an answer has come.
     pub(super) fn answered(&mut self) {
         self.given_up = 0;
-        self.was_answered = true;
+        self.answers = self.answers.saturating_add(1);
+        self.allowance = self.allowance.saturating_add(1);
+        self.refusals.succeeded();
+        self.paused = false;
     }
 
     /// Whether nothing was ever answered on it, and not because this side had no use for it.
     pub(super) fn has_answered_nothing(&self) -> bool {
         let is_unused = self.retired && !self.is_mute();
-        !self.was_answered && !is_unused
+        self.answers == 0 && !is_unused
     }
 
     /// Whether so many answers were given up that it was replaced.
     pub(super) fn is_mute(&self) -> bool {
         self.given_up >= RETIRE_AFTER
+    }
+
+    /// The peer has refused a stream. Nothing new goes on the connection for a while, or until
+    /// something is answered; the wait grows with each round of refusals.
+    pub(super) fn refused(&mut self, now: Now, entropy: u64) {
+        self.allowance = self.allowance.min(self.in_flight.len().max(1));
+        // Those that come together are one round.
+        if !core::mem::replace(&mut self.paused, true) {
+            self.refusals.failed(now, entropy);
+        }
+    }
+
+    /// Whether it has refused streams in so many rounds, and answered nothing, that another is to be
+    /// tried.
+    pub(super) fn only_refuses(&self) -> bool {
+        self.refusals.failures() >= REFUSED_ROUNDS
     }
 
     /// When to ask whether the peer is there: soon if it owes an answer, else after an idle hour.
@@ -301,6 +356,7 @@ impl Link {
     /// The next moment [`Link::handle_timeout`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Now> {
         let own = self.doubt_at().into_iter().chain(self.doubted_at());
+        let own = own.chain(self.refusals.until().filter(|_| self.paused));
         let http2 = self.http2().and_then(http2::Connection::poll_timeout);
         own.chain(http2).min()
     }
@@ -312,6 +368,7 @@ impl Link {
     pub(super) fn handle_timeout(&mut self, now: Now) -> Result<(), http2::ConnectionError> {
         let due = self.doubt_at().is_some_and(|at| at <= now);
         self.doubted |= self.doubted_at().is_some_and(|at| at <= now);
+        self.paused &= !self.refusals.is_over(now);
         if due && self.http2().is_some_and(|http2| !http2.is_closed()) {
             self.ping(now);
         }
@@ -349,7 +406,7 @@ mod tests {
             deadline: Now::ZERO,
             confirm: false,
         });
-        let mut link = Link::opening(LinkId(0), Now::ZERO);
+        let mut link = Link::opening(LinkId(0), Now::ZERO, usize::MAX);
         let http2 = http2::Connection::new(http2::Config::default(), Now::ZERO, &mut link.outbox);
         link.carrier = Some(Carrier::Http2(Box::new(http2)));
         let answer = ResponseReader::new;

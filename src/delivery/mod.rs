@@ -23,7 +23,8 @@
 //! - every notification handed in comes back as exactly one outcome, at its deadline at the latest;
 //! - what a peer may have acted on is never sent again; it ends as `Unanswered`;
 //! - a link that was told to go away, or that stopped answering, gets nothing new;
-//! - over HTTP/2 nothing is put on a connection more than four times, or again after its expiration.
+//! - over HTTP/2 nothing is put on a connection for a fifth time after four attempts that were answered or
+//!   may have been acted on, or again after its expiration; what certainly was not processed is no attempt.
 
 mod backoff;
 mod breaker;
@@ -36,6 +37,7 @@ mod lane;
 mod link;
 mod retry;
 mod spacing;
+pub mod turn;
 mod way;
 
 pub use carrier::{ExchangeId, Transport};
@@ -44,5 +46,6 @@ pub use jobs::JobId;
 pub use lane::{Lane, LaneConfig};
 pub use link::LinkId;
 pub use way::{
-    Action, ExchangeFailure, ExchangeRequest, ExchangeResponse, News, Order, QueueFull, Status, Way,
+    Action, Delivered, ExchangeFailure, ExchangeRequest, ExchangeResponse, News, Order, QueueFull,
+    Status, Way,
 };

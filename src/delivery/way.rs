@@ -23,6 +23,7 @@ use super::carrier::ExchangeId;
 use super::jobs::JobId;
 use super::lane::Lane;
 use super::link::LinkId;
+use super::turn::{Turn, TurnNews};
 use crate::auth::ProviderToken;
 use crate::limits::CHANNELS_BODY_MAX_BYTES;
 use crate::provider::{Message, Outcome, Reason};
@@ -54,6 +55,11 @@ pub enum Action {
     RenewToken(UnixTime),
     /// Nobody waits for this exchange any more: drop it, and report nothing of it.
     Abandon(ExchangeId),
+    /// Put what [`turn::ask`](super::turn::ask) says in the place of the record, and report what holds
+    /// then by [`Way::handle_turn`].
+    TakeTurn,
+    /// Put what [`turn::tell`](super::turn::tell) says in the place of the record.
+    TellTurn(TurnNews),
 }
 
 /// A request for the platform's client. `Debug` leaves out what reveals a device or a credential.
@@ -104,6 +110,9 @@ pub enum ExchangeFailure {
     NotSent,
     /// There was one, and the peer certainly has not acted on it.
     NotProcessed,
+    /// TLS has failed, before the request or after it. No client certificate is shown by this way, so
+    /// if the lane never had an answer, it is the handshake that fails: a server that is not trusted.
+    Tls,
     /// The peer may have acted on it. For whatever is not known to be one of the others.
     Unanswered,
 }
@@ -126,6 +135,15 @@ pub enum News {
 impl News {
     /// Most that wait to be heard; the oldest are dropped. The driver hears them after every call.
     pub(super) const MAX: usize = 16;
+}
+
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Where there is no answer, what happened last, to the message or to the way; for people.
+    pub trouble: Option<String>,
 }
 
 /// How a way is, for metrics and for people.
@@ -174,6 +192,14 @@ pub trait Way: Debug {
 
     /// A notification that has come to its end.
     fn poll_outcome(&mut self) -> Option<(JobId, Outcome)>;
+
+    /// The same, with what is to be said of an answer that is missing.
+    fn poll_delivered(&mut self) -> Option<(JobId, Delivered)> {
+        let (id, outcome) = self.poll_outcome()?;
+        let is_unanswered = matches!(outcome, Outcome::Unanswered { .. });
+        let trouble = self.trouble().filter(|_| is_unanswered).map(str::to_owned);
+        Some((id, Delivered { outcome, trouble }))
+    }
 
     /// What the driver is to do next.
     fn poll_action(&mut self) -> Option<Action>;
@@ -240,6 +266,11 @@ pub trait Way: Debug {
     ) {
         let _ = (now, id, failure, why);
     }
+
+    /// The answer to [`Action::TakeTurn`]; [`Turn::Go`] where there is no record to be had.
+    fn handle_turn(&mut self, now: Now, turn: Turn) {
+        let _ = (now, turn);
+    }
 }
 
 impl Way for Lane {
@@ -269,6 +300,10 @@ impl Way for Lane {
 
     fn poll_outcome(&mut self) -> Option<(JobId, Outcome)> {
         Self::poll_outcome(self)
+    }
+
+    fn poll_delivered(&mut self) -> Option<(JobId, Delivered)> {
+        Self::poll_delivered(self)
     }
 
     fn poll_action(&mut self) -> Option<Action> {
@@ -326,5 +361,9 @@ impl Way for Lane {
         why: String,
     ) {
         Self::handle_exchange_failed(self, now, id, failure, why);
+    }
+
+    fn handle_turn(&mut self, now: Now, turn: Turn) {
+        Self::handle_turn(self, now, turn);
     }
 }

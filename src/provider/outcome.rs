@@ -10,9 +10,6 @@ use crate::notification::ApnsId;
 use crate::time::UnixTime;
 use core::fmt;
 
-/// The error code of a stream that was not processed at all. RFC 9113, section 7.
-const REFUSED_STREAM: u32 = 0x7;
-
 /// What became of one notification, or of one request about channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -97,7 +94,10 @@ pub enum Why {
     /// The peer said it has not looked at it: a stream above the last one of a GOAWAY, or, of the
     /// binary gateway, whatever followed the notification named in an error response.
     NotProcessed,
-    /// The peer reset the stream with this error code of HTTP/2.
+    /// The peer refused its stream before it had begun to answer: `REFUSED_STREAM` of HTTP/2.
+    Refused,
+    /// The peer reset the stream with this error code of HTTP/2, and may have acted on it before. That
+    /// can be `REFUSED_STREAM`, where the answer had begun.
     StreamReset(u32),
     /// The connection ended without a word on this notification.
     ConnectionLost,
@@ -140,10 +140,7 @@ impl Why {
     /// Whether the peer certainly has not acted on the notification.
     pub const fn may_resend(self) -> bool {
         match self {
-            Self::NotSent
-            | Self::Paused
-            | Self::NotProcessed
-            | Self::StreamReset(REFUSED_STREAM) => true,
+            Self::NotSent | Self::Paused | Self::NotProcessed | Self::Refused => true,
             Self::StreamReset(_)
             | Self::ConnectionLost
             | Self::TimedOut
@@ -159,6 +156,7 @@ impl fmt::Display for Why {
             Self::NotSent => f.write_str("not sent"),
             Self::Paused => f.write_str("not sent: APNs wants a pause for its recipient"),
             Self::NotProcessed => f.write_str("not processed by the peer"),
+            Self::Refused => f.write_str("refused by the peer, which had not looked at it"),
             Self::StreamReset(code) => write!(f, "stream reset by the peer with code {code:#x}"),
             Self::ConnectionLost => f.write_str("connection lost"),
             Self::TimedOut => f.write_str("no answer in time"),
@@ -174,14 +172,11 @@ mod tests {
 
     #[test]
     fn only_what_was_certainly_not_processed_may_be_sent_again() {
-        let safe = [
-            Why::NotSent,
-            Why::Paused,
-            Why::NotProcessed,
-            Why::StreamReset(7),
-        ];
+        let safe = [Why::NotSent, Why::Paused, Why::NotProcessed, Why::Refused];
         let unsafe_ = [
             Why::StreamReset(0),
+            // `REFUSED_STREAM` after the answer has begun.
+            Why::StreamReset(7),
             Why::StreamReset(8),
             Why::ConnectionLost,
             Why::TimedOut,

@@ -276,7 +276,7 @@ fn a_large_receipt_leaves_nothing_behind() {
     values.delete(core::iter::once(place.clone()));
     begin(&values, &place, large_receipt(&key, 1, at(500))).unwrap();
     let keep = Duration::from_secs(1_000);
-    let mut sweep = |now| {
+    let sweep = |now| {
         for one in values.keys() {
             if is_expired(&values, &one, keep, at(now)).unwrap() == Some(true) {
                 values.delete(core::iter::once(one));

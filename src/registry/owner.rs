@@ -22,8 +22,8 @@ use super::alias::AliasIndex;
 use super::device::Slot;
 use super::values::{Failure, Try, Values, get, retry, swap};
 use super::{
-    Alias, AliasFull, CorruptRecord, DeviceRef, PageLimit, Position, VERSION, alias_key,
-    alias_topics_key, check_version, corrupt, device_key, older_alias_key,
+    Alias, AliasFull, Candidates, CorruptRecord, DeviceRef, PageLimit, Position, VERSION,
+    alias_key, alias_topics_key, check_version, corrupt, device_key, older_alias_key,
 };
 use crate::notification::{InvalidNotification, Topic};
 
@@ -213,7 +213,7 @@ pub(super) fn page<V: Values>(
     wanted: impl Fn(&Topic) -> bool,
     after: Option<Position>,
     limit: PageLimit,
-) -> Result<(Vec<DeviceRef>, Option<Position>), Failure<V::Error>> {
+) -> Result<Candidates, Failure<V::Error>> {
     let listed = AliasTopics::read(get(values, &alias_topics_key(alias))?.as_deref())?;
     let older = read(values, &older_alias_key(alias))?;
     let apps = older.devices().map(|device| &device.topic);
@@ -243,8 +243,8 @@ pub(super) fn page<V: Values>(
         Some((position, _)) if more => Some(*position),
         _ => reached.filter(|reached| Some(*reached) != end),
     };
-    let devices = found.into_iter().map(|(_, device)| device);
-    Ok((devices.collect(), next))
+    let devices = found.into_iter().map(|(_, device)| device).collect();
+    Ok(Candidates { devices, next })
 }
 
 #[cfg(test)]

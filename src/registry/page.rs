@@ -54,8 +54,7 @@ pub fn candidates<V: Values>(
     match selection {
         Selection::Alias { alias, topic, .. } => {
             let wanted = |app: &Topic| visible(app) && topic.as_ref().is_none_or(|it| it == app);
-            let (devices, next) = owner::page(values, alias, wanted, after, limit)?;
-            Ok(Candidates { devices, next })
+            owner::page(values, alias, wanted, after, limit)
         }
         Selection::Group(group) if visible(group.topic()) => of_group(values, group, after, limit),
         Selection::Group(_) => Ok(Candidates::default()),

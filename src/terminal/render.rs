@@ -136,7 +136,8 @@ fn push(document: &Value) -> (String, String) {
         lines.push('\n');
     }
     for alias in list(document, "unmatched").iter().filter_map(Value::as_str) {
-        let _ = writeln!(lines, "unmatched: {}  this alias has no devices", visible(alias));
+        let alias = visible(alias);
+        let _ = writeln!(notes, "unmatched: {alias}  this alias has no devices");
     }
     for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
         let _ = writeln!(notes, "warning: {}", visible(warning));

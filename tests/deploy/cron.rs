@@ -124,7 +124,9 @@ async fn an_event_runs_the_task_of_the_service() {
 
     let (result, printed) = event(variables("sweep", "a-wrong-key")).await;
     let why = result.unwrap_err();
-    assert_eq!(why, "the service: expected status 200, got 401");
+    let address = stack.address;
+    let expected = format!("the service at {address}: expected status 200, got 401");
+    assert_eq!(why, expected);
     assert_eq!(printed, "");
 
     let (result, _) = event(vec![("service", stack.address.to_string())]).await;

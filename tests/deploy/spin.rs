@@ -353,27 +353,31 @@ fn the_schedule_runs_both_tasks_and_reaches_the_service_only() {
     assert_eq!(tasks, ours, "the tasks of the host");
 }
 
-/// `crates/key-value-redis/src/lib.rs` and `crates/factor-key-value/src/runtime_config/spin.rs`.
+/// `crates/key-value-spin/src/lib.rs` and `crates/factor-key-value/src/runtime_config/spin.rs`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuntimeConfig {
-    key_value_store: BTreeMap<String, RedisStore>,
+    key_value_store: BTreeMap<String, SqliteStore>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RedisStore {
+struct SqliteStore {
     r#type: String,
-    url: String,
+    path: String,
 }
 
+/// With a file for `--runtime-config-file` Spin looks for SQLite's beside it; without one, beside the manifest.
 #[test]
-fn redis_is_the_store_that_the_function_opens() {
-    let config: RuntimeConfig = toml::from_str(&read("deploy/spin/runtime-config.toml")).unwrap();
+fn the_sample_of_a_runtime_configuration_keeps_the_store_where_it_was() {
+    const FILE: &str = "deploy/spin/runtime-config.toml";
+    let config: RuntimeConfig = toml::from_str(&read(FILE)).unwrap();
     let stores: Vec<_> = config.key_value_store.into_iter().collect();
     let [(name, store)] = &*stores else {
         panic!("one store");
     };
-    assert_eq!((&**name, &*store.r#type), ("default", "redis"));
-    assert!(store.url.starts_with("redis://"));
+    assert_eq!((&**name, &*store.r#type), ("default", "spin"));
+    let up = FILE.matches('/').count();
+    let expected = format!("{}.spin/sqlite_key_value.db", "../".repeat(up));
+    assert_eq!(store.path, expected);
 }

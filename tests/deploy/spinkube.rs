@@ -151,13 +151,13 @@ fn it_runs_the_function_and_no_cron_trigger() {
 #[test]
 fn the_probes_ask_what_the_function_itself_answers() {
     let checks = app().spec.checks;
-    for probe in [checks.readiness, checks.liveness] {
-        let route = Route::parse("GET", &probe.http_get.path);
-        assert!(
-            matches!(route, Ok(Route::Health)),
-            "{}",
-            probe.http_get.path
-        );
+    // A wrong configuration keeps requests away; to start the function again would not mend it.
+    for (probe, expected) in [
+        (checks.readiness, Route::Ready),
+        (checks.liveness, Route::Health),
+    ] {
+        let path = &probe.http_get.path;
+        assert_eq!(Route::parse("GET", path), Ok(expected), "{path}");
     }
 }
 

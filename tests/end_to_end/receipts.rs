@@ -190,11 +190,12 @@ async fn an_idempotency_key_in_the_header_means_what_the_field_means() {
     let in_field = stack.call("POST", "/v1/push", &body(1, "order:5")).await;
     assert_eq!(in_field.rule(), "idempotency-key-reused");
 
-    let both = with(&["order:6"]).call("POST", "/v1/push", &body(1, "order:6"));
-    assert_eq!(both.await.status, 200);
+    let push = async |line: &str, body: &str| with(&[line]).call("POST", "/v1/push", body).await;
+    let both = push("order:6", &body(1, "order:6")).await;
+    assert_eq!(both.status, 200);
     assert_eq!(stack.simulator.journal().len(), 2);
-    let differing = with(&["order:7"]).call("POST", "/v1/push", &body(1, "order:8"));
-    assert_eq!(differing.await.rule(), "idempotency-key");
+    let differing = push("order:7", &body(1, "order:8")).await;
+    assert_eq!(differing.rule(), "idempotency-key");
     for lines in [&["a", "a"][..], &["a b"], &["\"a"], &[""]] {
         let refused = with(lines).call("POST", "/v1/push", &plain).await;
         let told = (refused.status, refused.rule());

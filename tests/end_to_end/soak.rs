@@ -2,12 +2,19 @@
 //! outcome, and the simulator's journal agrees with each.
 //!
 //! `DUNLIN_SOAK` is how many pushes there are, by default 20,000; `DUNLIN_SEED` repeats a run.
+//!
+//! With `DUNLIN_GOAWAY`, a number, nothing goes wrong but that APNs says GOAWAY at every so many requests,
+//! and nothing may be lost; `DUNLIN_TEST_TRANSPORT=wasi-http` is for either:
+//!
+//! ```text
+//! DUNLIN_SOAK=200000 DUNLIN_GOAWAY=50 cargo test -p dunlin-tests --test end_to_end soak -- --nocapture
+//! ```
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::stack::{Options, Stack, TOPIC, token};
-use dunlin_simulator::{Config, RandomFaults, Received};
+use dunlin_simulator::{Action, Config, Fault, RandomFaults, Received};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;
@@ -22,6 +29,15 @@ const AT_ONCE: usize = 16;
 
 /// From taking a push in to its outcome; a silent APNs takes all of it.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The same where APNs answers everything, if not at once.
+const LONG_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests after each of which APNs says GOAWAY, where that is not said.
+const GOAWAY_EVERY: u32 = 100;
+
+/// Pushes where nothing but that happens, by default.
+const PUSHES_THROUGH_GOAWAYS: u32 = 5_000;
 
 /// Linear memory of an instance, in MiB: the host refuses more.
 const MEMORY_MIB: u32 = 48;
@@ -98,15 +114,15 @@ async fn recovers(stack: &Stack, first: u32) {
     panic!("not recovered: {last:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_apns_does_every_push_has_one_true_outcome() {
-    let pushes = number("DUNLIN_SOAK").map_or(PUSHES, |pushes| u32::try_from(pushes).unwrap());
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = number("DUNLIN_SEED").unwrap_or_else(|| u64::from(clock.subsec_nanos()));
-    println!("DUNLIN_SEED={seed} DUNLIN_SOAK={pushes}");
+/// How many pushes there are to be.
+fn pushes(default: u32) -> u32 {
+    number("DUNLIN_SOAK").map_or(default, |pushes| u32::try_from(pushes).unwrap())
+}
+
+async fn start(timeout: Duration, pushes: u32) -> (tempfile::TempDir, Stack) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
-        timeout: TIMEOUT,
+        timeout,
         extra: format!("memory_mib = {MEMORY_MIB}"),
         simulator: Config {
             journal_capacity: usize::try_from(pushes).unwrap() * 4,
@@ -115,26 +131,71 @@ async fn whatever_apns_does_every_push_has_one_true_outcome() {
         ..Options::default()
     };
     let stack = Stack::start(folder.path(), options).await;
-    let faults = RandomFaults::mix(seed);
-    stack.simulator.set_random_faults(faults).unwrap();
+    (folder, stack)
+}
 
+async fn push_all(stack: &Stack, pushes: u32) -> Vec<Value> {
     let began = Instant::now();
-    let batches = (0..pushes / BATCH).map(|batch| push_batch(&stack, batch * BATCH));
+    let batches = (0..pushes / BATCH).map(|batch| push_batch(stack, batch * BATCH));
     let results: Vec<Vec<Value>> = stream::iter(batches)
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let results = results.concat();
     println!("{pushes} pushes in {:?}", began.elapsed());
-    println!("faults: {:?}", stack.simulator.random_faults_drawn());
+    results.concat()
+}
 
+fn count(results: &[Value]) -> HashMap<&str, u32> {
     let mut counts: HashMap<&str, u32> = HashMap::new();
-    for result in &results {
+    for result in results {
         *counts
             .entry(result["outcome"].as_str().unwrap())
             .or_default() += 1;
     }
     println!("outcomes: {counts:?}");
+    counts
+}
+
+/// What is above the last stream of a GOAWAY is sent again until its deadline, by either transport.
+#[tokio::test(flavor = "multi_thread")]
+async fn soak_of_an_apns_that_goes_away_every_so_many_requests_loses_nothing() {
+    let pushes = pushes(PUSHES_THROUGH_GOAWAYS);
+    let every = number("DUNLIN_GOAWAY").map_or(GOAWAY_EVERY, |every| u32::try_from(every).unwrap());
+    println!("DUNLIN_GOAWAY={every} DUNLIN_SOAK={pushes}");
+    let (_folder, stack) = start(LONG_TIMEOUT, pushes).await;
+    let goaway = Action::Goaway {
+        reason: None,
+        error_code: 0,
+        answer: true,
+    };
+    let goaway = Fault::new(goaway).every(every).always();
+    stack.simulator.add_fault(goaway).unwrap();
+    let results = push_all(&stack, pushes).await;
+    let counts = count(&results);
+    println!("connections: {}", stack.simulator.connections_accepted());
+    let journal = stack.simulator.journal();
+    let seen = by_id(&journal);
+    results.iter().for_each(|result| check(result, &seen));
+    for result in &results {
+        assert_eq!(result["outcome"], "accepted", "{counts:?} {result}");
+    }
+    assert_eq!(counts["accepted"], pushes / BATCH * BATCH);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_apns_does_every_push_has_one_true_outcome() {
+    let pushes = pushes(PUSHES);
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let seed = number("DUNLIN_SEED").unwrap_or_else(|| u64::from(clock.subsec_nanos()));
+    println!("DUNLIN_SEED={seed} DUNLIN_SOAK={pushes}");
+    let (_folder, stack) = start(TIMEOUT, pushes).await;
+    let faults = RandomFaults::mix(seed);
+    stack.simulator.set_random_faults(faults).unwrap();
+
+    let results = push_all(&stack, pushes).await;
+    println!("faults: {:?}", stack.simulator.random_faults_drawn());
+    let counts = count(&results);
     assert_eq!(counts.values().sum::<u32>(), pushes / BATCH * BATCH);
     let journal = stack.simulator.journal();
     let seen = by_id(&journal);

@@ -255,12 +255,13 @@ async fn an_alias_that_is_named_a_thousand_times_stops_nobody() {
     names[0] = "nobody";
     let many = dry_run(&names);
     let bulk = join_all((0..8).map(|_| stack.call("POST", "/v1/push", &many)));
-    let others = join_all((0..60).map(|n| stack.push(&token(n), ALERT)));
+    let tokens: Vec<_> = (0..60).map(token).collect();
+    let others = join_all(tokens.iter().map(|token| stack.push(token, ALERT)));
     let (bulk, others) = join(bulk, others).await;
     for other in others {
         assert_eq!(other["outcome"], "accepted", "{other}");
     }
-    let tokens = |reply: &Value| {
+    let reached = |reply: &Value| {
         let results = reply["results"].as_array().unwrap().iter();
         results
             .map(|result| result["token"].clone())
@@ -268,7 +269,7 @@ async fn an_alias_that_is_named_a_thousand_times_stops_nobody() {
     };
     for reply in bulk {
         assert_eq!(reply.status, 200, "{}", reply.text());
-        assert_eq!(tokens(&reply.json()), tokens(&once));
+        assert_eq!(reached(&reply.json()), reached(&once));
         assert_eq!(reply.json()["unmatched"], json!(["nobody"]));
     }
     stack.stop().await;

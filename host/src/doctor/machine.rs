@@ -4,7 +4,7 @@
 //! it. The port is bound and let go at once. Nothing is written.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use redb::{DatabaseError, ReadOnlyDatabase, StorageError};
 use rustix::fs::{Access, access, statvfs};
 
 use super::report::{Line, Severity};
-use crate::ask::ask;
+use crate::ask::{ServiceUrl, ask};
 use crate::config::{Config, StoreSettings};
+use crate::listen::Listen;
 
 /// Room on the store's volume below which somebody should look, and below which writes will soon
 /// fail. Ours: a million devices are some 500 MB, and a commit needs room for the pages that it
@@ -146,17 +147,19 @@ fn room(folder: &Path, free: u64) -> Line {
 }
 
 /// Whether the service can listen where it is to, or does.
-pub(super) async fn port(address: SocketAddr) -> Line {
-    let subject = format!("listen {address}");
+pub(super) async fn port(listen: &Listen) -> Line {
+    let subject = format!("listen {listen}");
     let failed = |what: String, advice| Line::new(Severity::Error, &subject, what, advice);
-    if address.port() == 0 {
+    if listen.port() == 0 {
         return Line::ok(&subject, "any port that is free");
     }
-    match TcpListener::bind(address) {
+    let bound = listen.address().await.and_then(TcpListener::bind);
+    match bound {
         Ok(_) => Line::ok(&subject, "free"),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            let asked = ask(address, "GET", "/metrics", None, Vec::new(), PORT_PATIENCE).await;
-            match asked {
+            let service = ServiceUrl::from(listen.clone());
+            let asked = ask(service, "GET", "/metrics", None, Vec::new(), PORT_PATIENCE);
+            match asked.await {
                 Ok(answer) if answer.body.contains(METRIC) => {
                     Line::ok(&subject, "a running dunlin has it")
                 }
@@ -268,14 +271,15 @@ mod tests {
                 stream.write_all(reply.as_bytes()).await.unwrap();
                 stream.shutdown().await.unwrap();
             };
-            let (line, ()) = tokio::join!(port(address), answering);
+            let listen = address.into();
+            let (line, ()) = tokio::join!(port(&listen), answering);
             assert_eq!(line.severity, severity, "{line:?}");
             assert!(line.what.ends_with(what), "{line:?}");
         }
-        let any = port("127.0.0.1:0".parse().unwrap()).await;
+        let any = port(&"127.0.0.1:0".parse().unwrap()).await;
         assert_eq!(any.severity, Severity::Ok);
         // RFC 5737: no machine has it.
-        let foreign = port("192.0.2.1:9".parse().unwrap()).await;
+        let foreign = port(&"192.0.2.1:9".parse().unwrap()).await;
         assert_eq!(foreign.severity, Severity::Error, "{foreign:?}");
     }
 }

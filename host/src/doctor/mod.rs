@@ -94,7 +94,7 @@ pub async fn examine(config_file: &Path, options: Options) -> Report {
     )
     .await;
     report.lines.extend(machine::store(&config));
-    report.lines.push(machine::port(config.host.listen).await);
+    report.lines.push(machine::port(&config.host.listen).await);
     report
 }
 

@@ -157,7 +157,8 @@ mod tests {
     fn readiness_says_why_not() {
         let (status, metrics) = (Status::default(), Metrics::default());
         let ready = |reasons: Vec<&'static str>| {
-            answer(Probe::Ready, &Method::GET, &status, &metrics, || reasons)
+            let unready = || reasons.into_iter().map(Cow::from).collect();
+            answer(Probe::Ready, &Method::GET, &status, &metrics, unready)
         };
         assert_eq!(ready(vec![]).status(), 200);
         let not = ready(vec!["every queue is full", "the store is full"]);

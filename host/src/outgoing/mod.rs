@@ -22,11 +22,14 @@
 //! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY; or nothing of its body was asked for |
 //! | `connection-terminated` `http-protocol-error` | may have been acted on |
 //!
-//! Limits: 8 s for a connection, as in the function; a body waits in the connection's windows
-//! for whoever reads it. An exchange has no time limit: whoever drops it resets its stream.
+//! `hyper` says nothing of interim (1xx) answers, so a stream that is refused after one counts as refused.
+//!
+//! Limits: 8 connections at once and then 20 in a second (`pace.rs`), 8 s for a connection, as in the
+//! function; a body waits in the connection's windows for whoever reads it. An exchange has no time limit: whoever drops it resets its stream.
 
 mod body;
 mod dial;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -44,6 +47,7 @@ use tracing::debug;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::Watched;
+use self::pace::Pace;
 use crate::sockets::{Addresses, AllowedHost};
 use crate::tls::Provider;
 
@@ -99,6 +103,7 @@ struct Connection {
     /// Counts connections, so that one that has ended is put away once.
     number: u64,
     failed: Option<(Instant, Unreached)>,
+    pace: Pace,
 }
 
 /// A connection as those have it who send on it.
@@ -267,6 +272,8 @@ impl Shared {
             return Err(why);
         }
         let (host, port) = at;
+        tokio::time::sleep(connection.pace.wait(Instant::now())).await;
+        connection.pace.opened(Instant::now());
         let opened = timeout(CONNECT_TIMEOUT, self.open(host, *port)).await;
         match opened.unwrap_or(Err(Unreached::Late)) {
             Ok(sender) => {

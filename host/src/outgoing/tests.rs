@@ -139,3 +139,74 @@ async fn a_server_that_falls_silent_is_asked_by_a_ping_and_then_given_up() {
     }
     assert!(kinds.contains(&PING), "{kinds:?}");
 }
+
+/// The frames of a client, as far as this test reads them.
+struct Frames<S> {
+    stream: S,
+    /// Requests that have begun.
+    requests: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
+    /// Sends these, then a PING, and reads up to its answer: whatever the client had to send after the
+    /// first has come before it.
+    async fn after(&mut self, frames: &[u8]) {
+        const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
+        let bytes = [frames, &PING].concat();
+        self.stream.write_all(&bytes).await.unwrap();
+        while self.next().await != (6, 1) {}
+    }
+
+    /// Kind and flags of the next one.
+    async fn next(&mut self) -> (u8, u8) {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).await.unwrap();
+        let [a, b, c, kind, flags, ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.stream.read_exact(&mut payload).await.unwrap();
+        self.requests += usize::from(kind == 1);
+        (kind, flags)
+    }
+}
+
+/// APNs allows one until it has seen a provider token, and its SETTINGS take a round trip to come.
+#[tokio::test]
+async fn never_more_requests_are_on_a_connection_than_the_server_has_allowed() {
+    let allowed = |streams: u8| [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, streams];
+    let (near, mut far) = duplex(64 * 1024);
+    let server = tokio::spawn(async move {
+        far.read_exact(&mut [0; 24]).await.unwrap();
+        let mut frames = Frames {
+            stream: far,
+            requests: 0,
+        };
+        while frames.requests == 0 {
+            frames.next().await;
+        }
+        let mut seen = Vec::new();
+        // The SETTINGS; again; and the answer to the first, with room for three.
+        let ok: [u8; 10] = [0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88];
+        let more = [&ok[..], &allowed(3)].concat();
+        for (bytes, expected) in [(&allowed(1)[..], 1), (&allowed(1), 1), (&more, 4)] {
+            frames.after(bytes).await;
+            while frames.requests < expected {
+                frames.next().await;
+            }
+            for _ in 0..10 {
+                frames.after(&[]).await;
+            }
+            seen.push(frames.requests);
+        }
+        seen
+    });
+    let never = Duration::from_secs(3_600);
+    let sender = speak("server", near, (never, never)).await.unwrap();
+    let requests = (0..8).map(|_| {
+        let mut sender = sender.clone();
+        let (request, _) = Watched::wrap(request("https://server/"));
+        async move { sender.try_send_request(request).await }
+    });
+    let requests = tokio::spawn(join_all(requests));
+    assert_eq!(server.await.unwrap(), [1, 1, 4]);
+    requests.abort();
+}

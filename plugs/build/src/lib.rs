@@ -20,6 +20,9 @@ pub use output::{Output, read};
 pub use target::{TARGET, folder_of_script};
 pub use tools::check_tools;
 
+/// Where the manifest of this package is in the workspace, by which that is known.
+const THIS_PACKAGE: &str = "plugs/build/Cargo.toml";
+
 /// Why there is no component; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(String);
@@ -53,17 +56,30 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// The one that this is part of, for a program that cargo runs: `CARGO_TARGET_DIR` says where it
-    /// builds, or else it is `target`.
+    /// The one that this is run in, for a program that cargo runs: that of the package it is run for, or
+    /// else that of the current folder. `CARGO_TARGET_DIR` says where it builds, or else it is `target`.
+    ///
+    /// Not the one that the program was built in: a checkout that was copied has the same program.
     pub fn of_cargo() -> Self {
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // This is plugs/build.
-        let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let here = std::env::current_dir().unwrap_or_default();
+        let starts = package.iter().chain([&here]);
+        let root = starts.filter_map(|start| Self::root_above(start)).next();
+        // If it is none, cargo says so of it.
+        let root = root.unwrap_or(here);
         let named = std::env::var_os("CARGO_TARGET_DIR");
         // From where this is run, which is not where the cargo below is run.
         let named = named.and_then(|named| std::path::absolute(named).ok());
         let target = named.unwrap_or_else(|| root.join("target"));
         Self { root, target }
+    }
+
+    /// The folder with the sources that `start` is in, or that it is.
+    fn root_above(start: &Path) -> Option<PathBuf> {
+        let has = |folder: &Path, file: &str| folder.join(file).is_file();
+        let mut folders = start.ancestors();
+        let root = folders.find(|folder| has(folder, "Cargo.toml") && has(folder, THIS_PACKAGE));
+        root.map(Path::to_owned)
     }
 }
 
@@ -159,5 +175,34 @@ pub fn for_spin(workspace: &Workspace) -> Result<Vec<PathBuf>, Vec<Error>> {
         Ok(there)
     } else {
         Err(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_the_one_of_the_folder_and_not_of_the_build() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.ancestors().nth(2).unwrap();
+        assert_eq!(Workspace::root_above(here).as_deref(), Some(root));
+        assert_eq!(Workspace::of_cargo().root, root);
+
+        let name = format!("dunlin-copy-{}", std::process::id());
+        let copy = std::env::temp_dir().join(name);
+        let package = copy.join(THIS_PACKAGE);
+        let deep = copy.join("tests/deploy");
+        std::fs::create_dir_all(package.parent().unwrap()).unwrap();
+        std::fs::create_dir_all(&deep).unwrap();
+        for file in [&copy.join("Cargo.toml"), &package] {
+            std::fs::write(file, "").unwrap();
+        }
+        for start in [&copy, &deep, &package] {
+            let found = Workspace::root_above(start);
+            assert_eq!(found.as_deref(), Some(&*copy), "{}", start.display());
+        }
+        std::fs::remove_dir_all(&copy).unwrap();
+        assert_eq!(Workspace::root_above(&copy), None);
     }
 }

@@ -21,6 +21,9 @@ pub const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 /// Longest silence. Ours: a poll of many apps takes minutes, and answers at its end.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// What to do about an address that nobody listens at.
+const LISTEN: &str = "; set the variable service to where the service listens, as in SPIN_VARIABLE_SERVICE=127.0.0.1:3000";
+
 /// What can be asked for.
 const TASKS: [&str; 2] = ["feedback", "sweep"];
 
@@ -49,10 +52,10 @@ pub enum CallError {
     Task(String),
     /// The API key is empty, or has characters that no key has.
     ApiKey,
-    /// The connection.
-    Io(io::Error),
-    /// The service answered with another status than 200, or without one.
-    Refused(Option<u16>),
+    /// The connection to the service at this address.
+    Io(SocketAddr, io::Error),
+    /// The service at this address answered with another status than 200, or without one.
+    Refused(SocketAddr, Option<u16>),
 }
 
 impl fmt::Display for CallError {
@@ -66,22 +69,24 @@ impl fmt::Display for CallError {
             Self::ApiKey => f.write_str(
                 "api_key: expected visible ASCII without blanks; is SPIN_VARIABLE_TASKS_API_KEY set?",
             ),
-            Self::Io(error) => write!(f, "the service: {error}"),
-            Self::Refused(Some(status)) => {
-                write!(f, "the service: expected status 200, got {status}")
+            Self::Io(service, error) => {
+                write!(f, "the service at {service}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::ConnectionRefused => f.write_str(LISTEN),
+                    _ => Ok(()),
+                }
             }
-            Self::Refused(None) => f.write_str("the service: expected an HTTP answer, got none"),
+            Self::Refused(service, Some(status)) => {
+                write!(f, "the service at {service}: expected status 200, got {status}")
+            }
+            Self::Refused(service, None) => {
+                write!(f, "the service at {service}: expected an HTTP answer, got none")
+            }
         }
     }
 }
 
 impl std::error::Error for CallError {}
-
-impl From<io::Error> for CallError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 impl Call {
     /// # Errors
@@ -105,12 +110,18 @@ impl Call {
     /// # Errors
     /// If the connection fails, or the answer is not a 200.
     pub fn run(&self) -> Result<String, CallError> {
+        let answer = self.exchange();
+        let answer = answer.map_err(|error| CallError::Io(self.service, error))?;
+        report(&answer).map_err(|status| CallError::Refused(self.service, status))
+    }
+
+    fn exchange(&self) -> io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(self.service)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.write_all(self.request().as_bytes())?;
         let mut answer = Vec::new();
         stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer)?;
-        report(&answer)
+        Ok(answer)
     }
 
     fn request(&self) -> String {
@@ -126,18 +137,16 @@ impl Call {
     }
 }
 
-/// The body of an answer whose status is 200.
-fn report(answer: &[u8]) -> Result<String, CallError> {
+/// The body of an answer whose status is 200; else the status, if there is one.
+fn report(answer: &[u8]) -> Result<String, Option<u16>> {
     let text = String::from_utf8_lossy(answer);
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .ok_or(CallError::Refused(None))?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or(None)?;
     let mut words = head.split([' ', '\r']);
     let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
     let status = words.next().and_then(|word| word.parse().ok());
     match status.filter(|_| is_http) {
         Some(200) => Ok(body.to_owned()),
-        status => Err(CallError::Refused(status)),
+        status => Err(status),
     }
 }
 
@@ -170,16 +179,39 @@ mod tests {
     fn the_answer_is_a_report_only_with_status_200() {
         assert_eq!(report(b"HTTP/1.0 200 OK\r\nx: y\r\n\r\n{}").unwrap(), "{}");
         assert_eq!(report(b"HTTP/1.1 200 \r\n\r\n").unwrap(), "");
-        let status = |answer: &[u8]| match report(answer) {
-            Err(CallError::Refused(status)) => status,
-            other => panic!("{other:?}"),
-        };
+        let status = |answer: &[u8]| report(answer).unwrap_err();
         assert_eq!(status(b"HTTP/1.1 401 Unauthorized\r\n\r\n"), Some(401));
         assert_eq!(status(b"ICY 200 OK\r\n\r\n"), None);
         // Cut off in its headers: it may have been anything.
         for cut in 0..b"HTTP/1.0 200 OK\r\n\r".len() {
             assert_eq!(status(&b"HTTP/1.0 200 OK\r\n\r"[..cut]), None, "{cut}");
         }
+    }
+
+    #[test]
+    fn an_error_names_the_address_that_was_called() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let service = listener.local_addr().unwrap().to_string();
+        let call = Call::new(&service, "sweep", "secret-key").unwrap();
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 10]).unwrap();
+            stream.write_all(b"HTTP/1.0 403 Forbidden\r\n\r\n").unwrap();
+            // What is not read would cut the answer off.
+            let _ = stream.read_to_end(&mut Vec::new());
+        });
+        let refused = call.run().unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            format!("the service at {service}: expected status 200, got 403")
+        );
+        serving.join().unwrap();
+        // Nobody listens there any more.
+        let refused = call.run().unwrap_err().to_string();
+        let beginning = format!("the service at {service}: ");
+        assert!(refused.starts_with(&beginning), "{refused}");
+        assert!(refused.contains("SPIN_VARIABLE_SERVICE"), "{refused}");
+        assert!(!refused.contains("secret-key"));
     }
 
     #[test]

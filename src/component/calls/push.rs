@@ -45,7 +45,7 @@ struct Times {
 /// A push to one device, on its way; `None` if it is a dry run.
 struct Sent {
     prepared: Prepared,
-    receiver: Option<oneshot::Receiver<Outcome>>,
+    receiver: Option<oneshot::Receiver<Delivered>>,
 }
 
 /// A push to one device with its outcome.
@@ -196,7 +196,7 @@ fn submit(
     prepared: &Prepared,
     way: &Rc<Driver>,
     times: Times,
-) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+) -> Result<oneshot::Receiver<Delivered>, QueueFull> {
     way.submit(Order {
         message: std::sync::Arc::clone(&prepared.notification).into(),
         deadline: times.deadline,
@@ -205,10 +205,14 @@ fn submit(
 }
 
 /// The outcome of what found no room in the queue.
-fn not_sent() -> oneshot::Receiver<Outcome> {
+fn not_sent() -> oneshot::Receiver<Delivered> {
     let (sender, receiver) = oneshot::channel();
+    let unsent = Delivered {
+        outcome: Outcome::unanswered(Why::NotSent),
+        trouble: None,
+    };
     // The receiver is right here.
-    let _ = sender.send(Outcome::unanswered(Why::NotSent));
+    let _ = sender.send(unsent);
     receiver
 }
 

@@ -139,10 +139,7 @@ async fn finish(app: &App, key: &IdempotencyKey, receipt: Receipt, reply: &Reply
         _ => Ok(()),
     };
     if let Err(error) = deleted {
-        operator::warn(&format!(
-            "parts of a receipt were not deleted: {}",
-            error.0
-        ));
+        operator::warn(&format!("parts of a receipt were not deleted: {}", error.0));
     }
     let kept = match finished {
         Ok(true) => app.flushed().await.map_err(|error| error.0),

@@ -9,11 +9,12 @@
 //!                                    retry:      outcome, at once, held, or parked for a token
 //! ```
 
-use super::super::jobs::JobId;
-use super::super::link::{InFlight, Link, LinkId};
+use super::super::jobs::{JobId, Returned};
+use super::super::link::{Farewell, InFlight, Link, LinkId};
 use super::super::retry::{self, Attempt, MAX_ATTEMPTS};
 use super::super::way::{Action, News};
 use super::Lane;
+use super::pool::LEAST_ALLOWANCE;
 use super::tokens::Expired;
 use crate::http2::{ErrorCode, Event, Processed};
 use crate::provider::{ConnectionAction, Outcome, Reason, Retry, Service, Treatment, Why};
@@ -36,7 +37,16 @@ impl Lane {
         // What is to be sent again, with the outcome it has if it must not be.
         let mut again = Vec::new();
         while let Some(event) = self.next_event(id) {
-            if let Event::GoAway { debug, .. } = &event {
+            if let Event::GoAway {
+                last_stream,
+                code,
+                debug,
+            } = &event
+            {
+                if let Some(link) = self.link_mut(id) {
+                    let (code, last) = (*code, *last_stream);
+                    link.farewell = Some(Farewell { code, last });
+                }
                 self.heard_goodbye(now, id, debug);
             }
             let end = self.link_mut(id).and_then(|link| link.take(event));
@@ -65,13 +75,46 @@ impl Lane {
                 }
                 Some((job, Outcome::unanswered(Why::NotSent)))
             }
-            Ended::Unprocessed(why) => {
+            Ended::Unprocessed(how) => {
                 self.breaker.returned(job);
-                Some((job, Outcome::unanswered(why)))
+                self.came_back(now, (id, job), how);
+                Some((job, Outcome::unanswered(how.why())))
             }
             Ended::With(outcome) => {
                 let refusal = self.answered(now, id, (job, token), outcome)?;
                 Some((job, refusal))
+            }
+        }
+    }
+
+    /// The peer has certainly not acted on it, which is no attempt of it: it goes again until its
+    /// deadline. How soon is a matter of what the peer has answered since.
+    fn came_back(&mut self, now: Now, (id, job): (LinkId, JobId), how: Returned) {
+        let (clock, entropy) = (self.clock, self.entropy.next());
+        if let Some(job) = self.jobs.get_mut(job) {
+            job.came_back(how);
+            let expires_at = job.message.expires_at().filter(|_| job.expires.is_none());
+            let expires = clock.zip(expires_at);
+            let expires = expires.map(|(clock, at)| clock.now(at.as_unix_time()));
+            // One that had expired when it was handed in is sent all the same: APNs then tries once.
+            job.expires = job.expires.or(expires.filter(|at| *at > now));
+        }
+        let Some(link) = self.link_mut(id) else {
+            return;
+        };
+        match how {
+            Returned::Refused => {
+                link.refused(now, entropy);
+                if link.only_refuses() {
+                    link.proven = false;
+                    self.pool.allowance = link.allowance;
+                    self.retire(now, id);
+                }
+            }
+            Returned::GoneAway(_) | Returned::CutShort | Returned::ByPlatform => {
+                let told = link.farewell.map(|farewell| farewell.requests());
+                let taken = told.unwrap_or(link.answers);
+                self.pool.allowance = taken.max(LEAST_ALLOWANCE);
             }
         }
     }
@@ -325,7 +368,7 @@ pub(super) enum Ended {
     /// It was on no connection.
     Unsent,
     /// The peer has not acted on it.
-    Unprocessed(Why),
+    Unprocessed(Returned),
 }
 
 impl Link {
@@ -340,8 +383,7 @@ impl Link {
                 ..
             } => {
                 self.answered();
-                let InFlight { answer, begun, .. } = self.in_flight.get_mut(&stream)?;
-                *begun = true;
+                let InFlight { answer, .. } = self.in_flight.get_mut(&stream)?;
                 answer.header(b":status", status.to_string().as_bytes());
                 headers
                     .iter()
@@ -355,37 +397,28 @@ impl Link {
             Event::Reset {
                 code, processed, ..
             } => Some(reset(code, processed)),
-            Event::Unprocessed { .. } => Some(Ended::Unprocessed(Why::NotProcessed)),
+            Event::Unprocessed { .. } => {
+                let code = self.farewell.map(|farewell| farewell.code);
+                let code = code.unwrap_or(ErrorCode::NO_ERROR);
+                Some(Ended::Unprocessed(Returned::GoneAway(code)))
+            }
             Event::Lost {
                 request_complete: false,
                 ..
-            } => Some(Ended::Unprocessed(Why::NotProcessed)),
+            } => Some(Ended::Unprocessed(Returned::CutShort)),
             Event::Lost { .. } => Some(Ended::With(Outcome::unanswered(Why::ConnectionLost))),
             Event::Malformed { .. } => Some(Ended::With(Outcome::unanswered(Why::Unreadable))),
             _ => None,
         };
-        let InFlight {
-            job,
-            token,
-            answer,
-            begun,
-        } = self.in_flight.remove(&last?)?;
-        let how = match ended {
-            // An answer that has begun contradicts this.
-            Some(Ended::Unprocessed(_)) if begun => {
-                Ended::With(Outcome::unanswered(Why::ConnectionLost))
-            }
-            Some(ended) => ended,
-            None => Ended::With(answer.finish()),
-        };
+        let InFlight { job, token, answer } = self.in_flight.remove(&last?)?;
+        let how = ended.unwrap_or_else(|| Ended::With(answer.finish()));
         Some(End { job, token, how })
     }
 }
 
 fn reset(code: ErrorCode, processed: Processed) -> Ended {
-    let why = Why::StreamReset(code.value());
     match processed {
-        Processed::No => Ended::Unprocessed(why),
-        Processed::Maybe => Ended::With(Outcome::unanswered(why)),
+        Processed::No => Ended::Unprocessed(Returned::Refused),
+        Processed::Maybe => Ended::With(Outcome::unanswered(Why::StreamReset(code.value()))),
     }
 }

@@ -4,7 +4,7 @@
 //!   front of the queue ─► poll_exchange ─► platform ─┬─ a response ──► as any other answer
 //!                                                    └─ a failure:
 //!   not sent       back to the queue, no attempt counted   the link is replaced after a back-off
-//!   not processed  back to the queue, four attempts        the link is replaced, after a back-off
+//!   not processed  back to the queue, no attempt counted   the link is replaced, after a back-off
 //!   unanswered     its outcome; it may have been acted on    only if it has never answered anything
 //! ```
 //!
@@ -14,7 +14,7 @@
 use core::time::Duration;
 
 use super::super::carrier::{ExchangeId, Transport};
-use super::super::jobs::JobId;
+use super::super::jobs::{JobId, Returned};
 use super::super::link::{InFlight, Link, LinkId};
 use super::super::way::{ExchangeFailure, ExchangeRequest, ExchangeResponse, News};
 use super::Lane;
@@ -30,7 +30,7 @@ impl Lane {
             return None;
         }
         let exchange = loop {
-            let Some(link) = self.link_with_exchanges() else {
+            let Some(link) = self.link_with_exchanges(now) else {
                 break None;
             };
             let Some(job) = self.next_job(now) else {
@@ -47,9 +47,10 @@ impl Lane {
     }
 
     /// The link that takes another exchange.
-    fn link_with_exchanges(&self) -> Option<LinkId> {
+    fn link_with_exchanges(&self, now: Now) -> Option<LinkId> {
         let with_token = self.tokens.is_some();
-        let mut links = self.links.iter().filter(|_| self.breaker.admits());
+        let may_go = self.breaker.admits() && self.has_turn(now);
+        let mut links = self.links.iter().filter(|_| may_go);
         let link = links.find(|link| link.is_of_platform() && link.room(with_token) > 0);
         link.map(|link| link.id)
     }
@@ -75,7 +76,9 @@ impl Lane {
         carrier.carries(now, slot, (job, ResponseReader::to(&message)), used);
         self.jobs.sent(job, link, slot);
         self.breaker.sent(job);
-        Some((ExchangeId { link, slot }, request))
+        let id = ExchangeId { link, slot };
+        self.turn_used(id);
+        Some((id, request))
     }
 
     /// The platform's client has an answer. One that nobody waits for any more is dropped.
@@ -87,6 +90,8 @@ impl Lane {
             link.answered();
             link.heard(now);
         }
+        self.answered_at = Some(now);
+        self.turn_worked(now);
         let InFlight {
             job,
             token,
@@ -113,21 +118,36 @@ impl Lane {
         let Some(InFlight { job, token, .. }) = self.take_exchange(id) else {
             return;
         };
+        let failure = match failure {
+            ExchangeFailure::Tls if self.answered_at.is_some() => ExchangeFailure::Unanswered,
+            ExchangeFailure::Tls => ExchangeFailure::NotSent,
+            failure => failure,
+        };
         let was_silent = self.link(id.link).is_some_and(Link::has_answered_nothing);
         if failure == ExchangeFailure::NotSent || was_silent {
             self.bulletin.add(News::ConnectFailed(why.clone()));
         }
         self.trouble = Some(why);
+        self.turn_failed();
         if failure == ExchangeFailure::NotSent
             && let Some(link) = self.link_mut(id.link)
         {
             link.proven = false;
         }
+        let answered_at = self.answered_at;
+        if failure == ExchangeFailure::NotProcessed
+            && let Some(link) = self.link_mut(id.link)
+        {
+            // The peer makes progress, if by way of another link: this is no failed connect.
+            link.blamed |= answered_at.is_some_and(|at| at >= link.began);
+        }
         self.retire(now, id.link);
         let how = match failure {
             ExchangeFailure::NotSent => Ended::Unsent,
-            ExchangeFailure::NotProcessed => Ended::Unprocessed(Why::NotProcessed),
-            ExchangeFailure::Unanswered => Ended::With(Outcome::unanswered(Why::ConnectionLost)),
+            ExchangeFailure::NotProcessed => Ended::Unprocessed(Returned::ByPlatform),
+            ExchangeFailure::Unanswered | ExchangeFailure::Tls => {
+                Ended::With(Outcome::unanswered(Why::ConnectionLost))
+            }
         };
         self.end_exchange(now, id.link, End { job, token, how });
     }

@@ -14,6 +14,8 @@
 //!   twice enough for 10 minutes               last answer is there; the last one stays
 //! ```
 //!
+//! Each of these also waits for its turn (`pace.rs`), which it has at once where connections last.
+//!
 //! One at a time: another is opened only when the last one has had its first answer, or keeps its first
 //! request though the peer is there.
 //!
@@ -25,6 +27,7 @@ use core::time::Duration;
 
 use super::super::carrier::{EXCHANGES_PER_CONNECTION, Transport};
 use super::super::way::Action;
+use super::pace::Pace;
 use super::{Lane, Link, LinkId};
 use crate::time::Now;
 
@@ -42,11 +45,30 @@ const SHRINK_AFTER: Duration = Duration::from_secs(10 * 60);
 /// bound no new one is opened until one is gone.
 pub(super) const MAX_DRAINING: usize = 7;
 
-/// Since when there have been too few connections, or too many.
-#[derive(Clone, Copy, Debug, Default)]
+/// Requests at once that a connection gets in any case after one that gave some back. It is recommended
+/// that servers allow no fewer (RFC 9113, section 6.5.2).
+pub(super) const LEAST_ALLOWANCE: usize = 100;
+
+/// Since when there have been too few connections, or too many, and what the next one begins with.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Pool {
     full_since: Option<Now>,
     slack_since: Option<Now>,
+    pub(super) pace: Pace,
+    /// Requests at once that a new connection gets until it has answered some: as many as the last one
+    /// took that gave others back. A peer that says GOAWAY after each hundred is not given a thousand.
+    pub(super) allowance: usize,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            full_since: None,
+            slack_since: None,
+            pace: Pace::default(),
+            allowance: usize::MAX,
+        }
+    }
 }
 
 impl Lane {
@@ -58,22 +80,32 @@ impl Lane {
     pub(super) fn connect_if_needed(&mut self, now: Now) {
         self.ask_the_idle(now);
         self.watch_pool(now);
-        let lacks = self.lacks_link() && self.backoff.is_over(now);
-        if lacks || self.grows_at().is_some_and(|at| at <= now) {
-            let id = LinkId(self.next_link);
+        let due = |at: Option<Now>| at.is_some_and(|at| at <= now);
+        if due(self.connects_at()) || due(self.grows_at()) {
+            let (id, allowance) = (LinkId(self.next_link), self.pool.allowance);
             self.next_link = self.next_link.wrapping_add(1);
             match self.config.transport {
                 Transport::Sockets => {
-                    self.links.push(Link::opening(id, now));
+                    self.links.push(Link::opening(id, now, allowance));
                     self.actions.push_back(Action::Connect(id));
+                    self.pool.pace.opened(now, self.entropy.next());
                 }
                 Transport::Platform => {
                     let limit = self.config.connections.max(1) * EXCHANGES_PER_CONNECTION;
-                    self.links.push(Link::of_platform(id, now, limit));
+                    let link = Link::of_platform(id, now, allowance, limit);
+                    self.links.push(link);
                 }
             }
             self.watch_pool(now);
         }
+        self.seek_turn(now);
+    }
+
+    /// When a connection is opened because something waits and none would carry it.
+    pub(super) fn connects_at(&self) -> Option<Now> {
+        let paced = self.pool.pace.ready_at();
+        let at = self.backoff.until().map_or(paced, |until| until.max(paced));
+        self.lacks_link().then_some(at)
     }
 
     /// Most connections that may carry something.
@@ -110,14 +142,10 @@ impl Lane {
 
     /// Notes whether there are too few connections, or too many.
     pub(super) fn watch_pool(&mut self, now: Now) {
-        let Pool {
-            full_since,
-            slack_since,
-        } = self.pool;
-        self.pool = Pool {
-            full_since: self.is_full().then(|| full_since.unwrap_or(now)),
-            slack_since: self.has_slack().then(|| slack_since.unwrap_or(now)),
-        };
+        let full_since = self.is_full().then_some(self.pool.full_since);
+        let slack_since = self.has_slack().then_some(self.pool.slack_since);
+        self.pool.full_since = full_since.map(|since| since.unwrap_or(now));
+        self.pool.slack_since = slack_since.map(|since| since.unwrap_or(now));
     }
 
     /// When the number of connections changes, if nothing else happens.
@@ -135,7 +163,7 @@ impl Lane {
             true => GROW_AFTER,
             false => HELD_UP_AFTER,
         };
-        since.map(|since| since + patience)
+        since.map(|since| (since + patience).max(self.pool.pace.ready_at()))
     }
 
     fn shrinks_at(&self) -> Option<Now> {

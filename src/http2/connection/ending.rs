@@ -14,9 +14,10 @@
 //! we             ConnectionError         all                                 Lost
 //! ```
 //!
-//! "All" are those that no GOAWAY had classed as unprocessed before.
+//! "All" are those that no GOAWAY had classed as unprocessed before. A stream whose answer had begun,
+//! if only by an interim head, is never unprocessed: above a GOAWAY's last stream it ends as `Lost`.
 
-use super::streams::{Response, Stream};
+use super::streams::Stream;
 use super::{Connection, Life};
 use crate::http2::error::{ConnectionError, ErrorCode};
 use crate::http2::event::{Event, Processed};
@@ -88,9 +89,7 @@ impl Connection {
         };
         // "REFUSED_STREAM ... indicate[s] that the stream is being closed prior to any processing
         // having occurred" (8.7), which a response head contradicts.
-        let is_refused = code == ErrorCode::REFUSED_STREAM
-            && matches!(stream.response, Response::Awaited { .. });
-        let processed = if is_refused {
+        let processed = if code == ErrorCode::REFUSED_STREAM && !stream.is_begun {
             Processed::No
         } else {
             Processed::Maybe
@@ -124,8 +123,14 @@ impl Connection {
             debug,
         });
         for stream in self.streams.select(|id, _| id > last_stream) {
-            self.take_stream(stream);
-            self.events.push(Event::Unprocessed { stream });
+            let is_begun = self.take_stream(stream).is_some_and(|it| it.is_begun);
+            self.events.push(match is_begun {
+                false => Event::Unprocessed { stream },
+                true => Event::Lost {
+                    stream,
+                    request_complete: true,
+                },
+            });
         }
         Ok(())
     }
@@ -134,7 +139,7 @@ impl Connection {
         self.life = life;
         for id in self.streams.select(|_, _| true) {
             if let Some(stream) = self.streams.remove(id) {
-                let request_complete = stream.request_complete;
+                let request_complete = stream.request_complete || stream.is_begun;
                 self.events.push(Event::Lost {
                     stream: id,
                     request_complete,

@@ -213,6 +213,9 @@ impl Connection {
         out: &mut Vec<u8>,
     ) -> Result<Kind, Malformed> {
         let head = response::head(fields)?;
+        if let Some(stream) = self.streams.get_mut(id) {
+            stream.is_begun = true;
+        }
         if head.is_interim() {
             return if end_stream {
                 Err(Malformed::InterimEnds)

@@ -152,6 +152,7 @@ impl Connection {
             response: Response::Awaited {
                 may_have_body: request.method != "HEAD",
             },
+            is_begun: false,
             request_complete: request.body.is_empty(),
             is_queued: false,
             pending: PendingBody::default(),

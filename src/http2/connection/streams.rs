@@ -29,6 +29,9 @@ pub struct Stream {
     pub send: SendWindow,
     pub receive: ReceiveWindow,
     pub response: Response,
+    /// Whether a head has come, be it an interim one: then the server has looked at the request,
+    /// whatever it says later.
+    pub is_begun: bool,
     /// Whether END_STREAM has been written.
     pub request_complete: bool,
     /// Whether the stream waits in the queue of those that only the connection's window holds up.

@@ -21,6 +21,9 @@ use crate::http2::error::ConnectionError;
 use crate::http2::limits::FRAME_HEAD_LEN;
 use crate::http2::stream_id::StreamId;
 
+/// Octets of the pad length in DATA and HEADERS.
+const PAD_LENGTH_LEN: usize = 1;
+
 /// Octets of the deprecated priority fields in HEADERS.
 const PRIORITY_LEN: usize = 5;
 
@@ -34,20 +37,9 @@ pub fn parse_data<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>, Connec
 }
 
 pub fn parse_headers<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>, ConnectionError> {
-    let stream = require_stream(head)?;
-    let mut block = strip_padding(head, payload)?;
-    if head.flags.contains(Flags::PRIORITY) {
-        block = block
-            .get(PRIORITY_LEN..)
-            .ok_or(ConnectionError::FrameLength {
-                kind: head.kind,
-                expected: "at least the priority fields, 5",
-                got: block.len(),
-            })?;
-    }
     Ok(Frame::Headers {
-        stream,
-        block,
+        stream: require_stream(head)?,
+        block: strip_padding(head, payload)?,
         end_headers: head.flags.contains(Flags::END_HEADERS),
         end_stream: head.flags.contains(Flags::END_STREAM),
     })
@@ -61,21 +53,34 @@ pub fn parse_continuation<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>
     })
 }
 
-/// "If the length of the padding is the length of the frame payload or greater, the recipient
-/// MUST treat this as a connection error of type PROTOCOL_ERROR" (6.1).
+/// What is left of DATA or HEADERS without the fields in front of it and the padding behind it.
+///
+/// A frame that is too small for the fields that its flags promise is a FRAME_SIZE_ERROR (4.2).
+/// Padding may take what these leave and no more: "If the length of the padding is the length of the
+/// frame payload or greater, the recipient MUST treat this as a connection error of type
+/// PROTOCOL_ERROR" (6.1), and of HEADERS the same for padding "that exceeds the size remaining for
+/// the field block fragment" (6.2), which priority fields are no part of.
 fn strip_padding(head: Head, payload: &[u8]) -> Result<&[u8], ConnectionError> {
-    if !head.flags.contains(Flags::PADDED) {
-        return Ok(payload);
-    }
-    let Some((&padding, rest)) = payload.split_first() else {
-        let (kind, got) = (head.kind, 0);
+    let is_padded = head.flags.contains(Flags::PADDED);
+    let has_priority = head.kind == FrameType::HEADERS && head.flags.contains(Flags::PRIORITY);
+    let (fields, expected) = match (is_padded, has_priority) {
+        (false, false) => return Ok(payload),
+        (true, false) => (PAD_LENGTH_LEN, "at least a pad length, 1"),
+        (false, true) => (PRIORITY_LEN, "at least the priority fields, 5"),
+        (true, true) => (
+            PAD_LENGTH_LEN + PRIORITY_LEN,
+            "at least a pad length and the priority fields, 6",
+        ),
+    };
+    let Some(rest) = payload.get(fields..) else {
         return Err(ConnectionError::FrameLength {
-            kind,
-            expected: "at least a pad length",
-            got,
+            kind: head.kind,
+            expected,
+            got: payload.len(),
         });
     };
-    let padding = usize::from(padding);
+    let padding = payload.first().filter(|_| is_padded);
+    let padding = padding.copied().map_or(0, usize::from);
     rest.len()
         .checked_sub(padding)
         .and_then(|end| rest.get(..end))
@@ -201,6 +206,40 @@ mod tests {
         assert_eq!(error.code(), ErrorCode::PROTOCOL_ERROR);
         let error = frame(FrameType::HEADERS, 0x08, &[]).unwrap_err();
         assert_eq!(error.code(), ErrorCode::FRAME_SIZE_ERROR);
+    }
+
+    /// RFC 9113, 6.2: the field block is what the priority fields leave.
+    #[test]
+    fn padding_may_not_reach_into_the_priority_fields() {
+        for padding in [3, 4, 5, 8, 255] {
+            let payload = [padding, 0, 0, 0, 0, 9, 0x88, 0];
+            let error = frame(FrameType::HEADERS, 0x2c, &payload).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::PROTOCOL_ERROR, "{padding}");
+        }
+        let whole = frame(FrameType::HEADERS, 0x2c, &[2, 0, 0, 0, 0, 9, 0, 0]).unwrap();
+        assert!(matches!(whole, Frame::Headers { block: [], .. }));
+        // Without padding the same octets are too few for the fields.
+        for payload in [&[0, 0, 0, 0, 9][..], &[0], &[]] {
+            let error = frame(FrameType::HEADERS, 0x2c, payload).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::FRAME_SIZE_ERROR, "{payload:?}");
+        }
+    }
+
+    /// RFC 9113, 6.1 and 6.10: DATA has no priority fields, and CONTINUATION no padding.
+    #[test]
+    fn other_frames_have_no_fields_for_the_flags_of_headers() {
+        let data = frame(FrameType::DATA, 0x28, &[1, b'a', 0]).unwrap();
+        assert!(matches!(data, Frame::Data { data: b"a", .. }));
+        let more = frame(FrameType::CONTINUATION, 0x2c, &[9, 0x88]).unwrap();
+        assert!(matches!(
+            more,
+            Frame::Continuation {
+                block: [9, 0x88],
+                ..
+            }
+        ));
+        let promise = frame(FrameType::PUSH_PROMISE, 0x0c, &[9, 0, 0, 0, 2]).unwrap();
+        assert_eq!(promise, Frame::PushPromise);
     }
 
     #[test]

@@ -18,7 +18,8 @@
 //! | `GET /stats` · `GET /ca.pem` | | counters · what to trust |
 //! | `POST /certificates?topic=` | | a client certificate for the topic and its key, one PEM text |
 //!
-//! Notifications are listed oldest first. Errors are `{"error":"expected …, got …"}`. `fault_json` has the fields of the faults.
+//! Notifications are listed oldest first. Errors are `{"error":"expected …, got …"}`. `fault_json`
+//! has the fields of the faults.
 //!
 //! There is no login. A page of another site open in the same browser must not get in, so a request is
 //! refused if its `Host` is a name other than `localhost` (DNS rebinding) or its `Origin` is not that

@@ -264,7 +264,9 @@ impl Rig {
                 }
             }
             Action::RenewToken(_) => panic!("the gateway has no token"),
-            Action::Abandon(_) => panic!("the gateway has no exchanges"),
+            Action::Abandon(_) | Action::TakeTurn | Action::TellTurn(_) => {
+                panic!("the gateway has no exchanges")
+            }
         }
     }
 

@@ -1,9 +1,14 @@
 //! Connections that end: GOAWAY, a closed transport, a broken protocol, no connection at all.
 
-use super::support::{LONG, Rig, World, secs};
+use core::time::Duration;
+use std::sync::Arc;
+
+use super::super::pool::LEAST_ALLOWANCE;
+use super::support::{LONG, Rig, World, config, secs, token};
 use super::wire;
-use crate::delivery::retry::MAX_ATTEMPTS;
+use crate::notification::{DeviceToken, Draft, Expiration, Notification, Payload, Topic};
 use crate::provider::{Outcome, Why};
+use crate::time::{Now, UnixTime};
 
 #[test]
 fn go_away_sends_what_is_above_it_again_in_order_and_finishes_what_is_below() {
@@ -69,20 +74,113 @@ fn two_go_aways_of_a_graceful_shutdown() {
 }
 
 #[test]
-fn go_away_again_and_again_ends_as_not_processed() {
+fn go_away_again_and_again_sends_what_is_unprocessed_until_its_deadline_and_makes_no_storm() {
     let mut rig = Rig::new();
-    let job = rig.submit(LONG);
-    for attempt in 0..MAX_ATTEMPTS {
+    let job = rig.submit(secs(300));
+    while rig.now < Now::ZERO + secs(300) {
+        if !rig.pending.is_empty() {
+            let link = rig.open(1_000);
+            assert_eq!(rig.devices(link), [0]);
+            rig.send(link, &wire::go_away(0, 11, b""));
+        }
         assert_eq!(rig.outcome(job), None);
-        rig.advance(secs(60));
-        let link = rig.open(1_000);
-        assert_eq!(rig.devices(link), [0]);
-        rig.send(link, &wire::go_away(0, 0, b""));
-        assert!(rig.connects.len() <= usize::from(attempt) + 2);
+        rig.advance(Duration::from_millis(10));
     }
     rig.assert_unanswered(job, Why::NotProcessed);
-    rig.advance(secs(60));
-    assert_eq!(rig.connects.len(), usize::from(MAX_ATTEMPTS));
+    let waits = rig.connects.windows(2);
+    let waits: Vec<_> = waits.map(|pair| pair[1].since(pair[0])).collect();
+    assert!((12..30).contains(&waits.len()), "{waits:?}");
+    assert!(waits[8..].iter().all(|wait| *wait >= secs(12)), "{waits:?}");
+    let told = rig.troubles[&job].as_deref().unwrap();
+    let times = rig.connects.len();
+    assert_eq!(
+        told,
+        format!(
+            "sent {times} times and not processed; the last time: GOAWAY (ENHANCE_YOUR_CALM) with a \
+             lower last stream; the connection was closed by the peer"
+        )
+    );
+}
+
+/// A front end that says GOAWAY after so many requests, with a thousand streams allowed.
+fn goes_away_each(requests: u32, pushes: usize) -> Rig {
+    let mut rig = Rig::configured(config(4));
+    rig.set_token(token(1_000));
+    rig.submit_all(pushes, secs(30));
+    while rig.now < Now::ZERO + secs(30) && !rig.lane.is_idle() {
+        while !rig.pending.is_empty() {
+            rig.open(1_000);
+        }
+        for link in rig.links() {
+            let last = requests * 2 - 1;
+            let open = rig.open_streams(link);
+            let mut bytes = Vec::new();
+            for stream in open.iter().filter(|stream| **stream <= last) {
+                rig.peers.get_mut(&link).unwrap().open.remove(stream);
+                bytes.extend(wire::ok(*stream));
+            }
+            if open.contains(&last) {
+                bytes.extend(wire::go_away(last, 0, b""));
+            }
+            rig.send(link, &bytes);
+        }
+        rig.advance(Duration::from_millis(1));
+    }
+    rig
+}
+
+#[test]
+fn a_front_end_that_goes_away_every_few_requests_loses_nothing_of_two_thousand() {
+    for (requests, pushes) in [(1, 100), (7, 500), (50, 2_000), (100, 2_000), (200, 2_000)] {
+        let rig = goes_away_each(requests, pushes);
+        let lost = rig.jobs.iter().filter(|job| !rig.is_accepted(**job));
+        assert_eq!(lost.count(), 0, "every {requests}");
+        let least = pushes / requests as usize;
+        let connects = rig.connects.len();
+        assert!((least..least * 3 / 2 + 8).contains(&connects), "{connects}");
+        // Twenty connections in a second, and what the allowance is.
+        for (place, at) in rig.connects.iter().enumerate() {
+            let within = |other: &&Now| other.since(*at) < secs(1);
+            let count = rig.connects[place..].iter().take_while(within).count();
+            assert!(
+                count <= 34,
+                "{count} connections in a second: {:?}",
+                rig.connects
+            );
+        }
+        let sent: usize = rig.gone.values().map(|peer| peer.order.len()).sum();
+        let most = connects * (LEAST_ALLOWANCE + requests as usize) + 1_000;
+        assert!(sent <= most, "{sent} requests for {pushes} pushes");
+    }
+}
+
+#[test]
+fn what_came_back_is_not_sent_again_after_its_expiration() {
+    let time = UnixTime::from_secs(1_000);
+    for (ttl, is_sent) in [(5, false), (30, true), (0, true)] {
+        let mut rig = Rig::new();
+        rig.lane.set_clock(rig.now, time);
+        let expiration = Expiration::from_ttl(time, secs(ttl));
+        let job = rig.push(LONG, expiring(expiration));
+        let link = rig.open(1_000);
+        rig.send(link, &wire::go_away(0, 0, b""));
+        rig.advance(secs(10));
+        let link = rig.open(1_000);
+        assert_eq!(rig.devices(link).len(), usize::from(is_sent), "{ttl}");
+        match is_sent {
+            true => rig.accept(link, 1),
+            false => rig.assert_unanswered(job, Why::NotProcessed),
+        }
+        assert_eq!(rig.is_accepted(job), is_sent);
+    }
+}
+
+fn expiring(expiration: Expiration) -> Arc<Notification> {
+    let token = DeviceToken::from_bytes(&[7; 8]).unwrap();
+    let topic = Topic::parse("com.example.app").unwrap();
+    let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
+    let draft = Draft::new(token, topic, payload).expiration(expiration);
+    Arc::new(draft.build().unwrap())
 }
 
 #[test]

@@ -16,4 +16,5 @@ mod retries;
 mod silence;
 mod soak;
 mod support;
+mod turns;
 mod wire;

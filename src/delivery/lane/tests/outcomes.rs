@@ -2,9 +2,10 @@
 
 use super::support::{LONG, Rig, secs};
 use super::wire;
+use crate::delivery::LinkId;
 use crate::notification::ApnsId;
 use crate::provider::{Outcome, Reason, RetryAfter, Why};
-use crate::time::UnixTime;
+use crate::time::{Now, UnixTime};
 use core::time::Duration;
 
 const ID: &str = "9f595474-356c-485e-b67f-9870bae68702";
@@ -122,34 +123,98 @@ fn a_stream_given_up_makes_room_for_the_next() {
     assert!(rig.is_accepted(next));
 }
 
+/// The peer refuses a stream.
+fn refuse(rig: &mut Rig, link: LinkId, stream: u32) {
+    let peer = rig.peers.get_mut(&link).unwrap();
+    peer.open.remove(&stream).expect("not open");
+    rig.send(link, &wire::reset(stream, 7));
+}
+
 #[test]
-fn a_refused_stream_is_sent_again_and_not_for_ever() {
+fn a_refused_stream_is_sent_again_after_a_wait_or_once_something_is_answered() {
     let (mut rig, link) = Rig::flying(1_000, 2);
     let (job, other) = (rig.jobs[0], rig.jobs[1]);
-    for stream in [1, 5, 7] {
-        rig.peers
-            .get_mut(&link)
-            .unwrap()
-            .open
-            .remove(&stream)
-            .unwrap();
-        rig.send(link, &wire::reset(stream, 7));
-        assert_eq!(rig.outcome(job), None);
+    refuse(&mut rig, link, 1);
+    assert_eq!(rig.open_streams(link), [3], "not at once");
+    rig.advance(Duration::from_millis(99));
+    assert_eq!(rig.open_streams(link), [3]);
+    // The other one fills what the peer takes; with its answer there is room, and no reason to wait.
+    rig.accept(link, 3);
+    assert_eq!(rig.devices(link), [0]);
+    refuse(&mut rig, link, 5);
+    assert_eq!(rig.open_streams(link), [0; 0]);
+    rig.advance(Duration::from_millis(200));
+    rig.accept(link, 7);
+    assert!(rig.is_accepted(job) && rig.is_accepted(other));
+}
+
+#[test]
+fn streams_that_are_all_refused_are_asked_less_and_less_until_their_deadline() {
+    let mut rig = Rig::new();
+    let jobs = rig.submit_all(500, secs(120));
+    let mut sent = Vec::new();
+    while rig.now < Now::ZERO + secs(120) {
+        while !rig.pending.is_empty() {
+            rig.open(1_000);
+        }
+        for link in rig.links() {
+            let next = |rig: &Rig| {
+                let open = rig.peers.get(&link).map(|peer| &peer.open);
+                open.and_then(|open| open.keys().next().copied())
+            };
+            while let Some(stream) = next(&rig) {
+                sent.push(rig.now);
+                refuse(&mut rig, link, stream);
+            }
+        }
+        rig.advance(Duration::from_millis(10));
     }
-    assert_eq!(rig.open_streams(link), [3, 9]);
-    assert_eq!(rig.devices(link), [1, 0]);
-    rig.send(link, &wire::reset(9, 7));
-    rig.assert_unanswered(job, Why::StreamReset(7));
+    jobs.iter()
+        .for_each(|job| rig.assert_unanswered(*job, Why::Refused));
     assert!(matches!(
-        rig.outcome(job),
+        rig.outcome(jobs[0]),
         Some(Outcome::Unanswered {
             may_resend: true,
             ..
         })
     ));
-    rig.accept(link, 3);
-    assert!(rig.is_accepted(other));
-    assert_eq!(rig.peer(link).order, [1, 3, 5, 7, 9]);
+    let told = rig.troubles[&jobs[0]].as_deref().unwrap();
+    assert!(
+        told.starts_with("sent ") && told.contains("RST_STREAM (REFUSED_STREAM)"),
+        "{told}"
+    );
+    // All of them once, and then one at a time.
+    let again = sent.len() - 500;
+    assert!((20..80).contains(&again), "{again} sent again");
+    assert!(
+        (4..30).contains(&rig.connects.len()),
+        "{}",
+        rig.connects.len()
+    );
+}
+
+/// It says a thousand, and takes ten.
+#[test]
+fn a_peer_that_takes_fewer_streams_than_it_says_is_given_as_many_as_it_takes() {
+    const TAKES: usize = 10;
+    let (mut rig, link) = Rig::flying(1_000, 1_000);
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        for stream in rig.open_streams(link).into_iter().skip(TAKES) {
+            refuse(&mut rig, link, stream);
+            refused += 1;
+        }
+        let answered: Vec<u8> = rig
+            .open_streams(link)
+            .into_iter()
+            .flat_map(wire::ok)
+            .collect();
+        rig.peers.get_mut(&link).unwrap().open.clear();
+        rig.send(link, &answered);
+        rig.advance(Duration::from_millis(10));
+    }
+    assert!(rig.jobs.iter().all(|job| rig.is_accepted(*job)));
+    assert!(refused <= 2 * 1_000, "{refused} refused");
 }
 
 #[test]
@@ -163,16 +228,37 @@ fn a_reset_with_another_code_is_not_sent_again() {
     }
 }
 
+/// RFC 9113, 8.7: what is refused was not processed at all, which any part of an answer contradicts.
 #[test]
 fn an_answer_that_has_begun_forbids_sending_again() {
-    let head = wire::head(1, "200", &[], false);
-    let ends = [wire::reset(1, 7), wire::go_away(0, 0, b"")];
-    let whys = [Why::StreamReset(7), Why::ConnectionLost];
-    for (end, why) in ends.into_iter().zip(whys) {
-        let (mut rig, link) = Rig::flying(1_000, 1);
-        rig.send(link, &[head.clone(), end].concat());
-        rig.assert_unanswered(rig.jobs[0], why);
-        assert_eq!(rig.connects.len(), 1);
+    let heads = [
+        wire::head(1, "200", &[], false),
+        wire::head(1, "410", &[], false),
+        wire::head(1, "100", &[], false),
+        wire::head(1, "103", &[("link", "</x>")], false),
+    ];
+    for head in heads {
+        let body = wire::frame(wire::DATA, 0, 1, b"{\"rea");
+        let ends = [
+            (wire::reset(1, 7), Why::StreamReset(7)),
+            (wire::reset(1, 8), Why::StreamReset(8)),
+            (wire::go_away(0, 0, b""), Why::ConnectionLost),
+            (Vec::new(), Why::ConnectionLost),
+        ];
+        for (end, why) in ends {
+            let is_final = !head.contains(&b'1');
+            for body in [&[][..], &body[..usize::from(is_final) * body.len()]] {
+                let (mut rig, link) = Rig::flying(1_000, 1);
+                rig.send(link, &[&head, body, &end[..]].concat());
+                if end.is_empty() {
+                    rig.cut(link);
+                }
+                rig.assert_unanswered(rig.jobs[0], why);
+                assert!(!why.may_resend());
+                rig.advance(secs(60));
+                assert_eq!(rig.connects.len(), 1);
+            }
+        }
     }
 }
 

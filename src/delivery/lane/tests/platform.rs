@@ -185,16 +185,51 @@ fn what_was_not_sent_waits_for_the_platform_and_has_its_whole_time() {
 }
 
 #[test]
-fn what_was_not_processed_is_sent_four_times_and_may_then_be_resent() {
+fn what_was_not_processed_is_sent_until_its_deadline_less_and_less_often() {
     let mut rig = proven(config(1));
-    let job = rig.submit(LONG);
-    for _ in 0..MAX_ATTEMPTS {
+    let job = rig.submit(secs(300));
+    while rig.now < Now::ZERO + secs(300) {
         assert_eq!(rig.outcome(job), None);
-        rig.fail(rig.only_exchange(), ExchangeFailure::NotProcessed);
-        rig.advance(secs(60));
+        for id in rig.out() {
+            rig.fail(id, ExchangeFailure::NotProcessed);
+        }
+        rig.advance(Duration::from_millis(10));
     }
     rig.assert_unanswered(job, Why::NotProcessed);
-    assert!(rig.out().is_empty());
+    let waits = rig.given.windows(2);
+    let waits: Vec<_> = waits.map(|pair| pair[1].since(pair[0])).collect();
+    assert!((12..30).contains(&waits.len()), "{waits:?}");
+    assert!(
+        waits[10..].iter().all(|wait| *wait >= secs(12)),
+        "{waits:?}"
+    );
+    let told = rig.troubles[&job].as_deref().unwrap();
+    assert!(
+        told.contains("times and not processed") && told.ends_with("the platform says no"),
+        "{told}"
+    );
+}
+
+/// A front end that says GOAWAY after so many requests, behind a client that tells of each request.
+#[test]
+fn a_front_end_that_goes_away_every_few_requests_loses_nothing_there_either() {
+    for each in [2, 7, 50, 200] {
+        let mut rig = proven(roomy());
+        rig.submit_all(2_000, secs(30));
+        while rig.now < Now::ZERO + secs(30) && !rig.lane.is_idle() {
+            for (place, id) in rig.out().into_iter().enumerate() {
+                match place < each {
+                    true => rig.respond(id, &response(200, "")),
+                    false => rig.fail(id, ExchangeFailure::NotProcessed),
+                }
+            }
+            rig.advance(Duration::from_millis(5));
+        }
+        let lost = rig.jobs.iter().filter(|job| !rig.is_accepted(**job));
+        assert_eq!(lost.count(), 0, "every {each}");
+        let given = rig.given.len();
+        assert!(given <= 3 * 2_000 + 1, "every {each}: {given}");
+    }
 }
 
 #[test]
@@ -260,7 +295,7 @@ fn a_burst_that_fails_together_is_followed_by_one_at_a_time() {
 #[test]
 fn what_comes_back_in_any_order_goes_out_in_its_old_one() {
     let mut rig = proven(config(4));
-    rig.submit_all(100, LONG);
+    rig.submit_all(80, LONG);
     let mut out = rig.out();
     out.reverse();
     out.rotate_left(30);
@@ -271,10 +306,10 @@ fn what_comes_back_in_any_order_goes_out_in_its_old_one() {
     rig.advance(secs(1));
     // The one that came back first went out at once, on a link that it is to prove.
     let first = rig.only_exchange();
-    assert_eq!(rig.device(first), 70);
+    assert_eq!(rig.device(first), 50);
     rig.respond(first, &response(200, ""));
     let devices: Vec<u64> = rig.out().into_iter().map(|id| rig.device(id)).collect();
-    let expected = (1..=110).filter(|device| *device != 70);
+    let expected = (1..=90).filter(|device| *device != 50);
     assert_eq!(devices, expected.collect::<Vec<u64>>());
 }
 
@@ -361,9 +396,8 @@ fn five_minutes_without_apns_cost_few_requests_and_nothing_that_had_time() {
             .filter(|job| !rig.is_accepted(**job))
             .count();
         let may_lose = match failure {
-            ExchangeFailure::NotSent => 0,
-            ExchangeFailure::NotProcessed => asked / usize::from(MAX_ATTEMPTS),
-            ExchangeFailure::Unanswered => asked,
+            ExchangeFailure::NotSent | ExchangeFailure::NotProcessed => 0,
+            ExchangeFailure::Unanswered | ExchangeFailure::Tls => asked,
         };
         assert!(lost <= may_lose, "{failure:?}: {lost} of {asked}");
     }

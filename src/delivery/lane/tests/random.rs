@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::support::{Rig, secs};
 use super::wire;
 use crate::delivery::LinkId;
-use crate::delivery::retry::MAX_ATTEMPTS;
 use crate::http2;
 use crate::provider::Outcome;
 use crate::time::Now;
@@ -305,21 +304,14 @@ impl Chaos {
             .is_some_and(|at| at == self.rig.now)
     }
 
-    /// How often each device's request was written, on all connections together. Returns how many
-    /// were written again.
-    fn check_attempts(&self) -> usize {
+    /// How many requests were written again, on all connections together.
+    fn written_again(&self) -> usize {
         let mut attempts: BTreeMap<u64, usize> = BTreeMap::new();
         for peer in self.rig.peers.values().chain(self.rig.gone.values()) {
             peer.devices
                 .iter()
                 .for_each(|device| *attempts.entry(*device).or_default() += 1);
         }
-        let most = attempts.values().copied().max().unwrap_or(0);
-        assert!(
-            most <= usize::from(MAX_ATTEMPTS),
-            "seed {}: {most} attempts",
-            self.seed
-        );
         attempts.values().map(|count| count - 1).sum()
     }
 }
@@ -339,7 +331,7 @@ fn whatever_happens_each_job_has_one_outcome_and_none_arrives_twice() {
         assert_eq!(rig.outcomes.len(), rig.jobs.len(), "seed {seed}");
         total += rig.jobs.len();
         accepted += rig.jobs.iter().filter(|job| rig.is_accepted(**job)).count();
-        resent += chaos.check_attempts();
+        resent += chaos.written_again();
     }
     // The numbers would be far lower if most of what is meant to happen did not.
     assert!(total > 10_000, "{total}");

@@ -161,6 +161,8 @@ fn what_comes_back_from_a_connection_does_not_count_as_new() {
     let rest = rig.submit_all(10, LONG);
     rig.send(link, &wire::go_away(0, 0, b""));
     assert_eq!(rig.try_submit(LONG, br#"{"aps":{}}"#), Err(QueueFull));
+    // It has answered nothing, so the next one waits.
+    rig.advance(secs(1));
     let link = rig.open(1_000);
     assert_eq!(rig.devices(link), (0..21).collect::<Vec<_>>());
     rig.open_streams(link)

@@ -86,6 +86,8 @@ pub struct Rig {
     /// What had been written on connections that are gone.
     pub gone: BTreeMap<LinkId, Reader>,
     pub outcomes: BTreeMap<JobId, (Now, Outcome)>,
+    /// What was told with each outcome.
+    pub troubles: BTreeMap<JobId, Option<String>>,
     pub jobs: Vec<JobId>,
     /// Tokens that the lane wanted another for.
     pub renewals: Vec<UnixTime>,
@@ -125,6 +127,7 @@ impl Rig {
             closed: Vec::new(),
             gone: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            troubles: BTreeMap::new(),
             jobs: Vec::new(),
             renewals: Vec::new(),
             exchanges: BTreeMap::new(),
@@ -292,9 +295,10 @@ impl Rig {
     }
 
     fn take_outcomes(&mut self) {
-        while let Some((job, outcome)) = self.lane.poll_outcome() {
-            let before = self.outcomes.insert(job, (self.now, outcome));
+        while let Some((job, delivered)) = self.lane.poll_delivered() {
+            let before = self.outcomes.insert(job, (self.now, delivered.outcome));
             assert_eq!(before, None, "two outcomes for one job");
+            self.troubles.insert(job, delivered.trouble);
         }
     }
 
@@ -327,6 +331,7 @@ impl Rig {
                     assert!(self.exchanges.remove(&id).is_some());
                     self.abandoned.push(id);
                 }
+                Action::TakeTurn | Action::TellTurn(_) => panic!("nobody shares anything"),
             }
         }
         let links: Vec<LinkId> = self.peers.keys().copied().collect();
@@ -347,9 +352,7 @@ impl Rig {
             if let Some(peer) = self.peers.get_mut(&link) {
                 peer.read(&bytes);
             }
-            while let Some((job, outcome)) = self.lane.poll_outcome() {
-                assert_eq!(self.outcomes.insert(job, (self.now, outcome)), None);
-            }
+            self.take_outcomes();
         }
     }
 

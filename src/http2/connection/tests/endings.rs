@@ -64,6 +64,32 @@ fn a_stream_refused_after_its_answer_began_may_have_been_processed() {
     ));
 }
 
+/// RFC 9113, 8.1 and 8.7: an interim head is part of an answer, too.
+#[test]
+fn a_stream_whose_answer_has_begun_is_never_unprocessed() {
+    for head in [STATUS_200.to_vec(), block(&[(":status", "103")])] {
+        let mut peer = Peer::new();
+        let ids = peer.open(4);
+        for id in &ids[..3] {
+            peer.ok(&headers(*id, 0, &head));
+        }
+        peer.events();
+        peer.ok(&reset(ids[0], 7));
+        let refused = Event::Reset {
+            stream: StreamId::new(ids[0]),
+            code: ErrorCode::REFUSED_STREAM,
+            processed: Processed::Maybe,
+        };
+        assert_eq!(peer.events(), [refused]);
+        peer.ok(&go_away(0, 0, b""));
+        let events = peer.events();
+        assert_eq!(
+            events[1..],
+            [lost(ids[1]), lost(ids[2]), unprocessed(ids[3])]
+        );
+    }
+}
+
 #[test]
 fn after_our_reset_whatever_comes_is_ignored() {
     let mut peer = Peer::new();

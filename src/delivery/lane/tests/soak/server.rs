@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// A fate that is an answer.
+const WORKS: u64 = 999;
+
 impl Soak {
     pub(super) fn read(&mut self, link: LinkId, bytes: &[u8]) {
         let Some(side) = self.sides.get_mut(&link) else {
@@ -14,7 +17,7 @@ impl Soak {
         side.seen = side.reader.order.len();
         for stream in &side.reader.order[side.seen - beginning..] {
             if let Some(asked) = side.reader.open.get(stream) {
-                self.journal[number(asked)].requests += 1;
+                self.journal[number(asked)].seen = true;
             }
         }
         let mut complete = Vec::new();
@@ -30,10 +33,31 @@ impl Soak {
             self.at(wait, Happens::Answer(link, stream));
         }
         self.upkeep(link);
+        self.go_after(link);
+    }
+
+    /// Says GOAWAY once it has seen as many requests as it takes of a connection.
+    fn go_after(&mut self, link: LinkId) {
+        if self.mid_send {
+            return;
+        }
+        let Some(side) = self.sides.get_mut(&link) else {
+            return;
+        };
+        let last = side.goes_after.filter(|_| side.last.is_none());
+        let last = last.and_then(|count| side.reader.order.get(count - 1).copied());
+        if let Some(last) = last {
+            side.last = Some(last);
+            self.count("GOAWAY");
+            self.send(link, &wire::go_away(last, 0, b""));
+        }
     }
 
     /// Windows and PINGs.
     fn upkeep(&mut self, link: LinkId) {
+        if self.mid_send {
+            return;
+        }
         let Some(side) = self.sides.get_mut(&link).filter(|side| !side.silent) else {
             return;
         };
@@ -53,12 +77,16 @@ impl Soak {
     /// In two pieces, as it happens.
     pub(super) fn send(&mut self, link: LinkId, bytes: &[u8]) {
         let at = below(&mut self.chance, bytes.len() as u64 + 1) as usize;
+        self.mid_send = true;
         for piece in [&bytes[..at], &bytes[at..]] {
             if self.sides.contains_key(&link) {
                 self.lane.handle_input(self.now, link, piece);
                 self.drive();
             }
         }
+        self.mid_send = false;
+        self.upkeep(link);
+        self.go_after(link);
     }
 
     /// Takes a request off the connection, if it may still be acted on.
@@ -73,11 +101,16 @@ impl Soak {
         if !core::mem::replace(&mut side.answered, true) {
             side.reader.limit = Some(side.limit);
         }
-        Some(number(&asked))
+        let number = number(&asked);
+        self.journal[number].attempts += 1;
+        Some(number)
     }
 
     pub(super) fn answer(&mut self, link: LinkId, stream: u32) {
-        let fate = below(&mut self.chance, 1_000);
+        let fate = match self.goes_after {
+            None => below(&mut self.chance, 1_000),
+            Some(_) => WORKS,
+        };
         // Some are never answered; the server took every other one of them.
         if fate < 2 {
             self.count("silent streams");
@@ -88,7 +121,9 @@ impl Soak {
             {
                 side.highest = side.highest.max(stream);
                 side.mute.insert(stream);
-                self.journal[number(asked)].taken += 1;
+                let entry = &mut self.journal[number(asked)];
+                entry.attempts += 1;
+                entry.taken += 1;
             }
             return;
         }
@@ -113,7 +148,10 @@ impl Soak {
             }
             26 => self.refuse(number, stream, 503, "Shutdown", &[]),
             27 => self.refuse(number, stream, 400, "IdleTimeout", &[]),
-            28..=31 => wire::reset(stream, 7),
+            28..=31 => {
+                self.journal[number].attempts -= 1;
+                wire::reset(stream, 7)
+            }
             32 | 33 => {
                 self.journal[number].taken += u8::from(fate == 32);
                 wire::reset(stream, 2)
