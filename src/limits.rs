@@ -10,9 +10,9 @@
 
 use core::time::Duration;
 
-/// Longest device token, in bytes (hex doubles it). **Ours**: SEND says "don't make assumptions about
-/// device token size"; tokens of up to 80 bytes have been seen in the field. The binary gateway has a
-/// bound of its own, [`TOKEN_MAX_BYTES`](crate::binary::limits::TOKEN_MAX_BYTES).
+/// Longest device token, in bytes (hex doubles it). **Ours**: SEND says "don't make assumptions
+/// about device token size"; tokens of up to 80 bytes have been seen in the field. The binary
+/// gateway has a bound of its own, [`TOKEN_MAX_BYTES`](crate::binary::limits::TOKEN_MAX_BYTES).
 pub const DEVICE_TOKEN_MAX_BYTES: usize = 512;
 
 /// Largest payload of every push type but VoIP, in UTF-8 bytes. SEND: "4 KB (4096 bytes)".

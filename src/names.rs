@@ -9,8 +9,8 @@ const QUOTED_MAX: usize = 40;
 /// From how many hexadecimal digits on a text is taken for a device token.
 const TOKEN_LIKE: usize = 16;
 
-/// What others call a field, in lower case without hyphens and underscores, and where it stands here.
-/// First APNs's own headers that do not follow the rule, then other services and their libraries.
+/// What others call a field, in lower case without hyphens and underscores, and where it stands
+/// here: other services and their libraries.
 static SYNONYMS: [(&str, &str); 36] = [
     ("token", "to.token"),
     ("tokens", "to.tokens"),
@@ -50,8 +50,8 @@ static SYNONYMS: [(&str, &str); 36] = [
     ("validateonly", "dry_run"),
 ];
 
-/// A name as a problem repeats it: in quotes if it looks like a name of a field. What does not may be a
-/// device token or a person's name; of that only the length is told.
+/// A name as a problem repeats it: in quotes if it looks like a name of a field. What does not may
+/// be a device token or a person's name; of that only the length is told.
 pub(crate) fn shown(name: &str) -> String {
     if is_plain(name) {
         return format!("{name:?}");
@@ -68,8 +68,8 @@ pub(crate) fn is_plain(name: &str) -> bool {
     (1..=SHOWN_MAX).contains(&name.len()) && name.bytes().all(fits) && !is_token_like(name)
 }
 
-/// A text that is no secret where it stands: in quotes, unless it is too long or looks like a device token
-/// in the wrong place.
+/// A text that is no secret where it stands: in quotes, unless it is too long or looks like a
+/// device token in the wrong place.
 pub(crate) fn quoted(text: &str) -> String {
     let length = text.chars().count();
     match length <= QUOTED_MAX && !is_token_like(text) {
@@ -133,7 +133,8 @@ pub(crate) fn meant(given: &str, known: &[&'static str]) -> Option<&'static str>
         .or_else(|| nearest(&bare, known))
 }
 
-/// A name in lower case, without what divides its words and without the beginning of APNs's headers.
+/// A name in lower case, without what divides its words and without the beginning of APNs's
+/// headers.
 fn bare(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     let bare: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();

@@ -102,7 +102,8 @@ fn the_standalone_file_imports_what_the_stock_runtime_offers() {
     }
 }
 
-/// The function's own probe, for platforms: a key that cannot be read is no reason to send requests there.
+/// The function's own probe, for platforms: a key that cannot be read is no reason to send requests
+/// there.
 #[tokio::test(flavor = "multi_thread")]
 async fn readiness_says_whether_the_configuration_and_its_keys_can_be_used() {
     let Some((folder, stack)) = stack_on(Platform::Wasmtime).await else {

@@ -48,8 +48,8 @@ pub struct Config {
     _apns: IgnoredAny,
     #[serde(default, rename = "credentials")]
     _credentials: IgnoredAny,
-    #[serde(default, rename = "api_keys")]
-    _api_keys: IgnoredAny,
+    #[serde(default)]
+    api_keys: Vec<IgnoredAny>,
     #[serde(default, rename = "binary")]
     _binary: IgnoredAny,
     #[serde(default, rename = "delivery")]
@@ -427,9 +427,10 @@ impl Config {
         &self.certificate_uses
     }
 
-    /// The function's half of the file.
-    pub(crate) const fn function(&self) -> Option<&Settings> {
-        self.settings.as_ref()
+    /// The function's half of the file, if it names API keys: without one nobody is admitted to a
+    /// call of Dunlin's, so the function is one that has calls of its own.
+    pub(crate) fn keys(&self) -> Option<&Settings> {
+        self.settings.as_ref().filter(|_| !self.api_keys.is_empty())
     }
 
     /// Most connections that the host opens for the function, to be left descriptors.

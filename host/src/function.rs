@@ -153,11 +153,6 @@ impl Function {
         })
     }
 
-    /// Whether it has tasks, as every component of Dunlin's world has.
-    pub const fn has_tasks(&self) -> bool {
-        self.tasks.is_some()
-    }
-
     /// A fresh instance that answers requests.
     ///
     /// # Errors
@@ -384,7 +379,8 @@ impl Instance {
         wasi.env("DUNLIN_BOOT", boot);
         // Every store there is belongs to this process alone.
         wasi.env("DUNLIN_STORE", "exclusive");
-        // `outgoing` waits for the server's SETTINGS, and there is one connection for all instances.
+        // `outgoing` waits for the server's SETTINGS, and there is one connection for all
+        // instances.
         wasi.env("DUNLIN_HTTP_CLIENT", "obeys-stream-limits");
         if let Some(name) = &grants.variable
             && let Ok(value) = std::env::var(name)

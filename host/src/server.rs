@@ -40,7 +40,7 @@ pub struct Server {
     expiry: ExpiryWatch,
     settings: HostSettings,
     limits: ListenerLimits,
-    /// The function's half of the configuration, if its calls need the keys that are there.
+    /// The function's half of the configuration, if there are keys in it.
     keys: Option<Settings>,
 }
 
@@ -83,8 +83,7 @@ impl Server {
             &store,
             &status,
         )?);
-        // A component of another world has calls of its own.
-        let keys = config.function().filter(|_| function.has_tasks()).cloned();
+        let keys = config.keys().cloned();
         let own_connections = config.own_connections();
         let schedule = Schedule::start(&config.tasks, &function, &store, &status);
         let settings = config.host;

@@ -4,9 +4,9 @@
 //!   bytes ─[text]─► a text in UTF-8 ─► Members: the JSON of each field ─► text, flag, integer, …
 //! ```
 //!
-//! An object is read once for its members and each member once for its value; what is not looked at,
-//! a payload above all, stays the bytes that came. Only names in a table are let through, each once, and
-//! only objects: an array is never one by the order of what is in it.
+//! An object is read once for its members and each member once for its value; what is not looked
+//! at, a payload above all, stays the bytes that came. Only names in a table are let through, each
+//! once, and only objects: an array is never one by the order of what is in it.
 
 mod text;
 
@@ -43,7 +43,8 @@ impl Field {
         Self { name, takes, open }
     }
 
-    /// One that has a token, an alias, a tag or a payload: of a value that is none the kind is told.
+    /// One that has a token, an alias, a tag or a payload: of a value that is none the kind is
+    /// told.
     pub(super) const fn private(name: &'static str, takes: &'static str) -> Self {
         let open = false;
         Self { name, takes, open }
@@ -71,7 +72,8 @@ pub(super) mod takes {
 /// The members of an object that has been read.
 pub(super) struct Members<'a> {
     fields: &'static [Field],
-    /// What stands before the name of a member: nothing in the body itself, otherwise `to.` and the like.
+    /// What stands before the name of a member: nothing in the body itself, otherwise `to.` and the
+    /// like.
     path: &'static str,
     /// In the order of `fields`.
     values: Vec<Option<&'a RawValue>>,
@@ -319,7 +321,8 @@ pub(super) fn unknown(name: &str, fields: &[Field], place: String, whole: &str) 
     Problem::field("unknown-field", place, expected, names::shown(name))
 }
 
-/// 400: the field stands there more than once, so that it would depend on the reader which one counts.
+/// 400: the field stands there more than once, so that it would depend on the reader which one
+/// counts.
 pub(super) fn twice(place: String) -> Problem {
     Problem::field("field-twice", place, "it once", "it again")
 }

@@ -5,11 +5,11 @@
 //! - `application/json`, or any `application/…+json`;
 //! - nothing at all;
 //! - `text/plain`, which is what `fetch` calls a string;
-//! - `application/x-www-form-urlencoded`, which is what curl calls everything. Where a call takes a form,
-//!   the first character of the body decides.
+//! - `application/x-www-form-urlencoded`, which is what curl calls everything. Where a call takes a
+//!   form, the first character of the body decides.
 //!
-//! Everything else is refused with 415, and so is a body in another encoding than UTF-8 or a compressed
-//! one: neither is worth guessing.
+//! Everything else is refused with 415, and so is a body in another encoding than UTF-8 or a
+//! compressed one: neither is worth guessing.
 
 use super::Problem;
 use crate::names;

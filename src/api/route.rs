@@ -112,7 +112,7 @@ impl Route {
     /// What an API key has to be good for to make this call; `None` if it needs no key.
     pub const fn scope(&self) -> Option<Scope> {
         match self {
-            Self::Health => None,
+            Self::Health | Self::Ready => None,
             Self::Push | Self::Broadcast | Self::GetReceipt(_) => Some(Scope::Send),
             Self::ListDevices
             | Self::PostDevice

@@ -1,5 +1,5 @@
-//! What the callers of every call are told of bodies and queries that are wrong: the field, what was
-//! expected, what came, and nothing of the language that this is written in.
+//! What the callers of every call are told of bodies and queries that are wrong: the field, what
+//! was expected, what came, and nothing of the language that this is written in.
 
 mod mutations;
 mod rows;

@@ -126,9 +126,9 @@ async fn read(mut stream: StreamReader<u8>) -> (Vec<u8>, bool) {
 /// What an error tells of the request. Sources: the meanings of the codes in IANA's *HTTP Proxy Error
 /// Types* (RFC 9209, section 2.3), after which those of `wasi:http` are named.
 ///
-/// TLS errors and alerts may come "either during the handshake or afterwards", so what they say is for the
-/// lane to decide, which knows whether there ever was an answer. Only one about a certificate says by
-/// itself that nothing was sent.
+/// TLS errors and alerts may come "either during the handshake or afterwards", so what they say is
+/// for the lane to decide, which knows whether there ever was an answer. Only one about a
+/// certificate says by itself that nothing was sent.
 fn judged(code: &ErrorCode) -> ExchangeFailure {
     match code {
         // No connection was made, or the platform refused the request on its own.

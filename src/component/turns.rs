@@ -1,5 +1,5 @@
-//! The record about who goes first on a connection that the platform has for all instances: where it is
-//! read and written. What is in it is decided in `delivery::turn`.
+//! The record about who goes first on a connection that the platform has for all instances: where
+//! it is read and written. What is in it is decided in `delivery::turn`.
 
 use core::convert::Infallible;
 

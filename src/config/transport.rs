@@ -14,10 +14,10 @@
 //! | two keys for one address | APNs takes the tokens of one key on a connection, and there is one pool |
 //! | `[proxy]` in front of APNs | the platform decides the way |
 //!
-//! What becomes of a push depends on what the platform tells of it, too. Our host tells of all that sockets
-//! would: the outcomes are the same. Others may tell of a GOAWAY or of a refused stream as of any broken
-//! one (Spin: `HttpProtocolError`); then it may have been acted on, as far as anybody knows, and is not sent
-//! again.
+//! What becomes of a push depends on what the platform tells of it, too. Our host tells of all that
+//! sockets would: the outcomes are the same. Others may tell of a GOAWAY or of a refused stream as
+//! of any broken one (Spin: `HttpProtocolError`); then it may have been acted on, as far as anybody
+//! knows, and is not sent again.
 //!
 //! Binary gateways and feedback services are no HTTP, and are reached over sockets in any case.
 

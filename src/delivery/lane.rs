@@ -64,8 +64,6 @@ use crate::time::{Now, UnixTime};
 /// worth crossing the sandbox wall for.
 const TRANSMIT_BYTES: usize = 64 * 1024;
 
-/// What a connection suffered that has ended of itself.
-
 /// What a lane is made with.
 #[derive(Clone, Debug)]
 pub struct LaneConfig {
@@ -80,9 +78,9 @@ pub struct LaneConfig {
     /// Most connections that carry something, at least 1. Up to 7 more may be finishing what they
     /// have. Where the platform has them, each stands for 100 requests at once.
     pub connections: usize,
-    /// Whether to agree with others through a record who goes first on a connection that the platform
-    /// has for all of them: [`Action::TakeTurn`]. For platforms whose client has more requests on a
-    /// new connection than the server has allowed.
+    /// Whether to agree with others through a record who goes first on a connection that the
+    /// platform has for all of them: [`Action::TakeTurn`]. For platforms whose client has more
+    /// requests on a new connection than the server has allowed.
     pub turns: bool,
     /// The first wait before what was answered by a server's error is sent again; it doubles each
     /// time.

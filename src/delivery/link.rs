@@ -42,15 +42,15 @@ const PROBE_AFTER: Duration = Duration::from_secs(60);
 /// is replaced: a peer can answer PINGs and still be stuck.
 const RETIRE_AFTER: u32 = 3;
 
-/// Rounds of refused streams, nothing answered between them, after which the connection is replaced:
-/// another may lead to another server.
+/// Rounds of refused streams, nothing answered between them, after which the connection is
+/// replaced: another may lead to another server.
 const REFUSED_ROUNDS: u32 = 4;
 
 /// The first pause after a refused stream, at most.
 const REFUSED_FIRST: Duration = Duration::from_millis(200);
 
-/// The longest pause after a refused stream. Short beside that between connects: the peer is there and
-/// says what it does not take, and what waits has seconds.
+/// The longest pause after a refused stream. Short beside that between connects: the peer is there
+/// and says what it does not take, and what waits has seconds.
 const REFUSED_LONGEST: Duration = Duration::from_secs(5);
 
 /// Names a connection of a lane. Never reused.
@@ -111,8 +111,8 @@ pub(super) struct Link {
     given_up: u32,
     /// Heads of answers that have come.
     pub(super) answers: usize,
-    /// Requests at once that the peer seems to take, whatever it says: as many as it had not refused
-    /// when it refused one, and one more with each answer.
+    /// Requests at once that the peer seems to take, whatever it says: as many as it had not
+    /// refused when it refused one, and one more with each answer.
     pub(super) allowance: usize,
     /// Pauses after refused streams, since something was answered.
     refusals: Backoff,
@@ -321,8 +321,8 @@ impl Link {
         }
     }
 
-    /// Whether it has refused streams in so many rounds, and answered nothing, that another is to be
-    /// tried.
+    /// Whether it has refused streams in so many rounds, and answered nothing, that another is to
+    /// be tried.
     pub(super) fn only_refuses(&self) -> bool {
         self.refusals.failures() >= REFUSED_ROUNDS
     }

@@ -23,8 +23,9 @@
 //! - every notification handed in comes back as exactly one outcome, at its deadline at the latest;
 //! - what a peer may have acted on is never sent again; it ends as `Unanswered`;
 //! - a link that was told to go away, or that stopped answering, gets nothing new;
-//! - over HTTP/2 nothing is put on a connection for a fifth time after four attempts that were answered or
-//!   may have been acted on, or again after its expiration; what certainly was not processed is no attempt.
+//! - over HTTP/2 nothing is put on a connection for a fifth time after four attempts that were
+//!   answered or may have been acted on, or again after its expiration; what certainly was not
+//!   processed is no attempt.
 
 mod backoff;
 mod breaker;

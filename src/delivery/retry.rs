@@ -14,15 +14,15 @@
 //!
 //! A wait doubles with each attempt and has up to half of itself added at random, never taken off.
 //! A notification that the wait would carry past its deadline or its expiration, or that has been
-//! answered four times, ends with the rejection it has: nobody waits for what cannot help. What came back
-//! without having been looked at does not count.
+//! answered four times, ends with the rejection it has: nobody waits for what cannot help. What
+//! came back without having been looked at does not count.
 
 use core::time::Duration;
 
 use crate::limits::PROVIDER_TOKEN_MIN_AGE;
 
-/// How often a notification is put on a connection at most, but for the times that it came back certainly
-/// unprocessed.
+/// How often a notification is put on a connection at most, but for the times that it came back
+/// certainly unprocessed.
 pub(super) const MAX_ATTEMPTS: u8 = 4;
 
 /// The longest wait after a server's error.

@@ -1,9 +1,9 @@
 //! Who goes first on a connection that instances share without knowing of each other.
 //!
-//! A platform's HTTP client may put many requests on a new connection before the server's SETTINGS have
-//! said how many it takes (hyper's: 100), and it tells of those that are refused as of any broken
-//! stream. APNs takes one until it has seen a provider token. A lane waits for its first answer, but
-//! others do not know of it. So one goes first, and they agree about it in the store:
+//! A platform's HTTP client may put many requests on a new connection before the server's SETTINGS
+//! have said how many it takes (hyper's: 100), and it tells of those that are refused as of any
+//! broken stream. APNs takes one until it has seen a provider token. A lane waits for its first
+//! answer, but others do not know of it. So one goes first, and they agree about it in the store:
 //!
 //! ```text
 //!                  ┌─────────── it failed, or its lease is over ──────────┐
@@ -13,12 +13,13 @@
 //!                                                                         has said so for 30 s
 //! ```
 //!
-//! A record that is missing is made `free` first, and led by whoever asks after that: on some stores a
-//! compare-and-swap of a key that is not there succeeds more than once. Times are those of the wall
-//! clock, which is one for all who share a connection; one that lies too far ahead counts as over.
+//! A record that is missing is made `free` first, and led by whoever asks after that: on some
+//! stores a compare-and-swap of a key that is not there succeeds more than once. Times are those of
+//! the wall clock, which is one for all who share a connection; one that lies too far ahead counts
+//! as over.
 //!
-//! What it cannot do: a connection that ends while many have just been answered is followed by one that
-//! they may meet together, for as long as [`RECHECK`].
+//! What it cannot do: a connection that ends while many have just been answered is followed by one
+//! that they may meet together, for as long as [`RECHECK`].
 
 use core::fmt::Write as _;
 use core::time::Duration;
@@ -42,8 +43,8 @@ pub const RECHECK: Duration = Duration::from_secs(1);
 /// How long until those who wait look again, and up to half of it more.
 pub const POLL: Duration = Duration::from_millis(40);
 
-/// Longest wait in all; then a lane goes with one request, whatever the record says. A bit more than one
-/// leader that died and one that took its place.
+/// Longest wait in all; then a lane goes with one request, whatever the record says. A bit more
+/// than one leader that died and one that took its place.
 pub const PATIENCE: Duration = Duration::from_secs(6);
 
 const FREE: &[u8] = b"free";
@@ -131,8 +132,9 @@ pub fn turn_key(server: &str) -> String {
     format!("first/{server}")
 }
 
-/// Somebody asks, who is any number of its own. Gives the record that is to take the place of the stored
-/// one, by compare-and-swap, and what holds once it has; if none is given, that holds at once.
+/// Somebody asks, who is any number of its own. Gives the record that is to take the place of the
+/// stored one, by compare-and-swap, and what holds once it has; if none is given, that holds at
+/// once.
 pub fn ask(stored: Option<&[u8]>, who: u64, now: UnixTime) -> (Option<Vec<u8>>, Turn) {
     let Some(record) = stored.map(Record::parse) else {
         return (Some(FREE.to_vec()), Turn::Wait);

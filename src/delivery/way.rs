@@ -55,8 +55,8 @@ pub enum Action {
     RenewToken(UnixTime),
     /// Nobody waits for this exchange any more: drop it, and report nothing of it.
     Abandon(ExchangeId),
-    /// Put what [`turn::ask`](super::turn::ask) says in the place of the record, and report what holds
-    /// then by [`Way::handle_turn`].
+    /// Put what [`turn::ask`](super::turn::ask) says in the place of the record, and report what
+    /// holds then by [`Way::handle_turn`].
     TakeTurn,
     /// Put what [`turn::tell`](super::turn::tell) says in the place of the record.
     TellTurn(TurnNews),
@@ -110,8 +110,9 @@ pub enum ExchangeFailure {
     NotSent,
     /// There was one, and the peer certainly has not acted on it.
     NotProcessed,
-    /// TLS has failed, before the request or after it. No client certificate is shown by this way, so
-    /// if the lane never had an answer, it is the handshake that fails: a server that is not trusted.
+    /// TLS has failed, before the request or after it. No client certificate is shown by this way,
+    /// so if the lane never had an answer, it is the handshake that fails: a server that is not
+    /// trusted.
     Tls,
     /// The peer may have acted on it. For whatever is not known to be one of the others.
     Unanswered,

@@ -60,8 +60,9 @@ pub enum Event {
     /// The stream is above a GOAWAY's last stream: "not processed and can be retried" (6.8).
     Unprocessed { stream: StreamId },
     /// The connection ended before the stream did, or the server disowns a stream that it had begun
-    /// to answer. `request_complete` is whether the server can have acted on the request: it had been
-    /// written to its end, or an answer had begun. If not, the server never saw all of the body.
+    /// to answer. `request_complete` is whether the server can have acted on the request: it had
+    /// been written to its end, or an answer had begun. If not, the server never saw all of the
+    /// body.
     Lost {
         stream: StreamId,
         request_complete: bool,

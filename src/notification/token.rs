@@ -9,8 +9,8 @@
 //!   Nothing else is: dropping every character that is not a digit, as some libraries do, turns a
 //!   wrong string into a wrong token.
 //!
-//! Both take either case and write lower case. Limits: 1 to 512 bytes. A token in base64, of another
-//! push service, or what else is often sent in its place, is refused by name.
+//! Both take either case and write lower case. Limits: 1 to 512 bytes. A token in base64, of
+//! another push service, or what else is often sent in its place, is refused by name.
 
 mod foreign;
 
@@ -33,8 +33,8 @@ const INLINE_MAX: usize = 100;
 
 /// The address of one app on one device: 1 to 512 opaque bytes.
 ///
-/// Copying one of up to 100 bytes allocates nothing; longer ones share their bytes. Ordered and hashed
-/// by its bytes. `Debug` and `Display` show the first two bytes and the length only.
+/// Copying one of up to 100 bytes allocates nothing; longer ones share their bytes. Ordered and
+/// hashed by its bytes. `Debug` and `Display` show the first two bytes and the length only.
 #[derive(Clone)]
 pub struct DeviceToken(Bytes);
 

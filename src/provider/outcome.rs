@@ -96,8 +96,8 @@ pub enum Why {
     NotProcessed,
     /// The peer refused its stream before it had begun to answer: `REFUSED_STREAM` of HTTP/2.
     Refused,
-    /// The peer reset the stream with this error code of HTTP/2, and may have acted on it before. That
-    /// can be `REFUSED_STREAM`, where the answer had begun.
+    /// The peer reset the stream with this error code of HTTP/2, and may have acted on it before.
+    /// That can be `REFUSED_STREAM`, where the answer had begun.
     StreamReset(u32),
     /// The connection ended without a word on this notification.
     ConnectionLost,
@@ -112,10 +112,11 @@ pub enum Why {
 
 impl Why {
     /// All that [`Self::name`] gives.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "not-sent",
         "paused",
         "not-processed",
+        "refused",
         "stream-reset",
         "connection-lost",
         "timed-out",
@@ -129,6 +130,7 @@ impl Why {
             Self::NotSent => "not-sent",
             Self::Paused => "paused",
             Self::NotProcessed => "not-processed",
+            Self::Refused => "refused",
             Self::StreamReset(_) => "stream-reset",
             Self::ConnectionLost => "connection-lost",
             Self::TimedOut => "timed-out",

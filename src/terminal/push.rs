@@ -234,7 +234,8 @@ impl PushCommand {
     }
 }
 
-/// The payload goes out as it is in the file, but for the white space and the byte order mark around it.
+/// The payload goes out as it is in the file, but for the white space and the byte order mark
+/// around it.
 fn payload_of(content: Vec<u8>) -> Result<Box<RawValue>, Usage> {
     let wrong = |got: String| Usage(format!("the payload is not JSON: got {got}"));
     let text = String::from_utf8(content).map_err(|error| {

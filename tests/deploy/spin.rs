@@ -367,7 +367,8 @@ struct SqliteStore {
     path: String,
 }
 
-/// With a file for `--runtime-config-file` Spin looks for SQLite's beside it; without one, beside the manifest.
+/// With a file for `--runtime-config-file` Spin looks for SQLite's beside it; without one, beside
+/// the manifest.
 #[test]
 fn the_sample_of_a_runtime_configuration_keeps_the_store_where_it_was() {
     const FILE: &str = "deploy/spin/runtime-config.toml";

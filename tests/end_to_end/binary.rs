@@ -117,7 +117,8 @@ async fn what_the_gateway_cannot_be_told_is_refused_whole() {
     // A token of a length that only HTTP/2 takes.
     let long = "ab".repeat(101);
     let body = format!(
-        r#"{{"to":{{"tokens":["{}","{long}"]}},"topic":"{TOPIC}","via":"binary","payload":{ALERT}}}"#,
+        r#"{{"to":{{"tokens":["{}","{long}"]}},"topic":"{TOPIC}","via":"binary",
+            "payload":{ALERT}}}"#,
         token(1)
     );
     let reply = stack.call("POST", "/v1/push", &body).await;

@@ -3,8 +3,8 @@
 //!
 //! `DUNLIN_SOAK` is how many pushes there are, by default 20,000; `DUNLIN_SEED` repeats a run.
 //!
-//! With `DUNLIN_GOAWAY`, a number, nothing goes wrong but that APNs says GOAWAY at every so many requests,
-//! and nothing may be lost; `DUNLIN_TEST_TRANSPORT=wasi-http` is for either:
+//! With `DUNLIN_GOAWAY`, a number, nothing goes wrong but that APNs says GOAWAY at every so many
+//! requests, and nothing may be lost; `DUNLIN_TEST_TRANSPORT=wasi-http` is for either:
 //!
 //! ```text
 //! DUNLIN_SOAK=200000 DUNLIN_GOAWAY=50 cargo test -p dunlin-tests --test end_to_end soak -- --nocapture

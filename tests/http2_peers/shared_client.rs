@@ -1,8 +1,9 @@
-//! Eight lanes that know nothing of each other, on the pool of `hyper-util`'s client as it comes, as on a
-//! platform whose instances share its HTTP client.
+//! Eight lanes that know nothing of each other, on the pool of `hyper-util`'s client as it comes,
+//! as on a platform whose instances share its HTTP client.
 //!
-//! The server is an APNs that has seen no provider token yet: its SETTINGS allow one stream, arrive when
-//! requests are on their way, and allow a thousand after the first answer. What is too much is refused.
+//! The server is an APNs that has seen no provider token yet: its SETTINGS allow one stream, arrive
+//! when requests are on their way, and allow a thousand after the first answer. What is too much is
+//! refused.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -73,7 +74,7 @@ async fn serve(mut peer: TcpStream, refused: Arc<AtomicUsize>) -> std::io::Resul
     let (mut first, mut is_complete, mut is_answered) = (None, false, false);
     loop {
         let is_kept = is_complete && !is_answered;
-        if is_kept && timeout(KEPT, peer.readable()).await.is_err() {
+        if is_kept && timeout(KEPT, peer.peek(&mut [0])).await.is_err() {
             // The others have had their time.
             is_answered = true;
             let answer = [ok(first.unwrap_or(1)), allowed(1_000)].concat();
@@ -239,8 +240,8 @@ async fn run(turns: bool) -> (usize, usize) {
     (accepted, refused.load(Ordering::SeqCst))
 }
 
-/// Instances that know of each other by a record alone lose nothing; without it the client loses what it
-/// sends before the server has said how many it takes.
+/// Instances that know of each other by a record alone lose nothing; without it the client loses
+/// what it sends before the server has said how many it takes.
 #[tokio::test]
 async fn eight_instances_on_one_client_lose_nothing_where_the_server_takes_one_at_first() {
     let all = LANES * usize::try_from(PUSHES).unwrap();

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clients::Attack;
+use clients::{Attack, Client};
 use service::Service;
 
 /// The bound on a push's p99, in milliseconds.
@@ -91,10 +91,13 @@ fn main() {
 
 /// Runs one attack, and prints its line.
 async fn measured(service: &Service, name: &str, attack: Attack, seconds: u64) {
+    // It is connected before the others come.
+    let mut client = None;
+    clients::push(service.address, &mut client).await.unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let attackers = attack.start(service.address, &stop);
     let until = Instant::now() + Duration::from_secs(seconds);
-    let pushing = tokio::spawn(pushes(service.address, until));
+    let pushing = tokio::spawn(pushes(service.address, client, until));
     let probing = tokio::spawn(probes(service.address, until));
     let mut most = 0;
     while Instant::now() < until {
@@ -124,10 +127,9 @@ async fn measured(service: &Service, name: &str, attack: Attack, seconds: u64) {
 
 /// Pushes a hundred times a second on one connection; how long each took, and how many failed. A
 /// connection that was closed is opened again.
-async fn pushes(address: SocketAddr, until: Instant) -> (Vec<Duration>, usize) {
+async fn pushes(address: SocketAddr, mut client: Client, until: Instant) -> (Vec<Duration>, usize) {
     let (mut times, mut failed) = (Vec::new(), 0);
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    let mut client = None;
     while Instant::now() < until {
         ticks.tick().await;
         let asked = Instant::now();

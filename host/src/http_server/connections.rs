@@ -79,7 +79,7 @@ impl Connections {
         let places = self.limits.connections;
         let staying = links.values().filter(|link| link.order() == Order::None);
         if links.len() >= places && staying.count() >= places {
-            match longest_idle(&links) {
+            match self.longest_idle(&links) {
                 Some((victim, order)) => {
                     debug!(peer = %victim.peer, "connection closed: its place is needed");
                     victim.tell(order);
@@ -87,6 +87,8 @@ impl Connections {
                     let is_none = victim.probes_only.load(Ordering::Relaxed);
                     link.probes_only.store(is_none, Ordering::Relaxed);
                 }
+                // Somebody can go in a moment.
+                None if links.values().any(|other| other.can_go_soon()) => {}
                 None => {
                     link.probes_only.store(true, Ordering::Relaxed);
                     self.warn_of_places();
@@ -104,7 +106,7 @@ impl Connections {
 
     /// Closes one that can be missed, because the system has no more descriptors.
     pub fn make_place(&self) {
-        if let Some((victim, _)) = longest_idle(&self.lock()) {
+        if let Some((victim, _)) = self.longest_idle(&self.lock()) {
             victim.tell(Order::Cut);
         }
     }
@@ -186,6 +188,32 @@ impl Connections {
         }
     }
 
+    /// Who goes first, and how: without a key, whatever it does; with one, while it is idle. Nobody
+    /// goes who has only come.
+    fn longest_idle(&self, links: &HashMap<u64, Arc<Link>>) -> Option<(Arc<Link>, Order)> {
+        let least = millis(self.limits.place_time);
+        let can_go = |link: &&Arc<Link>| {
+            let is_missed = match link.is_keyed() {
+                true => link.open() > 0,
+                false => link.age() < least,
+            };
+            link.order() == Order::None && !is_missed
+        };
+        let victim = links
+            .values()
+            .filter(can_go)
+            .min_by_key(|link| (link.is_keyed(), link.active()))?;
+        // One that can go in a moment goes before one with a key.
+        if victim.is_keyed() && links.values().any(|link| link.can_go_soon()) {
+            return None;
+        }
+        let order = match victim.is_keyed() {
+            true => Order::Finish,
+            false => Order::Cut,
+        };
+        Some((Arc::clone(victim), order))
+    }
+
     /// Tells every connection what is due.
     pub fn sweep(&self) {
         let now = self.now();
@@ -207,23 +235,6 @@ impl Connections {
     }
 }
 
-/// Who goes first, and how: without a key, whatever it does; with one, while it is idle.
-fn longest_idle(links: &HashMap<u64, Arc<Link>>) -> Option<(Arc<Link>, Order)> {
-    let can_go = |link: &&Arc<Link>| {
-        let is_missed = link.is_keyed() && link.open() > 0;
-        link.order() == Order::None && !is_missed
-    };
-    let victim = links
-        .values()
-        .filter(can_go)
-        .min_by_key(|link| (link.is_keyed(), link.active()))?;
-    let order = match victim.is_keyed() {
-        true => Order::Finish,
-        false => Order::Cut,
-    };
-    Some((Arc::clone(victim), order))
-}
-
 /// How long the sweeper waits between two looks.
 pub(super) async fn sweep_for_ever(connections: Arc<Connections>) {
     let every = connections.limits.sweep;
@@ -241,6 +252,7 @@ mod tests {
     fn connections(places: usize) -> Arc<Connections> {
         let limits = Limits {
             connections: places,
+            place_time: std::time::Duration::ZERO,
             open_requests: 8,
             open_keyless: 4,
             ..Limits::default()
@@ -260,6 +272,21 @@ mod tests {
         all.add(peer());
         assert_eq!(keyed.order(), Order::None);
         assert_eq!(keyless.order(), Order::Cut);
+    }
+
+    #[test]
+    fn who_has_a_key_stays_while_those_without_one_have_only_come() {
+        let limits = Limits {
+            connections: 2,
+            ..Limits::default()
+        };
+        let all = Connections::new(limits);
+        let keyed = all.add(peer());
+        drop(keyed.begin(true));
+        let others: Vec<_> = (0..5).map(|_| all.add(peer())).collect();
+        all.make_place();
+        assert_eq!(keyed.order(), Order::None);
+        assert!(others.iter().all(|link| link.order() == Order::None));
     }
 
     #[test]

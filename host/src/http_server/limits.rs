@@ -27,6 +27,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections beyond these, for what is said in the line before.
     pub spare_connections: usize,
+    /// How long a connection has its place at least, to show a key in it.
+    pub place_time: Duration,
     /// Streams of an HTTP/2 connection; a client that opens more has them refused.
     pub streams: u32,
     /// Requests that have shown a key and whose answers are not taken yet.
@@ -80,6 +82,7 @@ impl Default for Limits {
         Self {
             connections: 1_024,
             spare_connections: 16,
+            place_time: Duration::from_millis(250),
             streams: 128,
             open_requests: 8_192,
             open_keyless: 1_024,

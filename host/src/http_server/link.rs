@@ -107,8 +107,8 @@ impl Link {
         if !self.connections.begin(is_keyed, self.open() == 0) {
             return None;
         }
-        if is_keyed {
-            self.is_keyed.store(true, Ordering::Relaxed);
+        if is_keyed && !self.is_keyed.swap(true, Ordering::Relaxed) {
+            self.told.notify_one();
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(Lease {
@@ -177,15 +177,26 @@ impl Link {
         }
     }
 
-    /// Resolves when it is told to do more than it has done.
-    pub async fn told(&self, done: Order) -> Order {
+    /// Resolves when it is told to do more than it has done; or, while it is among those without a
+    /// key, when it has shown one.
+    pub async fn told(&self, done: Order, is_among_keyless: bool) -> Order {
         loop {
             let order = self.order();
-            if order > done {
+            if order > done || (is_among_keyless && self.is_keyed()) {
                 return order;
             }
             self.told.notified().await;
         }
+    }
+
+    /// Whether it has a place that it has shown no key for.
+    pub fn can_go_soon(&self) -> bool {
+        !self.is_keyed() && !self.probes_only.load(Ordering::Relaxed)
+    }
+
+    /// How long it has been there, in milliseconds.
+    pub fn age(&self) -> u64 {
+        self.connections.now().saturating_sub(self.opened)
     }
 
     /// What it is to be told at this moment, and why.

@@ -27,6 +27,7 @@ mod problem;
 mod work;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,10 @@ use http::Response;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{debug, info, warn};
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{debug, error, info, warn};
 
 use crate::status::Status;
 use connections::{Connections, sweep_for_ever};
@@ -116,13 +119,24 @@ impl<W: Work> Server<W> {
             metrics: Metrics::default(),
             connections: Arc::clone(&connections),
         });
-        let mut sweeper = tokio::task::JoinSet::new();
+        let mut sweeper = JoinSet::new();
         sweeper.spawn(sweep_for_ever(Arc::clone(&connections)));
-        let accepting = accept_for_ever(listener, &front, &places);
+        let lobby = match Lobby::open() {
+            Ok(lobby) => lobby,
+            Err(error) => {
+                error!(%error, "there is no thread to accept connections on");
+                return;
+            }
+        };
+        let accepting = accept_for_ever(listener, front, Arc::clone(&places), Handle::current());
+        let mut accepting = lobby.spawn(accepting);
         tokio::select! {
-            () = accepting => {}
+            _ = &mut accepting => {}
             () = stop => {}
         }
+        // The listener goes with it.
+        accepting.abort();
+        let _ = accepting.await;
         info!("finishing open requests");
         connections.tell_all(Order::Finish);
         let all = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
@@ -135,24 +149,18 @@ impl<W: Work> Server<W> {
 
 async fn accept_for_ever<W: Work>(
     listener: TcpListener,
-    front: &Arc<Front<W>>,
-    places: &Arc<Semaphore>,
+    front: Arc<Front<W>>,
+    places: Arc<Semaphore>,
+    main: Handle,
 ) {
-    let builder = Arc::new(connection_builder(&front.connections.limits));
+    let builder = connection_builder(&front.connections.limits);
     loop {
-        if places.available_permits() == 0 {
-            front.connections.make_place();
-        }
-        let Ok(place) = Arc::clone(places).acquire_owned().await else {
-            return;
-        };
+        let place = free_place(&front.connections, &places).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 prepare(&stream);
-                let link = front.connections.add(peer);
-                let front = Arc::clone(front);
-                let open = Open { link, front, place };
-                tokio::spawn(open.run(stream, Arc::clone(&builder)));
+                let talk = Talk::new(stream, peer, &front, place, &builder);
+                tokio::spawn(talk.run(main.clone()));
                 // Whoever is connected has a turn before the next one comes.
                 tokio::task::yield_now().await;
             }
@@ -165,42 +173,137 @@ async fn accept_for_ever<W: Work>(
     }
 }
 
-/// A connection, for as long as it is there.
-struct Open<W> {
-    link: Arc<Link>,
-    front: Arc<Front<W>>,
-    place: OwnedSemaphorePermit,
+/// A place, for which somebody may have to go first.
+async fn free_place(connections: &Connections, places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    loop {
+        if places.available_permits() == 0 {
+            connections.make_place();
+        }
+        let place = Arc::clone(places).acquire_owned();
+        if let Ok(Ok(place)) = tokio::time::timeout(ACCEPT_PAUSE, place).await {
+            return place;
+        }
+    }
 }
 
-impl<W: Work> Open<W> {
-    async fn run(self, stream: TcpStream, builder: Arc<auto::Builder<AtOnce>>) {
-        let Self { link, front, place } = self;
-        let _known = Known {
+/// Where connections are that have shown no key yet: a thread of its own, which has less of the
+/// processor than those that work for the others. However much there is to refuse, pushes go on.
+struct Lobby(Option<Runtime>);
+
+/// How much less, as `nice` has it.
+const LOBBY_NICE: i32 = 5;
+
+impl Lobby {
+    fn open() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("lobby")
+            .on_thread_start(|| {
+                // On Linux it is the thread's.
+                if let Err(error) = rustix::process::nice(LOBBY_NICE) {
+                    debug!(%error, "no lower priority");
+                }
+            })
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn spawn<F>(&self, future: F) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(future),
+            None => tokio::spawn(future),
+        }
+    }
+}
+
+impl Drop for Lobby {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // It is not to be waited for where nothing may block.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+type Connection<W> = auto::Connection<'static, TokioIo<Watched>, Desk<W>, AtOnce>;
+
+/// A connection, for as long as it is there.
+struct Talk<W: Work> {
+    connection: Pin<Box<Connection<W>>>,
+    link: Arc<Link>,
+    done: Order,
+    _known: Known,
+}
+
+impl<W: Work> Talk<W> {
+    fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        front: &Arc<Front<W>>,
+        place: OwnedSemaphorePermit,
+        builder: &auto::Builder<AtOnce>,
+    ) -> Self {
+        let link = front.connections.add(peer);
+        let known = Known {
             connections: Arc::clone(&front.connections),
             number: link.number,
             _place: place,
         };
         let desk = Desk {
-            front,
+            front: Arc::clone(front),
             link: Arc::clone(&link),
         };
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&link)));
-        let mut connection = std::pin::pin!(builder.serve_connection(io, desk));
-        let mut done = Order::None;
-        while done < Order::Cut {
+        let connection = builder.serve_connection(io, desk).into_owned();
+        Self {
+            connection: Box::pin(connection),
+            link,
+            done: Order::None,
+            _known: known,
+        }
+    }
+
+    /// In the lobby until it has shown a key, and then among those who have.
+    async fn run(mut self, main: Handle) {
+        if self.goes_on(true).await {
+            main.spawn(async move {
+                self.goes_on(false).await;
+            });
+        }
+    }
+
+    /// Talks until it ends, or until it has shown a key, if it is in the lobby; whether it goes on.
+    async fn goes_on(&mut self, is_in_lobby: bool) -> bool {
+        let Self {
+            connection,
+            link,
+            done,
+            ..
+        } = self;
+        while *done < Order::Cut {
             tokio::select! {
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         debug!(peer = %link.peer, %error, "connection ended");
                     }
-                    return;
+                    return false;
                 }
-                order = link.told(done) => done = order,
+                order = link.told(*done, is_in_lobby) => {
+                    if order == *done {
+                        return true;
+                    }
+                    *done = order;
+                }
             }
-            if done == Order::Finish {
+            if *done == Order::Finish {
                 connection.as_mut().graceful_shutdown();
             }
         }
+        false
     }
 }
 

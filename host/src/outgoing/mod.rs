@@ -22,10 +22,12 @@
 //! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY; or nothing of its body was asked for |
 //! | `connection-terminated` `http-protocol-error` | may have been acted on |
 //!
-//! `hyper` says nothing of interim (1xx) answers, so a stream that is refused after one counts as refused.
+//! `hyper` says nothing of interim (1xx) answers, so a stream that is refused after one counts as
+//! refused.
 //!
-//! Limits: 8 connections at once and then 20 in a second (`pace.rs`), 8 s for a connection, as in the
-//! function; a body waits in the connection's windows for whoever reads it. An exchange has no time limit: whoever drops it resets its stream.
+//! Limits: 8 connections at once and then 20 in a second (`pace.rs`), 8 s for a connection, as in
+//! the function; a body waits in the connection's windows for whoever reads it. An exchange has no
+//! time limit: whoever drops it resets its stream.
 
 mod body;
 mod dial;

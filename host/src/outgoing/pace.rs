@@ -1,7 +1,8 @@
-//! How quickly connections to a server may follow each other: a few at once, then twenty in a second.
+//! How quickly connections to a server may follow each other: a few at once, then twenty in a
+//! second.
 //!
-//! A server that says GOAWAY after every few requests is met with a connection for each few, and nothing
-//! is lost of it; but opening and closing them without end looks like an attack to it.
+//! A server that says GOAWAY after every few requests is met with a connection for each few, and
+//! nothing is lost of it; but opening and closing them without end looks like an attack to it.
 
 use std::time::{Duration, Instant};
 

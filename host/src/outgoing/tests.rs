@@ -148,8 +148,8 @@ struct Frames<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
-    /// Sends these, then a PING, and reads up to its answer: whatever the client had to send after the
-    /// first has come before it.
+    /// Sends these, then a PING, and reads up to its answer: whatever the client had to send after
+    /// the first has come before it.
     async fn after(&mut self, frames: &[u8]) {
         const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         let bytes = [frames, &PING].concat();

@@ -1,6 +1,7 @@
 //! The commands as a person runs them: what is printed, the exit code, the log and the metrics.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -140,7 +141,7 @@ async fn the_ends_of_certificates_are_in_the_log_and_the_metrics() {
     );
     let listening = serve.until(&["listening", "address"]);
     let listening: Value = serde_json::from_str(&listening).unwrap();
-    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
     let metrics = ask(address, "GET", "/metrics", None, Vec::new(), PATIENCE)
         .await
         .unwrap();
@@ -193,7 +194,7 @@ async fn a_refused_key_is_one_error_with_its_remedy_and_one_line_when_it_is_over
     let folder = serving(simulator.provider_addr().port(), &authority);
     let mut serve = Serve::start(&folder, "");
     let listening: Value = serde_json::from_str(&serve.until(&["listening", "address"])).unwrap();
-    let address = listening["address"].as_str().unwrap().parse().unwrap();
+    let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
     let token = "a1".repeat(32);
     let push = || async {
         let body = format!(

@@ -47,8 +47,8 @@ async fn answers_to_those_without_a_key_are_bounded_and_a_probe_has_its_own() {
         assert_eq!(host.get("/metrics").await.0, 200);
         assert_eq!(host.get("/livez").await.0, 200);
     }
-    until("those that take nothing go", async || {
-        crowd.iter().filter(|client| client.is_open()).count() < 4
+    until("who has most of them goes", async || {
+        crowd.iter().any(|client| !client.is_open())
     })
     .await;
     for client in crowd {

@@ -56,8 +56,9 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// The one that this is run in, for a program that cargo runs: that of the package it is run for, or
-    /// else that of the current folder. `CARGO_TARGET_DIR` says where it builds, or else it is `target`.
+    /// The one that this is run in, for a program that cargo runs: that of the package it is run
+    /// for, or else that of the current folder. `CARGO_TARGET_DIR` says where it builds, or else it
+    /// is `target`.
     ///
     /// Not the one that the program was built in: a checkout that was copied has the same program.
     pub fn of_cargo() -> Self {

@@ -22,7 +22,8 @@ pub const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// What to do about an address that nobody listens at.
-const LISTEN: &str = "; set the variable service to where the service listens, as in SPIN_VARIABLE_SERVICE=127.0.0.1:3000";
+const LISTEN: &str = "; set the variable service to where the service listens, \
+                      as in SPIN_VARIABLE_SERVICE=127.0.0.1:3000";
 
 /// What can be asked for.
 const TASKS: [&str; 2] = ["feedback", "sweep"];

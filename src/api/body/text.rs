@@ -1,4 +1,5 @@
-//! The bytes of a body become the text of a JSON object, or a problem that says what they look like.
+//! The bytes of a body become the text of a JSON object, or a problem that says what they look
+//! like.
 
 use serde::de::IgnoredAny;
 
@@ -7,7 +8,8 @@ use crate::api::Problem;
 
 const BODY: &str = "body";
 
-/// U+FEFF in UTF-8. A reader may ignore it (RFC 8259, section 8.1), and editors on Windows write it.
+/// U+FEFF in UTF-8. A reader may ignore it (RFC 8259, section 8.1), and editors on Windows write
+/// it.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// How compressed data begin: RFC 1952, section 2.3.1; RFC 8878, section 3.1.1.
@@ -21,8 +23,8 @@ pub(in crate::api) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(MARK).unwrap_or(bytes)
 }
 
-/// The text of a body that begins as an object does. `takes` says what is expected of the call, with
-/// an example.
+/// The text of a body that begins as an object does. `takes` says what is expected of the call,
+/// with an example.
 pub(super) fn of_body<'a>(bytes: &'a [u8], takes: &'static str) -> Result<&'a str, Problem> {
     let content = without_mark(bytes);
     let compressed = COMPRESSED

@@ -1,5 +1,5 @@
-//! Right bodies changed in every way that is easy to think of: no answer speaks of the language that this
-//! is written in or of its libraries, and none repeats what is private.
+//! Right bodies changed in every way that is easy to think of: no answer speaks of the language
+//! that this is written in or of its libraries, and none repeats what is private.
 
 use super::Call::{
     Broadcast, Channel, ChannelQuery, DeviceQuery, Form, Logout, Post, Push, Put, TopicQuery,
@@ -53,8 +53,8 @@ const RIGHT: [(Call, &str); 10] = [
     ),
 ];
 
-/// Words of Rust and of its library for JSON, in lower case, each between two characters that are not
-/// letters, digits or underscores.
+/// Words of Rust and of its library for JSON, in lower case, each between two characters that are
+/// not letters, digits or underscores.
 const FORBIDDEN: [&str; 41] = [
     "struct",
     "enum",
@@ -283,7 +283,8 @@ fn replaced(document: &serde_json::Value, path: &str) -> String {
     document.to_string()
 }
 
-/// The text of a document in which the name of one member is another, and the member there is twice.
+/// The text of a document in which the name of one member is another, and the member there is
+/// twice.
 fn misspelt(document: &serde_json::Value, path: &str) -> String {
     let name = path.rsplit('/').next().unwrap();
     let text = document.to_string();

@@ -7,12 +7,14 @@ const TABLE: &str = include_str!("rows.txt");
 
 /// A push in which one member is what is said.
 fn push(member: &str) -> String {
-    format!(r#"{{"to":{{"token":"a1b2"}},"topic":"a.b","payload":{{}},{member}}}"#)
+    format!(
+        r#"{{"to":{{"token":"a1b2"}},"topic":"a.b","payload":{{"aps":{{"badge":1}}}},{member}}}"#
+    )
 }
 
 /// A push to whom is said.
 fn push_to(to: &str) -> String {
-    format!(r#"{{"to":{to},"topic":"a.b","payload":{{}}}}"#)
+    format!(r#"{{"to":{to},"topic":"a.b","payload":{{"aps":{{"badge":1}}}}}}"#)
 }
 
 /// Status and rule, field, part of what was expected, part of what came.

@@ -96,7 +96,8 @@ impl Lane {
             let expires_at = job.message.expires_at().filter(|_| job.expires.is_none());
             let expires = clock.zip(expires_at);
             let expires = expires.map(|(clock, at)| clock.now(at.as_unix_time()));
-            // One that had expired when it was handed in is sent all the same: APNs then tries once.
+            // One that had expired when it was handed in is sent all the same: APNs then tries
+            // once.
             job.expires = job.expires.or(expires.filter(|at| *at > now));
         }
         let Some(link) = self.link_mut(id) else {

@@ -1,8 +1,9 @@
 //! How quickly connections may follow each other where each of them works, and ends at once.
 //!
-//! Source: Apple, *Troubleshooting push notifications*: opening and closing connections again and again
-//! looks like an attack. Failed connects are paced by [`Backoff`](super::super::backoff::Backoff); this
-//! is for a peer that answers some requests on each connection and then says GOAWAY.
+//! Source: Apple, *Troubleshooting push notifications*: opening and closing connections again and
+//! again looks like an attack. Failed connects are paced by
+//! [`Backoff`](super::super::backoff::Backoff); this is for a peer that answers some requests on
+//! each connection and then says GOAWAY.
 //!
 //! ```text
 //!   the last connection answered    the next may come, once the allowance is used up, after

@@ -45,8 +45,8 @@ const SHRINK_AFTER: Duration = Duration::from_secs(10 * 60);
 /// bound no new one is opened until one is gone.
 pub(super) const MAX_DRAINING: usize = 7;
 
-/// Requests at once that a connection gets in any case after one that gave some back. It is recommended
-/// that servers allow no fewer (RFC 9113, section 6.5.2).
+/// Requests at once that a connection gets in any case after one that gave some back. It is
+/// recommended that servers allow no fewer (RFC 9113, section 6.5.2).
 pub(super) const LEAST_ALLOWANCE: usize = 100;
 
 /// Since when there have been too few connections, or too many, and what the next one begins with.
@@ -55,8 +55,9 @@ pub(super) struct Pool {
     full_since: Option<Now>,
     slack_since: Option<Now>,
     pub(super) pace: Pace,
-    /// Requests at once that a new connection gets until it has answered some: as many as the last one
-    /// took that gave others back. A peer that says GOAWAY after each hundred is not given a thousand.
+    /// Requests at once that a new connection gets until it has answered some: as many as the last
+    /// one took that gave others back. A peer that says GOAWAY after each hundred is not given a
+    /// thousand.
     pub(super) allowance: usize,
 }
 

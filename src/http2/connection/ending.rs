@@ -14,8 +14,9 @@
 //! we             ConnectionError         all                                 Lost
 //! ```
 //!
-//! "All" are those that no GOAWAY had classed as unprocessed before. A stream whose answer had begun,
-//! if only by an interim head, is never unprocessed: above a GOAWAY's last stream it ends as `Lost`.
+//! "All" are those that no GOAWAY had classed as unprocessed before. A stream whose answer had
+//! begun, if only by an interim head, is never unprocessed: above a GOAWAY's last stream it ends as
+//! `Lost`.
 
 use super::streams::Stream;
 use super::{Connection, Life};

@@ -56,8 +56,8 @@ pub fn parse_continuation<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>
 /// What is left of DATA or HEADERS without the fields in front of it and the padding behind it.
 ///
 /// A frame that is too small for the fields that its flags promise is a FRAME_SIZE_ERROR (4.2).
-/// Padding may take what these leave and no more: "If the length of the padding is the length of the
-/// frame payload or greater, the recipient MUST treat this as a connection error of type
+/// Padding may take what these leave and no more: "If the length of the padding is the length of
+/// the frame payload or greater, the recipient MUST treat this as a connection error of type
 /// PROTOCOL_ERROR" (6.1), and of HEADERS the same for padding "that exceeds the size remaining for
 /// the field block fragment" (6.2), which priority fields are no part of.
 fn strip_padding(head: Head, payload: &[u8]) -> Result<&[u8], ConnectionError> {

@@ -1,7 +1,9 @@
-//! Texts that come in the place of a device token again and again, and how to get the token instead.
+//! Texts that come in the place of a device token again and again, and how to get the token
+//! instead.
 //!
-//! Sources: Apple, *Device token update* of MDM (`Token`, data in a property list: base64); Firebase,
-//! *Manage FCM registration tokens*; Expo, *Push notifications setup* (`ExponentPushToken[…]`).
+//! Sources: Apple, *Device token update* of MDM (`Token`, data in a property list: base64);
+//! Firebase, *Manage FCM registration tokens*; Expo, *Push notifications setup*
+//! (`ExponentPushToken[…]`).
 
 /// What programs write where there is no value.
 const MISSING: [&str; 7] = [
@@ -17,8 +19,8 @@ const MISSING: [&str; 7] = [
 /// Fewest bytes that base64 is told by: a shorter text may be anything.
 const BASE64_MIN_BYTES: usize = 16;
 
-/// What to expect in the place of `text`, which is not hexadecimal, and what it is; `None` if it looks
-/// like nothing known.
+/// What to expect in the place of `text`, which is not hexadecimal, and what it is; `None` if it
+/// looks like nothing known.
 pub(super) fn recognise(text: &str) -> Option<(&'static str, String)> {
     let text = text.trim();
     if ["ExponentPushToken[", "ExpoPushToken["]

@@ -194,7 +194,8 @@ impl Leaf {
     }
 }
 
-/// The length of a token over 255 bytes, and what follows; `None` if it is another, or not all there.
+/// The length of a token over 255 bytes, and what follows; `None` if it is another, or not all
+/// there.
 fn long_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = u16::from_be_bytes(*length);

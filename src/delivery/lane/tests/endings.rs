@@ -160,7 +160,7 @@ fn what_came_back_is_not_sent_again_after_its_expiration() {
     for (ttl, is_sent) in [(5, false), (30, true), (0, true)] {
         let mut rig = Rig::new();
         rig.lane.set_clock(rig.now, time);
-        let expiration = Expiration::from_ttl(time, secs(ttl));
+        let expiration = Expiration::from_ttl(time, secs(ttl)).unwrap();
         let job = rig.push(LONG, expiring(expiration));
         let link = rig.open(1_000);
         rig.send(link, &wire::go_away(0, 0, b""));

@@ -35,6 +35,7 @@ fn a_connection_that_ends_before_anything_is_answered_is_a_failed_one() {
     rig.cut(link);
     assert_eq!(news(&mut rig), [closed.clone()]);
     rig.advance(secs(10));
+    rig.submit(LONG);
     let link = rig.open(1_000);
     rig.send(link, &wire::go_away(0, 0, b""));
     assert_eq!(news(&mut rig), [closed]);

@@ -138,7 +138,8 @@ fn a_refused_stream_is_sent_again_after_a_wait_or_once_something_is_answered() {
     assert_eq!(rig.open_streams(link), [3], "not at once");
     rig.advance(Duration::from_millis(99));
     assert_eq!(rig.open_streams(link), [3]);
-    // The other one fills what the peer takes; with its answer there is room, and no reason to wait.
+    // The other one fills what the peer takes; with its answer there is room, and no reason to
+    // wait.
     rig.accept(link, 3);
     assert_eq!(rig.devices(link), [0]);
     refuse(&mut rig, link, 5);
@@ -228,7 +229,8 @@ fn a_reset_with_another_code_is_not_sent_again() {
     }
 }
 
-/// RFC 9113, 8.7: what is refused was not processed at all, which any part of an answer contradicts.
+/// RFC 9113, 8.7: what is refused was not processed at all, which any part of an answer
+/// contradicts.
 #[test]
 fn an_answer_that_has_begun_forbids_sending_again() {
     let heads = [

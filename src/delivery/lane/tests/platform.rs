@@ -4,6 +4,7 @@ mod random;
 
 use core::time::Duration;
 
+use super::super::pool::LEAST_ALLOWANCE;
 use super::super::{LaneConfig, QueueFull};
 use super::support::{LONG, Rig, config, notification, secs, token, token_of};
 use crate::delivery::carrier::EXCHANGES_PER_CONNECTION;
@@ -228,7 +229,8 @@ fn a_front_end_that_goes_away_every_few_requests_loses_nothing_there_either() {
         let lost = rig.jobs.iter().filter(|job| !rig.is_accepted(**job));
         assert_eq!(lost.count(), 0, "every {each}");
         let given = rig.given.len();
-        assert!(given <= 3 * 2_000 + 1, "every {each}: {given}");
+        let most = 2_000 / each * (LEAST_ALLOWANCE + each) + 1_000;
+        assert!(given <= most, "every {each}: {given}");
     }
 }
 

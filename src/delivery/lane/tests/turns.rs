@@ -1,8 +1,10 @@
-//! Instances that share the connection of a platform's client, and know of each other by one record.
+//! Instances that share the connection of a platform's client, and know of each other by one
+//! record.
 //!
-//! The client behaves like hyper's: whatever waits for a connection goes on it at once, before the server's
-//! SETTINGS have arrived; after that it obeys them. The server behaves like APNs: it takes one request
-//! until it has answered one, and refuses the others, of which the client says that they are broken.
+//! The client behaves like hyper's: whatever waits for a connection goes on it at once, before the
+//! server's SETTINGS have arrived; after that it obeys them. The server behaves like APNs: it takes
+//! one request until it has answered one, and refuses the others, of which the client says that
+//! they are broken.
 
 use core::cmp::Reverse;
 use core::time::Duration;
