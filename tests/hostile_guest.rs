@@ -316,7 +316,7 @@ test! {
 }
 
 test! {
-    async fn liveness_stays_and_readiness_goes_while_every_queue_is_full(host: &patient()) {
+    async fn liveness_stays_and_readiness_goes_while_every_queue_is_full(host) {
         let held = (0..4).map(|_| {
             let address = host.address;
             tokio::spawn(async move { request(address, "GET", "/never", b"").await })

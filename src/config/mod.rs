@@ -388,7 +388,7 @@ fn each<R, T>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     apns: RawApns,
     #[serde(default)]
     credentials: Vec<RawCredential>,
@@ -396,10 +396,11 @@ struct RawSettings {
     api_keys: Vec<RawApiKey>,
     #[serde(default)]
     binary: Vec<RawBinary>,
+    #[serde(default, deserialize_with = "section")]
     proxy: Option<RawProxy>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     delivery: RawDelivery,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     registry: RawRegistry,
     #[serde(default, rename = "host")]
     _host: serde::de::IgnoredAny,
@@ -409,6 +410,12 @@ struct RawSettings {
     _tasks: serde::de::IgnoredAny,
     #[serde(default, rename = "tls")]
     _tls: serde::de::IgnoredAny,
+}
+
+/// Reads a section where it is, once: inlined, the code for each would be there several times.
+#[inline(never)]
+fn section<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<T, D::Error> {
+    T::deserialize(input)
 }
 
 fn topics(raw: &[String], path: &str) -> Result<Vec<Topic>, ConfigError> {

@@ -37,11 +37,12 @@ pub struct TlsSettings {
 /// The names are hosts, and kept in the form in which hosts are compared.
 fn by_host<'de, D: Deserializer<'de>>(input: D) -> Result<BTreeMap<String, PathBuf>, D::Error> {
     let written = BTreeMap::<String, PathBuf>::deserialize(input)?;
-    let read = written.into_iter().map(|(name, path)| {
+    let mut read = BTreeMap::new();
+    for (name, path) in written {
         let host = host_name(&name).ok_or_else(|| D::Error::custom(not_a_host(&name)))?;
-        Ok((host, path))
-    });
-    read.collect()
+        read.insert(host, path);
+    }
+    Ok(read)
 }
 
 /// `[tls.identities.<name>]`

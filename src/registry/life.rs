@@ -245,7 +245,8 @@ impl DeviceRecord {
     /// The indexes in which it would have to be found if it were not removed.
     pub(super) fn indexes_if_alive(&self) -> BTreeSet<Index> {
         let tag = |tag: &super::Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
-        let mut indexes: BTreeSet<_> = self.tags.iter().map(tag).collect();
+        let mut indexes = BTreeSet::new();
+        indexes.extend(self.tags.iter().map(tag));
         indexes.insert(Index::Group(Group::Topic(self.topic.clone())));
         let owner = self.alias.clone();
         indexes.extend(owner.map(|alias| Index::Alias(alias, self.topic.clone())));

@@ -14,7 +14,7 @@
 //! Bound: 4,096 apps of one alias. A key that is bound to topics adds one for each topic and push
 //! type, so it takes hundreds of them to use up the list of an alias.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -200,9 +200,9 @@ fn in_app<V: Values>(
     let index = read(values, &alias_key(alias, topic))?;
     let devices = index.devices().chain(older.devices());
     let devices = devices.filter(|device| device.topic == *topic);
-    Ok(devices
-        .map(|device| (Position::in_alias(device), device.clone()))
-        .collect())
+    let mut found = BTreeMap::new();
+    found.extend(devices.map(|device| (Position::in_alias(device), device.clone())));
+    Ok(found)
 }
 
 /// The devices that may be an alias's and come behind `after`, in apps for which `wanted` says so,
@@ -217,14 +217,14 @@ pub(super) fn page<V: Values>(
     let listed = AliasTopics::read(get(values, &alias_topics_key(alias))?.as_deref())?;
     let older = read(values, &older_alias_key(alias))?;
     let apps = older.devices().map(|device| &device.topic);
-    let apps: BTreeSet<_> = apps.chain(listed.as_slice()).collect();
-    let mut apps: Vec<_> = apps
-        .into_iter()
-        .filter(|topic| wanted(topic))
-        .map(|topic| (Position::last_of(topic), topic))
-        .filter(|(last, _)| after.is_none_or(|after| *last > after))
-        .collect();
-    apps.sort_unstable();
+    let listed = apps.chain(listed.as_slice());
+    let mut apps = BTreeMap::new();
+    apps.extend(
+        listed
+            .filter(|topic| wanted(topic))
+            .map(|topic| (Position::last_of(topic), topic))
+            .filter(|(last, _)| after.is_none_or(|after| *last > after)),
+    );
     let mut found = BTreeMap::new();
     let mut reached = None;
     for (last, topic) in apps.iter().take(PAGE_INDEXES) {
@@ -237,7 +237,7 @@ pub(super) fn page<V: Values>(
         }
     }
     let more = found.len() > limit.get();
-    let end = apps.last().map(|(last, _)| *last);
+    let end = apps.last_key_value().map(|(last, _)| *last);
     let found: Vec<_> = found.into_iter().take(limit.get()).collect();
     let next = match found.last() {
         Some((position, _)) if more => Some(*position),

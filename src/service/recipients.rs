@@ -182,7 +182,9 @@ where
     let found: Vec<Found> = store
         .get_many(keys)
         .map_err(|error| Problem::store(&error.to_string()))?;
-    Ok(found.into_iter().collect())
+    let mut values = BTreeMap::new();
+    values.extend(found);
+    Ok(values)
 }
 
 fn unreadable(error: CorruptRecord) -> Problem {

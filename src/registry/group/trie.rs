@@ -4,6 +4,7 @@
 //! again.
 
 use core::num::NonZeroU16;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::super::values::{Failure, Try, Values, get, retry, swap};
@@ -261,10 +262,8 @@ impl<V: Values> Walk<'_, V> {
             .entries()
             .iter()
             .map(|entry| (Position::of(&entry.token), &entry.token));
-        let mut here: Vec<_> = placed
-            .filter(|(position, _)| self.after.is_none_or(|after| *position > after))
-            .collect();
-        here.sort_unstable_by_key(|(position, _)| *position);
+        let mut here = BTreeMap::new();
+        here.extend(placed.filter(|(at, _)| self.after.is_none_or(|after| *at > after)));
         let room = self.wanted - self.found.len();
         let taken = here.into_iter().take(room);
         self.found
