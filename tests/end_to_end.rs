@@ -22,6 +22,9 @@ mod fleet;
 mod life;
 #[path = "end_to_end/operator.rs"]
 mod operator;
+#[path = "support/mutate.rs"]
+#[allow(dead_code, reason = "it also drives parsers by themselves")]
+mod mutate;
 #[path = "support/peers.rs"]
 #[allow(dead_code, reason = "it also starts servers of another kind")]
 mod peers;
@@ -41,6 +44,8 @@ mod soak;
 mod stack;
 #[path = "end_to_end/tenants.rs"]
 mod tenants;
+#[path = "end_to_end/sweep.rs"]
+mod sweep;
 #[path = "end_to_end/wasi_http.rs"]
 mod wasi_http;
 #[path = "support/wasmtime_serve.rs"]

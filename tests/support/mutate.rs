@@ -101,7 +101,8 @@ pub fn fuzz<S: AsRef<[u8]>>(name: &str, samples: &[S], check: impl Fn(&[u8], &mu
     println!("{name}: {count} inputs from DUNLIN_FUZZ_SEED={first}, {accepted} accepted");
 }
 
-fn mutated<S: AsRef<[u8]>>(samples: &[S], noise: &mut Noise) -> Vec<u8> {
+/// One of the samples, changed in up to four places.
+pub fn mutated<S: AsRef<[u8]>>(samples: &[S], noise: &mut Noise) -> Vec<u8> {
     let mut input = noise.pick(samples).as_ref().to_vec();
     for _ in 0..=noise.below(4) {
         mutate(&mut input, samples, noise);
