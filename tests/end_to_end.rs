@@ -20,11 +20,11 @@ mod client;
 mod fleet;
 #[path = "end_to_end/life.rs"]
 mod life;
-#[path = "end_to_end/operator.rs"]
-mod operator;
 #[path = "support/mutate.rs"]
 #[allow(dead_code, reason = "it also drives parsers by themselves")]
 mod mutate;
+#[path = "end_to_end/operator.rs"]
+mod operator;
 #[path = "support/peers.rs"]
 #[allow(dead_code, reason = "it also starts servers of another kind")]
 mod peers;
@@ -42,10 +42,10 @@ mod soak;
 #[path = "support/stack.rs"]
 #[allow(dead_code, reason = "shared with the tests of the standalone file")]
 mod stack;
-#[path = "end_to_end/tenants.rs"]
-mod tenants;
 #[path = "end_to_end/sweep.rs"]
 mod sweep;
+#[path = "end_to_end/tenants.rs"]
+mod tenants;
 #[path = "end_to_end/wasi_http.rs"]
 mod wasi_http;
 #[path = "support/wasmtime_serve.rs"]

@@ -31,8 +31,8 @@ impl Rules {
     /// [`Exit::Usage`], if a topic is none.
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |error| Error::with(Exit::Usage, format!("--topic: {error}"));
-        let parsed = self.topics.iter().map(|topic| Topic::parse(topic));
-        parsed.map(|topic| topic.map(drop).map_err(wrong)).collect()
+        let mut parsed = self.topics.iter().map(|topic| Topic::parse(topic));
+        parsed.try_for_each(|topic| topic.map(drop).map_err(wrong))
     }
 
     /// Puts them into a configuration.

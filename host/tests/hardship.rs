@@ -50,9 +50,10 @@ impl Running {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let output = child.stdout.take().unwrap();
         let log = child.stderr.take().unwrap();
-        let mut readers: Vec<Box<dyn std::io::BufRead + Send>> = Vec::new();
-        readers.push(Box::new(BufReader::new(output)));
-        readers.push(Box::new(BufReader::new(log)));
+        let readers: Vec<Box<dyn std::io::BufRead + Send>> = vec![
+            Box::new(BufReader::new(output)),
+            Box::new(BufReader::new(log)),
+        ];
         for reader in readers {
             let lines = Arc::clone(&lines);
             std::thread::spawn(move || {
@@ -251,13 +252,11 @@ async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
     let simulator = first.service();
     // The service beside it: its own configuration, and the simulator of the other.
     let config = std::fs::read_to_string(top.path().join("config/dunlin.toml")).unwrap();
-    let config = config
-        .split("\n[host]")
-        .next()
-        .unwrap()
-        .to_owned()
-        .replace("path = \"../dunlin.redb\"", "path = \"../second.redb\"")
-        + "\n[host]\nlisten = \"127.0.0.1:0\"\ninstances = 1\nstall_timeout_ms = 300\n";
+    let (before, after) = config.split_once("\nlisten = ").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    let host = "listen = \"127.0.0.1:0\"\ninstances = 1\nstall_timeout_ms = 300";
+    let config = format!("{before}\n{host}\n{after}")
+        .replace("path = \"../dunlin.redb\"", "path = \"../second.redb\"");
     let file = top.path().join("config/second.toml");
     std::fs::write(&file, config).unwrap();
     let second = Running::start(

@@ -17,7 +17,7 @@ fn jwt_rows() {
     for row in rows("jwt") {
         let input = &row["input"];
         if input["key"] == "P-521" {
-            let error = SigningKey::from_pem(&pkcs8_pem(P_521, &[1; 66])).unwrap_err();
+            let error = SigningKey::from_pem(pkcs8_pem(P_521, &[1; 66])).unwrap_err();
             assert!(
                 error.to_string().ends_with("got a key on the curve P-521"),
                 "{row}"

@@ -143,13 +143,22 @@ impl Poll<'_> {
 
     // ---- reading
 
+    async fn open_run(&self) -> Result<Option<Opened>, String> {
+        let now = platform::unix_time();
+        self.change(|spool, _| spool.open_run(now)).await
+    }
+
     /// Reads the list and closes the connection once all of it is on disk.
     async fn read_list(&mut self) -> Result<(), String> {
         let Some(endpoint) = &self.binary.feedback else {
             return Ok(());
         };
-        let now = platform::unix_time();
-        let opened = self.change(|spool, _| spool.open_run(now)).await?;
+        let mut opened = self.open_run().await?;
+        if opened.is_none() {
+            // Polls that were cut off hold room until what they have left is applied.
+            self.apply_all().await?;
+            opened = self.open_run().await?;
+        }
         let Some(Opened { run, most_bytes }) = opened else {
             return Err("too much is left of earlier polls; nothing was read".to_owned());
         };

@@ -116,7 +116,7 @@ async fn every_broken_rule_gets_its_status_and_reason() {
         (path("/3/devices/ab"), 404, "BadPath"),
         (path("/3/device/"), 400, "MissingDeviceToken"),
         (good().to("xyz"), 400, "BadDeviceToken"),
-        (good().to(&"ab".repeat(101)), 400, "BadDeviceToken"),
+        (good().to(&"ab".repeat(513)), 400, "BadDeviceToken"),
         (good().also("apns-topic", TOPIC), 400, "DuplicateHeaders"),
         (
             good().with("apns-id", "This is not a valid UUID."),
