@@ -12,7 +12,7 @@
 //! is one alarm: told once a minute, with what all of them have counted, and over when one of them
 //! says so.
 //!
-//! Bounds: those of [`Alarms`] and [`Counters`]; lines are cut at [`LINE_MAX_BYTES`].
+//! Bounds: those of [`Alarms`] and [`Counters`]; lines are cut at `LINE_MAX_BYTES`.
 
 use std::fmt::Write as _;
 use std::io;

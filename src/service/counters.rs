@@ -10,8 +10,8 @@
 //! from the start, zeros included: a rate over one that appears with its first event would miss
 //! that.
 //!
-//! Bound: the series are those of [`Series::all`], about a hundred. What is not one of them is
-//! dropped on reading, a reason that is not in the table is `other`.
+//! Bound: the series are those of `Series::of` for each family, about a hundred. What is not one of
+//! them is dropped on reading, a reason that is not in the table is `other`.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;

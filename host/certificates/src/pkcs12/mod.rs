@@ -28,7 +28,7 @@
 //!
 //! Limits: [`PARTS_MAX`], [`KEYS_MAX`], [`CERTIFICATES_MAX`]. Bags in bags, and protection by public
 //! keys instead of a passphrase, are not read. The standard allows BER, which OpenSSL and Bouncy Castle
-//! make use of: each layer becomes DER before it is read ([`ber`](crate::ber)). The MAC is over the bytes
+//! make use of: each layer becomes DER before it is read ([`ber`]). The MAC is over the bytes
 //! as they came.
 
 pub(crate) mod kdf;
