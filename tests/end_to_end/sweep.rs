@@ -16,7 +16,7 @@ const REQUESTS: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What only a Rust programmer, or serde, would say. In front of each is what may not be a letter.
-const OF_RUST: [&str; 24] = [
+const OF_RUST: [&str; 23] = [
     "struct ",
     "enum ",
     "u8",
@@ -36,7 +36,6 @@ const OF_RUST: [&str; 24] = [
     "newtype",
     "RawValue",
     "serde",
-    "at line",
     "panicked",
     "unwrap",
     "Utf8Error",
