@@ -11,8 +11,8 @@
 //! links to open and no bytes: [`Way::poll_exchange`] gives requests out, and each comes back by
 //! [`Way::handle_response`] or [`Way::handle_exchange_failed`].
 //!
-//! After every call that takes `now` the driver drains [`Way::poll_outcome`] and
-//! [`Way::poll_action`], writes what [`Way::poll_transmit`] appends on links that
+//! After every call that takes `now` the driver drains [`Way::poll_outcome`],
+//! [`Way::poll_action`] and [`Way::poll_news`], writes what [`Way::poll_transmit`] appends on links that
 //! [`Way::wants_transmit`], and sets one timer to [`Way::poll_timeout`]. Calls about a link that is
 //! gone do nothing.
 

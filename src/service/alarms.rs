@@ -186,6 +186,12 @@ impl Alarms {
         self.entries.iter().all(|entry| entry.since.is_none())
     }
 
+    /// Whether there is trouble of a kind, so that [`Self::good`] has to be asked.
+    pub fn stands(&self, alarm: &str) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.since.is_some() && *entry.alarm == *alarm)
+    }
+
     /// Something went wrong `times` times. The text is made only where it is needed.
     pub fn note(
         &mut self,

@@ -84,17 +84,17 @@ impl Operator {
             return;
         }
         if !matches!(outcome, Outcome::Unanswered { .. }) {
-            self.good(now, FAILING, &way.place());
+            self.good(now, FAILING, || way.place());
         }
-        let who = way.who();
         if Refusal::vouches_for_credential(outcome) {
-            self.good(now, Kind::Credential.alarm(), &who);
-            self.good(now, Kind::Certificate.alarm(), &who);
+            self.good(now, Kind::Credential.alarm(), || way.who());
+            self.good(now, Kind::Certificate.alarm(), || way.who());
         }
         if let Some(topic) = topic
             && Refusal::vouches_for_topic(outcome)
         {
-            self.good(now, Kind::Topic.alarm(), &format!("{topic} for {who}"));
+            let subject = || format!("{topic} for {}", way.who());
+            self.good(now, Kind::Topic.alarm(), subject);
         }
     }
 
@@ -122,7 +122,7 @@ impl Operator {
     /// A lane has something to tell.
     pub fn heard(&mut self, now: Now, way: &WayName, news: &News) {
         match news {
-            News::Connected => self.good(now, FAILING, &way.place()),
+            News::Connected => self.good(now, FAILING, || way.place()),
             News::ConnectFailed(why) => self.connect_failed(now, way, why),
             News::CredentialRefused(reason) => {
                 let status = reason.usual_status().unwrap_or_default();
@@ -133,7 +133,7 @@ impl Operator {
                 let text = || BREAKER_OPEN.to_owned();
                 self.note(now, BREAKER, &way.lane(), text);
             }
-            News::BreakerClosed => self.good(now, BREAKER, &way.lane()),
+            News::BreakerClosed => self.good(now, BREAKER, || way.lane()),
         }
     }
 
@@ -166,7 +166,7 @@ impl Operator {
 
     /// Half of what waited is gone.
     pub fn queue_eased(&mut self, now: Now, way: &WayName) {
-        self.good(now, QUEUE, &way.lane());
+        self.good(now, QUEUE, || way.lane());
     }
 
     /// A refusal of one of the topic's devices is not believed; `is_new` if those before it were.
@@ -185,7 +185,7 @@ impl Operator {
 
     /// Refusals of the topic's devices are believed.
     pub fn guard_is_calm(&mut self, now: Now, topic: &str) {
-        self.good(now, GUARD, topic);
+        self.good(now, GUARD, || topic.to_owned());
     }
 
     /// The configuration cannot be used.
@@ -197,7 +197,7 @@ impl Operator {
 
     /// The configuration can be used.
     pub fn configured(&mut self, now: Now) {
-        self.good(now, MISCONFIGURED, "configuration");
+        self.good(now, MISCONFIGURED, || "configuration".to_owned());
     }
 
     /// The store did not take what an outcome says of a device; `rule` is the problem's.
@@ -212,7 +212,7 @@ impl Operator {
 
     /// The store took it.
     pub fn outcome_kept(&mut self, now: Now) {
-        self.good(now, NOT_KEPT, "store");
+        self.good(now, NOT_KEPT, || "store".to_owned());
     }
 
     /// Counts something that is no alarm.
@@ -248,9 +248,10 @@ impl Operator {
         self.lines.extend(line);
     }
 
-    fn good(&mut self, now: Now, alarm: &str, subject: &str) {
-        if !self.alarms.is_quiet() {
-            let lines = self.alarms.good(now, (alarm, subject));
+    /// The subject is made only where it is needed: this is asked of every outcome.
+    fn good(&mut self, now: Now, alarm: &str, subject: impl FnOnce() -> String) {
+        if self.alarms.stands(alarm) {
+            let lines = self.alarms.good(now, (alarm, &subject()));
             self.lines.extend(lines);
         }
     }
