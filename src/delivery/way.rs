@@ -12,9 +12,9 @@
 //! [`Way::handle_response`] or [`Way::handle_exchange_failed`].
 //!
 //! After every call that takes `now` the driver drains [`Way::poll_outcome`],
-//! [`Way::poll_action`] and [`Way::poll_news`], writes what [`Way::poll_transmit`] appends on links that
-//! [`Way::wants_transmit`], and sets one timer to [`Way::poll_timeout`]. Calls about a link that is
-//! gone do nothing.
+//! [`Way::poll_action`] and [`Way::poll_news`], writes what [`Way::poll_transmit`] appends on links
+//! that [`Way::wants_transmit`], and sets one timer to [`Way::poll_timeout`]. Calls about a link that
+//! is gone do nothing.
 
 use core::fmt::{self, Debug};
 use core::time::Duration;
