@@ -65,7 +65,7 @@ pub async fn examine(config_file: &Path, options: Options) -> Report {
     let (config, settings) = match Config::read(config_file) {
         Ok(read) => read,
         Err(error) => {
-            let advice = "Correct the file; README.md lists all keys.";
+            let advice = "Correct the file; docs/configuration.md lists all keys.";
             let line = Line::new(Severity::Error, subject, error.to_string(), advice);
             report.lines.push(line);
             return report;
