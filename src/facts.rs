@@ -10,7 +10,7 @@ use crate::config::{Service, Settings};
 use crate::environment::Environment;
 use crate::limits;
 
-/// The sections of apns-facts that have rules for the provider API and for payloads.
+/// The sections of `docs/protocols.md` that have rules for the provider API and for payloads.
 const SECTIONS: [&str; 10] = [
     "3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "4.1", "4.2", "4.3",
 ];
@@ -128,7 +128,7 @@ fn the_list_of_rules_has_every_kind_of_vectors() {
     assert_eq!(listed, kinds);
 }
 
-/// apns-facts 3.1: the two hosts, and port 443 unless 2197 is asked for.
+/// `docs/protocols.md` 3.1: the two hosts, and port 443 unless 2197 is asked for.
 #[test]
 fn the_provider_api_is_at_apples_addresses() {
     let address = |text: &str, environment| {
@@ -147,7 +147,7 @@ fn the_provider_api_is_at_apples_addresses() {
     assert_eq!(limits::PROVIDER_ALTERNATE_PORT, 2197);
 }
 
-/// apns-facts 3.1 to 3.7: Apple's numbers, written out once more.
+/// `docs/protocols.md` 3.1 to 3.7: Apple's numbers, written out once more.
 #[test]
 fn the_limits_are_apples_numbers() {
     let secs = |duration: core::time::Duration| duration.as_secs();

@@ -401,7 +401,7 @@ mod tests {
         );
     }
 
-    /// `apns-facts.md` 3.3, row by row: suffix, default priority, default expiration, payload.
+    /// `docs/protocols.md` 3.3, row by row: suffix, default priority, default expiration, payload.
     #[test]
     fn the_table_is_apples() {
         use Expiration::{Once, StoragePolicy};
@@ -488,7 +488,7 @@ mod tests {
         assert_eq!(never_wake, documented);
     }
 
-    /// `apns-facts.md` 3.3: pushtotalk 0, voip 0 or a few seconds; 3.2: 30 days at most.
+    /// `docs/protocols.md` 3.3: pushtotalk 0, voip 0 or a few seconds; 3.2: 30 days at most.
     #[test]
     fn an_unusual_expiration_is_remarked_on() {
         let now = UnixTime::from_secs(1_000);

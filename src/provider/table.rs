@@ -1,6 +1,7 @@
 //! The table of reasons against Apple's pages, row by row, written out here once more.
 //!
-//! Source: apns-facts, sections 3.4 (status and reason), 3.5 (what to do) and 3.7 (broadcasts).
+//! Source: `docs/protocols.md`, sections 3.4 (status and reason), 3.5 (what to do) and 3.7
+//! (broadcasts).
 
 use super::ConnectionAction::{Close, Keep as Stay, Replace};
 use super::Retry::{

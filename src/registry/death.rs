@@ -1,7 +1,7 @@
 //! Why and since when a device is gone, and what of it stays behind.
 //!
-//! Source: apns-facts, sections 2 and 3.5. A [`Death`] is what APNs says; a [`Tombstone`] is what a
-//! record keeps once that was believed.
+//! Source: `docs/protocols.md`, sections 2 and 3.5. A [`Death`] is what APNs says; a [`Tombstone`]
+//! is what a record keeps once that was believed.
 
 use core::fmt;
 

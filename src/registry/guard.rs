@@ -1,8 +1,8 @@
 //! Refusals of tokens that may come from a wrong credential: whether to believe them.
 //!
-//! Source: design, rule 1. `BadDeviceToken` and `DeviceTokenNotForTopic` say either that a device
-//! is dead or that the credential is not that of its app or environment. In the second case every
-//! device of the topic gets them, so the number tells.
+//! Source: `docs/protocols.md`, section 6. `BadDeviceToken` and `DeviceTokenNotForTopic` say either
+//! that a device is dead or that the credential is not that of its app or environment. In the
+//! second case every device of the topic gets them, so the number tells.
 //!
 //! ```text
 //!     refused: Remove                        refused: Keep

@@ -10,7 +10,7 @@
 //!           expired, or a DELETE
 //! ```
 //!
-//! Source: design, rules 1 to 3; apns-facts, sections 2, 3.5 and 5.
+//! Source: `docs/protocols.md`, sections 2, 3.5 and 5; `ARCHITECTURE.md`, *Invariants*.
 //!
 //! Invariant: a death never removes a device that was registered at the moment of the death or
 //! after it, in whatever order the two are told. The time of registration never goes back, so it

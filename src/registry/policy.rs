@@ -1,7 +1,7 @@
 //! What an outcome says of the device: whether it is dead, since when, and on what condition.
 //!
-//! Source: design, rule 1; apns-facts, section 3.5. The table of reasons says what to do about the
-//! token; here is since when.
+//! Source: `docs/protocols.md`, section 3.5. The table of reasons says what to do about the token;
+//! here is since when.
 //!
 //! ```text
 //!   410 Unregistered, ExpiredToken, with a timestamp  ─► Dead                 since then

@@ -1,8 +1,8 @@
 //! In which environment a push to a device is tried, and what its outcomes say of the device:
 //! [`Trial`].
 //!
-//! Source: design, rules 1 and 3; Apple, *Registering your app with APNs*: a token is good in one
-//! environment only.
+//! Source: `docs/protocols.md`, section 6; Apple, *Registering your app with APNs*: a token is good
+//! in one environment only.
 //!
 //! ```text
 //!   named by the caller ─► there, and nowhere else

@@ -2,9 +2,9 @@
 //! is, and until when.
 //!
 //! Source: Apple, *Establishing a certificate-based connection to APNs* and *Sending notification
-//! requests to APNs* (`apns-facts.md` 3.3); Apple's *WWDR Certification Practice Statement* (the numbers
-//! of the extensions); and certificates that Apple has issued, published in SilentCircle/apns_tools and
-//! esl/MongoosePush, for the layout.
+//! requests to APNs* (`docs/protocols.md` 3.3); Apple's *WWDR Certification Practice Statement*
+//! (the numbers of the extensions); and certificates that Apple has issued, published in
+//! SilentCircle/apns_tools and esl/MongoosePush, for the layout.
 //!
 //! ```text
 //! 1.2.840.113635.100.6.3.1   NULL         development

@@ -1,7 +1,7 @@
 //! Turns "create", "read", "delete", "list" and "broadcast" into what APNs knows of an app's channels.
 //!
 //! Source: Apple, *Sending channel management requests to APNs* and *Sending broadcast push notification
-//! requests to APNs* (`apns-facts.md` 3.7).
+//! requests to APNs* (`docs/protocols.md` 3.7).
 //!
 //! Invariant: an identifier that was made is never made again, so a deleted channel does not come back.
 //! Limits: [`Config::max_channels_per_app`](crate::Config::max_channels_per_app) for each app and

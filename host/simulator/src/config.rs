@@ -1,7 +1,7 @@
 //! What a simulator is told before it starts: where it listens, whom it believes, how strict it is.
 //!
-//! Source of the defaults: `apns-facts.md` 1.1 and 1.3 (gateway), 3.1 (streams), 3.6 (keys) and 3.7
-//! (channels). Every limit says what it bounds and what happens there.
+//! Source of the defaults: `docs/protocols.md` 1.1 and 1.3 (gateway), 3.1 (streams), 3.6 (keys) and
+//! 3.7 (channels). Every limit says what it bounds and what happens there.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,8 +1,8 @@
 //! Turns declarations ("this token is gone since then") into what APNs says about a device token.
 //!
-//! Source: `apns-facts.md` 3.4 (400 BadDeviceToken, DeviceTokenNotForTopic; 410 Unregistered,
-//! ExpiredToken with a timestamp in milliseconds), sections 1 and 2 (status 8, feedback) and section 5
-//! (tokens are hex, of any length).
+//! Source: `docs/protocols.md` 3.4 (400 BadDeviceToken, DeviceTokenNotForTopic; 410 Unregistered,
+//! ExpiredToken with a timestamp in milliseconds), sections 1 and 2 (status 8, feedback) and
+//! section 5 (tokens are hex, of any length).
 //!
 //! Limits: [`MAX_DEVICES`] declarations; one more is refused with an error. [`MAX_LEARNED`] tokens
 //! whose environment was learned.

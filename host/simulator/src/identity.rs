@@ -1,8 +1,8 @@
 //! Turns a key pair into the simulator's certificate authority, and that into the TLS identities of its
 //! servers and of their clients.
 //!
-//! Source: RFC 5280 4.2.1 (extensions), RFC 7301 (ALPN), `apns-facts.md` 1.1 (client certificates) and
-//! 3.1 (TLS 1.2 or later).
+//! Source: RFC 5280 4.2.1 (extensions), RFC 7301 (ALPN), `docs/protocols.md` 1.1 (client
+//! certificates) and 3.1 (TLS 1.2 or later).
 //!
 //! ```text
 //! CertificateAuthority (kept between runs if the caller stores its two PEM texts)

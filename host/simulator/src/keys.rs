@@ -1,7 +1,7 @@
 //! Turns the several forms of an ES256 public key into the one that signatures are checked with.
 //!
 //! Source: RFC 5480 section 2 (SubjectPublicKeyInfo of an elliptic curve key), SEC 1 section 2.3.3
-//! (uncompressed point), `apns-facts.md` 3.6 (what a key may be limited to).
+//! (uncompressed point), `docs/protocols.md` 3.6 (what a key may be limited to).
 //!
 //! ```text
 //! SPKI of P-256:  30 59  30 13  06 07 id-ecPublicKey  06 08 prime256v1  03 42 00 | 04 X(32) Y(32)

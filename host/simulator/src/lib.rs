@@ -1,9 +1,9 @@
 //! An APNs to develop and test against: turns pushes into a journal you can read, and scripted faults
 //! into the misbehaviour a client has to survive.
 //!
-//! Source: Apple's documents as collected in `apns-facts.md`, sections 1 to 5. It shares no code with
-//! the rest of the project, so that one cannot hide a mistake of the other: HTTP/2 is hyperium's `h2`,
-//! TLS is rustls, signatures are checked with ring.
+//! Source: Apple's documents as collected in `docs/protocols.md`, sections 1 to 5. It shares no
+//! code with the rest of the project, so that one cannot hide a mistake of the other: HTTP/2 is
+//! hyperium's `h2`, TLS is rustls, signatures are checked with ring.
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {

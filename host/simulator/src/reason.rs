@@ -1,10 +1,11 @@
 //! Turns a broken rule into the status and the `reason` string APNs answers it with, and has Apple's tables
 //! of both.
 //!
-//! Source: Apple, *Handling notification responses from APNs* (`apns-facts.md` 3.4) and *Handling error
-//! responses from Apple Push Notification service* (3.7). [`Reason`] is what the simulator finds by itself.
-//! The rest of the tables (`Forbidden`, `IdleTimeout`, `InternalServerError`, …) depends on Apple's inside
-//! and is played by a scripted fault, which takes any status and any string.
+//! Source: Apple, *Handling notification responses from APNs* (`docs/protocols.md` 3.4) and
+//! *Handling error responses from Apple Push Notification service* (3.7). [`Reason`] is what the
+//! simulator finds by itself. The rest of the tables (`Forbidden`, `IdleTimeout`,
+//! `InternalServerError`, …) depends on Apple's inside and is played by a scripted fault, which
+//! takes any status and any string.
 
 /// Every row of Apple's table for pushes to devices: status and `reason`.
 pub const PUSH_REASONS: &[(u16, &str)] = &[

@@ -1,6 +1,7 @@
 //! Turns the TCP connections of a service into TLS connections, numbered, counted and bounded.
 //!
-//! Source: `apns-facts.md` 1.1 (client certificates at gateway and feedback) and 3.1 (TLS 1.2 or later).
+//! Source: `docs/protocols.md` 1.1 (client certificates at gateway and feedback) and 3.1 (TLS 1.2
+//! or later).
 //!
 //! ```text
 //! accept -> too many? refused by a fault? -> TLS -> serve

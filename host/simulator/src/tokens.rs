@@ -1,9 +1,9 @@
 //! Turns the provider tokens of all connections into a count for each key, and into the rule that a key is
 //! not to have a new one too often.
 //!
-//! Source: `apns-facts.md` 3.6: "Refresh your token no more than once every 20 minutes". Apple enforces it
-//! for each connection, which `provider::authorization` does. For a fleet that shares one token
-//! [`UpdateScope::Key`](crate::UpdateScope) enforces it here, across connections.
+//! Source: `docs/protocols.md` 3.6: "Refresh your token no more than once every 20 minutes". Apple
+//! enforces it for each connection, which `provider::authorization` does. For a fleet that shares
+//! one token [`UpdateScope::Key`](crate::UpdateScope) enforces it here, across connections.
 //!
 //! Limits: [`MAX_KEYS`] keys, whose number an open simulator (any key is believed) does not choose; tokens of
 //! further ones are neither counted nor limited. Of each key the last [`RECENT`] tokens are known again; an

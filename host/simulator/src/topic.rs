@@ -1,7 +1,7 @@
 //! Decides what can be a topic, and turns a client certificate into the topic it is for.
 //!
-//! Source: `apns-facts.md` 1.1 and 2 (one certificate for each app, one feedback list for each topic);
-//! RFC 4519 2.39 (the attribute `uid`), RFC 5280 4.1.2.4 (names).
+//! Source: `docs/protocols.md` 1.1 and 2 (one certificate for each app, one feedback list for each
+//! topic); RFC 4519 2.39 (the attribute `uid`), RFC 5280 4.1.2.4 (names).
 //!
 //! ```text
 //! Name ::= SEQUENCE OF SET OF SEQUENCE { type OBJECT IDENTIFIER, value ANY }

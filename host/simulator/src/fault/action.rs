@@ -1,7 +1,8 @@
 //! What a fault can do: at the provider API, at the binary gateway, at the feedback service.
 //!
-//! Source: `apns-facts.md` 3.1 and 3.5 (provider API), 1.5 (gateway: shutdown, closing without a packet,
-//! identifier 0, packets cut or together), 2 (feedback: tuples split anywhere, a truncated tail).
+//! Source: `docs/protocols.md` 3.1 and 3.5 (provider API), 1.5 (gateway: shutdown, closing without
+//! a packet, identifier 0, packets cut or together), 2 (feedback: tuples split anywhere, a
+//! truncated tail).
 
 use super::Trigger;
 use crate::stats::Service;

@@ -1,8 +1,8 @@
 //! Turns a script ("the next two requests get 429") into what happens to one request, one notification
 //! of the gateway, or one connection.
 //!
-//! Source: the misbehaviour seen in the field, `apns-facts.md` 3.1 (GOAWAY with a JSON reason, the
-//! stream limit that changes), 3.5 and 1.5; RFC 9113 section 7 (error codes).
+//! Source: the misbehaviour seen in the field, `docs/protocols.md` 3.1 (GOAWAY with a JSON reason,
+//! the stream limit that changes), 3.5 and 1.5; RFC 9113 section 7 (error codes).
 //!
 //! The first fault of the script that fits a request is the one it gets; if none does, the mix of `random` may
 //! have one. The request was judged before that, so a valid provider token counts as seen even if the answer

@@ -1,8 +1,8 @@
 //! Runs the feedback service on one TLS connection: sends the topic's list, closes, and finds out whether the
 //! client has it.
 //!
-//! Source: `apns-facts.md`, section 2: transmission begins at once, and the service closes when it is done.
-//! RFC 8446 6.1 (close_notify).
+//! Source: `docs/protocols.md`, section 2: transmission begins at once, and the service closes when
+//! it is done. RFC 8446 6.1 (close_notify).
 //!
 //! ```text
 //! [ sending ] --all sent--> [ closed by us ] --close_notify, then FIN--> read: the list is cleared

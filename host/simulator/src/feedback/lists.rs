@@ -1,6 +1,7 @@
 //! Keeps one list of dead tokens for each topic, as the bytes in which they are sent.
 //!
-//! Source: `apns-facts.md`, section 2 (the tuple; a list for each topic; cleared after it is read).
+//! Source: `docs/protocols.md`, section 2 (the tuple; a list for each topic; cleared after it is
+//! read).
 //!
 //! ```text
 //! tuple   | seconds since 1970 u32 BE | token length u16 BE | token |

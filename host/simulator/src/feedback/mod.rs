@@ -1,6 +1,6 @@
 //! Turns TLS connections into the feedback service: the retired protocol of ports 2196.
 //!
-//! Source: Apple, *Binary Provider API* (`apns-facts.md`, section 2).
+//! Source: Apple, *Binary Provider API* (`docs/protocols.md`, section 2).
 //!
 //! ```text
 //! client certificate -> topic -> its list, sent at once -> closed -> did the client close in good order?

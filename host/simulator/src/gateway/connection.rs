@@ -1,7 +1,7 @@
 //! Runs the binary gateway on one TLS connection.
 //!
-//! Source: `apns-facts.md` 1.5: after an error response the connection is closed and what was sent after the
-//! refused notification is discarded.
+//! Source: `docs/protocols.md` 1.5: after an error response the connection is closed and what was
+//! sent after the refused notification is discarded.
 //!
 //! ```text
 //! [ reading ] --end--> [ delay ] --> packet? --> [ closing: close_notify, FIN ] --> [ discarding ] --> dropped

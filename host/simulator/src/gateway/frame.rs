@@ -1,7 +1,7 @@
 //! Turns the bytes a client sends to the gateway into notifications, whole ones only.
 //!
-//! Source: Apple, *Binary Provider API* and its earlier edition (`apns-facts.md` 1.2 to 1.4). All numbers
-//! are big endian; a length counts bytes.
+//! Source: Apple, *Binary Provider API* and its earlier edition (`docs/protocols.md` 1.2 to 1.4).
+//! All numbers are big endian; a length counts bytes.
 //!
 //! ```text
 //! command 0   | 00 | token length u16 | token | payload length u16 | payload |

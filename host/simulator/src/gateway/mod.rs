@@ -1,6 +1,6 @@
 //! Turns TLS connections into the binary gateway: the retired protocol of ports 2195.
 //!
-//! Source: Apple, *Binary Provider API* (`apns-facts.md`, section 1).
+//! Source: Apple, *Binary Provider API* (`docs/protocols.md`, section 1).
 //!
 //! ```text
 //! client certificate -> topic

@@ -1,6 +1,6 @@
 //! Turns a notification into a verdict: the first rule it breaks, in the order below.
 //!
-//! Source: Apple, *Binary Provider API* (`apns-facts.md` 1.2 to 1.5).
+//! Source: Apple, *Binary Provider API* (`docs/protocols.md` 1.2 to 1.5).
 //!
 //! ```text
 //! topic -> token size -> payload size -> payload -> priority -> device

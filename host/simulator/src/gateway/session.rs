@@ -1,8 +1,9 @@
 //! Takes the notifications of one connection to their records, and says how the connection ends when one
 //! of them ends it.
 //!
-//! Source: `apns-facts.md` 1.5: nothing is said of what is taken; a refusal closes the connection, and what
-//! follows on it is discarded. 1.2: a notification of command 0 is refused without a packet.
+//! Source: `docs/protocols.md` 1.5: nothing is said of what is taken; a refusal closes the
+//! connection, and what follows on it is discarded. 1.2: a notification of command 0 is refused
+//! without a packet.
 //!
 //! ```text
 //!            taken                        refused, or a fault

@@ -1,6 +1,7 @@
 //! The statuses of the error-response packet and what they mean.
 //!
-//! Source: Apple, *Binary Provider API*, table A-4 (`apns-facts.md` 1.5). A script may answer any byte.
+//! Source: Apple, *Binary Provider API*, table A-4 (`docs/protocols.md` 1.5). A script may answer
+//! any byte.
 
 /// The status byte of an error-response packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

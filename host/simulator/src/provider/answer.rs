@@ -1,10 +1,10 @@
 //! Turns a verdict, or the fault that replaces it, into the HTTP/2 response APNs would send.
 //!
-//! Source: Apple, *Handling notification responses from APNs* (`apns-facts.md` 3.4): `apns-id` always,
-//! `apns-unique-id` in the development environment, an empty body with 200, else JSON with `reason` and,
-//! with 410, `timestamp` in milliseconds. Broadcasts and calls about channels (3.7) have `apns-request-id`
-//! instead, accepted broadcasts `apns-unique-id` in both environments, and a new channel
-//! `apns-channel-id`.
+//! Source: Apple, *Handling notification responses from APNs* (`docs/protocols.md` 3.4): `apns-id`
+//! always, `apns-unique-id` in the development environment, an empty body with 200, else JSON with
+//! `reason` and, with 410, `timestamp` in milliseconds. Broadcasts and calls about channels (3.7)
+//! have `apns-request-id` instead, accepted broadcasts `apns-unique-id` in both environments, and a
+//! new channel `apns-channel-id`.
 
 use bytes::Bytes;
 use h2::server::SendResponse;

@@ -1,8 +1,8 @@
 //! Turns the `authorization` header into a decision, and remembers per connection what the first valid
 //! provider token bound it to.
 //!
-//! Source: Apple, *Establishing a token-based connection to APNs* (`apns-facts.md` 3.6), RFC 7515 section
-//! 3.1 (compact form), RFC 7518 section 3.4 (ES256).
+//! Source: Apple, *Establishing a token-based connection to APNs* (`docs/protocols.md` 3.6), RFC
+//! 7515 section 3.1 (compact form), RFC 7518 section 3.4 (ES256).
 //!
 //! ```text
 //! bearer base64url({"alg":"ES256","kid":…}) . base64url({"iss":…,"iat":seconds}) . base64url(signature)

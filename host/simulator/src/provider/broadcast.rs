@@ -1,7 +1,7 @@
 //! Turns one broadcast into the first rule it breaks, or into the channel it goes to.
 //!
 //! Source: Apple, *Sending broadcast push notification requests to APNs* and *Handling error responses from
-//! Apple Push Notification service* (`apns-facts.md` 3.7; discrepancy 7.4).
+//! Apple Push Notification service* (`docs/protocols.md` 3.7; for the host, 6).
 //!
 //! ```text
 //! method -> path -> repeated headers -> apns-request-id -> authorization -> bundle id -> feature

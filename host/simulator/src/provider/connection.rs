@@ -1,7 +1,8 @@
 //! Runs the strict provider API, or the calls about channels, on one TLS connection.
 //!
-//! Source: `apns-facts.md` 3.1: with a provider token only one stream is allowed until a request with a
-//! valid one was seen, with a client certificate as many as there are from the beginning; RFC 9113 8.7 (REFUSED_STREAM: not processed, may be sent again).
+//! Source: `docs/protocols.md` 3.1: with a provider token only one stream is allowed until a
+//! request with a valid one was seen, with a client certificate as many as there are from the
+//! beginning; RFC 9113 8.7 (REFUSED_STREAM: not processed, may be sent again).
 //!
 //! Limits: [`HARD_STREAM_LIMIT`] streams, headers of [`MAX_HEADERS`] bytes a request.
 

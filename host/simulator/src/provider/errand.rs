@@ -1,8 +1,8 @@
 //! Turns a request that breaks no rule into what becomes of it: a change of the channels, and the answer's
 //! status, header and body.
 //!
-//! Source: `apns-facts.md` 3.4 and 3.7. Judging and doing are apart, because a fault that answers in the
-//! place of APNs must not leave a channel behind.
+//! Source: `docs/protocols.md` 3.4 and 3.7. Judging and doing are apart, because a fault that
+//! answers in the place of APNs must not leave a channel behind.
 
 use serde_json::{Value, json};
 

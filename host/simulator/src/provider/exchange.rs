@@ -1,7 +1,8 @@
 //! Takes one request from its headers to its end: read, judge, journal, then answer or misbehave as
 //! scripted.
 //!
-//! Source: `apns-facts.md` 3.1 (GOAWAY: what is above last-stream-id was not processed), 3.2 and 3.4.
+//! Source: `docs/protocols.md` 3.1 (GOAWAY: what is above last-stream-id was not processed), 3.2
+//! and 3.4.
 //!
 //! ```text
 //! headers, body -> rules -> verdict -> fault? -> journal -> delay -> orders to the wire -> answer

@@ -1,7 +1,7 @@
 //! Turns one call about channels into the first rule it breaks, or into what it asks for.
 //!
 //! Source: Apple, *Sending channel management requests to APNs* and *Handling error responses from Apple
-//! Push Notification service* (`apns-facts.md` 3.7).
+//! Push Notification service* (`docs/protocols.md` 3.7).
 //!
 //! ```text
 //! POST   /1/apps/<bundle id>/channels       {"message-storage-policy":0 or 1,"push-type":"LiveActivity"}

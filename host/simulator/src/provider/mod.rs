@@ -1,6 +1,6 @@
 //! Turns TLS connections into the provider API: the strict or the accept-all server.
 //!
-//! Source: Apple, *Sending notification requests to APNs* (`apns-facts.md` 3.1).
+//! Source: Apple, *Sending notification requests to APNs* (`docs/protocols.md` 3.1).
 //!
 //! ```text
 //! TLS -> connection (strict) | fast (accept all)

@@ -1,10 +1,10 @@
 //! Turns `apns-push-type` and `apns-topic` into what they mean together: a push type has a suffix, and
 //! what is left of the topic is the bundle id.
 //!
-//! Source: Apple, *Sending notification requests to APNs* (`apns-facts.md` 3.3; discrepancies 7.2 and
-//! 7.3). Which reason a wrong pair gets is not documented. Seen in the field: `alert` to a `.voip` topic
-//! gives InvalidPushType (PyAPNs2 issue 87, AndrewBarba/apns2 issue 23); `voip` to a plain bundle id
-//! gives DeviceTokenNotForTopic (laravel-notification-channels/apn issue 88).
+//! Source: Apple, *Sending notification requests to APNs* (`docs/protocols.md` 3.3; for two
+//! suffixes, 6). Which reason a wrong pair gets is not documented. Seen in the field: `alert` to a
+//! `.voip` topic gives InvalidPushType (PyAPNs2 issue 87, AndrewBarba/apns2 issue 23); `voip` to a
+//! plain bundle id gives DeviceTokenNotForTopic (laravel-notification-channels/apn issue 88).
 
 use crate::reason::Reason;
 

@@ -1,7 +1,7 @@
 //! What the rules of all three APIs look at: one request with its body read, and why it is not accepted.
 //!
-//! Source: Apple, *Sending notification requests to APNs* (`apns-facts.md` 3.2) and *Sending broadcast push
-//! notification requests to APNs* (3.7).
+//! Source: Apple, *Sending notification requests to APNs* (`docs/protocols.md` 3.2) and *Sending
+//! broadcast push notification requests to APNs* (3.7).
 //!
 //! | call | path | its identifier |
 //! |---|---|---|

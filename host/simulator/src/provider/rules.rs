@@ -1,7 +1,7 @@
 //! Turns one push to a device into the first rule it breaks, in Apple's order.
 //!
 //! Source: Apple, *Sending notification requests to APNs* and *Handling notification responses from
-//! APNs* (`apns-facts.md` 3.2 to 3.4); the rows `mock_server_rule` of the vectors.
+//! APNs* (`docs/protocols.md` 3.2 to 3.4); the rows `mock_server_rule` of the vectors.
 //!
 //! ```text
 //! method -> path and token -> repeated headers -> apns-id -> authorization -> topic -> push type

@@ -1,7 +1,7 @@
 //! Turns an accepted notification into what APNs does not say: why the phone may show nothing.
 //!
-//! Source: Apple, *Generating a remote notification* (`apns-facts.md` 4.1 to 4.3). APNs does not parse
-//! the payload in its answers, so none of this changes a status.
+//! Source: Apple, *Generating a remote notification* (`docs/protocols.md` 4.1 to 4.3). APNs does
+//! not parse the payload in its answers, so none of this changes a status.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! What Apple asks of connections, rule by rule, where no other file here has it.
 //!
-//! Source: apns-facts, section 3.1; Apple, *Sending notification requests to APNs* (SEND) and
-//! *Establishing a token-based connection to APNs* (TOKEN).
+//! Source: `docs/protocols.md`, section 3.1; Apple, *Sending notification requests to APNs* (SEND)
+//! and *Establishing a token-based connection to APNs* (TOKEN).
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -198,7 +198,7 @@ fn what_was_on_its_way_when_an_instance_was_frozen_ends_when_it_goes_on() {
     assert_eq!((rig.closed.clone(), rig.connects.len()), (vec![old], 1));
 }
 
-/// apns-facts 3.5: "410 is not an error condition", and a 4xx is the caller's.
+/// `docs/protocols.md` 3.5: "410 is not an error condition", and a 4xx is the caller's.
 #[test]
 fn refusals_of_devices_stop_nothing() {
     let (mut rig, link) = Rig::flying(1_000, 1);
@@ -219,7 +219,7 @@ fn refusals_of_devices_stop_nothing() {
     assert_eq!((rig.closed.len(), rig.connects.len()), (0, 1));
 }
 
-/// apns-facts 3.5: too many errors, and APNs disconnects; sooner for `BadDeviceToken`.
+/// `docs/protocols.md` 3.5: too many errors, and APNs disconnects; sooner for `BadDeviceToken`.
 #[test]
 fn an_apns_that_disconnects_after_bad_tokens_loses_nothing_else() {
     let (mut rig, old) = Rig::flying(1_000, 10);

@@ -1,4 +1,4 @@
-//! `apns-facts.md` 4.2, the keys of `alert`: one test for each, named after its rule.
+//! `docs/protocols.md` 4.2, the keys of `alert`: one test for each, named after its rule.
 
 use super::*;
 

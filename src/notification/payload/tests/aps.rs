@@ -1,4 +1,4 @@
-//! `apns-facts.md` 4.1, the keys of `aps`: one test for each row, named after its rule.
+//! `docs/protocols.md` 4.1, the keys of `aps`: one test for each row, named after its rule.
 
 use super::*;
 

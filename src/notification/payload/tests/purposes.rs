@@ -1,4 +1,4 @@
-//! `apns-facts.md` 4.3: what each push type asks of a payload, one test for each row.
+//! `docs/protocols.md` 4.3: what each push type asks of a payload, one test for each row.
 
 use super::*;
 
