@@ -177,7 +177,12 @@ async fn soak_of_an_apns_that_goes_away_every_so_many_requests_loses_nothing() {
     let seen = by_id(&journal);
     results.iter().for_each(|result| check(result, &seen));
     for result in &results {
-        assert_eq!(result["outcome"], "accepted", "{counts:?} {result}");
+        let statuses = seen.get(result["apns_id"].as_str().unwrap());
+        let statuses = statuses.map(|seen| &seen.statuses);
+        assert_eq!(
+            result["outcome"], "accepted",
+            "{counts:?} {result}; of it APNs has seen {statuses:?}"
+        );
     }
     assert_eq!(counts["accepted"], pushes / BATCH * BATCH);
     stack.stop().await;

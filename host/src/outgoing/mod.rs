@@ -44,6 +44,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::debug;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
@@ -209,7 +210,10 @@ impl Outgoing {
                 given_up,
             } = connected.unwrap_or(Err(Unreached::Late))?;
             let waiting = Waiting(Some(given_up));
-            let sent = sender.try_send_request(request).await;
+            let sent = sender.try_send_request(request);
+            // See `Shared::forget`.
+            drop(sender);
+            let sent = sent.await;
             waiting.ended(sent.is_ok());
             let mut failed = match sent {
                 Ok(response) => {
@@ -263,7 +267,11 @@ impl Outgoing {
 }
 
 impl Shared {
-    async fn connection(&self, at: &(String, u16), began: Instant) -> Result<Open, Unreached> {
+    async fn connection(
+        self: &Arc<Self>,
+        at: &(String, u16),
+        began: Instant,
+    ) -> Result<Open, Unreached> {
         let server = self.servers.get(at).ok_or(Unreached::Lookup)?;
         let mut connection = server.0.lock().await;
         if let Some(open) = connection.usable() {
@@ -273,13 +281,17 @@ impl Shared {
         if let Some((_, why)) = connection.failed.filter(|(at, _)| *at >= began) {
             return Err(why);
         }
+        // It takes nothing more.
+        connection.sender = None;
         let (host, port) = at;
         tokio::time::sleep(connection.pace.wait(Instant::now())).await;
         connection.pace.opened(Instant::now());
         let opened = timeout(CONNECT_TIMEOUT, self.open(host, *port)).await;
         match opened.unwrap_or(Err(Unreached::Late)) {
-            Ok(sender) => {
+            Ok((sender, ended)) => {
                 connection.number += 1;
+                let forgetting = Arc::clone(self).forget(at.clone(), connection.number, ended);
+                tokio::spawn(forgetting);
                 connection.sender = Some(sender.clone());
                 connection.given_up = Arc::default();
                 Ok(Open {
@@ -289,26 +301,39 @@ impl Shared {
                 })
             }
             Err(why) => {
-                connection.sender = None;
                 connection.failed = Some((Instant::now(), why));
                 Err(why)
             }
         }
     }
 
-    async fn open(&self, host: &str, port: u16) -> Result<SendRequest<Watched>, Unreached> {
+    async fn open(&self, host: &str, port: u16) -> Result<Spoken, Unreached> {
         let stream = dial::connect((host, port), &self.addresses, &self.tls).await?;
         speak(host, stream, (PING_AFTER, PONG_TIMEOUT)).await
     }
+
+    /// Puts a connection away when it has ended.
+    ///
+    /// A request that is handed to it at the moment of its end can remain in the queue between: it is
+    /// given back when the last who could send by this connection has gone. So nobody who waits for
+    /// an answer keeps it, and neither does this client.
+    async fn forget(self: Arc<Self>, at: (String, u16), number: u64, ended: JoinHandle<()>) {
+        let _ = ended.await;
+        if let Some(server) = self.servers.get(&at) {
+            let mut connection = server.0.lock().await;
+            if connection.number == number {
+                connection.sender = None;
+            }
+        }
+    }
 }
+
+/// What requests are sent by, and what ends with the connection.
+type Spoken = (SendRequest<Watched>, JoinHandle<()>);
 
 /// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the server is
 /// asked, and how long it may take over the answer.
-async fn speak<S>(
-    host: &str,
-    stream: S,
-    pings: (Duration, Duration),
-) -> Result<SendRequest<Watched>, Unreached>
+async fn speak<S>(host: &str, stream: S, pings: (Duration, Duration)) -> Result<Spoken, Unreached>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -324,11 +349,11 @@ where
         Unreached::Handshake
     })?;
     let host = host.to_owned();
-    tokio::spawn(async move {
+    let ended = tokio::spawn(async move {
         let ended = connection.await;
         debug!(%host, ?ended, "connection ended");
     });
-    Ok(sender)
+    Ok((sender, ended))
 }
 
 impl Server {

@@ -124,7 +124,7 @@ async fn a_server_that_falls_silent_is_asked_by_a_ping_and_then_given_up() {
         heard
     });
     let soon = Duration::from_millis(20);
-    let mut sender = speak("server", near, (soon, soon)).await.unwrap();
+    let (mut sender, _) = speak("server", near, (soon, soon)).await.unwrap();
     let (request, _) = Watched::wrap(request("https://server/"));
     let sent = timeout(Duration::from_secs(60), sender.try_send_request(request)).await;
     let failed = sent.expect("given up").expect_err("nobody has answered");
@@ -200,7 +200,7 @@ async fn never_more_requests_are_on_a_connection_than_the_server_has_allowed() {
         seen
     });
     let never = Duration::from_secs(3_600);
-    let sender = speak("server", near, (never, never)).await.unwrap();
+    let (sender, _) = speak("server", near, (never, never)).await.unwrap();
     let requests = (0..8).map(|_| {
         let mut sender = sender.clone();
         let (request, _) = Watched::wrap(request("https://server/"));
@@ -209,4 +209,25 @@ async fn never_more_requests_are_on_a_connection_than_the_server_has_allowed() {
     let requests = tokio::spawn(join_all(requests));
     assert_eq!(server.await.unwrap(), [1, 1, 4]);
     requests.abort();
+}
+
+/// What is handed to a connection at the moment of its end may come back only when nobody has it any
+/// more.
+#[tokio::test]
+async fn a_connection_that_has_ended_is_kept_by_nobody() {
+    let client = to(&[("server", 443)]);
+    let at = ("server".to_owned(), 443);
+    let (near, far) = duplex(64 * 1024);
+    let never = Duration::from_secs(3_600);
+    let (sender, ended) = speak("server", near, (never, never)).await.unwrap();
+    let server = &client.0.servers[&at];
+    server.0.lock().await.sender = Some(sender);
+    let forgetting = tokio::spawn(Arc::clone(&client.0).forget(at.clone(), 0, ended));
+    assert!(server.0.lock().await.usable().is_some());
+    drop(far);
+    timeout(Duration::from_secs(60), forgetting)
+        .await
+        .expect("it ends")
+        .unwrap();
+    assert!(server.0.lock().await.sender.is_none());
 }
