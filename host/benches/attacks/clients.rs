@@ -1,4 +1,4 @@
-//! Clients that misbehave, in bytes written by hand so that they cost little, and one that does not.
+//! Clients that misbehave, in bytes written by hand so that they cost little, and one that behaves.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

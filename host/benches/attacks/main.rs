@@ -4,10 +4,11 @@
 //! cargo bench --package dunlin-host --bench attacks -- --bench --seconds 60
 //! ```
 //!
-//! Everything runs on this machine over loopback: a simulator that accepts all, `dunlin serve` in front of
-//! it, and clients that misbehave. One client with a key pushes to a token a hundred times a second, and a
-//! probe asks `/livez` on a connection of its own ten times a second. A line for each attack says what the
-//! two have seen, and what memory the service had at most and half a minute later.
+//! Everything runs on this machine over loopback: a simulator that accepts all, `dunlin serve` in
+//! front of it, and clients that misbehave. One client with a key pushes to a token a hundred times a
+//! second, and a probe asks `/livez` on a connection of its own ten times a second. A line for each
+//! attack says what the two have seen, and what memory the service had before, at most, and half a
+//! minute later. Each attack has a service of its own.
 //!
 //! - `--seconds N`: how long each attack lasts; 10 by default.
 //! - `--only NAME`: one attack.
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use clients::{Attack, Client};
+use clients::Attack;
 use service::Service;
 
 /// The bound on a push's p99, in milliseconds.
@@ -69,46 +70,49 @@ fn main() {
     let options = Options::read();
     // As many clients as there are descriptors for.
     dunlin_host::descriptors::prepare(0, 8_192).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    println!(
+        "| attack | pushes | failed | p50 | p99 | probes failed | memory before | most | after |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let nothing = [("nothing", Attack::NONE)];
+    for (name, attack) in nothing.into_iter().chain(clients::ATTACKS) {
+        if options.only.as_deref().is_none_or(|only| only == name) {
+            measure(name, attack, &options);
+        }
+    }
+    println!("\nThe aim is a p99 below {AIM} ms, no failure, and memory that returns.");
+}
+
+/// Runs one attack on a service of its own, and prints its line.
+fn measure(name: &str, attack: Attack, options: &Options) {
+    let service = Service::start(&options.wrap);
+    let attacking = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
-    let service = Service::start(&options.wrap);
-    println!("| attack | pushes | failed | p50 | p99 | probes failed | memory at most | after |");
-    println!("|---|---|---|---|---|---|---|---|");
-    runtime.block_on(async {
-        clients::register_devices(service.address).await;
-        measured(&service, "nothing", Attack::NONE, options.seconds).await;
-        for (name, attack) in clients::ATTACKS {
-            if options.only.as_deref().is_none_or(|only| only == name) {
-                measured(&service, name, attack, options.seconds).await;
-            }
-        }
-    });
-    println!("\nThe aim is a p99 below {AIM} ms, no failure, and memory that returns.");
-}
-
-/// Runs one attack, and prints its line.
-async fn measured(service: &Service, name: &str, attack: Attack, seconds: u64) {
-    // It is connected before the others come.
-    let mut client = None;
-    clients::push(service.address, &mut client).await.unwrap();
+    attacking.block_on(clients::register_devices(service.address));
+    let before = service.resident_mib();
     let stop = Arc::new(AtomicBool::new(false));
-    let attackers = attack.start(service.address, &stop);
-    let until = Instant::now() + Duration::from_secs(seconds);
-    let pushing = tokio::spawn(pushes(service.address, client, until));
-    let probing = tokio::spawn(probes(service.address, until));
+    let until = Instant::now() + Duration::from_secs(options.seconds);
+    // Neither waits for the attackers to have had their turn.
+    let address = service.address;
+    let pushing = apart(move || pushes(address, until));
+    let probing = apart(move || probes(address, until));
+    // The client is connected before the others come.
+    std::thread::sleep(Duration::from_millis(200));
+    let attackers = attacking.block_on(async { attack.start(address, &stop) });
     let mut most = 0;
     while Instant::now() < until {
         most = most.max(service.resident_mib());
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        std::thread::sleep(Duration::from_millis(100));
     }
     stop.store(true, Ordering::Relaxed);
     attackers.abort();
-    let (mut times, failed) = pushing.await.unwrap();
-    let probes_failed = probing.await.unwrap();
-    tokio::time::sleep(AFTER.min(Duration::from_secs(seconds))).await;
+    let (mut times, failed) = pushing.join().unwrap();
+    let probes_failed = probing.join().unwrap();
+    drop(attacking);
+    std::thread::sleep(AFTER.min(Duration::from_secs(options.seconds)));
     times.sort_unstable();
     let percentile = |part: usize| {
         let at = (times.len() * part / 100).min(times.len().saturating_sub(1));
@@ -117,7 +121,8 @@ async fn measured(service: &Service, name: &str, attack: Attack, seconds: u64) {
             .map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     };
     println!(
-        "| {name} | {} | {failed} | {:.1} ms | {:.1} ms | {probes_failed} | {most} MiB | {} MiB |",
+        "| {name} | {} | {failed} | {:.1} ms | {:.1} ms | {probes_failed} | {before} MiB | \
+         {most} MiB | {} MiB |",
         times.len(),
         percentile(50),
         percentile(99),
@@ -125,10 +130,25 @@ async fn measured(service: &Service, name: &str, attack: Attack, seconds: u64) {
     );
 }
 
+/// Runs what is made on a thread with a runtime of its own.
+fn apart<F, T>(make: impl FnOnce() -> F + Send + 'static) -> std::thread::JoinHandle<T>
+where
+    F: Future<Output = T>,
+    T: Send + 'static,
+{
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(make())
+    })
+}
+
 /// Pushes a hundred times a second on one connection; how long each took, and how many failed. A
 /// connection that was closed is opened again.
-async fn pushes(address: SocketAddr, mut client: Client, until: Instant) -> (Vec<Duration>, usize) {
-    let (mut times, mut failed) = (Vec::new(), 0);
+async fn pushes(address: SocketAddr, until: Instant) -> (Vec<Duration>, usize) {
+    let (mut client, mut times, mut failed) = (None, Vec::new(), 0);
     let mut ticks = tokio::time::interval(Duration::from_millis(10));
     while Instant::now() < until {
         ticks.tick().await;
