@@ -16,6 +16,10 @@ use dunlin_host::logging::{self, Format};
 use dunlin_host::server::{Server, stop_signal};
 use dunlin_host::{Error, dev, doctor, files, hangup, output, simulate, tasks, terminal};
 
+/// What a flood took goes back to the system when the flood is over.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Apple Push Notification service as one function.
 #[derive(Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
