@@ -188,16 +188,13 @@ impl Connections {
         }
     }
 
-    /// Who goes first, and how: without a key, whatever it does; with one, while it is idle. Nobody
-    /// goes who has only come.
+    /// Who goes first, and how: without a key, whatever it does; with one, while it is idle. No
+    /// connection goes that has only come.
     fn longest_idle(&self, links: &HashMap<u64, Arc<Link>>) -> Option<(Arc<Link>, Order)> {
         let least = millis(self.limits.place_time);
         let can_go = |link: &&Arc<Link>| {
-            let is_missed = match link.is_keyed() {
-                true => link.open() > 0,
-                false => link.age() < least,
-            };
-            link.order() == Order::None && !is_missed
+            let is_idle = link.is_keyed() && link.open() == 0;
+            link.order() == Order::None && (is_idle || link.is_missed_by_nobody(least))
         };
         let victim = links
             .values()
@@ -260,16 +257,19 @@ mod tests {
         Connections::new(limits)
     }
 
-    fn peer() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 1))
+    /// A connection that has come and had a turn.
+    fn come(all: &Arc<Connections>) -> Arc<Link> {
+        let link = all.add(SocketAddr::from(([127, 0, 0, 1], 1)));
+        link.begin_turn();
+        link
     }
 
     #[test]
     fn who_has_no_key_goes_before_who_has_one() {
         let all = connections(2);
-        let (keyed, keyless) = (all.add(peer()), all.add(peer()));
+        let (keyed, keyless) = (come(&all), come(&all));
         drop(keyed.begin(true));
-        all.add(peer());
+        come(&all);
         assert_eq!(keyed.order(), Order::None);
         assert_eq!(keyless.order(), Order::Cut);
     }
@@ -281,30 +281,55 @@ mod tests {
             ..Limits::default()
         };
         let all = Connections::new(limits);
-        let keyed = all.add(peer());
+        let keyed = come(&all);
         drop(keyed.begin(true));
-        let others: Vec<_> = (0..5).map(|_| all.add(peer())).collect();
+        let others: Vec<_> = (0..5).map(|_| come(&all)).collect();
         all.make_place();
         assert_eq!(keyed.order(), Order::None);
         assert!(others.iter().all(|link| link.order() == Order::None));
     }
 
     #[test]
+    fn who_has_been_answered_without_a_key_goes_before_who_has_only_come() {
+        let limits = Limits {
+            connections: 3,
+            ..Limits::default()
+        };
+        let all = Connections::new(limits);
+        let links: Vec<_> = (0..3).map(|_| come(&all)).collect();
+        let [idle, answered, waiting] = links.as_slice() else {
+            unreachable!()
+        };
+        answered.head(http::Version::HTTP_11);
+        drop(answered.begin(false));
+        waiting.head(http::Version::HTTP_11);
+        let lease = waiting.begin(false);
+        let answered_at = all.now();
+        while all.now() < answered_at + 50 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        come(&all);
+        let orders = [idle, answered, waiting].map(|link| link.order());
+        assert_eq!(orders, [Order::None, Order::Cut, Order::None]);
+        drop(lease);
+    }
+
+    #[test]
     fn at_work_with_a_key_nobody_goes_and_the_new_one_may_only_probe() {
         let all = connections(2);
-        let busy = [all.add(peer()), all.add(peer())];
+        let busy = [come(&all), come(&all)];
         let leases: Vec<_> = busy.iter().map(|link| link.begin(true)).collect();
-        let late = all.add(peer());
+        let late = come(&all);
         assert!(late.probes_only.load(Ordering::Relaxed));
         assert!(busy.iter().all(|link| link.order() == Order::None));
         // The next one takes the place of the one that has only come.
-        let later = all.add(peer());
+        let later = come(&all);
         assert_eq!(late.order(), Order::Cut);
         assert!(later.probes_only.load(Ordering::Relaxed));
         all.remove(late.number);
         all.remove(later.number);
         drop(leases);
-        let next = all.add(peer());
+        let next = come(&all);
         assert!(!next.probes_only.load(Ordering::Relaxed));
         let told = busy.iter().filter(|link| link.order() == Order::Finish);
         assert_eq!(told.count(), 1, "they are idle now");
@@ -313,7 +338,7 @@ mod tests {
     #[test]
     fn the_one_with_most_answers_that_nobody_takes_goes() {
         let all = connections(10);
-        let (greedy, modest) = (all.add(peer()), all.add(peer()));
+        let (greedy, modest) = (come(&all), come(&all));
         let held: Vec<_> = (0..4).map(|_| greedy.begin(false)).collect();
         assert!(held.iter().all(Option::is_some));
         let probe = modest.begin(false);
@@ -325,15 +350,15 @@ mod tests {
     #[test]
     fn requests_are_bounded_also_those_without_a_key() {
         let all = connections(10);
-        let link = all.add(peer());
+        let link = come(&all);
         let held: Vec<_> = (0..20).filter_map(|_| link.begin(false)).collect();
         assert_eq!(held.len(), 8, "twice what a listener has of them");
-        let probe = all.add(peer());
+        let probe = come(&all);
         let first = probe.begin(false);
         assert!(first.is_some(), "a probe has one in any case");
         assert!(probe.begin(false).is_none());
         drop((held, first));
-        let keyed = all.add(peer());
+        let keyed = come(&all);
         let held: Vec<_> = (0..20).filter_map(|_| keyed.begin(true)).collect();
         assert_eq!(held.len(), 8);
         assert!(probe.begin(false).is_some(), "whatever the others hold");

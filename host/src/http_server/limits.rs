@@ -27,7 +27,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections beyond these, for what is said in the line before.
     pub spare_connections: usize,
-    /// How long a connection has its place at least, to show a key in it.
+    /// How long a connection has its place at least, to show a key in it; unless it has asked for
+    /// something without one, and has its answer.
     pub place_time: Duration,
     /// Streams of an HTTP/2 connection; a client that opens more has them refused.
     pub streams: u32,
@@ -36,6 +37,9 @@ pub struct Limits {
     /// The same of those that have shown none: probes, and what is refused. One more, and the
     /// connection that has most of them is closed; with twice as many, a connection has one.
     pub open_keyless: usize,
+    /// Answers that a connection without a key may leave untaken when more is read of it; one that
+    /// leaves more is closed.
+    pub untaken_keyless: u32,
     /// Connections that do not take what is written to them, beyond which one that has shown no key
     /// is closed at once.
     pub blocked_keyless: usize,
@@ -86,6 +90,7 @@ impl Default for Limits {
             streams: 128,
             open_requests: 8_192,
             open_keyless: 1_024,
+            untaken_keyless: 8,
             blocked_keyless: 64,
             head_bytes: 16 * 1024,
             head_fields: 100,

@@ -16,6 +16,9 @@ use crate::room::{Room, Share};
 /// them.
 const PERIODS: usize = 32;
 
+/// How long an answer that is whole may take to be in the socket, in milliseconds.
+const FLUSH_TIME: u64 = 20;
+
 /// What a connection was told to do; the greater includes the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -37,11 +40,18 @@ pub(super) struct Link {
     pub probes_only: AtomicBool,
     /// Milliseconds since the start of the listener, as all times here.
     opened: u64,
+    /// When its task had its first turn; 0 if it has not.
+    first_turn: AtomicU64,
+    /// How many turns it has had.
+    turn: AtomicU64,
     /// When it last had a request.
     active: AtomicU64,
     has_asked: AtomicBool,
     is_http1: AtomicBool,
     is_keyed: AtomicBool,
+    has_been_answered: AtomicBool,
+    /// Its task is among those of connections with a key.
+    has_moved: AtomicBool,
     /// Requests whose answers are not taken yet.
     open: AtomicU32,
     /// When bytes came without a request under way; 0 if none have.
@@ -50,6 +60,8 @@ pub(super) struct Link {
     blocked: AtomicU64,
     /// Pieces of answers that the runtime holds, by the period in which it got them.
     untaken: [AtomicU32; PERIODS],
+    /// Requests that there was no place for.
+    refused: AtomicU32,
     order: AtomicU8,
     ordered: AtomicU64,
     told: Notify,
@@ -68,14 +80,19 @@ impl Link {
             peer,
             probes_only: AtomicBool::new(false),
             opened: now,
+            first_turn: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
             active: AtomicU64::new(now),
             has_asked: AtomicBool::new(false),
             is_http1: AtomicBool::new(false),
             is_keyed: AtomicBool::new(false),
+            has_been_answered: AtomicBool::new(false),
+            has_moved: AtomicBool::new(false),
             open: AtomicU32::new(0),
             head_began: AtomicU64::new(0),
             blocked: AtomicU64::new(0),
             untaken: std::array::from_fn(|_| AtomicU32::new(0)),
+            refused: AtomicU32::new(0),
             order: AtomicU8::new(Order::None as u8),
             ordered: AtomicU64::new(0),
             told: Notify::new(),
@@ -88,6 +105,24 @@ impl Link {
     /// Whether a request of it has shown a key.
     pub fn is_keyed(&self) -> bool {
         self.is_keyed.load(Ordering::Relaxed)
+    }
+
+    /// Its task has moved to where connections with a key are.
+    pub fn move_in(&self) {
+        self.has_moved.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it leaves more answers untaken than one without a key may. Requests for whose answers
+    /// there was no place are counted with them.
+    pub fn takes_too_little(&self) -> bool {
+        let untaken = self.untaken.iter().chain([&self.refused]);
+        let untaken: u32 = untaken.map(|count| count.load(Ordering::Relaxed)).sum();
+        untaken > self.connections.limits.untaken_keyless && !self.is_keyed()
+    }
+
+    /// Whether it has moved there.
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.load(Ordering::Relaxed)
     }
 
     /// Requests whose answers are not taken yet.
@@ -105,6 +140,7 @@ impl Link {
     pub fn begin(self: &Arc<Self>, is_keyed: bool) -> Option<Lease> {
         let room = self.connections.answers.room(&self.answers);
         if !self.connections.begin(is_keyed, self.open() == 0) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         if is_keyed && !self.is_keyed.swap(true, Ordering::Relaxed) {
@@ -189,14 +225,39 @@ impl Link {
         }
     }
 
+    /// Whether it can go at once for another that needs its place: it has shown no key and has no
+    /// answer to come, or has been there long enough to have shown one.
+    pub fn is_missed_by_nobody(&self, place_time: u64) -> bool {
+        let idle = self.connections.now().saturating_sub(self.active());
+        let has_been_answered = self.has_been_answered.load(Ordering::Relaxed);
+        let has_its_answer = has_been_answered && self.open() == 0 && idle >= FLUSH_TIME;
+        let has_had_its_time = self.first_turn().is_some_and(|age| age >= place_time);
+        !self.is_keyed() && (has_its_answer || has_had_its_time)
+    }
+
     /// Whether it has a place that it has shown no key for.
     pub fn can_go_soon(&self) -> bool {
         !self.is_keyed() && !self.probes_only.load(Ordering::Relaxed)
     }
 
-    /// How long it has been there, in milliseconds.
-    pub fn age(&self) -> u64 {
-        self.connections.now().saturating_sub(self.opened)
+    /// The number of the turn that its task has.
+    pub fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// How long ago its task had its first turn, in milliseconds.
+    fn first_turn(&self) -> Option<u64> {
+        let at = self.first_turn.load(Ordering::Relaxed);
+        (at != 0).then(|| self.connections.now().saturating_sub(at))
+    }
+
+    /// Its task has its turn.
+    pub fn begin_turn(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+        if self.first_turn.load(Ordering::Relaxed) == 0 {
+            let now = self.connections.now().max(1);
+            self.first_turn.store(now, Ordering::Relaxed);
+        }
     }
 
     /// What it is to be told at this moment, and why.
@@ -299,6 +360,7 @@ impl Drop for Lease {
         self.link.open.fetch_sub(1, Ordering::Relaxed);
         let now = self.link.connections.now();
         self.link.active.store(now, Ordering::Relaxed);
+        self.link.has_been_answered.store(true, Ordering::Relaxed);
         self.link.connections.end(self.is_keyed);
     }
 }

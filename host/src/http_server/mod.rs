@@ -26,6 +26,7 @@ mod probes;
 mod problem;
 mod work;
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -121,15 +122,16 @@ impl<W: Work> Server<W> {
         });
         let mut sweeper = JoinSet::new();
         sweeper.spawn(sweep_for_ever(Arc::clone(&connections)));
-        let lobby = match Lobby::open() {
-            Ok(lobby) => lobby,
+        let entrance = match Entrance::open() {
+            Ok(entrance) => entrance,
             Err(error) => {
                 error!(%error, "there is no thread to accept connections on");
                 return;
             }
         };
-        let accepting = accept_for_ever(listener, front, Arc::clone(&places), Handle::current());
-        let mut accepting = lobby.spawn(accepting);
+        let Some(mut accepting) = entrance.accept(listener, front, &places) else {
+            return;
+        };
         tokio::select! {
             _ = &mut accepting => {}
             () = stop => {}
@@ -148,21 +150,26 @@ impl<W: Work> Server<W> {
 }
 
 async fn accept_for_ever<W: Work>(
-    listener: TcpListener,
+    listener: std::net::TcpListener,
     front: Arc<Front<W>>,
     places: Arc<Semaphore>,
-    main: Handle,
+    (lobby, main): (Handle, Handle),
 ) {
     let builder = connection_builder(&front.connections.limits);
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            error!(%error, "connections cannot be accepted");
+            return;
+        }
+    };
     loop {
         let place = free_place(&front.connections, &places).await;
         match listener.accept().await {
             Ok((stream, peer)) => {
                 prepare(&stream);
                 let talk = Talk::new(stream, peer, &front, place, &builder);
-                tokio::spawn(talk.run(main.clone()));
-                // Whoever is connected has a turn before the next one comes.
-                tokio::task::yield_now().await;
+                lobby.spawn(talk.run(main.clone()));
             }
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -186,43 +193,67 @@ async fn free_place(connections: &Connections, places: &Arc<Semaphore>) -> Owned
     }
 }
 
-/// Where connections are that have shown no key yet: a thread of its own, which has less of the
-/// processor than those that work for the others. However much there is to refuse, pushes go on.
-struct Lobby(Option<Runtime>);
+/// Where connections come in, on two threads of their own.
+///
+/// The door accepts them, and is told by the system what their sockets bring: neither waits for
+/// what others have asked. The lobby answers those that have shown no key yet, and has less of the
+/// processor than the threads that work for the others. However much there is to refuse, pushes go
+/// on, and whoever comes is let in.
+struct Entrance {
+    door: Option<Runtime>,
+    lobby: Option<Runtime>,
+}
 
-/// How much less, as `nice` has it.
+/// How much less the lobby has, as `nice` has it.
 const LOBBY_NICE: i32 = 5;
 
-impl Lobby {
+impl Entrance {
     fn open() -> std::io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("lobby")
-            .on_thread_start(|| {
-                // On Linux it is the thread's.
-                if let Err(error) = rustix::process::nice(LOBBY_NICE) {
-                    debug!(%error, "no lower priority");
-                }
-            })
-            .enable_all()
-            .build()?;
-        Ok(Self(Some(runtime)))
+        let thread = |name, nice| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .thread_name(name)
+                .on_thread_start(move || {
+                    // On Linux it is the thread's.
+                    if let Err(error) = rustix::process::nice(nice) {
+                        debug!(%error, "no lower priority");
+                    }
+                })
+                .enable_all()
+                .build()
+        };
+        Ok(Self {
+            door: Some(thread("door", 0)?),
+            lobby: Some(thread("lobby", LOBBY_NICE)?),
+        })
     }
 
-    fn spawn<F>(&self, future: F) -> JoinHandle<()>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        match &self.0 {
-            Some(runtime) => runtime.spawn(future),
-            None => tokio::spawn(future),
-        }
+    /// Begins to accept; `None` if the listener cannot be used.
+    fn accept<W: Work>(
+        &self,
+        listener: TcpListener,
+        front: Arc<Front<W>>,
+        places: &Arc<Semaphore>,
+    ) -> Option<JoinHandle<()>> {
+        let (door, lobby) = (self.door.as_ref()?, self.lobby.as_ref()?);
+        // The door has to be told of it by the system, and not the thread that bound it.
+        let listener = listener
+            .into_std()
+            .inspect_err(|error| error!(%error, "connections cannot be accepted"))
+            .ok()?;
+        let threads = (lobby.handle().clone(), Handle::current());
+        Some(door.spawn(accept_for_ever(
+            listener,
+            front,
+            Arc::clone(places),
+            threads,
+        )))
     }
 }
 
-impl Drop for Lobby {
+impl Drop for Entrance {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        for runtime in [self.door.take(), self.lobby.take()].into_iter().flatten() {
             // It is not to be waited for where nothing may block.
             runtime.shutdown_background();
         }
@@ -271,6 +302,7 @@ impl<W: Work> Talk<W> {
     async fn run(mut self, main: Handle) {
         if self.goes_on(true).await {
             main.spawn(async move {
+                self.link.move_in();
                 self.goes_on(false).await;
             });
         }
@@ -285,8 +317,12 @@ impl<W: Work> Talk<W> {
             ..
         } = self;
         while *done < Order::Cut {
+            let talking = poll_fn(|context| {
+                link.begin_turn();
+                connection.as_mut().poll(context)
+            });
             tokio::select! {
-                ended = connection.as_mut() => {
+                ended = talking => {
                     if let Err(error) = ended {
                         debug!(peer = %link.peer, %error, "connection ended");
                     }

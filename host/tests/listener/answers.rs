@@ -35,6 +35,31 @@ async fn an_answer_that_is_not_taken_ends_its_connection() {
 }
 
 #[tokio::test]
+async fn without_a_key_a_few_answers_that_have_no_window_end_the_connection() {
+    let limits = Limits {
+        untaken_keyless: 4,
+        ..patient()
+    };
+    let host = Host::keyed(limits);
+    let few = take_none(&host, "/livez", 4).await;
+    take_none(&host, "/livez", 60).await.ends().await;
+    assert!(few.is_open());
+    few.close().await;
+    // As many at once are nothing unusual where they are taken.
+    let mut client = host.h2(65_535).await;
+    let mut asked = Vec::new();
+    for _ in 0..60 {
+        let request = client.request("GET", "/livez", None, true).await;
+        asked.push(request.unwrap().0);
+    }
+    for response in asked {
+        assert_eq!(bounded(response).await.unwrap().status(), 200);
+    }
+    drop(client);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn answers_to_those_without_a_key_are_bounded_and_a_probe_has_its_own() {
     let limits = Limits {
         open_keyless: 32,

@@ -32,7 +32,7 @@ pub const SHORT: Duration = Duration::from_millis(100);
 /// Limits under which nothing is closed for being slow.
 pub fn patient() -> Limits {
     Limits {
-        place_time: Duration::ZERO,
+        place_time: Duration::from_millis(20),
         head_time: PATIENCE,
         idle_time: PATIENCE,
         body_time: PATIENCE,
