@@ -16,6 +16,7 @@ use std::fmt;
 
 use der::Tag;
 use der::asn1::ObjectIdentifier;
+use dunlin::auth::describes_its_curve;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use zeroize::Zeroize as _;
@@ -43,8 +44,7 @@ impl Key {
 
     /// Whether it describes its curve instead of naming it, which TLS libraries do not read.
     pub(crate) fn describes_its_curve(&self) -> bool {
-        let der = self.0.secret_der();
-        der.windows(PRIME_FIELD.len()).any(|it| it == PRIME_FIELD)
+        describes_its_curve(self.0.secret_der())
     }
 
     /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be compared.
@@ -127,9 +127,6 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
-
-/// DER of `prime-field` (RFC 3279, 2.3.5), which a key has in it only if it describes its curve.
-const PRIME_FIELD: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
 
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");
