@@ -328,11 +328,11 @@ fn choose(contents: Contents) -> Result<(Vec<CertificateDer<'static>>, Key), Rea
 }
 
 /// The places of a certificate and of those above it, up to the first whose issuer is not there.
-fn in_order(certificates: &[Certificate<'_>], leaf: usize) -> Vec<usize> {
+fn in_order(certificates: &[Certificate], leaf: usize) -> Vec<usize> {
     let mut order = vec![leaf];
     while let Some(last) = order.last().and_then(|at| certificates.get(*at)) {
         let above = (0..certificates.len()).find(|at| {
-            let issues = |it: &Certificate<'_>| it.subject == last.issuer;
+            let issues = |it: &Certificate| it.subject() == last.issuer();
             !order.contains(at) && certificates.get(*at).is_some_and(issues)
         });
         match above {
@@ -343,11 +343,11 @@ fn in_order(certificates: &[Certificate<'_>], leaf: usize) -> Vec<usize> {
     order
 }
 
-fn several(pairs: &[(usize, usize)], keys: usize, parsed: &[Certificate<'_>]) -> ReadError {
+fn several(pairs: &[(usize, usize)], keys: usize, parsed: &[Certificate]) -> ReadError {
     let names: Vec<String> = pairs
         .iter()
         .filter_map(|(_, leaf)| parsed.get(*leaf))
-        .map(|it| format!("{} (until {})", name_of(it.subject), date(it.not_after)))
+        .map(|it| format!("{} (until {})", name_of(it.subject()), date(it.not_after())))
         .collect();
     let got = if names.is_empty() {
         format!("{keys} keys, and none belongs to a certificate")
