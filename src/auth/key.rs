@@ -37,9 +37,6 @@ const SPKI_PREFIX: [u8; 26] = [
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// DER of `prime-field` (RFC 3279, 2.3.5), which a key has in it only if it describes its curve.
-const PRIME_FIELD: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
-
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 /// Algorithms and curves that people have keys of, to name them in errors.
@@ -115,7 +112,7 @@ impl SigningKey {
             return Err(InvalidKey::new("a key without a passphrase", got));
         }
         let der = decode(body)?;
-        if contains(&der, &PRIME_FIELD) {
+        if describes_its_curve(&der) {
             let got = "one that describes its curve instead; convert it by \
                        `openssl pkey -in OLD -ec_param_enc named_curve -out NEW`";
             return Err(InvalidKey::new("a key that names the curve P-256", got));
@@ -181,8 +178,12 @@ fn ascii(file: &[u8]) -> Zeroizing<String> {
     text
 }
 
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
+/// Whether a private key, as DER of any form, describes its curve instead of naming it (explicit
+/// curve parameters), which neither this nor TLS libraries read.
+pub fn describes_its_curve(der: &[u8]) -> bool {
+    /// DER of `prime-field` (RFC 3279, 2.3.5), which is in no other key.
+    const PRIME_FIELD: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
+    der.windows(PRIME_FIELD.len()).any(|it| it == PRIME_FIELD)
 }
 
 /// Finds the block that holds a private key: its label and what stands between the markers.

@@ -23,7 +23,7 @@ mod token;
 mod vectors;
 
 pub use ids::{InvalidId, KeyId, TeamId};
-pub use key::{InvalidKey, SigningKey};
+pub use key::{InvalidKey, SigningKey, describes_its_curve};
 pub use renewal::{Freshness, freshness, from_the_future, may_renew, may_sign_again};
 pub use shared::{Choice, Issuer, SharedTokens};
 pub use token::{InvalidProviderToken, ProviderToken};

@@ -45,6 +45,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq as _;
 
 use crate::environment::Environment;
 use crate::notification::{PushType, Topic};
@@ -282,7 +283,8 @@ impl Settings {
 
     /// The API key with this SHA-256. Takes the same time whichever bytes differ.
     pub fn api_key(&self, sha256: &[u8; 32]) -> Option<&ApiKey> {
-        self.api_keys.iter().find(|key| same(&key.sha256, sha256))
+        let same = |key: &&ApiKey| key.sha256.as_slice().ct_eq(sha256).into();
+        self.api_keys.iter().find(same)
     }
 
     /// Whoever starts the function from a terminal. No key is theirs.
@@ -364,13 +366,6 @@ fn covers(bundles: &[Topic], topic: &Topic) -> bool {
             .strip_prefix(bundle.as_str())
             .is_some_and(|rest| PushType::ALL.iter().any(|kind| kind.topic_suffix() == rest))
     })
-}
-
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
-    a.iter()
-        .zip(b)
-        .fold(0, |difference, (x, y)| difference | (x ^ y))
-        == 0
 }
 
 fn each<R, T>(

@@ -19,7 +19,8 @@
 
 use std::num::NonZeroU32;
 
-use aes::cipher::{Block, BlockCipherDecrypt, KeyInit};
+use aes::cipher::block_padding::Pkcs7;
+use aes::cipher::{BlockCipherDecrypt, BlockModeDecrypt as _, InnerIvInit as _, KeyInit};
 use der::asn1::ObjectIdentifier;
 use der::{Tag, Tagged as _};
 use ring::digest::SHA1_FOR_LEGACY_USE_ONLY;
@@ -213,13 +214,13 @@ impl Cipher {
         data: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Failure> {
         match self {
-            Self::Rc2With40Bits => cbc(&rc2::Rc2::new_with_eff_key_len(key, 40), vector, data),
-            Self::Rc2With128Bits => cbc(&rc2::Rc2::new_with_eff_key_len(key, 128), vector, data),
-            Self::TwoKeyTripleDes => cbc(&keyed::<des::TdesEde2>(key)?, vector, data),
-            Self::TripleDes => cbc(&keyed::<des::TdesEde3>(key)?, vector, data),
-            Self::Aes128 => cbc(&keyed::<aes::Aes128>(key)?, vector, data),
-            Self::Aes192 => cbc(&keyed::<aes::Aes192>(key)?, vector, data),
-            Self::Aes256 => cbc(&keyed::<aes::Aes256>(key)?, vector, data),
+            Self::Rc2With40Bits => cbc(rc2::Rc2::new_with_eff_key_len(key, 40), vector, data),
+            Self::Rc2With128Bits => cbc(rc2::Rc2::new_with_eff_key_len(key, 128), vector, data),
+            Self::TwoKeyTripleDes => cbc(keyed::<des::TdesEde2>(key)?, vector, data),
+            Self::TripleDes => cbc(keyed::<des::TdesEde3>(key)?, vector, data),
+            Self::Aes128 => cbc(keyed::<aes::Aes128>(key)?, vector, data),
+            Self::Aes192 => cbc(keyed::<aes::Aes192>(key)?, vector, data),
+            Self::Aes256 => cbc(keyed::<aes::Aes256>(key)?, vector, data),
         }
     }
 }
@@ -228,33 +229,19 @@ fn keyed<C: KeyInit>(key: &[u8]) -> Result<C, Failure> {
     C::new_from_slice(key).map_err(|_| Failure::Damaged)
 }
 
-/// CBC: each block is decrypted and then added to the encrypted one before it. The length of the
-/// padding stands in each byte of it (PKCS #7).
 fn cbc<C: BlockCipherDecrypt>(
-    cipher: &C,
+    cipher: C,
     vector: &[u8],
     data: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let size = C::block_size();
-    if data.is_empty() || !data.len().is_multiple_of(size) || vector.len() != size {
+    let mode = cbc::Decryptor::inner_iv_slice_init(cipher, vector);
+    let mode = mode.map_err(|_| Failure::Damaged)?;
+    if data.is_empty() || !data.len().is_multiple_of(C::block_size()) {
         return Err(Failure::Damaged);
     }
-    let mut plain = Zeroizing::new(Vec::with_capacity(data.len()));
-    let mut before = vector;
-    for encrypted in data.chunks_exact(size) {
-        let mut block = Block::<C>::try_from(encrypted).map_err(|_| Failure::Damaged)?;
-        cipher.decrypt_block(&mut block);
-        plain.extend(block.iter().zip(before).map(|(byte, before)| byte ^ before));
-        before = encrypted;
-    }
-    let padding = plain.last().copied().unwrap_or_default();
-    let kept = plain.len().saturating_sub(usize::from(padding));
-    let is_padding = plain
-        .get(kept..)
-        .is_some_and(|end| end.iter().all(|byte| *byte == padding));
-    if padding == 0 || usize::from(padding) > size || !is_padding {
-        return Err(Failure::Passphrase);
-    }
+    let mut plain = Zeroizing::new(data.to_vec());
+    let unpadded = mode.decrypt_padded::<Pkcs7>(&mut plain);
+    let kept = unpadded.map_err(|_| Failure::Passphrase)?.len();
     plain.truncate(kept);
     Ok(plain)
 }

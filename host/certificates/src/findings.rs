@@ -85,7 +85,7 @@ pub fn check_key(identity: &Identity) -> Result<(), Finding> {
         .map_or(Ok(()), Err)
 }
 
-fn parsed(identity: &Identity) -> Vec<Certificate<'_>> {
+fn parsed(identity: &Identity) -> Vec<Certificate> {
     let chain = identity.chain().iter();
     // An identity has none that cannot be parsed.
     chain
@@ -93,12 +93,12 @@ fn parsed(identity: &Identity) -> Vec<Certificate<'_>> {
         .collect()
 }
 
-fn key_is_of_the_first(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Finding> {
+fn key_is_of_the_first(identity: &Identity, chain: &[Certificate]) -> Option<Finding> {
     let key = identity.private_key();
     if key.belongs_to(chain.first()?) != Some(false) {
         return None;
     }
-    let own = |it: &Certificate<'_>| key.belongs_to(it) == Some(true);
+    let own = |it: &Certificate| key.belongs_to(it) == Some(true);
     Some(match chain.iter().position(own) {
         Some(at) => Finding::new(
             Level::Error,
@@ -120,7 +120,7 @@ fn key_is_of_the_first(identity: &Identity, chain: &[Certificate<'_>]) -> Option
 }
 
 /// A key of a known kind that is too short, or of a kind that TLS does not do here.
-fn key_can_be_used(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Finding> {
+fn key_can_be_used(identity: &Identity, chain: &[Certificate]) -> Option<Finding> {
     let key = identity.private_key();
     if key.is_usable() {
         return None;
@@ -128,7 +128,9 @@ fn key_can_be_used(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Fin
     let of_certificate = chain
         .first()
         .filter(|first| key.belongs_to(first) != Some(false));
-    if of_certificate.is_some_and(|first| keys::is_of_a_usable_curve(first.public_key)) {
+    if of_certificate
+        .is_some_and(|first| keys::is_of_a_usable_curve(first.subject_public_key_info()))
+    {
         return Some(Finding::new(
             Level::Error,
             "key: expected PKCS #8 or SEC1 with the public key in it, got a key without or a damaged one",
@@ -137,7 +139,7 @@ fn key_can_be_used(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Fin
     }
     let got = of_certificate.map_or_else(
         || "one that cannot be used".to_owned(),
-        |first| keys::describe(first.public_key),
+        |first| keys::describe(first.subject_public_key_info()),
     );
     Some(Finding::new(
         Level::Error,
@@ -146,12 +148,12 @@ fn key_can_be_used(identity: &Identity, chain: &[Certificate<'_>]) -> Option<Fin
     ))
 }
 
-fn chain_is_in_order(chain: &[Certificate<'_>]) -> Option<Finding> {
+fn chain_is_in_order(chain: &[Certificate]) -> Option<Finding> {
     let broken = chain
         .windows(2)
         .enumerate()
         .find_map(|(at, pair)| match pair {
-            [below, above] if below.issuer != above.subject => Some((at + 2, above)),
+            [below, above] if below.issuer() != above.subject() => Some((at + 2, above)),
             _ => None,
         });
     let (place, above) = broken?;
@@ -160,7 +162,7 @@ fn chain_is_in_order(chain: &[Certificate<'_>]) -> Option<Finding> {
         format!(
             "chain: expected the issuer of certificate {} at place {place}, got {}",
             place - 1,
-            quoted(&name_of(above.subject)),
+            quoted(&name_of(above.subject())),
         ),
         "Put each certificate's issuer after it, and take out those that issued none of them.",
     ))

@@ -1,6 +1,6 @@
 //! Any bytes turned into a guess at what they are, for messages that name what was given instead.
 //!
-//! Source: the structures in [`pkcs12`](crate::pkcs12), [`certificate`](crate::certificate) and
+//! Source: RFC 5280 4.1 (certificates), the structures in [`pkcs12`](crate::pkcs12) and
 //! [`keys`](crate::keys). DER is told apart by its first fields:
 //!
 //! | first fields in the SEQUENCE | what it is |

@@ -56,10 +56,9 @@ impl Identity {
         key: Option<&[u8]>,
         passphrase: Option<&str>,
     ) -> Result<Self, ReadError> {
-        check_size(certificate)?;
-        let certificate = &*unwrapped(certificate);
-        if Form::of(certificate) != Form::Pkcs12 {
-            return Self::from_pem(certificate, key, passphrase);
+        let certificate = File::unwrapped(certificate)?;
+        if certificate.form != Form::Pkcs12 {
+            return Self::of_pem(&certificate, key, passphrase);
         }
         if key.is_some() {
             return Err(ReadError::new(
@@ -69,7 +68,7 @@ impl Identity {
                 "Take the file with the key out of the configuration.",
             ));
         }
-        Self::from_pkcs12(certificate, passphrase)
+        Self::of_pkcs12(&certificate.bytes, passphrase)
     }
 
     /// Reads a PEM file with a certificate and the chain above it, in this order, and the private key
@@ -83,11 +82,17 @@ impl Identity {
         key: Option<&[u8]>,
         passphrase: Option<&str>,
     ) -> Result<Self, ReadError> {
-        for file in [Some(certificate), key].into_iter().flatten() {
-            check_size(file)?;
-        }
-        let chain = certificates(&unwrapped(certificate))?;
-        let key = private_key(&unwrapped(key.unwrap_or(certificate)), passphrase)?;
+        Self::of_pem(&File::unwrapped(certificate)?, key, passphrase)
+    }
+
+    fn of_pem(
+        certificate: &File,
+        key: Option<&[u8]>,
+        passphrase: Option<&str>,
+    ) -> Result<Self, ReadError> {
+        let key = key.map(File::unwrapped).transpose()?;
+        let chain = certificates(certificate)?;
+        let key = private_key(key.as_ref().unwrap_or(certificate), passphrase)?;
         Self::checked(chain, key)
     }
 
@@ -106,6 +111,10 @@ impl Identity {
             }
             other => return Err(other_kind("a PKCS #12 file (.p12)", &other)),
         }
+        Self::of_pkcs12(file, passphrase)
+    }
+
+    fn of_pkcs12(file: &[u8], passphrase: Option<&str>) -> Result<Self, ReadError> {
         let contents = pkcs12::read(file, passphrase)?;
         let (chain, key) = choose(contents)?;
         Self::checked(chain, key)
@@ -174,13 +183,27 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The file, or what base64 of a whole file that can be read stands for.
-fn unwrapped(file: &[u8]) -> Zeroizing<Vec<u8>> {
-    let inner = match Form::of(file) {
-        Form::Base64(inner) if matches!(*inner, Form::Pem(_) | Form::Pkcs12) => pem::decode(file),
-        _ => None,
-    };
-    inner.unwrap_or_else(|| Zeroizing::new(file.to_vec()))
+/// A file that was looked at: what it is goes with its bytes.
+struct File {
+    bytes: Zeroizing<Vec<u8>>,
+    form: Form,
+}
+
+impl File {
+    /// The file, or what base64 of a whole file that can be read stands for.
+    fn unwrapped(file: &[u8]) -> Result<Self, ReadError> {
+        check_size(file)?;
+        let form = Form::of(file);
+        if let Form::Base64(inner) = &form
+            && let Form::Pem(_) | Form::Pkcs12 = **inner
+            && let Some(bytes) = pem::decode(file)
+        {
+            let form = Form::clone(inner);
+            return Ok(Self { bytes, form });
+        }
+        let bytes = Zeroizing::new(file.to_vec());
+        Ok(Self { bytes, form })
+    }
 }
 
 fn check_size(file: &[u8]) -> Result<(), ReadError> {
@@ -196,25 +219,17 @@ fn check_size(file: &[u8]) -> Result<(), ReadError> {
 }
 
 /// The certificates of a file, in its order.
-fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, ReadError> {
-    let form = Form::of(file);
+fn certificates(file: &File) -> Result<Vec<CertificateDer<'static>>, ReadError> {
+    const EXPECTED: &str = "a certificate with its key, as .p12 or PEM";
+    let File { bytes, form } = file;
     match form {
-        Form::Certificate => return Ok(vec![file.to_vec().into()]),
+        Form::Certificate => return Ok(vec![bytes.to_vec().into()]),
         Form::Pem(_) => {}
-        Form::Binary if file.first() == Some(&0x30) => {
-            return Err(ReadError::damaged(
-                "a certificate with its key, as .p12 or PEM",
-            ));
-        }
-        other => {
-            return Err(other_kind(
-                "a certificate with its key, as .p12 or PEM",
-                &other,
-            ));
-        }
+        Form::Binary if bytes.first() == Some(&0x30) => return Err(ReadError::damaged(EXPECTED)),
+        other => return Err(other_kind(EXPECTED, other)),
     }
     let mut chain: Vec<CertificateDer<'static>> = Vec::new();
-    for block in pem::blocks(file)? {
+    for block in pem::blocks(bytes)? {
         if block.label == "CERTIFICATE" {
             chain.push(block.der.to_vec().into());
         }
@@ -231,15 +246,15 @@ fn certificates(file: &[u8]) -> Result<Vec<CertificateDer<'static>>, ReadError> 
 }
 
 /// The one private key of a file.
-fn private_key(file: &[u8], passphrase: Option<&str>) -> Result<Key, ReadError> {
-    let form = Form::of(file);
+fn private_key(file: &File, passphrase: Option<&str>) -> Result<Key, ReadError> {
+    let File { bytes, form } = file;
     if !matches!(form, Form::Pem(_)) {
-        return Err(no_key(&form));
+        return Err(no_key(form));
     }
-    let mut keys = pem::blocks(file)?;
+    let mut keys = pem::blocks(bytes)?;
     keys.retain(|block| block.label.ends_with("PRIVATE KEY"));
     match keys.as_slice() {
-        [] => Err(no_key(&form)),
+        [] => Err(no_key(form)),
         [key] => key_of(key, passphrase),
         keys => Err(ReadError::new(
             Cause::Ambiguous,
@@ -313,11 +328,11 @@ fn choose(contents: Contents) -> Result<(Vec<CertificateDer<'static>>, Key), Rea
 }
 
 /// The places of a certificate and of those above it, up to the first whose issuer is not there.
-fn in_order(certificates: &[Certificate<'_>], leaf: usize) -> Vec<usize> {
+fn in_order(certificates: &[Certificate], leaf: usize) -> Vec<usize> {
     let mut order = vec![leaf];
     while let Some(last) = order.last().and_then(|at| certificates.get(*at)) {
         let above = (0..certificates.len()).find(|at| {
-            let issues = |it: &Certificate<'_>| it.subject == last.issuer;
+            let issues = |it: &Certificate| it.subject() == last.issuer();
             !order.contains(at) && certificates.get(*at).is_some_and(issues)
         });
         match above {
@@ -328,11 +343,11 @@ fn in_order(certificates: &[Certificate<'_>], leaf: usize) -> Vec<usize> {
     order
 }
 
-fn several(pairs: &[(usize, usize)], keys: usize, parsed: &[Certificate<'_>]) -> ReadError {
+fn several(pairs: &[(usize, usize)], keys: usize, parsed: &[Certificate]) -> ReadError {
     let names: Vec<String> = pairs
         .iter()
         .filter_map(|(_, leaf)| parsed.get(*leaf))
-        .map(|it| format!("{} (until {})", name_of(it.subject), date(it.not_after)))
+        .map(|it| format!("{} (until {})", name_of(it.subject()), date(it.not_after())))
         .collect();
     let got = if names.is_empty() {
         format!("{keys} keys, and none belongs to a certificate")

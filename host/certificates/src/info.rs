@@ -25,6 +25,8 @@ use der::{DateTime, Decode as _, Tag, Tagged as _};
 use dunlin::environment::Environment;
 use dunlin::time::UnixTime;
 use ring::digest::{SHA256, digest};
+use x509_cert::ext::pkix::ExtendedKeyUsage;
+use x509_cert::name::Name;
 
 use crate::certificate::{Certificate, attribute, text};
 use crate::fields::Fields;
@@ -124,17 +126,17 @@ impl CertificateInfo {
     pub fn of(der: &[u8]) -> Result<Self, ReadError> {
         let certificate =
             Certificate::parse(der).map_err(|_| ReadError::damaged("a certificate (X.509)"))?;
-        let name = name_of(certificate.subject);
+        let name = name_of(certificate.subject());
         let kind = kind(&certificate, &name);
         let fingerprint = digest(&SHA256, der);
         let short = fingerprint.as_ref().get(..8).unwrap_or_default();
         Ok(Self {
             kind,
-            issuer: name_of(certificate.issuer),
+            issuer: name_of(certificate.issuer()),
             topics: topics(&certificate, kind),
             environments: environments(&certificate, kind),
-            not_before: certificate.not_before,
-            not_after: certificate.not_after,
+            not_before: certificate.not_before(),
+            not_after: certificate.not_after(),
             fingerprint: hex::encode(short),
             name,
         })
@@ -164,7 +166,7 @@ impl fmt::Display for CertificateKind {
 }
 
 /// The common name in a subject or issuer.
-pub(crate) fn name_of(name: &[u8]) -> String {
+pub(crate) fn name_of(name: &Name) -> String {
     attribute(name, COMMON_NAME).unwrap_or_default()
 }
 
@@ -174,7 +176,7 @@ pub(crate) fn date(time: UnixTime) -> String {
     DateTime::from_unix_duration(since_1970).map_or_else(|_| time.to_string(), |it| it.to_string())
 }
 
-fn kind(certificate: &Certificate<'_>, name: &str) -> CertificateKind {
+fn kind(certificate: &Certificate, name: &str) -> CertificateKind {
     let by_name = NAMES.iter().find(|(start, _)| name.starts_with(start));
     if let Some((_, kind)) = by_name {
         return *kind;
@@ -191,20 +193,12 @@ fn kind(certificate: &Certificate<'_>, name: &str) -> CertificateKind {
 }
 
 /// Whether code signing is among its extended key usages.
-fn is_for_signing(certificate: &Certificate<'_>) -> bool {
-    let usages = certificate.extension(EXTENDED_KEY_USAGE);
-    let Some(Ok(mut usages)) = usages.map(Fields::of_file) else {
-        return false;
-    };
-    while let Ok(usage) = usages.oid() {
-        if usage == CODE_SIGNING {
-            return true;
-        }
-    }
-    false
+fn is_for_signing(certificate: &Certificate) -> bool {
+    let usages = certificate.get_extension::<ExtendedKeyUsage>();
+    matches!(usages, Ok(Some((_, usages))) if usages.0.contains(&CODE_SIGNING))
 }
 
-fn environments(certificate: &Certificate<'_>, kind: CertificateKind) -> Environments {
+fn environments(certificate: &Certificate, kind: CertificateKind) -> Environments {
     let said = Environments {
         development: certificate.extension(DEVELOPMENT).is_some(),
         production: certificate.extension(PRODUCTION).is_some(),
@@ -231,7 +225,7 @@ fn environments(certificate: &Certificate<'_>, kind: CertificateKind) -> Environ
     }
 }
 
-fn topics(certificate: &Certificate<'_>, kind: CertificateKind) -> Vec<String> {
+fn topics(certificate: &Certificate, kind: CertificateKind) -> Vec<String> {
     // It has a UID too: the team's or the developer's identifier.
     if kind == CertificateKind::CodeSigning {
         return Vec::new();
@@ -244,7 +238,7 @@ fn topics(certificate: &Certificate<'_>, kind: CertificateKind) -> Vec<String> {
     }
     found.retain(|topic| !topic.is_empty());
     if found.is_empty() {
-        found.extend(attribute(certificate.subject, USER_ID));
+        found.extend(attribute(certificate.subject(), USER_ID));
     }
     let mut topics: Vec<String> = Vec::with_capacity(found.len());
     for topic in found {
@@ -307,7 +301,6 @@ const NAMES: [(&str, CertificateKind); 13] = [
 
 const COMMON_NAME: ObjectIdentifier = oid("2.5.4.3");
 const USER_ID: ObjectIdentifier = oid("0.9.2342.19200300.100.1.1");
-const EXTENDED_KEY_USAGE: ObjectIdentifier = oid("2.5.29.37");
 const CODE_SIGNING: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.3");
 const DEVELOPMENT: ObjectIdentifier = oid("1.2.840.113635.100.6.3.1");
 const PRODUCTION: ObjectIdentifier = oid("1.2.840.113635.100.6.3.2");

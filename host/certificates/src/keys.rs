@@ -14,13 +14,15 @@
 
 use std::fmt;
 
-use der::Tag;
 use der::asn1::ObjectIdentifier;
+use der::{Decode as _, Tag};
+use dunlin::auth::describes_its_curve;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
+use x509_cert::SubjectPublicKeyInfo;
 use zeroize::Zeroize as _;
 
-use crate::certificate::{Certificate, PublicKey};
+use crate::certificate::Certificate;
 use crate::fields::Fields;
 use crate::oid;
 
@@ -43,20 +45,18 @@ impl Key {
 
     /// Whether it describes its curve instead of naming it, which TLS libraries do not read.
     pub(crate) fn describes_its_curve(&self) -> bool {
-        let der = self.0.secret_der();
-        der.windows(PRIME_FIELD.len()).any(|it| it == PRIME_FIELD)
+        describes_its_curve(self.0.secret_der())
     }
 
     /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be compared.
-    pub(crate) fn belongs_to(&self, certificate: &Certificate<'_>) -> Option<bool> {
-        let public = certificate.public_key;
+    pub(crate) fn belongs_to(&self, certificate: &Certificate) -> Option<bool> {
+        let public = certificate.subject_public_key_info();
         if let Some(modulus) = self.modulus() {
             return Some(rsa_modulus(public) == Some(modulus));
         }
         let signing = any_supported_type(&self.0).ok()?;
-        let spki = signing.public_key()?;
-        let own = PublicKey::parse(Fields::of_file(&spki).ok()?).ok()?;
-        Some(own.bits == public.bits)
+        let own = SubjectPublicKeyInfo::from_der(&signing.public_key()?).ok()?;
+        Some(own.subject_public_key == public.subject_public_key)
     }
 
     /// The modulus, if this is an RSA key.
@@ -91,23 +91,12 @@ impl fmt::Debug for Key {
 }
 
 /// What a public key is, for people: `an RSA key of 2048 bits`.
-pub(crate) fn describe(key: PublicKey<'_>) -> String {
+pub(crate) fn describe(key: &SubjectPublicKeyInfo) -> String {
     if let Some(modulus) = rsa_modulus(key) {
         let unused = modulus.first().map_or(0, |byte| byte.leading_zeros());
         return format!("an RSA key of {} bits", modulus.len() * 8 - unused as usize);
     }
-    name(key.algorithm, key.curve)
-}
-
-/// Whether TLS takes keys of this curve here, if they are whole.
-pub(crate) fn is_of_a_usable_curve(key: PublicKey<'_>) -> bool {
-    let decisive = key.curve.filter(|_| key.algorithm == EC);
-    USABLE_CURVES.contains(&decisive.unwrap_or(key.algorithm))
-}
-
-/// What an algorithm with its curve is, for people: `a key on the curve P-256`.
-pub(crate) fn name(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>) -> String {
-    let decisive = curve.filter(|_| algorithm == EC).unwrap_or(algorithm);
+    let decisive = curve_or_algorithm(key);
     let known = NAMES.iter().find(|(number, _)| *number == decisive);
     known.map_or_else(
         || format!("a key of an unknown kind ({decisive})"),
@@ -115,10 +104,27 @@ pub(crate) fn name(algorithm: ObjectIdentifier, curve: Option<ObjectIdentifier>)
     )
 }
 
-fn rsa_modulus(key: PublicKey<'_>) -> Option<&[u8]> {
-    let mut fields = Fields::of_file(key.bits)
+/// Whether TLS takes keys of this curve here, if they are whole.
+pub(crate) fn is_of_a_usable_curve(key: &SubjectPublicKeyInfo) -> bool {
+    USABLE_CURVES.contains(&curve_or_algorithm(key))
+}
+
+/// What tells kinds of keys apart: the curve if the algorithm has several, otherwise the algorithm.
+fn curve_or_algorithm(key: &SubjectPublicKeyInfo) -> ObjectIdentifier {
+    let algorithm = &key.algorithm;
+    let curve = algorithm
+        .parameters
+        .as_ref()
+        .filter(|_| algorithm.oid == EC);
+    let curve = curve.and_then(|curve| curve.decode_as().ok());
+    curve.unwrap_or(algorithm.oid)
+}
+
+fn rsa_modulus(key: &SubjectPublicKeyInfo) -> Option<&[u8]> {
+    let bits = key.subject_public_key.raw_bytes();
+    let mut fields = Fields::of_file(bits)
         .ok()
-        .filter(|_| key.algorithm == RSA)?;
+        .filter(|_| key.algorithm.oid == RSA)?;
     fields.take(Tag::Integer).ok().map(without_zeros)
 }
 
@@ -127,9 +133,6 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
-
-/// DER of `prime-field` (RFC 3279, 2.3.5), which a key has in it only if it describes its curve.
-const PRIME_FIELD: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x01, 0x01];
 
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");

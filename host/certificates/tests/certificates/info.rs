@@ -266,6 +266,15 @@ fn dates_are_seconds() {
 }
 
 #[test]
+fn a_serial_number_may_be_longer_than_the_standard_has_it() {
+    let mut params = rcgen::CertificateParams::default();
+    params.serial_number = Some(vec![0x7f; 40].into());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    assert!(CertificateInfo::of(certificate.der()).is_ok());
+}
+
+#[test]
 fn environments_are_asked_by_name() {
     assert!(ONLY_DEVELOPMENT.contains(Environment::Development));
     assert!(!ONLY_DEVELOPMENT.contains(Environment::Production));
