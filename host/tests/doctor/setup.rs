@@ -22,7 +22,8 @@ pub(crate) const TOPIC: &str = "com.example.shop";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An identity for [`TOPIC`] as Keychain Access exports it, passphrase `secret`.
-pub(crate) const KEYCHAIN: &[u8] = include_bytes!("../../certificates/tests/data/keychain.p12");
+pub(crate) const KEYCHAIN: &[u8] =
+    include_bytes!("../../../crates/certificates/tests/data/keychain.p12");
 
 /// A key that the configuration knows, for pushes.
 pub(crate) const API_KEY: &str = "backend-5b1f0c93d7a84e26";
