@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dunlin_host::config::Config;
-use dunlin_host::function::{self, Function, Grants};
+use dunlin_host::engine::{self, Engine, Grants};
 use dunlin_host::store::Store;
-use dunlin_host::tls::Provider;
+use dunlin_host::wasi::tls::Provider;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
@@ -57,7 +57,7 @@ fn main() {
     println!("| what | figure |\n|---|---|");
     row(
         "size of the component",
-        format!("{} bytes", function::embedded().len()),
+        format!("{} bytes", engine::embedded().len()),
     );
     row("instantiation, mean of 2,000", instantiation(&config));
     let cold = first_push(&config);
@@ -177,13 +177,13 @@ fn instantiation(config_file: &Path) -> String {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let function = Arc::new(Function::load(None, None, grants).unwrap());
+        let engine = Arc::new(Engine::load(None, None, grants).unwrap());
         for _ in 0..100 {
-            function.instance().await.unwrap();
+            engine.instance().await.unwrap();
         }
         let started = Instant::now();
         for _ in 0..2_000 {
-            function.instance().await.unwrap();
+            engine.instance().await.unwrap();
         }
         format!("{:.0} us", started.elapsed().as_secs_f64() * 1e6 / 2_000.0)
     })

@@ -20,7 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::Error;
 use crate::listen::Listen;
-use crate::tls::Provider;
+use crate::wasi::tls::Provider;
 
 /// Largest answer, in bytes: the results of 10,000 devices with room to spare.
 pub const MAX_ANSWER: usize = 16 * 1024 * 1024;

@@ -21,11 +21,11 @@ pub(crate) use folder::{OUT_OF_REACH, exposed, is_reached};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::allow_list::{function_hosts, outgoing_hosts};
 use crate::files::read_at_most;
 use crate::listen::Listen;
-use crate::reach::{function_hosts, outgoing_hosts};
-use crate::sockets::{Addresses, AllowedHost};
 use crate::wanted::{self, Use};
+use crate::wasi::sockets::{Addresses, AllowedHost};
 
 /// The whole file, as the host sees it.
 #[derive(Clone, Debug, Deserialize)]

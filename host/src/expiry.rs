@@ -14,7 +14,7 @@ use dunlin_certificates::{CertificateInfo, Finding, Level, expiry};
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use crate::status::Status;
+use crate::metrics::Status;
 
 /// How often the log is told.
 const EVERY: Duration = Duration::from_hours(24);

@@ -2,47 +2,43 @@
 //!
 //! ```text
 //!   HTTP/1.1, h2c ─► http_server ─► dispatch ─► instances of the component
-//!   schedule ──────────────────────────────────►│ wasi:sockets ─► sockets (no-delay, allow-list)
-//!                                             │ wasi:tls ─────► tls (rustls, ALPN, trust by name)
-//!                                             │ wasi:http ────► outgoing (HTTP/2 shared by all, allow-list)
-//!                                             └ wasi:keyvalue ► store (in memory, or one file)
+//!   schedule ──────────────────────────────────►│ wasi:sockets ─► wasi::sockets (no-delay, allow-list)
+//!                                             │ wasi:tls ─────► wasi::tls (rustls, ALPN, trust by name)
+//!                                             │ wasi:http ────► wasi::http_client (HTTP/2 shared by all)
+//!                                             └ wasi:keyvalue ► wasi::store ─► store (in memory, or one file)
 //! ```
 //!
 //! The library exists for the binary `dunlin` and for the tests that drive the whole thing.
 
+mod allow_list;
 pub mod ask;
-mod awake;
+mod clock;
 mod compile_cache;
 pub mod config;
 pub mod descriptors;
 pub mod dev;
 pub mod dispatch;
 pub mod doctor;
+pub mod engine;
 pub mod expiry;
 pub mod files;
-pub mod function;
 pub mod hangup;
 pub mod http_server;
-pub mod keyvalue;
 pub mod listen;
 pub mod logging;
+pub mod metrics;
 pub mod operator;
-pub mod outgoing;
 pub mod output;
-mod reach;
 pub mod room;
 pub mod schedule;
 pub mod server;
 pub mod simulate;
-pub mod sockets;
-pub mod status;
-mod stderr;
+mod stall_watch;
 pub mod store;
 pub mod tasks;
 pub mod terminal;
-pub mod tls;
-mod turns;
 mod wanted;
+pub mod wasi;
 
 use dunlin::terminal::Exit;
 
@@ -111,7 +107,7 @@ from_display!(
     std::io::Error,
     config::ConfigError,
     store::StoreError,
-    tls::TrustError
+    wasi::tls::TrustError
 );
 
 impl From<wasmtime::Error> for Error {

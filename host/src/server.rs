@@ -12,21 +12,21 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::Error;
-use crate::awake;
+use crate::clock;
 use crate::compile_cache;
 use crate::config::{Config, HostSettings, StoreSettings};
 use crate::descriptors;
 use crate::dispatch::{Dispatcher, Limits};
+use crate::engine::{Engine, Grants};
 use crate::expiry::ExpiryWatch;
-use crate::function::{Function, Grants};
 use crate::hangup;
 use crate::http_server::{self, Limits as ListenerLimits};
-use crate::outgoing::Outgoing;
+use crate::metrics::Status;
 use crate::schedule::Schedule;
-use crate::status::Status;
 use crate::store::{Store, StoreError};
-use crate::tls::{Identity, Provider, TrustError};
 use crate::wanted::Use;
+use crate::wasi::http_client::HttpClient;
+use crate::wasi::tls::{Identity, Provider, TrustError};
 
 /// A service that is listening but not yet answering; [`Server::run`] does that.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Server {
             .iter()
             .map(|(name, identity)| (name.to_string(), identity.info().clone()));
         let expiry = ExpiryWatch::start(certificates.collect(), &status);
-        let function = Arc::new(load_with(
+        let engine = Arc::new(load_with(
             config_file,
             component,
             &config,
@@ -85,7 +85,7 @@ impl Server {
         )?);
         let keys = config.keys().cloned();
         let own_connections = config.own_connections();
-        let schedule = Schedule::start(&config.tasks, &function, &store, &status);
+        let schedule = Schedule::start(&config.tasks, &engine, &store, &status);
         let settings = config.host;
         let descriptors = descriptors::prepare(own_connections, settings.connections)?;
         let limits = Limits {
@@ -94,7 +94,7 @@ impl Server {
             queue: settings.queue,
             timeout: settings.request_timeout(),
         };
-        let dispatcher = Dispatcher::start(function, store.clone(), limits);
+        let dispatcher = Dispatcher::start(engine, store.clone(), limits);
         Ok(Self {
             listener,
             address,
@@ -136,7 +136,7 @@ impl Server {
         self.dispatcher.shut_down(Duration::from_secs(1)).await;
         let store = self.store;
         let closing = tokio::task::spawn_blocking(move || store.close());
-        if !matches!(awake::timeout(patience, closing).await, Ok(Ok(()))) {
+        if !matches!(clock::timeout(patience, closing).await, Ok(Ok(()))) {
             tracing::error!("the store could not be closed; its last writes may be lost");
         }
         info!("stopped");
@@ -178,7 +178,7 @@ pub fn load(
     config: &Config,
     store: &Store,
     status: &Status,
-) -> Result<Function, Error> {
+) -> Result<Engine, Error> {
     let identities = identities(config)?;
     load_with(config_file, component, config, identities, store, status)
 }
@@ -224,7 +224,7 @@ fn load_with(
     identities: Vec<(&str, Identity)>,
     store: &Store,
     status: &Status,
-) -> Result<Function, Error> {
+) -> Result<Engine, Error> {
     let trust = config
         .tls
         .trust
@@ -235,7 +235,7 @@ fn load_with(
     let grants = Grants {
         config_file: config_file.to_owned(),
         store: store.clone(),
-        outgoing: outgoing.map(|hosts| Outgoing::new(hosts, config.addresses(), tls.clone())),
+        outgoing: outgoing.map(|hosts| HttpClient::new(hosts, config.addresses(), tls.clone())),
         tls,
         allowed_hosts: config.allowed_hosts(),
         addresses: config.addresses(),
@@ -246,12 +246,12 @@ fn load_with(
         stall_timeout: config.host.stall_timeout(),
     };
     let cache = cache_folder(&config.host);
-    let function = Function::load(component, cache.as_deref(), grants)?;
+    let engine = Engine::load(component, cache.as_deref(), grants)?;
     // The runtime has written there with the rights that the umask leaves.
     if let Some(Err(refusal)) = cache.as_deref().map(compile_cache::close_all) {
         warn!("compiled code may be read or changed by others: {refusal}");
     }
-    Ok(function)
+    Ok(engine)
 }
 
 /// The folder for compiled code; a service without one starts more slowly.

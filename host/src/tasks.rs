@@ -193,7 +193,7 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Status;
+    use crate::metrics::Status;
 
     #[test]
     fn a_refused_key_and_its_pushes_are_told_to_people() {

@@ -18,10 +18,10 @@ use dunlin::terminal::{self, Command, Content, Exit, PushCommand};
 use crate::Error;
 use crate::ask::{Answer, ServiceUrl, ask};
 use crate::config::Config;
-use crate::function::Words;
+use crate::engine::Words;
+use crate::metrics::Status;
 use crate::output;
 use crate::server;
-use crate::status::Status;
 use crate::store::Store;
 use crate::tasks;
 
@@ -100,10 +100,10 @@ async fn here(
 ) -> Result<Answer, Error> {
     let component = place.component.as_deref();
     let status = Status::default();
-    let function = server::load(&place.config, component, config, &store, &status)?;
-    let function = Arc::new(function);
-    let ran = function.run_command(words).await;
-    drop(function);
+    let engine = server::load(&place.config, component, config, &store, &status)?;
+    let engine = Arc::new(engine);
+    let ran = engine.run_command(words).await;
+    drop(engine);
     tasks::close(store).await?;
     // A push may have been under way.
     let stopped = match command {

@@ -30,8 +30,8 @@ use tracing::{debug, warn};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::ExpirationError;
 
-use crate::awake;
-use crate::function::Function;
+use crate::clock;
+use crate::engine::Engine;
 use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
@@ -117,7 +117,7 @@ struct Job {
 
 type Answered = oneshot::Receiver<Result<Response, wasmtime::Error>>;
 
-struct Lane {
+struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
     load: Arc<AtomicUsize>,
 }
@@ -125,8 +125,8 @@ struct Lane {
 /// Hands requests to instances. Dropping it, or [`Dispatcher::shut_down`], ends them.
 pub struct Dispatcher {
     /// Empty once shutting down.
-    lanes: RwLock<Vec<Lane>>,
-    function: Arc<Function>,
+    queues: RwLock<Vec<InstanceQueue>>,
+    engine: Arc<Engine>,
     store: Store,
     limits: Limits,
     /// Instances that are up.
@@ -148,7 +148,7 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// Counts a request against its lane for as long as it lives.
+/// Counts a request against its queue for as long as it lives.
 struct Loaded(Arc<AtomicUsize>);
 
 impl Drop for Loaded {
@@ -159,23 +159,23 @@ impl Drop for Loaded {
 
 impl Dispatcher {
     /// Starts the instances; they come up beside each other.
-    pub fn start(function: Arc<Function>, store: Store, limits: Limits) -> Self {
+    pub fn start(engine: Arc<Engine>, store: Store, limits: Limits) -> Self {
         let mut workers = JoinSet::new();
         let ready = Arc::<AtomicUsize>::default();
-        let lanes: Vec<_> = (0..limits.instances)
+        let queues: Vec<_> = (0..limits.instances)
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
-                let worker = Worker::new(number, Arc::clone(&function), limits, &ready);
+                let worker = Worker::new(number, Arc::clone(&engine), limits, &ready);
                 workers.spawn(worker.run(receiver));
-                Lane {
+                InstanceQueue {
                     jobs: sender,
                     load: Arc::default(),
                 }
             })
             .collect();
         Self {
-            lanes: RwLock::new(lanes),
-            function,
+            queues: RwLock::new(queues),
+            engine,
             store,
             limits,
             ready,
@@ -204,10 +204,10 @@ impl Dispatcher {
 
     /// Whether the next request would be refused.
     fn is_full(&self) -> bool {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         let most = self.limits.queue + self.limits.concurrency;
-        let is_full = |lane: &Lane| lane.load.load(Ordering::Relaxed) >= most;
-        !lanes.is_empty() && lanes.iter().all(is_full)
+        let is_full = |queue: &InstanceQueue| queue.load.load(Ordering::Relaxed) >= most;
+        !queues.is_empty() && queues.iter().all(is_full)
     }
 
     /// Runs one request to its answer. The answer to a request that writes is not given before what
@@ -223,20 +223,20 @@ impl Dispatcher {
         if writes && self.store.take_writes().is_err() {
             return Err(DispatchError::NotDurable);
         }
-        let mut over = pin!(awake::sleep(self.limits.timeout));
+        let mut over = pin!(clock::sleep(self.limits.timeout));
         let asked = async {
             match reads_much(request.method(), request.uri().path()) {
                 true => self.read(request, room).await,
                 false => self.attempt(request, room).await,
             }
         };
-        let answer = awake::before(&mut over, asked).await;
+        let answer = clock::before(&mut over, asked).await;
         let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
         if !writes {
             return Ok(response);
         }
         let durable = self.store.durable(self.store.written());
-        match awake::before(&mut over, durable).await {
+        match clock::before(&mut over, durable).await {
             Ok(Ok(())) => Ok(response),
             failed => {
                 // Once for all: the store says what is wrong with it.
@@ -263,7 +263,7 @@ impl Dispatcher {
             (Err(DispatchError::Stopped), Some(request)) => {
                 warn!("the function was stopped; repeating a request on its own");
                 let _alone = self.quarantine.lock().await;
-                instance::run_alone(&self.function, into_wasi(request), room).await
+                instance::run_alone(&self.engine, into_wasi(request), room).await
             }
             (answer, _) => answer,
         }
@@ -277,27 +277,27 @@ impl Dispatcher {
 
     /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
     fn hand_over(&self, request: Request) -> Result<(Answered, Loaded), DispatchError> {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues
             .iter()
-            .min_by_key(|lane| lane.load.load(Ordering::Relaxed))
+            .min_by_key(|queue| queue.load.load(Ordering::Relaxed))
             .ok_or(DispatchError::ShuttingDown)?;
-        let load = lane.load.fetch_add(1, Ordering::Relaxed);
-        let loaded = Loaded(Arc::clone(&lane.load));
+        let load = queue.load.fetch_add(1, Ordering::Relaxed);
+        let loaded = Loaded(Arc::clone(&queue.load));
         let places = self.limits.queue + self.limits.concurrency;
         if load >= places {
             self.overflowed();
             return Err(DispatchError::Overloaded);
         }
         if load < places / 2 && self.is_full.swap(false, Ordering::Relaxed) {
-            self.function.operator().good(QUEUES_FULL, QUEUES);
+            self.engine.operator().good(QUEUES_FULL, QUEUES);
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
             request: into_wasi(request),
             answer,
         };
-        lane.jobs.try_send(job).map_err(|error| match error {
+        queue.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DispatchError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
         })?;
@@ -317,12 +317,12 @@ impl Dispatcher {
                  of the ways to APNs say whether those are what everything waits for."
             )
         };
-        self.function.operator().note(QUEUES_FULL, QUEUES, text);
+        self.engine.operator().note(QUEUES_FULL, QUEUES, text);
     }
 
     /// Waits until every instance has finished what it is doing, at most `patience`.
     pub async fn shut_down(&self, patience: Duration) {
-        self.lanes
+        self.queues
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
@@ -333,7 +333,7 @@ impl Dispatcher {
             .take();
         if let Some(mut workers) = workers {
             let all = async { while workers.join_next().await.is_some() {} };
-            if awake::timeout(patience, all).await.is_err() {
+            if clock::timeout(patience, all).await.is_err() {
                 warn!("instances were still busy when the shutdown time ran out");
             }
         }

@@ -43,7 +43,7 @@ use super::connection::{AT_ONCE, Answer, Service, Target, chain};
 use super::report::{Line, Severity};
 use super::way::Ways;
 use crate::config::is_reached;
-use crate::tls::{Provider, read_file};
+use crate::wasi::tls::{Provider, read_file};
 
 /// Most topics of a credential that are asked about. Ours.
 const MAX_TOPICS: usize = 10;

@@ -40,7 +40,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::report::{Line, Severity};
 use super::way::{Failure, Ways};
-use crate::tls::{ALPN_H2, Provider};
+use crate::wasi::tls::{ALPN_H2, Provider};
 
 /// Most servers that are examined at once.
 pub(super) const AT_ONCE: usize = 8;

@@ -12,8 +12,8 @@ use dunlin_certificates::{CertificateInfo, examine_p8};
 
 use super::report::{Line, Severity};
 use crate::config::{Config, OUT_OF_REACH, exposed, is_reached};
-use crate::tls::{Identity, read_file};
 use crate::wanted::of_identity;
+use crate::wasi::tls::{Identity, read_file};
 
 /// Looks at the `.p8` file of every credential.
 pub(super) fn keys(folder: &Path, settings: &Settings) -> Vec<Line> {

@@ -28,7 +28,7 @@ use dunlin::environment::Environment;
 
 use crate::config::{Config, folder_of};
 use crate::expiry::now;
-use crate::tls::{Provider, roots_from};
+use crate::wasi::tls::{Provider, roots_from};
 use asking::Question;
 use connection::{Service, Target};
 use credentials::Usable;

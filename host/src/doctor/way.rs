@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Target;
-use crate::sockets::{Addresses, resolve};
+use crate::wasi::sockets::{Addresses, resolve};
 
 /// Longest wait for all addresses together to take a connection; each has an equal share.
 const ATTEMPTS: Duration = Duration::from_secs(6);

@@ -22,9 +22,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(50);
 
 /// The turns of an instance's event loop. A function that spins lets it make none.
 #[derive(Debug, Default)]
-pub struct Turns(AtomicU64);
+pub struct StallWatch(AtomicU64);
 
-impl Turns {
+impl StallWatch {
     /// The event loop is turning.
     pub fn turn(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn the_processor_time_of_a_thread_is_its_own() {
-        let turns = Turns::default();
+        let turns = StallWatch::default();
         let before = turns.look();
         std::thread::spawn(|| {
-            let own = Turns::default();
+            let own = StallWatch::default();
             let first = own.look().used;
             while own.look().used < first + ms(20) {}
         })

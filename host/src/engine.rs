@@ -1,6 +1,6 @@
 //! The compiled function and what one instance of it is given.
 //!
-//! A [`Function`] is compiled once (and found compiled at the next start); [`Function::instance`]
+//! An [`Engine`] is compiled once (and found compiled at the next start); [`Engine::instance`]
 //! makes a store with its own memory, sockets and clocks, bounded in memory and in how long it may
 //! run without yielding.
 
@@ -16,7 +16,7 @@ use tracing::warn;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{
-    Cache, CacheConfig, Config as EngineConfig, Engine, InstanceAllocationStrategy,
+    Cache, CacheConfig, Config as EngineConfig, Engine as WasmEngine, InstanceAllocationStrategy,
     PoolingAllocationConfig, Store as WasmStore, StoreLimits, StoreLimitsBuilder, UpdateDeadline,
 };
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
@@ -28,15 +28,15 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
 use crate::ask::MAX_ANSWER;
-use crate::keyvalue::{self, KeyValueHost, KeyValueView};
 use crate::operator::{COUNT_VARIABLE, Operator};
-use crate::outgoing::{Hooks, Outgoing};
-use crate::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
-use crate::stderr::Stderr;
+pub use crate::stall_watch::StallWatch;
+use crate::stall_watch::{Running, TICK};
 use crate::store::Store;
-use crate::tls::Provider;
-pub use crate::turns::Turns;
-use crate::turns::{Running, TICK};
+use crate::wasi::http_client::{Hooks, HttpClient};
+use crate::wasi::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
+use crate::wasi::stderr::Stderr;
+use crate::wasi::store::{self, KeyValueHost, KeyValueView};
+use crate::wasi::tls::Provider;
 use bindings::TasksPre;
 
 /// The component that this host was built with.
@@ -83,7 +83,7 @@ pub struct Grants {
     /// Addresses of names that are not looked up.
     pub addresses: Arc<Addresses>,
     /// Its HTTP client, where the configuration has a use for one.
-    pub outgoing: Option<Outgoing>,
+    pub outgoing: Option<HttpClient>,
     /// The environment variable that it may read: the one with the password of its proxy.
     pub variable: Option<String>,
     /// What it tells its operator goes there; that of a command goes to our standard error.
@@ -97,8 +97,8 @@ pub struct Grants {
 }
 
 /// The function, compiled and linked, ready to be instantiated.
-pub struct Function {
-    engine: Engine,
+pub struct Engine {
+    engine: WasmEngine,
     service: ServicePre<Instance>,
     /// Absent from a component that has no tasks.
     tasks: Option<TasksPre<Instance>>,
@@ -110,15 +110,15 @@ pub struct Function {
     ticking: Arc<AtomicBool>,
 }
 
-impl std::fmt::Debug for Function {
+impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Function")
+        f.debug_struct("Engine")
             .field("grants", &self.grants)
             .finish_non_exhaustive()
     }
 }
 
-impl Function {
+impl Engine {
     /// Compiles `component` (the embedded one if `None`), or finds it in the cache folder, and
     /// links it.
     ///
@@ -174,12 +174,12 @@ impl Function {
         let tasks = self.tasks.as_ref();
         let tasks = tasks.ok_or_else(|| wasmtime::format_err!("the component has no tasks"))?;
         let mut store = self.store(None)?;
-        let turns = Arc::clone(&store.data().turns);
+        let watch = Arc::clone(&store.data().watch);
         let instance = tasks.instantiate_async(&mut store).await?;
         let run = store.run_concurrent(async |accessor| {
             let scheduled = instance.dunlin_push_scheduled();
             let run = scheduled.call_run(accessor, name.to_owned());
-            noting_turns(&turns, run).await
+            noting_turns(&watch, run).await
         });
         run.await?
     }
@@ -195,11 +195,11 @@ impl Function {
             command.ok_or_else(|| wasmtime::format_err!("the component has no commands"))?;
         let output = MemoryOutputPipe::new(MAX_ANSWER);
         let mut store = self.store(Some((words, &output)))?;
-        let turns = Arc::clone(&store.data().turns);
+        let watch = Arc::clone(&store.data().watch);
         let instance = command.instantiate_async(&mut store).await?;
         let run = store.run_concurrent(async |accessor| {
             let run = instance.wasi_cli_run().call_run(accessor);
-            noting_turns(&turns, run).await
+            noting_turns(&watch, run).await
         });
         Ok(match run.await?? {
             Ok(()) => output.contents().to_vec(),
@@ -216,22 +216,22 @@ impl Function {
         &self,
         words: Option<(&Words, &MemoryOutputPipe)>,
     ) -> wasmtime::Result<WasmStore<Instance>> {
-        let turns = Arc::new(Turns::default());
-        let instance = Instance::new(&self.grants, &self.boot, &turns, words)?;
+        let watch = Arc::new(StallWatch::default());
+        let instance = Instance::new(&self.grants, &self.boot, &watch, words)?;
         let mut store = WasmStore::new(&self.engine, instance);
         store.limiter(|instance| &mut instance.limits);
         store.set_epoch_deadline(1);
         let limit = self.grants.stall_timeout;
         let mut running = Running::default();
         store.epoch_deadline_callback(move |context| {
-            if running.see(context.data().turns.look()) > limit {
+            if running.see(context.data().watch.look()) > limit {
                 return Err(wasmtime::format_err!(
                     "ran longer than {limit:?} without yielding"
                 ));
             }
             Ok(UpdateDeadline::Continue(1))
         });
-        turns.turn();
+        watch.turn();
         Ok(store)
     }
 }
@@ -245,16 +245,16 @@ fn boot() -> wasmtime::Result<String> {
 }
 
 /// Runs `work` as part of an instance's event loop, taking note of every turn.
-pub(crate) async fn noting_turns<T>(turns: &Turns, work: impl Future<Output = T>) -> T {
+pub(crate) async fn noting_turns<T>(watch: &StallWatch, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     poll_fn(|cx| {
-        turns.turn();
+        watch.turn();
         work.as_mut().poll(cx)
     })
     .await
 }
 
-impl Drop for Function {
+impl Drop for Engine {
     fn drop(&mut self) {
         self.ticking.store(false, Ordering::Relaxed);
     }
@@ -283,7 +283,7 @@ fn pool(grants: &Grants) -> PoolingAllocationConfig {
     pool
 }
 
-fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<Engine> {
+fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<WasmEngine> {
     let mut config = EngineConfig::new();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(grants)));
     config.wasm_component_model_async(true);
@@ -298,12 +298,12 @@ fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<Engine> {
             Err(error) => warn!("compiled code is not kept between starts: {error:#}"),
         }
     }
-    Engine::new(&config)
+    WasmEngine::new(&config)
 }
 
 /// A thread that moves the engine's epoch on, which is what makes a running function look at its
 /// deadline.
-fn tick(engine: Engine, ticking: Arc<AtomicBool>) {
+fn tick(engine: WasmEngine, ticking: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         while ticking.load(Ordering::Relaxed) {
             std::thread::sleep(TICK);
@@ -312,7 +312,7 @@ fn tick(engine: Engine, ticking: Arc<AtomicBool>) {
     });
 }
 
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
+fn linker(engine: &WasmEngine) -> wasmtime::Result<Linker<Instance>> {
     let mut linker = Linker::new(engine);
     // 0.2 is what the Rust standard library inside the component imports.
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
@@ -323,7 +323,7 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_tls::p3::add_to_linker(&mut linker)?;
     sockets::add_to_linker(&mut linker)?;
-    keyvalue::add_to_linker(&mut linker)?;
+    store::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
@@ -338,7 +338,7 @@ pub struct Instance {
     keyvalue: Store,
     limits: StoreLimits,
     /// Shared with whoever drives the instance.
-    pub turns: Arc<Turns>,
+    pub watch: Arc<StallWatch>,
 }
 
 impl std::fmt::Debug for Instance {
@@ -351,7 +351,7 @@ impl Instance {
     fn new(
         grants: &Grants,
         boot: &str,
-        turns: &Arc<Turns>,
+        watch: &Arc<StallWatch>,
         words: Option<(&Words, &MemoryOutputPipe)>,
     ) -> wasmtime::Result<Self> {
         let mut wasi = WasiCtx::builder();
@@ -379,7 +379,7 @@ impl Instance {
         wasi.env("DUNLIN_BOOT", boot);
         // Every store there is belongs to this process alone.
         wasi.env("DUNLIN_STORE", "exclusive");
-        // `outgoing` waits for the server's SETTINGS, and there is one connection for all
+        // `http_client` waits for the server's SETTINGS, and there is one connection for all
         // instances.
         wasi.env("DUNLIN_HTTP_CLIENT", "obeys-stream-limits");
         if let Some(name) = &grants.variable
@@ -403,7 +403,7 @@ impl Instance {
             limits: StoreLimitsBuilder::new()
                 .memory_size(grants.memory_bytes)
                 .build(),
-            turns: Arc::clone(turns),
+            watch: Arc::clone(watch),
         })
     }
 }
@@ -450,7 +450,7 @@ impl KeyValueHost for Instance {
         KeyValueView {
             table: &mut self.table,
             store: &self.keyvalue,
-            turns: &self.turns,
+            watch: &self.watch,
         }
     }
 }

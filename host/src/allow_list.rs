@@ -3,7 +3,7 @@
 use dunlin::config::{BinaryApp, Endpoint, Service, Settings, Transport};
 use dunlin::environment::Environment;
 
-use crate::sockets::AllowedHost;
+use crate::wasi::sockets::AllowedHost;
 
 /// Where APNs is: what is reached over HTTP/2.
 fn services(settings: &Settings) -> impl Iterator<Item = Endpoint> {

@@ -19,8 +19,8 @@ use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
 use super::Unreached;
-use crate::sockets::{Addresses, dial, resolve};
-use crate::tls::{ALPN_H2, Provider};
+use crate::wasi::sockets::{Addresses, dial, resolve};
+use crate::wasi::tls::{ALPN_H2, Provider};
 
 /// Opens a connection to a server.
 pub(super) async fn connect(

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 
-use crate::awake;
-use crate::function::Turns;
+use crate::clock;
+use crate::engine::StallWatch;
 use crate::store::{Store, StoreError, Swap};
 
 use bindings::wasi::keyvalue::{atomics, batch, store};
@@ -73,7 +73,7 @@ pub struct KeyValueView<'a> {
     /// The store itself.
     pub store: &'a Store,
     /// Of the instance's event loop.
-    pub turns: &'a Turns,
+    pub watch: &'a StallWatch,
 }
 
 /// Store data that has a [`Store`].
@@ -196,9 +196,9 @@ impl batch::Host for KeyValueView<'_> {
             }
         }
         let durable = self.store.durable(self.store.written());
-        let durable = awake::timeout(DURABLE_TIMEOUT, durable).await;
+        let durable = clock::timeout(DURABLE_TIMEOUT, durable).await;
         // To have waited for the disk is not to have run too long.
-        self.turns.turn();
+        self.watch.turn();
         Ok(match durable {
             Ok(durable) => durable.map_err(|error| other(&error)),
             Err(_) => Err(store::Error::Other("the disk takes too long".into())),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   instance ─┐                              ┌ connection to api.push.apple.com:443
-//!   instance ─┼─► Outgoing ─► Server ────────┤   HTTP/2 over TLS, one for all instances
+//!   instance ─┼─► HttpClient ─► Server ────────┤   HTTP/2 over TLS, one for all instances
 //!   instance ─┘   (allowed?)  (one by one)   └ …
 //! ```
 //!
@@ -50,8 +50,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::Watched;
 use self::pace::Pace;
-use crate::sockets::{Addresses, AllowedHost};
-use crate::tls::Provider;
+use crate::wasi::sockets::{Addresses, AllowedHost};
+use crate::wasi::tls::Provider;
 
 /// Longest time for a connection: lookup, TCP, TLS and the first frames.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -76,7 +76,7 @@ const STREAMS_AT_FIRST: usize = 1;
 
 /// The client, for all instances. Clones share its connections.
 #[derive(Clone)]
-pub struct Outgoing(Arc<Shared>);
+pub struct HttpClient(Arc<Shared>);
 
 struct Shared {
     /// By host in lower case, and port.
@@ -85,9 +85,9 @@ struct Shared {
     tls: Provider,
 }
 
-impl std::fmt::Debug for Outgoing {
+impl std::fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Outgoing")
+        f.debug_tuple("HttpClient")
             .field(&self.0.servers.keys())
             .finish()
     }
@@ -175,7 +175,7 @@ impl From<Unreached> for Error {
     }
 }
 
-impl Outgoing {
+impl HttpClient {
     /// To these servers and no others.
     pub fn new(servers: &[AllowedHost], addresses: Arc<Addresses>, tls: Provider) -> Self {
         let key = |host: &AllowedHost| (host.name.to_ascii_lowercase(), host.port);
@@ -374,7 +374,7 @@ fn is_unprocessed(cause: &h2::Error) -> bool {
 
 /// Outgoing HTTP of one instance: the client, or nothing where the configuration has no use for it.
 #[derive(Debug)]
-pub(crate) struct Hooks(pub(crate) Option<Outgoing>);
+pub(crate) struct Hooks(pub(crate) Option<HttpClient>);
 
 type Transmission = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(http::Response<WasiBody>, Transmission), Error>;

@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-fn to(hosts: &[(&str, u16)]) -> Outgoing {
+fn to(hosts: &[(&str, u16)]) -> HttpClient {
     let host = |(name, port): &(&str, u16)| AllowedHost {
         name: (*name).to_owned(),
         port: *port,
     };
     let hosts: Vec<AllowedHost> = hosts.iter().map(host).collect();
     let tls = Provider::new(std::iter::empty(), std::iter::empty()).unwrap();
-    Outgoing::new(&hosts, Arc::default(), tls)
+    HttpClient::new(&hosts, Arc::default(), tls)
 }
 
 fn request(uri: &str) -> http::Request<WasiBody> {
@@ -25,7 +25,7 @@ fn request(uri: &str) -> http::Request<WasiBody> {
     http::Request::get(uri).body(body.boxed_unsync()).unwrap()
 }
 
-async fn error(client: &Outgoing, uri: &str) -> Error {
+async fn error(client: &HttpClient, uri: &str) -> Error {
     let sent = client.clone().send(request(uri), None).await;
     sent.expect_err("an error")
 }
