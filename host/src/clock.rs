@@ -1,12 +1,13 @@
-//! Waiting of which only the time counts that this process was running.
+//! The time of the machine, and waiting of which only the time counts that this process was running.
 //!
 //! After a SIGSTOP, a pause of the virtual machine or a laptop's sleep every clock has gone on, and
 //! every deadline would be over before anybody has looked at what came in the meantime. So a wait
 //! is a row of short ones, and one that ends late counts no more than it was asked for.
 
 use std::pin::{Pin, pin};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dunlin::time::UnixTime;
 use futures_util::future::{Either, select};
 
 /// Longest time that a suspension can take from a wait.
@@ -15,6 +16,13 @@ const STEP: Duration = Duration::from_secs(1);
 /// The time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
+
+/// The time of the machine; that of 1970 if its clock is before that.
+pub fn now() -> UnixTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since_1970.unwrap_or_default().as_millis();
+    UnixTime::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
 
 /// Waits for `time`.
 pub async fn sleep(time: Duration) {

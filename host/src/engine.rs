@@ -27,7 +27,6 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
-use crate::ask::MAX_ANSWER;
 use crate::operator::{COUNT_VARIABLE, Operator};
 pub use crate::stall_watch::StallWatch;
 use crate::stall_watch::{Running, TICK};
@@ -38,6 +37,10 @@ use crate::wasi::stderr::Stderr;
 use crate::wasi::store::{self, KeyValueHost, KeyValueView};
 use crate::wasi::tls::Provider;
 use bindings::TasksPre;
+
+/// Most that a command may write to its standard output, in bytes: the results of 10,000 devices
+/// with room to spare.
+pub const MAX_OUTPUT: usize = 16 * 1024 * 1024;
 
 /// The component that this host was built with.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm"));
@@ -83,7 +86,7 @@ pub struct Grants {
     /// Addresses of names that are not looked up.
     pub addresses: Arc<Addresses>,
     /// Its HTTP client, where the configuration has a use for one.
-    pub outgoing: Option<HttpClient>,
+    pub http_client: Option<HttpClient>,
     /// The environment variable that it may read: the one with the password of its proxy.
     pub variable: Option<String>,
     /// What it tells its operator goes there; that of a command goes to our standard error.
@@ -193,7 +196,7 @@ impl Engine {
         let command = self.command.as_ref();
         let command =
             command.ok_or_else(|| wasmtime::format_err!("the component has no commands"))?;
-        let output = MemoryOutputPipe::new(MAX_ANSWER);
+        let output = MemoryOutputPipe::new(MAX_OUTPUT);
         let mut store = self.store(Some((words, &output)))?;
         let watch = Arc::clone(&store.data().watch);
         let instance = command.instantiate_async(&mut store).await?;
@@ -391,7 +394,7 @@ impl Instance {
             table: ResourceTable::new(),
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
-            hooks: Hooks(grants.outgoing.clone()),
+            hooks: Hooks(grants.http_client.clone()),
             tls: WasiTlsCtxBuilder::new()
                 .provider(Box::new(grants.tls.clone()))
                 .build(),

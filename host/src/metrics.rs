@@ -13,7 +13,7 @@ use std::time::Duration;
 use dunlin::time::UnixTime;
 use serde_json::Value;
 
-use crate::expiry::now;
+use crate::clock::now;
 use crate::operator::{Operator, escaped};
 
 /// Most tasks that are remembered; one more is not.

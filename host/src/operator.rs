@@ -191,7 +191,8 @@ impl Operator {
         }
     }
 
-    pub(crate) fn add_counts(&self, counts: &str) {
+    /// Adds what the function has counted, in its words.
+    pub fn add_counts(&self, counts: &str) {
         self.lock().counters.add_taken(counts);
     }
 

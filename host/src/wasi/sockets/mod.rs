@@ -20,7 +20,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 
 pub(crate) use bindings::wasi::sockets::{ip_name_lookup, types};
-pub(crate) use names::resolve;
+pub use names::resolve;
 pub(crate) use tcp::dial;
 
 /// Bindings of the two interfaces.

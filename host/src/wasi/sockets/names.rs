@@ -41,7 +41,7 @@ impl<T: Send> HostWithStore<T> for Sockets {
 ///
 /// # Errors
 /// If the machine's resolver knows none.
-pub(crate) async fn resolve(given: &Addresses, name: &str) -> std::io::Result<Vec<IpAddr>> {
+pub async fn resolve(given: &Addresses, name: &str) -> std::io::Result<Vec<IpAddr>> {
     if let Some(addresses) = given.get(&name.to_ascii_lowercase()) {
         return Ok(addresses.iter().map(IpAddr::to_canonical).collect());
     }

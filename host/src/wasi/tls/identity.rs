@@ -12,13 +12,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
+use dunlin::config::IdentityFiles;
 use dunlin::time::UnixTime;
 use dunlin_certificates::limits::FILE_MAX_BYTES;
 use dunlin_certificates::{self as certificates, CertificateInfo, Finding, Level, Wanted};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
 
-use crate::config::IdentityFiles;
 use crate::files::read_at_most;
 
 /// Longest file with a passphrase, in bytes. Ours.
@@ -86,7 +86,7 @@ impl Identity {
 ///
 /// # Errors
 /// The finding names the file.
-pub(crate) fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
+pub fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
     read_at_most(path, most).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::NotFound => {

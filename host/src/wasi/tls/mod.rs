@@ -27,13 +27,13 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_tls::{Error, TlsProvider, TlsStream, TlsTransport};
 
 use flushing::Flushing;
-pub(crate) use identity::read_file;
+pub use identity::read_file;
 pub use identity::{Identity, PASSPHRASE_MAX_BYTES};
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn TlsStream>, Error>> + Send>>;
 
 /// The protocol of the provider API.
-pub(crate) const ALPN_H2: &[u8] = b"h2";
+pub const ALPN_H2: &[u8] = b"h2";
 
 /// What a client configuration is made of: the name whose roots it trusts (`None`: the public
 /// ones), an identity, a protocol.
@@ -69,15 +69,9 @@ pub struct TrustError(String);
 
 impl TrustError {
     /// What is wrong with an identity, by its name in the configuration, and what to do.
-    pub(crate) fn of_identity(name: &str, found: &Finding) -> Self {
+    pub fn of_identity(name: &str, found: &Finding) -> Self {
         let Finding { what, advice, .. } = found;
         Self(format!("tls.identities.{name}: {what}. {advice}"))
-    }
-
-    /// The same of an identity that a credential uses, by the credential's place in the configuration.
-    pub(crate) fn of_credential(place: &str, name: &str, found: &Finding) -> Self {
-        let Finding { what, advice, .. } = found;
-        Self(format!("{place}, tls.identities.{name}: {what}. {advice}"))
     }
 }
 
@@ -132,7 +126,7 @@ impl Provider {
     ///
     /// # Errors
     /// If the name asks for an identity that is not there.
-    pub(crate) fn client_config(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
+    pub fn client_config(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
         self.shared.config_for(name)
     }
 }
@@ -188,7 +182,7 @@ impl Shared {
 ///
 /// # Errors
 /// If it cannot be read, or has none; the error names it.
-pub(crate) fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
+pub fn roots_from(path: &Path) -> Result<RootCertStore, TrustError> {
     let failed = |why: &dyn std::fmt::Display| {
         TrustError(format!("trust roots in {}: {why}", path.display()))
     };
