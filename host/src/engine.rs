@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dunlin::api::aside;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tracing::warn;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -27,7 +28,7 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
-use crate::operator::{COUNT_VARIABLE, Operator};
+use crate::operator::Operator;
 pub use crate::stall_watch::StallWatch;
 use crate::stall_watch::{Running, TICK};
 use crate::store::Store;
@@ -366,7 +367,7 @@ impl Instance {
             }
             None => {
                 wasi.stderr(grants.operator.intake());
-                wasi.env(COUNT_VARIABLE, "1");
+                wasi.env(aside::VARIABLE, "1");
             }
         }
         // A bare file name has an empty parent, which is no folder to open.

@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dunlin::api::aside;
 use dunlin::service::{Alarms, Counters, INTERVAL, Level, Line};
 use dunlin::time::Now;
 use http::HeaderMap;
@@ -29,12 +30,6 @@ use tokio::io::AsyncWrite;
 use tracing::{error, info, warn};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-
-/// The header of an answer that has the function's counts in it.
-pub(crate) const COUNT_HEADER: &str = "dunlin-count";
-
-/// Set for the function, it asks for counts.
-pub(crate) const COUNT_VARIABLE: &str = "DUNLIN_COUNT";
 
 /// Longest line that is read; the rest of a longer one is dropped. Ours.
 const LINE_MAX_BYTES: usize = 4 * 1024;
@@ -184,7 +179,7 @@ impl Operator {
 
     /// Takes the function's counts off an answer.
     pub(crate) fn take_counts(&self, headers: &mut HeaderMap) {
-        if let Some(counts) = headers.remove(COUNT_HEADER)
+        if let Some(counts) = headers.remove(aside::COUNT_HEADER)
             && let Ok(counts) = counts.to_str()
         {
             self.add_counts(counts);
@@ -466,7 +461,10 @@ mod tests {
     fn counts_come_by_header_or_line_and_the_header_goes_no_further() {
         let operator = Arc::new(Operator::default());
         let mut headers = HeaderMap::new();
-        headers.insert(COUNT_HEADER, "push.accepted=2,evil=3".parse().unwrap());
+        headers.insert(
+            aside::COUNT_HEADER,
+            "push.accepted=2,evil=3".parse().unwrap(),
+        );
         operator.take_counts(&mut headers);
         assert!(headers.is_empty());
         operator.take_counts(&mut headers);

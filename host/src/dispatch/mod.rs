@@ -21,8 +21,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin::api::Route;
+use dunlin::api::aside::{AT_ONCE_HEADER, UNWRITABLE_HEADER};
 use dunlin::limits::STORE_UNAVAILABLE;
 use futures_channel::oneshot;
+use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -46,25 +49,16 @@ const ROOM_TIME: Duration = Duration::from_secs(5);
 /// passed on as they come.
 const MAX_HELD: usize = 1024 * 1024;
 
-/// The calls whose answers do not wait for the disk: what has been sent, or done at APNs, is
-/// reported, whatever becomes of the records.
-const DONE_AT_APNS: [&str; 3] = ["/v1/push", "/v1/broadcasts", "/v1/channels"];
-
-/// Whether a request changes something that has to be on disk before it is answered.
-fn writes(method: &http::Method, path: &str) -> bool {
-    let is_channel = path.starts_with("/v1/channels/");
-    !method.is_safe() && !is_channel && !DONE_AT_APNS.contains(&path)
-}
-
 /// The alarm of queues that take no more requests.
 const QUEUES_FULL: &str = "requests-refused";
 
 /// What it is about.
 const QUEUES: &str = "queues of all instances";
 
-/// Whether the answer to a request may be a large one: to a read, but not to that of one device.
-fn reads_much(method: &http::Method, path: &str) -> bool {
-    method.is_safe() && path.starts_with("/v1/") && !path.starts_with("/v1/devices/")
+/// Whether the answer to a request may be a large one.
+fn reads_much(request: &Request) -> bool {
+    let route = Route::parse(request.method().as_str(), request.uri().path());
+    route.is_ok_and(|route| route.may_answer_at_length())
 }
 
 /// Such reads that an instance works on at once: each may take it some milliseconds, for which a push
@@ -210,30 +204,36 @@ impl Dispatcher {
         !queues.is_empty() && queues.iter().all(is_full)
     }
 
-    /// Runs one request to its answer. The answer to a request that writes is not given before what
-    /// it reports is durable; what was done at APNs is reported in any case.
+    /// Runs one request to its answer. The answer to a request that may write is not given before
+    /// what it reports is durable, unless the component says that it holds in any case.
     ///
     /// `room` is for the answer. A read that may have a large one has it before it is begun, so that
     /// only so many are rendered at once; an answer to what has been done waits for room.
     ///
     /// # Errors
     /// See [`DispatchError`].
-    pub async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
-        let writes = writes(request.method(), request.uri().path());
-        if writes && self.store.take_writes().is_err() {
-            return Err(DispatchError::NotDurable);
-        }
+    pub async fn call(
+        &self,
+        mut request: Request,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
+        let may_write = !request.method().is_safe();
+        let is_told = self.tell_of_store(request.headers_mut());
         let mut over = pin!(clock::sleep(self.limits.timeout));
         let asked = async {
-            match reads_much(request.method(), request.uri().path()) {
+            match reads_much(&request) {
                 true => self.read(request, room).await,
                 false => self.attempt(request, room).await,
             }
         };
         let answer = clock::before(&mut over, asked).await;
-        let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
-        if !writes {
+        let mut response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
+        let is_at_once = response.headers_mut().remove(AT_ONCE_HEADER).is_some();
+        if is_at_once || !may_write {
             return Ok(response);
+        }
+        if is_told && self.store.take_writes().is_err() {
+            return Err(DispatchError::NotDurable);
         }
         let durable = self.store.durable(self.store.written());
         match clock::before(&mut over, durable).await {
@@ -244,6 +244,17 @@ impl Dispatcher {
                 Err(DispatchError::NotDurable)
             }
         }
+    }
+
+    /// Tells the component if the store takes no writes; whether it does not. What a client says of
+    /// it counts for nothing.
+    fn tell_of_store(&self, headers: &mut HeaderMap) -> bool {
+        headers.remove(UNWRITABLE_HEADER);
+        let is_unwritable = self.store.trouble().is_some();
+        if is_unwritable {
+            headers.insert(UNWRITABLE_HEADER, HeaderValue::from_static("1"));
+        }
+        is_unwritable
     }
 
     /// A read that may have a large answer.
@@ -402,7 +413,6 @@ fn into_wasi(request: Request) -> http::Request<WasiBody> {
 mod tests {
     use super::*;
     use crate::room::{Budget, Share};
-    use http::Method;
 
     #[tokio::test]
     async fn where_there_is_no_room_a_read_is_refused_and_what_is_done_waits() {
@@ -419,34 +429,5 @@ mod tests {
         tokio::task::yield_now().await;
         drop(held);
         assert_eq!(waits.await.unwrap(), Ok(()));
-    }
-
-    #[test]
-    fn reads_of_many_have_their_room_first() {
-        for (method, path, expected) in [
-            (Method::GET, "/v1/devices", true),
-            (Method::GET, "/v1/receipts/a", true),
-            (Method::GET, "/v1/devices/a1", false),
-            (Method::POST, "/v1/push", false),
-        ] {
-            assert_eq!(reads_much(&method, path), expected, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_done_at_apns_does_not_wait_for_the_disk() {
-        for (method, path, expected) in [
-            (Method::POST, "/v1/push", false),
-            (Method::POST, "/v1/broadcasts", false),
-            (Method::POST, "/v1/channels", false),
-            (Method::DELETE, "/v1/channels/YQ==", false),
-            (Method::GET, "/v1/devices", false),
-            (Method::POST, "/v1/devices", true),
-            (Method::PUT, "/v1/devices/a1", true),
-            (Method::DELETE, "/v1/devices/a1", true),
-            (Method::POST, "/v1/tasks/feedback", true),
-        ] {
-            assert_eq!(writes(&method, path), expected, "{method} {path}");
-        }
     }
 }
