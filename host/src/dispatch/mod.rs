@@ -324,8 +324,8 @@ impl Dispatcher {
         let text = || {
             format!(
                 "each of {instances} instances has {queue} requests waiting, and the next were \
-                 answered 503. Send more slowly, or raise instances or queue under [host]; alarms \
-                 of the ways to APNs say whether those are what everything waits for."
+                 answered 503. Send more slowly, or raise instances or queue under [host]; other \
+                 alarms say whether the component waits for a server that does not answer."
             )
         };
         self.engine.operator().note(QUEUES_FULL, QUEUES, text);
