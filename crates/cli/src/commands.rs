@@ -77,7 +77,7 @@ async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, 
             let service = ServiceUrl::from(config.host.listen);
             // The service may have been started with another configuration, and somebody else be
             // there: the key is for Dunlin alone.
-            status::metrics(&service).await?;
+            status::metrics(&service, status::PATIENCE).await?;
             call.ask(service, key).await
         }
         (Err(error), None) if error.is_in_use() => Err(Error::with(

@@ -21,6 +21,7 @@ pub mod config;
 pub mod dev;
 pub mod doctor;
 mod error;
+mod exposition;
 pub mod hangup;
 pub mod logging;
 pub mod output;

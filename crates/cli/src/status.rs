@@ -1,5 +1,6 @@
 //! `dunlin status`: the alarms, pushes and tasks of a running service, for people.
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,9 +9,10 @@ use dunlin::terminal::Exit;
 use crate::Error;
 use crate::client::{Answer, ServiceUrl, ask};
 use crate::config::Config;
+use crate::exposition::Exposition;
 
 /// Longest wait for its metrics.
-const STATUS_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What stands with the running service, in lines for people: of the one at `url`, or of the one
 /// that listens where the configuration says.
@@ -22,10 +24,10 @@ pub async fn status(config_file: &Path, url: Option<&ServiceUrl>) -> Result<Stri
         Some(url) => url.clone(),
         None => ServiceUrl::from(Config::load(config_file)?.host.listen),
     };
-    let body = metrics(&service).await?;
+    let metrics = metrics(&service, PATIENCE).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs_f64();
-    let alarms = alarms(&body);
+    let alarms = alarms(&metrics);
     let standing = match alarms.lines().count() {
         0 => String::new(),
         1 => ", 1 alarm stands".to_owned(),
@@ -33,8 +35,8 @@ pub async fn status(config_file: &Path, url: Option<&ServiceUrl>) -> Result<Stri
     };
     Ok(format!(
         "dunlin at {service} is up{standing}\n{alarms}{}{}",
-        outcomes(&body),
-        table(&body, now)
+        outcomes(&metrics),
+        tasks(&metrics, now)
     ))
 }
 
@@ -42,60 +44,40 @@ pub async fn status(config_file: &Path, url: Option<&ServiceUrl>) -> Result<Stri
 ///
 /// # Errors
 /// If nobody answers, or who answers is not Dunlin.
-pub(crate) async fn metrics(service: &ServiceUrl) -> Result<String, Error> {
+pub(crate) async fn metrics(service: &ServiceUrl, patience: Duration) -> Result<Exposition, Error> {
     let body = Vec::new();
-    let asked = ask(
-        service.clone(),
-        "GET",
-        "/metrics",
-        None,
-        body,
-        STATUS_PATIENCE,
-    );
+    let asked = ask(service.clone(), "GET", "/metrics", None, body, patience);
     let Answer { status, body } = asked.await?;
-    if status == 200 && body.contains("dunlin_requests_total") {
-        return Ok(body);
+    let metrics = Exposition::parse(&body);
+    if status == 200 && metrics.is_dunlins() {
+        return Ok(metrics);
     }
     let why = format!("{service}/metrics: expected the metrics of Dunlin, got status {status}");
     Err(Error::with(Exit::Refused, why))
 }
 
 /// The alarms that stand, a line each.
-fn alarms(metrics: &str) -> String {
-    let prefix = "dunlin_alarm_lasts_seconds{alarm=\"";
-    let mut lines = String::new();
-    for line in metrics.lines().filter_map(|it| it.strip_prefix(prefix)) {
-        let Some((alarm, rest)) = line.split_once("\",subject=\"") else {
-            continue;
-        };
-        let Some((subject, lasts)) = rest.rsplit_once("\"} ") else {
-            continue;
-        };
-        let subject = subject.replace("\\\"", "\"").replace("\\\\", "\\");
-        let lasts = span(lasts.parse().unwrap_or_default());
-        lines.push_str(&format!("ALARM      {alarm}, for {lasts}: {subject}\n"));
-    }
-    lines
+fn alarms(metrics: &Exposition) -> String {
+    let standing = metrics.of("dunlin_alarm_lasts_seconds");
+    let lines = standing.map(|sample| {
+        let (alarm, subject) = (sample.label("alarm"), sample.label("subject"));
+        let subject = subject.replace('\n', " ");
+        let lasts = span(sample.value);
+        format!("ALARM      {alarm}, for {lasts}: {subject}\n")
+    });
+    lines.collect()
 }
 
 /// What became of pushes since the start, the most frequent reason first.
-fn outcomes(metrics: &str) -> String {
-    let prefix = "dunlin_pushes_total{outcome=\"";
-    let lines = metrics.lines().filter_map(|it| it.strip_prefix(prefix));
-    let counted: Vec<(&str, &str, u64)> = lines
-        .filter_map(|line| {
-            let (outcome, rest) = line.split_once("\",reason=\"")?;
-            let (reason, count) = rest.split_once("\"} ")?;
-            Some((outcome, reason, count.parse().ok()?))
-        })
-        .collect();
+fn outcomes(metrics: &Exposition) -> String {
+    let counted: Vec<_> = metrics.of("dunlin_pushes_total").collect();
     let of = |wanted: &str| {
         let mut reasons: Vec<(&str, u64)> = counted
             .iter()
-            .filter(|(outcome, _, count)| *outcome == wanted && *count > 0)
-            .map(|(_, reason, count)| (*reason, *count))
+            .filter(|sample| sample.label("outcome") == wanted && sample.value > 0.0)
+            .map(|sample| (sample.label("reason"), sample.value as u64))
             .collect();
-        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        reasons.sort_by_key(|(_, count)| Reverse(*count));
         let sum: u64 = reasons.iter().map(|(_, count)| count).sum();
         let named: Vec<String> = reasons
             .iter()
@@ -116,11 +98,12 @@ fn outcomes(metrics: &str) -> String {
     }
 }
 
-/// The metrics of tasks as lines for people.
-fn table(metrics: &str, now: f64) -> String {
+/// What became of each task, a line each.
+fn tasks(metrics: &Exposition, now: f64) -> String {
     let mut lines = String::new();
-    for task in labels(metrics, "dunlin_task_runs_total") {
-        let value = |name: &str| value(metrics, name, &task);
+    for task in metrics.of("dunlin_task_runs_total") {
+        let task = task.label("task");
+        let value = |name: &str| metrics.value(name, "task", task);
         let began = value("dunlin_task_last_began_timestamp_seconds");
         let result = match value("dunlin_task_last_succeeded") {
             _ if value("dunlin_task_running") == Some(1.0) => "running".to_owned(),
@@ -129,7 +112,7 @@ fn table(metrics: &str, now: f64) -> String {
                 let ago =
                     began.map_or_else(String::new, |began| format!(" {} ago", span(now - began)));
                 let word = if well == 1.0 { "succeeded" } else { "FAILED" };
-                format!("{word}{ago}{}", report(metrics, &task))
+                format!("{word}{ago}{}", report(metrics, task))
             }
         };
         let next = value("dunlin_task_next_timestamp_seconds").filter(|next| *next > now);
@@ -142,32 +125,16 @@ fn table(metrics: &str, now: f64) -> String {
 }
 
 /// The numbers of the last report.
-fn report(metrics: &str, task: &str) -> String {
-    let prefix = format!("dunlin_task_last_report{{task=\"{task}\",number=\"");
+fn report(metrics: &Exposition, task: &str) -> String {
     let numbers: Vec<String> = metrics
-        .lines()
-        .filter_map(|line| line.strip_prefix(&prefix)?.split_once("\"} "))
-        .map(|(name, value)| format!("{name} {value}"))
+        .of("dunlin_task_last_report")
+        .filter(|sample| sample.label("task") == task)
+        .map(|sample| format!("{} {}", sample.label("number"), sample.value))
         .collect();
     match numbers.is_empty() {
         true => String::new(),
         false => format!(" ({})", numbers.join(", ")),
     }
-}
-
-/// The tasks that a metric has lines for.
-fn labels(metrics: &str, name: &str) -> Vec<String> {
-    let prefix = format!("{name}{{task=\"");
-    let task = |line: &str| Some(line.strip_prefix(&prefix)?.split('"').next()?.to_owned());
-    metrics.lines().filter_map(task).collect()
-}
-
-fn value(metrics: &str, name: &str, task: &str) -> Option<f64> {
-    let prefix = format!("{name}{{task=\"{task}\"}} ");
-    let line = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix(&prefix))?;
-    line.parse().ok()
 }
 
 /// A length of time, roughly.
@@ -186,26 +153,30 @@ mod tests {
     use super::*;
     use dunlin_host::metrics::Status;
 
+    fn shown(status: &Status) -> Exposition {
+        Exposition::parse(&status.metrics())
+    }
+
     #[test]
     fn a_refused_key_and_its_pushes_are_told_to_people() {
         let status = Status::default();
-        assert_eq!(alarms(&status.metrics()), "");
+        assert_eq!(alarms(&shown(&status)), "");
         let expected = "pushes     0 accepted, 0 rejected, 0 unanswered\n";
-        assert_eq!(outcomes(&status.metrics()), expected);
+        assert_eq!(outcomes(&shown(&status)), expected);
         let operator = status.operator();
         operator.note("credential-refused", "key \"A\" \\: Bad", || "x".into());
         operator.add_counts(
             "push.accepted=7,push.rejected.InvalidProviderToken=3,push.rejected.BadDeviceToken=4,\
              push.unanswered.timed-out=1",
         );
-        let text = status.metrics();
+        let text = shown(&status);
         let expected = "ALARM      credential-refused, for 0 s: key \"A\" \\: Bad\n";
         assert_eq!(alarms(&text), expected);
         let expected = "pushes     7 accepted, 7 rejected (BadDeviceToken 4, \
                         InvalidProviderToken 3), 1 unanswered (timed-out 1)\n";
         assert_eq!(outcomes(&text), expected);
         operator.good("credential-refused", "key \"A\" \\");
-        assert_eq!(alarms(&status.metrics()), "");
+        assert_eq!(alarms(&shown(&status)), "");
     }
 
     #[test]
@@ -217,11 +188,11 @@ mod tests {
         let report = r#"{"tuples":5,"removed":3}"#.to_owned();
         status.task_ended("feedback", secs(1), &Ok(report));
         status.task_due("feedback", secs(53_200));
-        let text = table(&status.metrics(), 17_200.0);
+        let text = tasks(&shown(&status), 17_200.0);
         let expected = "feedback   succeeded 2 h ago (removed 3, tuples 5), next in 10 h\n\
                         sweep      not run since the start, next in 20 h\n";
         assert_eq!(text, expected);
         status.task_ended("feedback", secs(1), &Err("no".to_owned()));
-        assert!(table(&status.metrics(), 17_200.0).contains("FAILED"));
+        assert!(tasks(&shown(&status), 17_200.0).contains("FAILED"));
     }
 }

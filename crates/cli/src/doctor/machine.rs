@@ -14,8 +14,9 @@ use redb::{DatabaseError, ReadOnlyDatabase, StorageError};
 use rustix::fs::{Access, access, statvfs};
 
 use super::report::{Line, Severity};
-use crate::client::{ServiceUrl, ask};
+use crate::client::ServiceUrl;
 use crate::config::Config;
+use crate::status::metrics;
 
 /// Room on the store's volume below which somebody should look, and below which writes will soon
 /// fail. Ours: a million devices are some 500 MB, and a commit needs room for the pages that it
@@ -25,9 +26,6 @@ const ROOM_ERROR: u64 = 64 << 20;
 
 /// Longest wait for whoever has the port.
 const PORT_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The first metric of every running service.
-const METRIC: &str = "dunlin_requests_total";
 
 /// The store's file, and the room beside it.
 pub(super) fn store(config: &Config) -> Vec<Line> {
@@ -159,12 +157,9 @@ pub(super) async fn port(listen: &Listen) -> Line {
         Ok(_) => Line::ok(&subject, "free"),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             let service = ServiceUrl::from(listen.clone());
-            let asked = ask(service, "GET", "/metrics", None, Vec::new(), PORT_PATIENCE);
-            match asked.await {
-                Ok(answer) if answer.body.contains(METRIC) => {
-                    Line::ok(&subject, "a running dunlin has it")
-                }
-                _ => {
+            match metrics(&service, PORT_PATIENCE).await {
+                Ok(_) => Line::ok(&subject, "a running dunlin has it"),
+                Err(_) => {
                     let what =
                         "expected a free port or a running dunlin, got another program".to_owned();
                     failed(
@@ -259,7 +254,11 @@ mod tests {
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
         for (body, severity, what) in [
-            (METRIC, Severity::Ok, "a running dunlin has it"),
+            (
+                "dunlin_requests_total 0\n",
+                Severity::Ok,
+                "a running dunlin has it",
+            ),
             ("<html>", Severity::Error, "got another program"),
         ] {
             let answering = async {
