@@ -1,12 +1,12 @@
-//! The options of the commands that send, list and run tasks, and what they say to the function.
+//! The options of the commands that send, list and run tasks, and the calls that they are.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use dunlin::terminal::{Command, Content, Exit, PushCommand, PushOptions, parse_number};
+use dunlin::terminal::{Content, Exit, PushCommand, PushOptions, parse_number};
 use dunlin_cli::Error;
 use dunlin_cli::client::ServiceUrl;
-use dunlin_cli::commands::Place;
+use dunlin_cli::commands::{Call, Place};
 
 /// Where the registry or the service is, for every command that needs one.
 #[derive(Args)]
@@ -112,11 +112,11 @@ pub struct Push {
 }
 
 impl Push {
-    /// The push, and where it is to be sent from.
+    /// The call, and where it is to be made.
     ///
     /// # Errors
-    /// [`Exit::Usage`], if the options do not go together.
-    pub fn command(self) -> Result<(Command, Place, bool), Error> {
+    /// [`Exit::Usage`], if the options do not go together, or a file that they name cannot be used.
+    pub fn call(self) -> Result<(Call, Place, bool), Error> {
         let usage =
             |why: String| Error::with(Exit::Usage, format!("{why}; see dunlin push --help"));
         let content = match (self.payload, self.request) {
@@ -149,7 +149,7 @@ impl Push {
             content,
         };
         let push = PushCommand::new(options).map_err(|why| usage(why.0))?;
-        Ok((Command::Push(Box::new(push)), self.at.into(), self.json))
+        Ok((Call::push(push)?, self.at.into(), self.json))
     }
 }
 
@@ -179,8 +179,8 @@ pub struct Devices {
 }
 
 impl Devices {
-    /// The list, and where it is to be read.
-    pub fn command(self) -> (Command, Place, bool) {
+    /// The call, and where it is to be made.
+    pub fn call(self) -> (Call, Place, bool) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let limit = self.limit.map(|limit| limit.to_string());
         for (name, value) in [
@@ -194,6 +194,7 @@ impl Devices {
                 query.append_pair(name, &value);
             }
         }
-        (Command::Devices(query.finish()), self.at.into(), self.json)
+        let call = Call::devices(&query.finish());
+        (call, self.at.into(), self.json)
     }
 }

@@ -2,17 +2,18 @@
 //! asked of a service that is running.
 //!
 //! ```text
-//!   options ─► Call ─┬─ --url ────────────────► the service there
-//!                    ├─ the store is free ────► wasi:cli/run of the function, here
-//!                    └─ a service has it ─────► that one, where the configuration has it listen
-//!                                   reply ─► dunlin::terminal::render ─► output, exit code
+//!   options ─► Call ─┬─ --url ──────────► the service there
+//!                    ├─ store is free ──► wasi:cli/run of the function, here
+//!                    └─ otherwise ──────► the service where the configuration has it listen
+//!                             reply ─► dunlin::terminal::render ─► output, exit code
 //! ```
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dunlin::terminal::{self, Command, Content, Exit, PushCommand};
+use dunlin::api::Task;
+use dunlin::terminal::{self, Content, Exit, PushCommand, ReplyTo};
 use dunlin_host::engine::Words;
 use dunlin_host::metrics::Status;
 use dunlin_host::store::{Store, StoreError};
@@ -43,15 +44,62 @@ pub struct Place {
     pub component: Option<PathBuf>,
 }
 
-/// Carries out a command and shows what became of it.
+/// A call of the HTTP interface, which is what every command comes to.
+#[derive(Clone, Debug)]
+pub struct Call {
+    reply_to: ReplyTo,
+    method: &'static str,
+    /// The path, and the query if there is one.
+    target: String,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// A push. What its options name is read.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`], if a file cannot be read, or its payload is not JSON.
+    pub fn push(push: PushCommand) -> Result<Self, Error> {
+        let content = read(&push.content())?;
+        let body = push.body(content);
+        let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
+        Ok(Self {
+            reply_to: ReplyTo::Push,
+            method: "POST",
+            target: "/v1/push".to_owned(),
+            body,
+        })
+    }
+
+    /// A list of devices, by the query of `GET /v1/devices`.
+    pub fn devices(query: &str) -> Self {
+        Self {
+            reply_to: ReplyTo::Devices,
+            method: "GET",
+            target: format!("/v1/devices?{query}"),
+            body: Vec::new(),
+        }
+    }
+
+    /// The run of a task.
+    pub fn task(task: Task) -> Self {
+        Self {
+            reply_to: ReplyTo::Task,
+            method: "POST",
+            target: format!("/v1/tasks/{}", task.as_str()),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// Makes a call and shows what became of it, with `json` as it is.
 ///
 /// # Errors
-/// If the options are no command, or the configuration, the store, the component or the service
-/// cannot be used.
-pub async fn run(command: Command, place: &Place, json: bool) -> Result<Exit, Error> {
-    let (command, call) = Call::of(command)?;
-    let Answer { status, body } = answer(&command, call, place).await?;
-    let rendered = terminal::render(&command, status, body.as_bytes(), json);
+/// If the configuration, the store, the component or the service cannot be used.
+pub async fn run(call: Call, place: &Place, json: bool) -> Result<Exit, Error> {
+    let reply_to = call.reply_to;
+    let Answer { status, body } = answer(call, place).await?;
+    let rendered = terminal::render(reply_to, status, body.as_bytes(), json);
     let written = output::data(&rendered.data);
     output::note(&rendered.notes);
     match rendered.exit {
@@ -60,7 +108,7 @@ pub async fn run(command: Command, place: &Place, json: bool) -> Result<Exit, Er
     }
 }
 
-async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, Error> {
+async fn answer(call: Call, place: &Place) -> Result<Answer, Error> {
     let key = place.api_key.as_deref();
     if let Some(url) = &place.url {
         let key = key.ok_or_else(|| {
@@ -68,17 +116,17 @@ async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, 
                 "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
             Error::with(Exit::Usage, expected)
         })?;
-        return call.ask(url.clone(), key).await;
+        return there(call, url.clone(), key).await;
     }
     let config = Config::load(&place.config)?;
     match (serve::open(&config.store), key) {
-        (Ok(store), _) => here(command, &call.words(), place, &config, store).await,
+        (Ok(store), _) => here(call, place, &config, store).await,
         (Err(error), Some(key)) if error.is_in_use() => {
             let service = ServiceUrl::from(config.host.listen);
             // The service may have been started with another configuration, and somebody else be
             // there: the key is for Dunlin alone.
             status::metrics(&service, status::PATIENCE).await?;
-            call.ask(service, key).await
+            there(call, service, key).await
         }
         (Err(error), None) if error.is_in_use() => Err(Error::with(
             Exit::Usage,
@@ -90,24 +138,34 @@ async fn answer(command: &Command, call: Call, place: &Place) -> Result<Answer, 
     }
 }
 
-async fn here(
-    command: &Command,
-    words: &Words,
-    place: &Place,
-    config: &Config,
-    store: Store,
-) -> Result<Answer, Error> {
+/// Asks a running service.
+async fn there(call: Call, service: ServiceUrl, key: &str) -> Result<Answer, Error> {
+    let Call {
+        method,
+        target,
+        body,
+        ..
+    } = call;
+    ask(service, method, &target, Some(key), body, PATIENCE).await
+}
+
+/// Has the function answer in this process.
+async fn here(call: Call, place: &Place, config: &Config, store: Store) -> Result<Answer, Error> {
     let component = place.component.as_deref();
     let status = Status::default();
     let engine = serve::load(&place.config, component, config, &store, &status)?;
-    let ran = engine.run_command(words).await;
+    // A push may have been under way.
+    let stopped = match call.reply_to {
+        ReplyTo::Push => Exit::Unanswered,
+        ReplyTo::Devices | ReplyTo::Task => Exit::Failed,
+    };
+    let words = Words {
+        arguments: vec!["request".into(), call.method.into(), call.target],
+        input: call.body,
+    };
+    let ran = engine.run_command(&words).await;
     drop(engine);
     close(store).await?;
-    // A push may have been under way.
-    let stopped = match command {
-        Command::Push(_) => Exit::Unanswered,
-        _ => Exit::Failed,
-    };
     let said = ran.map_err(|error| Error::with(stopped, format!("{error:#}")))?;
     reply(&said).ok_or_else(|| {
         // It has said on the standard error why there is none.
@@ -123,7 +181,7 @@ async fn close(store: Store) -> Result<(), Error> {
     closed.map_err(|error| Error::new(format!("the store could not be closed: {error}")))
 }
 
-/// What `--reply` says: the status in a line, then the body.
+/// What a `request` says: the status in a line, then the body.
 fn reply(said: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(said);
     let (status, body) = text.split_once('\n')?;
@@ -131,58 +189,6 @@ fn reply(said: &[u8]) -> Option<Answer> {
         status: status.parse().ok()?,
         body: body.to_owned(),
     })
-}
-
-/// A command as the call that it stands for.
-enum Call {
-    Push(Vec<u8>),
-    Devices(String),
-    Task(&'static str),
-}
-
-impl Call {
-    /// Also the command again, to show the reply by.
-    fn of(command: Command) -> Result<(Command, Self), Error> {
-        Ok(match command {
-            Command::Push(push) => {
-                let content = read(&push.content())?;
-                let body = push.body(content);
-                let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
-                let shown = Command::Push(Box::<PushCommand>::default());
-                (shown, Self::Push(body))
-            }
-            Command::Devices(query) => (Command::Devices(query.clone()), Self::Devices(query)),
-            Command::Task(task) => (Command::Task(task), Self::Task(task.as_str())),
-            Command::Help(text) => (Command::Help(text), Self::Task("help")),
-        })
-    }
-
-    /// The words that make the function do it. A file is beyond its reach, so it gets a push on its
-    /// standard input.
-    fn words(self) -> Words {
-        let (mut arguments, input) = match self {
-            Self::Push(body) => (vec!["push".into(), "--request".into(), "-".into()], body),
-            Self::Devices(query) => {
-                let pairs = form_urlencoded::parse(query.as_bytes());
-                let options =
-                    pairs.flat_map(|(name, value)| [format!("--{name}"), value.into_owned()]);
-                let words = std::iter::once("devices".to_owned()).chain(options);
-                (words.collect(), Vec::new())
-            }
-            Self::Task(name) => (vec![name.to_owned()], Vec::new()),
-        };
-        arguments.push("--reply".into());
-        Words { arguments, input }
-    }
-
-    async fn ask(self, service: ServiceUrl, key: &str) -> Result<Answer, Error> {
-        let (method, path, body) = match self {
-            Self::Push(body) => ("POST", "/v1/push".to_owned(), body),
-            Self::Devices(query) => ("GET", format!("/v1/devices?{query}"), Vec::new()),
-            Self::Task(name) => ("POST", format!("/v1/tasks/{name}"), Vec::new()),
-        };
-        ask(service, method, &path, Some(key), body, PATIENCE).await
-    }
 }
 
 fn read(content: &Content) -> Result<Vec<u8>, Error> {

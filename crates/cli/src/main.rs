@@ -8,11 +8,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use dunlin::api::Task;
-use dunlin::terminal::{Command as Asked, EXIT_CODES, Exit, visible_json, visible_lines};
+use dunlin::terminal::{EXIT_CODES, Exit, visible_json, visible_lines};
 use dunlin_cli::client::ServiceUrl;
+use dunlin_cli::commands::{self, Call};
 use dunlin_cli::logging::{self, Format};
 use dunlin_cli::serve::{Server, stop_signal};
-use dunlin_cli::{Error, commands, dev, doctor, hangup, output, simulate, status};
+use dunlin_cli::{Error, dev, doctor, hangup, output, simulate, status};
 use dunlin_host::files;
 use dunlin_host::listen::Listen;
 
@@ -214,22 +215,22 @@ async fn run(command: Command) -> Result<Exit, Error> {
     }
     match command {
         Command::Push(push) => {
-            let (push, place, json) = push.command()?;
-            commands::run(push, &place, json).await
+            let (call, place, json) = push.call()?;
+            commands::run(call, &place, json).await
         }
         Command::Devices(devices) => {
-            let (devices, place, json) = devices.command();
-            commands::run(devices, &place, json).await
+            let (call, place, json) = devices.call();
+            commands::run(call, &place, json).await
         }
         Command::Sweep(Sweep { json, at }) => {
-            commands::run(Asked::Task(Task::Sweep), &at.into(), json).await
+            commands::run(Call::task(Task::Sweep), &at.into(), json).await
         }
         // It has always been JSON.
         Command::Feedback(Feedback {
             once: _,
             json: _,
             at,
-        }) => commands::run(Asked::Task(Task::Feedback), &at.into(), true).await,
+        }) => commands::run(Call::task(Task::Feedback), &at.into(), true).await,
         Command::Doctor(Doctor {
             config,
             json,
