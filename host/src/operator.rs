@@ -345,6 +345,8 @@ impl OutputStream for Intake {
 
 #[cfg(test)]
 mod tests {
+    use dunlin_tests::Written;
+
     use super::*;
 
     const REFUSED: &str = "dunlin: ERROR credential-refused [key A of team B, production: \
@@ -352,17 +354,6 @@ mod tests {
 
     /// What is logged by what is done here, as JSON.
     fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
-        #[derive(Clone, Default)]
-        struct Written(Arc<Mutex<Vec<u8>>>);
-        impl io::Write for Written {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         use tracing_subscriber::layer::SubscriberExt as _;
         let written = Written::default();
         let writer = written.clone();
@@ -371,7 +362,7 @@ mod tests {
             .flatten_event(true)
             .with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), work);
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = written.text();
         let parse = |line| serde_json::from_str(line).unwrap();
         text.lines().map(parse).collect()
     }

@@ -135,28 +135,12 @@ fn defaults(own: LevelFilter) -> Targets {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
+    use dunlin_tests::Written;
     use tracing_subscriber::filter::{FilterExt as _, Targets};
     use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
     /// The module that the runtime's lines about `wasi:http` come from.
     const CALLS: &str = "wasmtime_wasi_http::p3::bindings::generated::wasi::http::types";
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_line_of_the_log_cannot_take_over_the_terminal() {
@@ -183,7 +167,7 @@ mod tests {
                     tracing::subscriber::with_default(registry.with(lines), say);
                 }
             }
-            let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let written = written.text();
             assert!(written.contains("why: "), "{written}");
             assert_eq!(written.lines().count(), 1);
             assert_eq!(
@@ -217,7 +201,7 @@ mod tests {
                 tracing::error!(target: CALLS, "path=/3/device/a1");
                 tracing::error!(target: "wasmtime_wasi_http", "something else");
             });
-            let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            let written = written.text();
             assert!(!written.contains("a1"), "{asked}: {written}");
             assert_eq!(
                 written.contains("else"),

@@ -11,31 +11,23 @@
 #[path = "cli/dev.rs"]
 mod dev;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
+
+use dunlin_tests::running::{PATIENCE, Running};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
 const ALERT: &str = r#"{"aps":{"alert":"x"}}"#;
 
-/// Longest wait for anything; a cold start compiles the component first.
-const PATIENCE: Duration = Duration::from_secs(240);
-
 /// A running `dunlin dev`, killed when dropped.
 struct Dev {
-    child: Child,
+    running: Running,
     greeting: String,
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Dev {
@@ -44,45 +36,18 @@ impl Dev {
     }
 
     fn start_with(folder: &Path, options: &[&str]) -> Self {
-        let mut child = Command::new(DUNLIN)
-            .args([
-                "dev",
-                "--listen",
-                "127.0.0.1:0",
-                "--simulator",
-                "127.0.0.1:0",
-                "--folder",
-            ])
-            .arg(folder)
-            .args(options)
-            .env(
-                "DUNLIN_LOG",
-                "trace,wasmtime=warn,cranelift=warn,regalloc2=warn",
-            )
-            .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(folder.with_extension("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let output = child.stdout.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines() {
-                if sender.send(line.unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
-        // Whatever fails from here on, the process ends with it.
-        let mut dev = Self {
-            child,
-            greeting: String::new(),
-        };
-        while !dev.greeting.contains("/notifications\n") {
-            let line = lines.recv_timeout(PATIENCE).expect("a greeting in time");
-            dev.greeting.push_str(&line);
-            dev.greeting.push('\n');
-        }
-        dev
+        let ports = ["--listen", "127.0.0.1:0", "--simulator", "127.0.0.1:0"];
+        let mut command = Command::new(DUNLIN);
+        command.arg("dev").args(ports).arg("--folder").arg(folder);
+        command.args(options).env(
+            "DUNLIN_LOG",
+            "trace,wasmtime=warn,cranelift=warn,regalloc2=warn",
+        );
+        let log = File::create(folder.with_extension("log")).unwrap();
+        let running = Running::start_logging_to(&mut command, log);
+        running.line(|line| line.ends_with("/notifications").then_some(()));
+        let greeting = running.text();
+        Self { running, greeting }
     }
 
     /// What the greeting says of something.
@@ -145,21 +110,9 @@ impl Dev {
     fn signal(&self, name: &str) {
         // The shell's own, since not every machine has the program.
         let status = Command::new("sh")
-            .args(["-c", &format!("kill {name} {}", self.child.id())])
+            .args(["-c", &format!("kill {name} {}", self.running.child.id())])
             .status();
         assert!(status.unwrap().success());
-    }
-
-    /// Waits for the process to end by itself.
-    fn ended(&mut self) -> std::process::ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < until, "it does not stop");
-            std::thread::yield_now();
-        }
     }
 }
 
@@ -225,7 +178,7 @@ fn the_greeting_works_when_pasted_and_the_device_survives_ctrl_c() {
         "the first run is not disturbed"
     );
     dev.signal("-INT");
-    assert!(dev.ended().success());
+    assert!(dev.running.ended().success());
 
     let again = Dev::start(&folder);
     let [_, push, _] = again.commands();
@@ -257,7 +210,7 @@ fn the_greeting_works_when_pasted_and_the_device_survives_ctrl_c() {
 /// Scans what the last run logged at TRACE.
 fn assert_log_is_clean(folder: &Path) {
     let mut log = String::new();
-    let mut file = std::fs::File::open(folder.with_extension("log")).unwrap();
+    let mut file = File::open(folder.with_extension("log")).unwrap();
     file.read_to_string(&mut log).unwrap();
     assert!(log.lines().count() > 10, "trace logs something: {log}");
     let api_key = std::fs::read_to_string(folder.join("api-key")).unwrap();
@@ -299,7 +252,7 @@ fn a_second_ctrl_c_does_not_wait_for_open_requests() {
         std::thread::yield_now();
     }
     dev.signal("-INT");
-    assert_eq!(dev.ended().code(), Some(130));
+    assert_eq!(dev.running.ended().code(), Some(130));
 }
 
 fn fails_with(arguments: &[&str], expected: &str) {

@@ -8,10 +8,9 @@
     reason = "test code"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin::notification::{DeviceToken, Topic};
@@ -21,6 +20,7 @@ use dunlin::time::UnixTime;
 use dunlin_cli::client::ask;
 use dunlin_host::store::{self, Store, StoreError};
 use dunlin_simulator::Simulator;
+use dunlin_tests::running::Running;
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 const TOPIC: &str = "com.example.app";
@@ -101,40 +101,23 @@ fn has_died(n: u32) -> bool {
 
 /// A running `dunlin serve`, killed when dropped.
 struct Host {
-    child: Child,
+    _running: Running,
     address: SocketAddr,
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // SIGKILL.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Host {
     fn start(folder: &Path) -> Self {
-        let mut child = Command::new(DUNLIN)
-            .args(["--log-format", "json", "serve", "--config"])
-            .arg(folder.join("config/dunlin.toml"))
-            .env("DUNLIN_LOG", "info")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut lines = log.lines();
-        let address = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| {
-                let line: serde_json::Value = serde_json::from_str(&line).ok()?;
-                line["address"].as_str()?.parse().ok()
-            })
-            .expect("a log line with the address");
-        // The pipe has to be read on, or the host would wait for room in it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        let running = Running::start(
+            Command::new(DUNLIN)
+                .args(["--log-format", "json", "serve", "--config"])
+                .arg(folder.join("config/dunlin.toml"))
+                .env("DUNLIN_LOG", "info"),
+        );
+        let address = running.address().expect("a log line with the address");
+        Self {
+            _running: running,
+            address,
+        }
     }
 
     async fn poll(&self) -> Option<serde_json::Value> {

@@ -7,14 +7,15 @@
     reason = "test code"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use dunlin_cli::client::ask;
 use dunlin_simulator::{Config, Simulator};
+use dunlin_tests::running::Running;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
@@ -24,16 +25,6 @@ const API_KEY: &str = "k";
 const API_KEY_HASH: &str = "8254c329a92850f6d539dd376f4816ee2764517da5e0235514af433164480d7a";
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Killed when dropped.
-struct Host(Child);
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn configure(folder: &Path, simulator: &Simulator) {
     std::fs::create_dir(folder.join("config")).unwrap();
@@ -71,32 +62,16 @@ localhost = "../ca.pem"
     std::fs::write(folder.join("config/dunlin.toml"), text).unwrap();
 }
 
-/// Starts the host with a limit, its address, and what it has said of the limit until then.
-fn start(limit: u32, folder: &Path) -> (Host, Option<SocketAddr>, String) {
-    let mut child = Command::new("sh")
-        .arg("-c")
-        .arg(format!("ulimit -n {limit}; exec \"$@\""))
-        .args(["sh", DUNLIN, "--log-format", "json", "serve", "--config"])
-        .arg(folder.join("config/dunlin.toml"))
-        .env("DUNLIN_LOG", "info")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let (mut said, mut address) = (String::new(), None);
-    for line in lines.by_ref().map(Result::unwrap) {
-        said += &line;
-        said.push('\n');
-        let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else {
-            continue;
-        };
-        address = line["address"].as_str().and_then(|text| text.parse().ok());
-        if address.is_some() {
-            break;
-        }
-    }
-    std::thread::spawn(move || lines.for_each(drop));
-    (Host(child), address, said)
+/// Starts the host with a limit.
+fn start(limit: u32, folder: &Path) -> Running {
+    Running::start(
+        Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n {limit}; exec \"$@\""))
+            .args(["sh", DUNLIN, "--log-format", "json", "serve", "--config"])
+            .arg(folder.join("config/dunlin.toml"))
+            .env("DUNLIN_LOG", "info"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,8 +83,9 @@ async fn with_64_descriptors_clients_do_not_get_those_that_apns_needs() {
     };
     let simulator = Simulator::start(config).await.unwrap();
     configure(folder.path(), &simulator);
-    let (_host, address, said) = start(64, folder.path());
-    let address = address.expect("an address");
+    let host = start(64, folder.path());
+    let address = host.address().expect("an address");
+    let said = host.text();
     assert!(said.contains("\"limit\":64"), "{said}");
     // Many more than there are descriptors; each has had an answer, or has been closed for the next.
     let mut crowd = Vec::new();
@@ -142,8 +118,8 @@ async fn the_service_itself_waits_for_no_body_without_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(Config::default()).await.unwrap();
     configure(folder.path(), &simulator);
-    let (_host, address, _) = start(1_024, folder.path());
-    let address = address.expect("an address");
+    let host = start(1_024, folder.path());
+    let address = host.address().expect("an address");
     for (key, expected) in [("", 401), ("authorization: Bearer guess\r\n", 401)] {
         let mut client = TcpStream::connect(address).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -167,8 +143,9 @@ async fn with_too_few_descriptors_it_does_not_start_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::start(Config::default()).await.unwrap();
     configure(folder.path(), &simulator);
-    let (_host, address, said) = start(40, folder.path());
-    assert!(address.is_none());
+    let host = start(40, folder.path());
+    assert!(host.address().is_none());
+    let said = host.text();
     assert!(said.contains("file descriptors at least, got 40"), "{said}");
     simulator.shutdown().await;
 }

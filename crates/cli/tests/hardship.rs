@@ -8,112 +8,43 @@
     reason = "test code"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dunlin_cli::client::{Answer, ask};
+use dunlin_tests::running::{PATIENCE, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 const TOPIC: &str = "com.example.app";
 const ALERT: &str = r#"{"aps":{"alert":"hi"}}"#;
 
-/// Longest wait for anything; a cold start compiles the component first.
-const PATIENCE: Duration = Duration::from_secs(240);
-
-/// A running command, killed when dropped, with all that it has written.
-struct Running {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
+/// `dunlin dev` on free ports.
+fn dev(command: &mut Command, folder: &Path) -> Running {
+    let ports = ["--listen", "127.0.0.1:0", "--simulator", "127.0.0.1:0"];
+    Running::start(command.arg("dev").args(ports).arg("--folder").arg(folder))
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn signal(running: &Running, signal: Signal) {
+    kill_process(Pid::from_child(&running.child), signal).unwrap();
 }
 
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        let output = child.stdout.take().unwrap();
-        let log = child.stderr.take().unwrap();
-        let readers: Vec<Box<dyn std::io::BufRead + Send>> = vec![
-            Box::new(BufReader::new(output)),
-            Box::new(BufReader::new(log)),
-        ];
-        for reader in readers {
-            let lines = Arc::clone(&lines);
-            std::thread::spawn(move || {
-                for line in reader.lines().map_while(Result::ok) {
-                    lines.lock().unwrap().push(line);
-                }
-            });
-        }
-        Self { child, lines }
-    }
-
-    /// `dunlin dev` on free ports.
-    fn dev(command: &mut Command, folder: &Path) -> Self {
-        let ports = ["--listen", "127.0.0.1:0", "--simulator", "127.0.0.1:0"];
-        command.arg("dev").args(ports).arg("--folder").arg(folder);
-        Self::start(command)
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// The first line that `find` finds something in.
-    fn line<T>(&self, find: impl Fn(&str) -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = self
-                .lines
-                .lock()
-                .unwrap()
-                .iter()
-                .find_map(|line| find(line))
-            {
-                return found;
-            }
-            assert!(Instant::now() < until, "{:?}", self.lines.lock().unwrap());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn count(&self, text: &str) -> usize {
-        let lines = self.lines.lock().unwrap();
-        lines.iter().filter(|line| line.contains(text)).count()
-    }
-
-    /// Where the service is, and its API key, from the greeting.
-    fn service(&self) -> Service {
-        let after = |label: &str| {
-            self.line(|line| {
-                let rest = line.trim().strip_prefix(label)?;
-                Some(rest.trim().to_owned())
-            })
-        };
-        let key = after("API key");
-        let address = after("HTTP interface")
-            .trim_start_matches("http://")
-            .parse();
-        let address = address.unwrap();
-        Service { address, key }
-    }
+/// Where the service is, and its API key, from the greeting.
+fn service(dev: &Running) -> Service {
+    let after = |label: &str| {
+        dev.line(|line| {
+            let rest = line.trim().strip_prefix(label)?;
+            Some(rest.trim().to_owned())
+        })
+    };
+    let key = after("API key");
+    let address = after("HTTP interface");
+    let address = address.trim_start_matches("http://").parse().unwrap();
+    Service { address, key }
 }
 
 struct Service {
@@ -181,8 +112,8 @@ async fn all_that_is_made_is_for_one_user_whatever_the_umask() {
     command
         .args(["-c", "umask 000; exec \"$0\" \"$@\"", DUNLIN])
         .env("XDG_CACHE_HOME", top.path().join("xdg"));
-    let dev = Running::dev(&mut command, &top.path().join("dev"));
-    let service = dev.service();
+    let dev = dev(&mut command, &top.path().join("dev"));
+    let service = service(&dev);
     service.until_status("/readyz", 200).await;
     assert_eq!(service.register(1).await.0, 201);
     let mut found = Vec::new();
@@ -202,14 +133,13 @@ async fn all_that_is_made_is_for_one_user_whatever_the_umask() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hang_up_is_a_line_in_the_log_and_nothing_else() {
     let top = tempfile::tempdir().unwrap();
-    let dev = Running::dev(&mut Command::new(DUNLIN), top.path());
-    let service = dev.service();
-    let service = &service;
+    let dev = dev(&mut Command::new(DUNLIN), top.path());
+    let service = &service(&dev);
     let pushes = (0..200).map(|n| async move { service.push(n).await });
     let pushes = futures_util::future::join_all(pushes);
     let hanging_up = async {
         for _ in 0..3 {
-            dev.signal(Signal::HUP);
+            signal(&dev, Signal::HUP);
             tokio::task::yield_now().await;
         }
     };
@@ -223,7 +153,7 @@ async fn a_hang_up_is_a_line_in_the_log_and_nothing_else() {
     assert!(dev.count("SIGHUP is ignored") <= 3);
     assert_eq!(service.push(1_000).await.0, 200);
 
-    let simulate = Running::start(
+    let mut simulate = Running::start(
         Command::new(DUNLIN)
             .args([
                 "simulate",
@@ -237,19 +167,18 @@ async fn a_hang_up_is_a_line_in_the_log_and_nothing_else() {
             .arg(top.path().join("simulate")),
     );
     simulate.line(|line| line.contains("is up").then_some(()));
-    simulate.signal(Signal::HUP);
+    signal(&simulate, Signal::HUP);
     simulate.line(|line| line.contains("SIGHUP is ignored").then_some(()));
-    simulate.signal(Signal::TERM);
-    let mut simulate = simulate;
-    assert!(simulate.child.wait().unwrap().success());
+    signal(&simulate, Signal::TERM);
+    assert!(simulate.ended().success());
 }
 
 /// Half a second each time, where the function may run for 300 ms without yielding.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
     let top = tempfile::tempdir().unwrap();
-    let first = Running::dev(&mut Command::new(DUNLIN), top.path());
-    let simulator = first.service();
+    let first = dev(&mut Command::new(DUNLIN), top.path());
+    let simulator = service(&first);
     // The service beside it: its own configuration, and the simulator of the other.
     let config = std::fs::read_to_string(top.path().join("config/dunlin.toml")).unwrap();
     let (before, after) = config.split_once("\nlisten = ").unwrap();
@@ -264,10 +193,7 @@ async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
             .args(["--log-format", "json", "serve", "--config"])
             .arg(&file),
     );
-    let address = second.line(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["address"].as_str()?.parse().ok()
-    });
+    let address = second.address().unwrap();
     let key = simulator.key.clone();
     let service = Arc::new(Service { address, key });
     service.until_status("/readyz", 200).await;
@@ -289,9 +215,9 @@ async fn a_process_that_is_stopped_and_goes_on_loses_no_push() {
     });
     let work: Vec<_> = work.collect();
     for _ in 0..6 {
-        second.signal(Signal::STOP);
+        signal(&second, Signal::STOP);
         tokio::time::sleep(Duration::from_millis(500)).await;
-        second.signal(Signal::CONT);
+        signal(&second, Signal::CONT);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     drop((busy, stopped));
@@ -347,8 +273,8 @@ async fn a_full_disk_stops_nothing_that_needs_no_disk() {
     let Some(disk) = Disk::mount(&folder) else {
         return;
     };
-    let dev = Running::dev(&mut Command::new(DUNLIN), &folder);
-    let service = dev.service();
+    let dev = dev(&mut Command::new(DUNLIN), &folder);
+    let service = service(&dev);
     service.until_status("/readyz", 200).await;
     assert_eq!(service.register(1).await.0, 201);
     assert_eq!(service.push(1).await.0, 200);
@@ -384,6 +310,6 @@ async fn a_full_disk_stops_nothing_that_needs_no_disk() {
     dev.line(|line| line.contains("the store is written again").then_some(()));
     assert_eq!(dev.count("the store cannot be written"), 1);
     assert_eq!(dev.count("the store is written again"), 1);
-    assert_eq!(dev.count("WARN"), 0, "{:?}", dev.lines.lock().unwrap());
+    assert_eq!(dev.count("WARN"), 0, "{}", dev.text());
     drop(dev);
 }

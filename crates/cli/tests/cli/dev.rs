@@ -4,7 +4,9 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{DUNLIN, Dev, PATIENCE};
+use dunlin_tests::running::{PATIENCE, Running};
+
+use crate::{DUNLIN, Dev};
 
 #[test]
 fn it_is_up_when_it_answers_and_the_other_commands_find_it() {
@@ -109,7 +111,7 @@ fn services_go_on_when_nobody_reads_what_they_write() {
     let child = child.arg("--folder").arg(&at).env("DUNLIN_LOG", "debug");
     let child = child.stdout(unread()).stderr(unread()).spawn().unwrap();
     let mut dev = Dev {
-        child,
+        running: Running::of(child),
         greeting: String::new(),
     };
     let config = at.join("config/dunlin.toml");
@@ -122,7 +124,10 @@ fn services_go_on_when_nobody_reads_what_they_write() {
         output.status.code()
     };
     while run(&["status"]) != Some(0) {
-        assert!(dev.child.try_wait().unwrap().is_none(), "it has ended");
+        assert!(
+            dev.running.child.try_wait().unwrap().is_none(),
+            "it has ended"
+        );
         assert!(Instant::now() < until, "it does not come up");
         std::thread::yield_now();
     }
@@ -137,7 +142,7 @@ fn services_go_on_when_nobody_reads_what_they_write() {
     ];
     assert_eq!(run(&push), Some(0));
     dev.signal("-INT");
-    assert!(dev.ended().success());
+    assert!(dev.running.ended().success());
 
     let mut child = Command::new(DUNLIN);
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -156,17 +161,17 @@ fn services_go_on_when_nobody_reads_what_they_write() {
         .spawn()
         .unwrap();
     let mut simulator = Dev {
-        child,
+        running: Running::of(child),
         greeting: String::new(),
     };
     while TcpStream::connect(&control).is_err() {
         assert!(
-            simulator.child.try_wait().unwrap().is_none(),
+            simulator.running.child.try_wait().unwrap().is_none(),
             "it has ended"
         );
         assert!(Instant::now() < until, "it does not come up");
         std::thread::yield_now();
     }
     simulator.signal("-INT");
-    assert!(simulator.ended().success());
+    assert!(simulator.running.ended().success());
 }

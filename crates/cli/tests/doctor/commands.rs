@@ -1,21 +1,15 @@
 //! The commands as a person runs them: what is printed, the exit code, the log and the metrics.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Output};
 
 use dunlin_cli::client::ask;
+use dunlin_tests::running::{PATIENCE, Running};
 use serde_json::Value;
 
 use crate::setup::{API_KEY, Api, Authority, Folder, KEYCHAIN, TOPIC, identity, nobody, simulator};
 use dunlin_simulator::{CertificateAuthority, Fault};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
-
-/// Longest wait for anything; a cold start compiles the component first.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 fn doctor(folder: &Folder, more: &[&str]) -> Output {
     let mut command = Command::new(DUNLIN);
@@ -66,58 +60,18 @@ fn a_configuration_that_cannot_be_read_is_one_line() {
     assert!(lines[0].contains("hosts"), "{text}");
 }
 
-/// A running service, killed when dropped.
-struct Serve {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    log: String,
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Serve {
-    fn start(folder: &Folder, passphrase: &str) -> Self {
-        let mut child = Command::new(DUNLIN)
+/// A running service.
+fn serve(folder: &Folder, passphrase: &str) -> Running {
+    Running::start(
+        Command::new(DUNLIN)
             .args(["--log-format", "json", "serve", "--config"])
             .arg(folder.config())
             .env("SHOP_PASSPHRASE", passphrase)
             .env(
                 "DUNLIN_LOG",
                 "trace,wasmtime=warn,cranelift=warn,regalloc2=warn",
-            )
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let errors = child.stderr.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(errors).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let log = String::new();
-        Self { child, lines, log }
-    }
-
-    /// Reads the log up to the first line with all of these.
-    fn until(&mut self, parts: &[&str]) -> String {
-        loop {
-            let line = self.lines.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("{parts:?} in\n{}", self.log));
-            self.log.push_str(&line);
-            self.log.push('\n');
-            if parts.iter().all(|part| line.contains(part)) {
-                return line;
-            }
-        }
-    }
+            ),
+    )
 }
 
 /// Two identities: an export that lasts, and a certificate that does not.
@@ -133,15 +87,13 @@ fn two_identities() -> Folder {
 #[tokio::test]
 async fn the_ends_of_certificates_are_in_the_log_and_the_metrics() {
     let folder = two_identities();
-    let mut serve = Serve::start(&folder, "secret");
+    let mut serve = serve(&folder, "secret");
     let told = serve.until(&["certificate cannot be used", "old"]);
     assert!(
         told.contains("ERROR") && told.contains("Create a new certificate"),
         "{told}"
     );
-    let listening = serve.until(&["listening", "address"]);
-    let listening: Value = serde_json::from_str(&listening).unwrap();
-    let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
+    let address = serve.address().unwrap();
     let metrics = ask(address, "GET", "/metrics", None, Vec::new(), PATIENCE)
         .await
         .unwrap();
@@ -155,28 +107,25 @@ async fn the_ends_of_certificates_are_in_the_log_and_the_metrics() {
     };
     assert!(left("old") < 0);
     assert!(left("shop") > 86_400 * 365);
-    assert!(!serve.log.contains("shop"), "what is well is not logged");
+    let log = serve.text();
+    assert!(!log.contains("shop"), "what is well is not logged");
     for secret in ["secret", "PRIVATE KEY"] {
-        assert!(!serve.log.contains(secret), "{secret} in\n{}", serve.log);
+        assert!(!log.contains(secret), "{secret} in\n{log}");
     }
 }
 
 #[test]
 fn a_wrong_passphrase_keeps_the_service_from_starting() {
     let folder = two_identities();
-    let mut serve = Serve::start(&folder, "hunter2-wrong");
+    let mut serve = serve(&folder, "hunter2-wrong");
     let line = serve.until(&["dunlin: "]);
     assert!(line.contains("tls.identities.shop"), "{line}");
     assert!(
         line.contains("the passphrase of the PKCS #12 file"),
         "{line}"
     );
-    let mut rest = String::new();
-    for line in serve.lines.iter() {
-        rest.push_str(&line);
-    }
-    assert!(!serve.child.wait().unwrap().success());
-    assert!(!serve.log.contains("hunter2") && !rest.contains("hunter2"));
+    assert!(!serve.ended().success());
+    assert!(!serve.text().contains("hunter2"));
 }
 
 /// A service on any port, with a store that forgets.
@@ -192,9 +141,8 @@ async fn a_refused_key_is_one_error_with_its_remedy_and_one_line_when_it_is_over
     let authority = CertificateAuthority::generate().unwrap();
     let simulator = simulator(&authority).await;
     let folder = serving(simulator.provider_addr().port(), &authority);
-    let mut serve = Serve::start(&folder, "");
-    let listening: Value = serde_json::from_str(&serve.until(&["listening", "address"])).unwrap();
-    let address: SocketAddr = listening["address"].as_str().unwrap().parse().unwrap();
+    let mut serve = serve(&folder, "");
+    let address = serve.address().unwrap();
     let token = "a1".repeat(32);
     let push = || async {
         let body = format!(
@@ -226,13 +174,10 @@ async fn a_refused_key_is_one_error_with_its_remedy_and_one_line_when_it_is_over
         over["message"].as_str().unwrap().ends_with("3 in all"),
         "{over}"
     );
-    let errors = serve
-        .log
-        .lines()
-        .filter(|line| line.contains("\"level\":\"ERROR\""));
-    assert_eq!(errors.count(), 1, "{}", serve.log);
+    let log = serve.text();
+    assert_eq!(serve.count("\"level\":\"ERROR\""), 1, "{log}");
     for secret in [&token, "hush", API_KEY, "PRIVATE KEY"] {
-        assert!(!serve.log.contains(secret), "{secret} in\n{}", serve.log);
+        assert!(!log.contains(secret), "{secret} in\n{log}");
     }
     drop(serve);
     simulator.shutdown().await;
