@@ -1,4 +1,5 @@
-//! The time of the machine, and waiting of which only the time counts that this process was running.
+//! The time of the machine, and waiting of which only the time counts that this process was
+//! running.
 //!
 //! After a SIGSTOP, a pause of the virtual machine or a laptop's sleep every clock has gone on, and
 //! every deadline would be over before anybody has looked at what came in the meantime. So a wait

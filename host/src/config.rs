@@ -24,8 +24,8 @@ pub struct HostSettings {
     pub concurrency: usize,
     /// Requests that wait for each instance; beyond it the answer is 503.
     pub queue: usize,
-    /// Connections of clients. They take some 40 KiB each; one more, and another one goes for it, see
-    /// [`Limits`](crate::http_server::Limits).
+    /// Connections of clients. They take some 40 KiB each; one more, and another one goes for it,
+    /// see [`Limits`](crate::http_server::Limits).
     pub connections: usize,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,

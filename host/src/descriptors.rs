@@ -77,7 +77,8 @@ pub fn prepare(needed: u64, wanted: usize) -> Result<Descriptors, Error> {
             clients,
             wanted,
             "there are few file descriptors: fewer clients can be connected, and perhaps the \
-             component has fewer connections; raise the hard limit (ulimit -Hn, or LimitNOFILE= of systemd)"
+             component has fewer connections; raise the hard limit (ulimit -Hn, or \
+             LimitNOFILE= of systemd)"
         );
     }
     Ok(divided)

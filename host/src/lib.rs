@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!   HTTP/1.1, h2c ─► http_server ─► dispatch ─► instances of the component
-//!   schedule ──────────────────────────────────►│ wasi:sockets ─► wasi::sockets (no-delay, allow-list)
-//!                                             │ wasi:tls ─────► wasi::tls (rustls, ALPN, trust by name)
-//!                                             │ wasi:http ────► wasi::http_client (HTTP/2 shared by all)
-//!                                             └ wasi:keyvalue ► wasi::store ─► store (in memory, or one file)
+//!   schedule ─────────────────────────────────►│
+//!                         wasi:sockets ◄───────┤ wasi::sockets: no-delay, allow-list
+//!                         wasi:tls ◄───────────┤ wasi::tls: rustls, ALPN, trust by name
+//!                         wasi:http ◄──────────┤ wasi::http_client: HTTP/2 shared by all
+//!                         wasi:keyvalue ◄──────┘ wasi::store, on store: in memory, or one file
 //! ```
 //!
 //! [`engine`] compiles a component, and [`host`] has all of the above around it. Which component,

@@ -1,4 +1,5 @@
-//! The function's half of the configuration turned into the servers that it may reach, by which way.
+//! The function's half of the configuration turned into the servers that it may reach, by which
+//! way.
 
 use dunlin::config::{BinaryApp, Endpoint, Service, Settings, Transport};
 use dunlin::environment::Environment;
@@ -11,8 +12,8 @@ fn services(settings: &Settings) -> impl Iterator<Item = Endpoint> {
     })
 }
 
-/// Where the function has to reach over sockets: APNs, if that is its way, and the apps' gateways and
-/// feedback services, or the proxy in front of them.
+/// Where the function has to reach over sockets: APNs, if that is its way, and the apps' gateways
+/// and feedback services, or the proxy in front of them.
 pub(crate) fn by_sockets(settings: &Settings) -> Vec<AllowedHost> {
     let by_sockets = settings.delivery().transport == Transport::Sockets;
     let services = services(settings).filter(|_| by_sockets);

@@ -5,8 +5,8 @@
 //! [[binary]] with an identity ──────┴─► wanted of each identity, for `dunlin doctor`
 //! ```
 //!
-//! The function has the names of identities alone, so that a certificate covers what is configured can
-//! only be seen here.
+//! The function has the names of identities alone, so that a certificate covers what is configured
+//! can only be seen here.
 
 use dunlin::config::{BinaryApp, Credential, Settings};
 use dunlin::environment::Environment;

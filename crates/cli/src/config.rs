@@ -85,7 +85,8 @@ pub(crate) fn folder_of(config_file: &Path) -> &Path {
 }
 
 impl Config {
-    /// Reads the file and checks the files that it names; paths in it become relative to its folder.
+    /// Reads the file and checks the files that it names; paths in it become relative to its
+    /// folder.
     ///
     /// # Errors
     /// If it cannot be read, is not TOML, or has a key or a value that does not belong; or if a
@@ -245,8 +246,8 @@ impl Config {
         (each * self.host.instance_count()) as u64
     }
 
-    /// The hosts that the function may reach: APNs, gateways and feedback services, as configured, or
-    /// the proxy in the place of those that are behind it.
+    /// The hosts that the function may reach: APNs, gateways and feedback services, as configured,
+    /// or the proxy in the place of those that are behind it.
     pub fn allowed_hosts(&self) -> Arc<[AllowedHost]> {
         allow_list::by_sockets(&self.settings).into()
     }

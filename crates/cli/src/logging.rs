@@ -24,7 +24,8 @@ pub enum Format {
 /// Starts logging; `DUNLIN_LOG` holds the filter: levels by target, such as
 /// `warn,dunlin_host=debug`.
 ///
-/// Without it, what a service does is told, and a command that ends by itself tells what goes wrong.
+/// Without it, what a service does is told, and a command that ends by itself tells what goes
+/// wrong.
 pub fn start(format: Format, is_service: bool) {
     let level = match is_service {
         true => LevelFilter::INFO,
@@ -115,8 +116,8 @@ fn colour(text: &str) -> Option<usize> {
     numbers.get(end..)?.starts_with('m').then_some(2 + end + 1)
 }
 
-/// The runtime traces every call of `wasi:http` with its arguments: paths, which have device tokens in
-/// them, and headers with credentials. It gets no word.
+/// The runtime traces every call of `wasi:http` with its arguments: paths, which have device tokens
+/// in them, and headers with credentials. It gets no word.
 fn discreet<S>() -> impl Filter<S> {
     filter_fn(|line| {
         !line

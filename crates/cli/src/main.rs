@@ -42,7 +42,8 @@ enum Command {
     /// List devices, a line for each.
     #[command(after_help = EXIT_CODES)]
     Devices(Devices),
-    /// Check every credential and the way to APNs, and say what to do; fails if anything does not work.
+    /// Check every credential and the way to APNs, and say what to do; fails if anything does not
+    /// work.
     Doctor(Doctor),
     /// Mark devices that have not been seen for long, and forget what is over, now.
     #[command(after_help = EXIT_CODES)]
@@ -142,7 +143,8 @@ struct Simulate {
     /// Where the channels of production are managed; a free port if not given.
     #[arg(long, value_name = "ADDRESS", requires = "production")]
     production_channels: Option<Listen>,
-    /// Where channels are managed, HTTP/2 over TLS; Apple's ports 2195 and 2196 are the binary protocols' here.
+    /// Where channels are managed, HTTP/2 over TLS; Apple's ports 2195 and 2196 are the binary
+    /// protocols' here.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:2198")]
     channels: Listen,
     /// Where the binary gateway is; it wants a client certificate, see POST /certificates.

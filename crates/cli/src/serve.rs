@@ -125,8 +125,8 @@ pub fn load(
     load_with(config_file, component, config, identities, store, status)
 }
 
-/// The client certificates of a configuration, by their names. Each is for what the credentials want
-/// of it.
+/// The client certificates of a configuration, by their names. Each is for what the credentials
+/// want of it.
 fn identities(config: &Config) -> Result<Vec<(&str, Identity)>, Error> {
     let uses = certificate_uses::by_credentials(&config.settings);
     let files = config.tls.identities.iter();

@@ -87,7 +87,8 @@ async fn with_64_descriptors_clients_do_not_get_those_that_apns_needs() {
     let address = host.address().expect("an address");
     let said = host.text();
     assert!(said.contains("\"limit\":64"), "{said}");
-    // Many more than there are descriptors; each has had an answer, or has been closed for the next.
+    // Many more than there are descriptors; each has had an answer, or has been closed for the
+    // next.
     let mut crowd = Vec::new();
     for _ in 0..200 {
         let mut client = TcpStream::connect(address).unwrap();

@@ -39,7 +39,8 @@ use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
 
-/// Largest answer that takes no room: what may wait of these is bounded by the requests that may wait.
+/// Largest answer that takes no room: what may wait of these is bounded by the requests that may
+/// wait.
 const SMALL: usize = 4 * 1024;
 
 /// How long an answer to what has been done waits for room among the others.
@@ -61,8 +62,8 @@ fn reads_much(request: &Request) -> bool {
     route.is_ok_and(|route| route.may_answer_at_length())
 }
 
-/// Such reads that an instance works on at once: each may take it some milliseconds, for which a push
-/// waits.
+/// Such reads that an instance works on at once: each may take it some milliseconds, for which a
+/// push waits.
 const READS: usize = 2;
 
 /// A request with its whole body.
@@ -207,8 +208,8 @@ impl Dispatcher {
     /// Runs one request to its answer. The answer to a request that may write is not given before
     /// what it reports is durable, unless the component says that it holds in any case.
     ///
-    /// `room` is for the answer. A read that may have a large one has it before it is begun, so that
-    /// only so many are rendered at once; an answer to what has been done waits for room.
+    /// `room` is for the answer. A read that may have a large one has it before it is begun, so
+    /// that only so many are rendered at once; an answer to what has been done waits for room.
     ///
     /// # Errors
     /// See [`DispatchError`].
@@ -386,7 +387,8 @@ fn length(response: &Response) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Room for an answer of so many bytes, wherever they are held. One to a read can be asked for again.
+/// Room for an answer of so many bytes, wherever they are held. One to a read can be asked for
+/// again.
 async fn make_room(bytes: usize, is_safe: bool, room: &mut Room) -> Result<(), DispatchError> {
     let needed = if bytes <= SMALL { 0 } else { bytes };
     if room.try_fit(needed) {

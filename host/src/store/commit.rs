@@ -103,7 +103,8 @@ impl Shared {
             None => {}
             Some(Line::Begun(why)) => error!(
                 "{STORE_UNAVAILABLE}: {}: {why}. What needs no disk goes on; what has to be on it \
-                 is refused with 503. Free space there, or mend the disk: it is tried again by itself",
+                 is refused with 503. Free space there, or mend the disk: it is tried again by \
+                 itself",
                 self.path.display(),
             ),
             Some(Line::Over(over)) => {

@@ -1,5 +1,5 @@
-//! The folder of the configuration file, which is all that the function can read: what has to be in it,
-//! and what must not be.
+//! The folder of the configuration file, which is all that the function can read: what has to be in
+//! it, and what must not be.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -17,8 +17,8 @@ pub(super) fn check_itself(folder: &Path, file: &Path) -> Result<(), ConfigError
     if name.and_then(|name| leads_inside(folder, name)) == Some(false) {
         let file = file.display();
         return Err(ConfigError(format!(
-            "{file} leads out of its folder: expected the file itself, or a relative link within the folder, \
-             which is all that the function can read"
+            "{file} leads out of its folder: expected the file itself, or a relative link within \
+             the folder, which is all that the function can read"
         )));
     }
     Ok(())
@@ -42,17 +42,18 @@ pub(super) fn check_keys(folder: &Path, settings: &Settings) -> Result<(), Confi
 }
 
 /// What is wrong with a file that is elsewhere.
-pub(crate) const OUT_OF_REACH: &str = "expected a file in the folder of the configuration file, named as seen \
-    from there and by relative links at most: the function can read nothing else";
+pub(crate) const OUT_OF_REACH: &str = "\
+    expected a file in the folder of the configuration file, named as seen from there and by \
+    relative links at most: the function can read nothing else";
 
-/// Whether the function reaches a file that the configuration names: the folder of the configuration is
-/// all that it sees, and `/` for it.
+/// Whether the function reaches a file that the configuration names: the folder of the
+/// configuration is all that it sees, and `/` for it.
 pub(crate) fn is_reached(folder: &Path, file: &Path) -> bool {
     leads_inside(folder, file).unwrap_or(true)
 }
 
-/// Whether a path never leaves the folder on its way, links included, as the sandbox opens files: no
-/// absolute link, and none that leaves and comes back. `None` if something of it is not there.
+/// Whether a path never leaves the folder on its way, links included, as the sandbox opens files:
+/// no absolute link, and none that leaves and comes back. `None` if something of it is not there.
 fn leads_inside(folder: &Path, file: &Path) -> Option<bool> {
     let mut here = canonical(folder)?;
     let (mut depth, mut links) = (0_usize, 0);
@@ -101,8 +102,8 @@ fn canonical(folder: &Path) -> Option<PathBuf> {
     folder.canonicalize().ok()
 }
 
-/// The function can read everything in the folder of the configuration file, and is not to read what
-/// belongs to certificates. These are the identities that have secrets there, and the folder.
+/// The function can read everything in the folder of the configuration file, and is not to read
+/// what belongs to certificates. These are the identities that have secrets there, and the folder.
 pub(crate) fn exposed<'a>(
     folder: &Path,
     identities: &'a BTreeMap<String, IdentityFiles>,

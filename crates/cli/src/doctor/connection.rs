@@ -1,4 +1,5 @@
-//! Whether the servers of the configuration can be reached from here, and what they say the time is.
+//! Whether the servers of the configuration can be reached from here, and what they say the time
+//! is.
 //!
 //! ```text
 //! HTTP/2:   TCP ─► TLS, ALPN h2 ─► GET / ─► any answer; its `date` is for the clock
@@ -8,11 +9,11 @@
 //! ```
 //!
 //! TCP is `way.rs`: directly, or through the proxy. HTTP/2 is spoken by the provider API, by what
-//! broadcasts go to where that is elsewhere, and by the management of channels. Only who has channels
-//! needs the last, so there what is wrong is a warning.
+//! broadcasts go to where that is elsewhere, and by the management of channels. Only who has
+//! channels needs the last, so there what is wrong is a warning.
 //!
-//! With TLS 1.3 a gateway refuses a certificate only after the handshake, hence the silence. A feedback
-//! service forgets its list when a connection is closed well, so none is made to it here.
+//! With TLS 1.3 a gateway refuses a certificate only after the handshake, hence the silence. A
+//! feedback service forgets its list when a connection is closed well, so none is made to it here.
 //!
 //! Limits: the caller's patience for each server, [`AT_ONCE`] servers at a time.
 
@@ -272,8 +273,8 @@ fn without_certificate(asked: Result<Answer, String>) -> (String, Option<Date>) 
     }
 }
 
-/// With TLS 1.3 a certificate is refused after the handshake, and APNs does it later still: by 403, or
-/// by ending the connection with a reason.
+/// With TLS 1.3 a certificate is refused after the handshake, and APNs does it later still: by 403,
+/// or by ending the connection with a reason.
 fn with_certificate(asked: Result<Answer, String>) -> Reached {
     let failed = |got: String| {
         let what = format!("expected the server to take the certificate, got {got}");
@@ -378,17 +379,21 @@ pub(super) fn clock(dates: &[Date]) -> Line {
     }
 }
 
-/// A token is renewed when it is 40 minutes old and refused when it is an hour old, by APNs's clock:
-/// what is left for clocks to differ.
+/// A token is renewed when it is 40 minutes old and refused when it is an hour old, by APNs's
+/// clock: what is left for clocks to differ.
 const SKEW_ERROR: Duration = Duration::from_mins(20);
 
 /// Whether a device died before or after it registered is decided by two clocks. **Ours.**
 const SKEW_WARNING: Duration = Duration::from_secs(30);
 
-const NO_TLS: &str = "Check host and port in the configuration, and that no proxy or firewall takes TLS connections apart.";
+const NO_TLS: &str = "\
+    Check host and port in the configuration, and that no proxy or firewall takes TLS connections \
+    apart.";
 const NO_H2: &str =
     "Check host and port in the configuration, and that no proxy answers in place of APNs.";
-const ROOTS: &str = "If the server is meant to have a certificate of its own authority, name the authority's PEM file under [tls.trust]; otherwise something answers in its place.";
+const ROOTS: &str = "\
+    If the server is meant to have a certificate of its own authority, name the authority's PEM \
+    file under [tls.trust]; otherwise something answers in its place.";
 const DATES: &str =
     "Check the date of this machine; if it is right, the server needs a new certificate.";
 const NAME: &str =

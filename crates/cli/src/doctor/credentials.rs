@@ -27,7 +27,8 @@ pub(super) fn keys(folder: &Path, settings: &Settings) -> Vec<Line> {
             Severity::Warning,
             "credentials",
             "expected at least one, got none: nothing can be pushed over the provider API",
-            "Add [[credentials]] with a .p8 key from the developer account, or with the identity of a client certificate.",
+            "Add [[credentials]] with a .p8 key from the developer account, or with the identity \
+             of a client certificate.",
         ));
     }
     lines
@@ -78,8 +79,8 @@ fn file_of_another_key(source: &TokenKey) -> Option<Line> {
 /// An identity that can be shown to a server.
 pub(super) type Usable<'a> = BTreeMap<&'a str, Identity>;
 
-/// Looks at every identity: its files, its key, its dates, and what credentials and apps want of it. Those whose
-/// key can be used come back, for connecting.
+/// Looks at every identity: its files, its key, its dates, and what credentials and apps want of
+/// it. Those whose key can be used come back, for connecting.
 pub(super) fn identities<'a>(
     folder: &Path,
     config: &'a Config,

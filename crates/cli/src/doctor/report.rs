@@ -130,7 +130,8 @@ impl Report {
         text
     }
 
-    /// For programs: `{"findings": [{"severity", "subject", "what", "advice"}], "errors", "warnings"}`.
+    /// For programs: `{"findings": [{"severity", "subject", "what", "advice"}], "errors",
+    /// "warnings"}`.
     pub fn json(&self) -> String {
         json!({
             "findings": self.lines,

@@ -5,8 +5,8 @@
 //! proxy:    lookup of the proxy ─► TCP to it ─► CONNECT ─► 2xx
 //! ```
 //!
-//! Limits: the caller's deadline, and [`ATTEMPTS`] for the addresses that the function would try. They
-//! are tried in its order, and one after the other, so that what is wrong can be told of each.
+//! Limits: the caller's deadline, and [`ATTEMPTS`] for the addresses that the function would try.
+//! They are tried in its order, and one after the other, so that what is wrong can be told of each.
 
 use std::fmt;
 use std::io;
@@ -154,9 +154,19 @@ fn refused(error: &TunnelError) -> Failure {
 }
 
 const DNS: &str = "Check the name in the configuration, and that this machine can look names up.";
-const REFUSED: &str = "Check host and port in the configuration; if they are right, let this machine connect there, or have APNs use its other port, 443 or 2197.";
-const FIREWALL: &str = "Let this machine make TCP connections to this address, or name a proxy under [proxy]; for APNs port 2197 may do where 443 does not.";
-const PROXY: &str = "Check url under [proxy]: an HTTP proxy that takes CONNECT has to be there; name servers that are reached without it under except.";
-const LOGIN: &str = "Set user and password in url under [proxy], or password_env; no other authentication than Basic is spoken.";
-const FORBIDDEN: &str = "Have the proxy let CONNECT through to this server and port; for APNs port 443 may do where another does not.";
+const REFUSED: &str = "\
+    Check host and port in the configuration; if they are right, let this machine connect there, \
+    or have APNs use its other port, 443 or 2197.";
+const FIREWALL: &str = "\
+    Let this machine make TCP connections to this address, or name a proxy under [proxy]; for \
+    APNs port 2197 may do where 443 does not.";
+const PROXY: &str = "\
+    Check url under [proxy]: an HTTP proxy that takes CONNECT has to be there; name servers that \
+    are reached without it under except.";
+const LOGIN: &str = "\
+    Set user and password in url under [proxy], or password_env; no other authentication than \
+    Basic is spoken.";
+const FORBIDDEN: &str = "\
+    Have the proxy let CONNECT through to this server and port; for APNs port 443 may do where \
+    another does not.";
 const SERVER: &str = "Check host and port in the configuration.";

@@ -1,4 +1,5 @@
-//! `dunlin doctor` and client certificates in the service, against servers made here, over loopback.
+//! `dunlin doctor` and client certificates in the service, against servers made here, over
+//! loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

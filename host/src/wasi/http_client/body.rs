@@ -1,7 +1,7 @@
 //! The body of a request, and whether anything of it was asked for.
 //!
-//! HTTP/2 asks for a body when it has a stream for it. A request that never got so far, on a connection
-//! that ended, has not been acted on, whatever became of its headers.
+//! HTTP/2 asks for a body when it has a stream for it. A request that never got so far, on a
+//! connection that ended, has not been acted on, whatever became of its headers.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A name becomes a TLS connection that speaks HTTP/2: lookup, TCP, TLS.
 //!
-//! Which address is tried when is `Race`'s to say, as it is inside the function. A name is looked up
-//! anew for each connection, as Apple asks.
+//! Which address is tried when is `Race`'s to say, as it is inside the function. A name is looked
+//! up anew for each connection, as Apple asks.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

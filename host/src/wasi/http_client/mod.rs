@@ -6,15 +6,15 @@
 //!   instance ─┘   (allowed?)  (one by one)   └ …
 //! ```
 //!
-//! There is one connection to a server. The first request opens it, whoever comes meanwhile waits for
-//! the same attempt and shares its failure. APNs takes a thousand requests at once on one, and asks for
-//! few connections that stay.
+//! There is one connection to a server. The first request opens it, whoever comes meanwhile waits
+//! for the same attempt and shares its failure. APNs takes a thousand requests at once on one, and
+//! asks for few connections that stay.
 //!
-//! Only servers of the configuration are reached, over `https`, by name and port, with their trust and
-//! their addresses; the rest is refused before anything is looked up.
+//! Only servers of the configuration are reached, over `https`, by name and port, with their trust
+//! and their addresses; the rest is refused before anything is looked up.
 //!
-//! What went wrong is told such that a request that was certainly not acted on can be known from one
-//! that may have been:
+//! What went wrong is told such that a request that was certainly not acted on can be known from
+//! one that may have been:
 //!
 //! | error | the request |
 //! |---|---|
@@ -252,8 +252,9 @@ impl HttpClient {
         self.0.servers.get_key_value(&(host, port))
     }
 
-    /// The connection to a server: the one there is, or a new one. The attempt outlives whoever asks
-    /// for it: others wait for it, too, and one that is slow would otherwise never come to its end.
+    /// The connection to a server: the one there is, or a new one. The attempt outlives whoever
+    /// asks for it: others wait for it, too, and one that is slow would otherwise never come to its
+    /// end.
     async fn connection(&self, at: &(String, u16)) -> Result<Open, Unreached> {
         let began = Instant::now();
         let (shared, at) = (Arc::clone(&self.0), at.clone());
@@ -302,8 +303,8 @@ impl Shared {
     }
 }
 
-/// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the server is
-/// asked, and how long it may take over the answer.
+/// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the
+/// server is asked, and how long it may take over the answer.
 async fn speak<S>(
     host: &str,
     stream: S,
@@ -345,9 +346,9 @@ impl Server {
 
 /// What an error says of a request that was on a connection.
 ///
-/// RFC 9113: a stream above the last one of a GOAWAY (6.8) and one that was refused (8.7) have not been
-/// processed. `h2` ends a stream by the peer's GOAWAY in the first case only; those below it end with
-/// the transport.
+/// RFC 9113: a stream above the last one of a GOAWAY (6.8) and one that was refused (8.7) have not
+/// been processed. `h2` ends a stream by the peer's GOAWAY in the first case only; those below it
+/// end with the transport.
 fn unanswered(error: &hyper::Error) -> Error {
     let cause = cause(error);
     debug!(%error, ?cause, "no answer");

@@ -110,7 +110,8 @@ async fn those_who_wait_for_one_connection_share_its_failure() {
     );
 }
 
-/// RFC 9113, section 6.7. It is only asked while something waits for an answer, and then not in vain.
+/// RFC 9113, section 6.7. It is only asked while something waits for an answer, and then not in
+/// vain.
 #[tokio::test]
 async fn a_server_that_falls_silent_is_asked_by_a_ping_and_then_given_up() {
     const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];

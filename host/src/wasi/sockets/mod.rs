@@ -1,8 +1,8 @@
 //! `wasi:sockets@0.3.0` for a function that only dials out: TCP to the hosts it was given, nothing
 //! else.
 //!
-//! Why not the runtime's own: it never sets `TCP_NODELAY` and WASI has no option for it, and Nagle's
-//! algorithm against a peer's delayed acknowledgement stalls small writes for 40 ms.
+//! Why not the runtime's own: it never sets `TCP_NODELAY` and WASI has no option for it, and
+//! Nagle's algorithm against a peer's delayed acknowledgement stalls small writes for 40 ms.
 //!
 //! What is allowed is decided by name, not by address: [`Network`] remembers which addresses came
 //! out of which permitted lookup, and a connection to anything else is `access-denied`. UDP,

@@ -1,5 +1,5 @@
-//! `wasi:sockets/ip-name-lookup`: a permitted name becomes addresses, asked anew each time, unless the
-//! configuration gives them.
+//! `wasi:sockets/ip-name-lookup`: a permitted name becomes addresses, asked anew each time, unless
+//! the configuration gives them.
 //!
 //! They keep their order, which is one of preference (RFC 6724 for the machine's resolver).
 
@@ -37,7 +37,8 @@ impl<T: Send> HostWithStore<T> for Sockets {
     }
 }
 
-/// The addresses of a name, the preferred one first, and IPv4 as such: it is what the function asks for.
+/// The addresses of a name, the preferred one first, and IPv4 as such: it is what the function asks
+/// for.
 ///
 /// # Errors
 /// If the machine's resolver knows none.

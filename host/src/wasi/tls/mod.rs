@@ -1,7 +1,7 @@
 //! TLS for the function: `wasi:tls` on rustls, with trust, identity and ALPN chosen by server name.
 //!
-//! The function says which server it wants, and by a prefix ([`dunlin::tls_name`]) which protocol and
-//! which client certificate; everything else (which roots, whose key) comes from the host's
+//! The function says which server it wants, and by a prefix ([`dunlin::tls_name`]) which protocol
+//! and which client certificate; everything else (which roots, whose key) comes from the host's
 //! configuration, so no certificate key ever enters the component.
 //!
 //! Two things the glue between `wasi:tls` and a TLS stream leaves to us:
