@@ -52,7 +52,7 @@ const MAX_SIZE: usize = 2048 * 1024;
 
 #[test]
 fn imports_and_exports_are_those_of_the_design() {
-    let component = dunlin_host::function::embedded();
+    let component = dunlin_host::engine::embedded();
     let (imports, exports) = interfaces(component);
     println!("{} bytes\nimports:", component.len());
     imports.iter().for_each(|name| println!("  {name}"));

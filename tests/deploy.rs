@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 use dunlin::config::{Service, Settings};
 use dunlin::environment::Environment;
 use dunlin::limits::PROVIDER_ALTERNATE_PORT;
-use dunlin_host::config::Config;
+use dunlin_cli::config::Config;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde_json::Value;
 

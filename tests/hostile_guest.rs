@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dunlin_host::server::Server;
+use dunlin_cli::serve::Server;
 use raw_http::{Answer, open, read_answer, request};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,7 +58,7 @@ fn configured(settings: &str) -> TempDir {
     folder
 }
 
-async fn started(folder: &TempDir, component: &Path) -> Result<Server, dunlin_host::Error> {
+async fn started(folder: &TempDir, component: &Path) -> Result<Server, dunlin_cli::Error> {
     Server::start(&folder.path().join("dunlin.toml"), Some(component)).await
 }
 

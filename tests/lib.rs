@@ -1,8 +1,14 @@
-//! What the tests of every package share: saying that a test was skipped, and what would have it run.
+//! What the tests of every package share: a program that runs ([`running`]), what a log writes
+//! ([`Written`]), saying that a test was skipped, and what would have it run.
 //!
 //! The runner hides what a passing test prints by `print!`, so a line is written to standard error
-//! itself, and into a file for the test `summary`, which cargo runs last. What belongs to one run is
-//! told by the process that has started the test.
+//! itself, and into a file for the test `summary`, which cargo runs last. What belongs to one run
+//! is told by the process that has started the test.
+
+pub mod running;
+mod written;
+
+pub use written::Written;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

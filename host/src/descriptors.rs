@@ -76,8 +76,9 @@ pub fn prepare(needed: u64, wanted: usize) -> Result<Descriptors, Error> {
             limit,
             clients,
             wanted,
-            "there are few file descriptors: fewer clients can be connected, and perhaps fewer \
-             connections to APNs; raise the hard limit (ulimit -Hn, or LimitNOFILE= of systemd)"
+            "there are few file descriptors: fewer clients can be connected, and perhaps the \
+             component has fewer connections; raise the hard limit (ulimit -Hn, or \
+             LimitNOFILE= of systemd)"
         );
     }
     Ok(divided)

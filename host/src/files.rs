@@ -79,13 +79,13 @@ pub fn make_all_private() {
 ///
 /// # Errors
 /// If it cannot be read or written, or `make` fails.
-pub fn read_or_make(
+pub fn read_or_make<E: From<Error>>(
     path: &Path,
-    make: impl FnOnce() -> Result<String, Error>,
-) -> Result<String, Error> {
+    make: impl FnOnce() -> Result<String, E>,
+) -> Result<String, E> {
     match std::fs::read_to_string(path) {
         Ok(text) if !text.is_empty() => Ok(text),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(path, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(path, &error).into()),
         _ => {
             let text = make()?;
             write_private(path, &text)?;

@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use dunlin::api::aside;
 use dunlin::service::{Alarms, Counters, INTERVAL, Level, Line};
 use dunlin::time::Now;
 use http::HeaderMap;
@@ -29,12 +30,6 @@ use tokio::io::AsyncWrite;
 use tracing::{error, info, warn};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
-
-/// The header of an answer that has the function's counts in it.
-pub(crate) const COUNT_HEADER: &str = "dunlin-count";
-
-/// Set for the function, it asks for counts.
-pub(crate) const COUNT_VARIABLE: &str = "DUNLIN_COUNT";
 
 /// Longest line that is read; the rest of a longer one is dropped. Ours.
 const LINE_MAX_BYTES: usize = 4 * 1024;
@@ -184,14 +179,15 @@ impl Operator {
 
     /// Takes the function's counts off an answer.
     pub(crate) fn take_counts(&self, headers: &mut HeaderMap) {
-        if let Some(counts) = headers.remove(COUNT_HEADER)
+        if let Some(counts) = headers.remove(aside::COUNT_HEADER)
             && let Ok(counts) = counts.to_str()
         {
             self.add_counts(counts);
         }
     }
 
-    pub(crate) fn add_counts(&self, counts: &str) {
+    /// Adds what the function has counted, in its words.
+    pub fn add_counts(&self, counts: &str) {
         self.lock().counters.add_taken(counts);
     }
 
@@ -349,6 +345,8 @@ impl OutputStream for Intake {
 
 #[cfg(test)]
 mod tests {
+    use dunlin_tests::Written;
+
     use super::*;
 
     const REFUSED: &str = "dunlin: ERROR credential-refused [key A of team B, production: \
@@ -356,17 +354,6 @@ mod tests {
 
     /// What is logged by what is done here, as JSON.
     fn logged(work: impl FnOnce()) -> Vec<serde_json::Value> {
-        #[derive(Clone, Default)]
-        struct Written(Arc<Mutex<Vec<u8>>>);
-        impl io::Write for Written {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
         use tracing_subscriber::layer::SubscriberExt as _;
         let written = Written::default();
         let writer = written.clone();
@@ -375,7 +362,7 @@ mod tests {
             .flatten_event(true)
             .with_writer(move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), work);
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = written.text();
         let parse = |line| serde_json::from_str(line).unwrap();
         text.lines().map(parse).collect()
     }
@@ -465,7 +452,10 @@ mod tests {
     fn counts_come_by_header_or_line_and_the_header_goes_no_further() {
         let operator = Arc::new(Operator::default());
         let mut headers = HeaderMap::new();
-        headers.insert(COUNT_HEADER, "push.accepted=2,evil=3".parse().unwrap());
+        headers.insert(
+            aside::COUNT_HEADER,
+            "push.accepted=2,evil=3".parse().unwrap(),
+        );
         operator.take_counts(&mut headers);
         assert!(headers.is_empty());
         operator.take_counts(&mut headers);

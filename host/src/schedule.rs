@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::awake;
+use crate::clock;
 use crate::config::TaskSettings;
-use crate::function::Function;
-use crate::status::Status;
+use crate::engine::Engine;
+use crate::metrics::Status;
 use crate::store::{Store, StoreError};
 
 /// How long a task may take before it is given up. The feedback of a million devices takes seconds.
@@ -54,7 +54,7 @@ impl Schedule {
     /// Starts on the current runtime.
     pub fn start(
         tasks: &[TaskSettings],
-        function: &Arc<Function>,
+        engine: &Arc<Engine>,
         store: &Store,
         status: &Arc<Status>,
     ) -> Self {
@@ -64,7 +64,7 @@ impl Schedule {
             let clock = Clock {
                 name: task.name.clone(),
                 every,
-                function: Arc::clone(function),
+                engine: Arc::clone(engine),
                 store: store.clone(),
                 status: Arc::clone(status),
             };
@@ -78,7 +78,7 @@ impl Schedule {
 struct Clock {
     name: String,
     every: Duration,
-    function: Arc<Function>,
+    engine: Arc<Engine>,
     store: Store,
     status: Arc<Status>,
 }
@@ -92,7 +92,7 @@ impl Clock {
             if let Err(error) = self.keep_began() {
                 warn!(task = %self.name, %error, "when a task began could not be kept");
             }
-            let report = run_once(&self.function, &self.status, &self.name).await;
+            let report = run_once(&self.engine, &self.status, &self.name).await;
             let operator = self.status.operator();
             match report {
                 Ok(report) => {
@@ -137,10 +137,10 @@ impl Clock {
 ///
 /// # Errors
 /// What the function says, or why it could not say anything; for people.
-pub async fn run_once(function: &Function, status: &Status, name: &str) -> Result<String, String> {
+pub async fn run_once(engine: &Engine, status: &Status, name: &str) -> Result<String, String> {
     let began = now();
     status.task_began(name, began);
-    let ran = awake::timeout(TASK_TIMEOUT, function.run_task(name)).await;
+    let ran = clock::timeout(TASK_TIMEOUT, engine.run_task(name)).await;
     let report = match ran {
         Err(_) => Err(format!("not done within {} s", TASK_TIMEOUT.as_secs())),
         Ok(Err(error)) => Err(format!("{error:#}")),

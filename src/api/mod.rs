@@ -11,6 +11,7 @@
 //!
 //! Nothing here does anything: which store is asked and how a push is delivered is the caller's.
 
+pub mod aside;
 mod auth;
 mod body;
 mod broadcast;

@@ -109,6 +109,38 @@ impl Route {
         }
     }
 
+    /// Whether what the reply reports has to be on disk first. What was sent, or done at APNs, is
+    /// reported whatever becomes of the records; what is only read needs no disk.
+    pub const fn waits_for_disk(&self) -> bool {
+        match self {
+            Self::PostDevice
+            | Self::RegisterDevice(_)
+            | Self::DeleteDevice(_)
+            | Self::LogoutDevice(_)
+            | Self::RestoreDevice(_)
+            | Self::RunTask(_) => true,
+            Self::Health
+            | Self::Ready
+            | Self::Push
+            | Self::ListDevices
+            | Self::GetDevice(_)
+            | Self::Broadcast
+            | Self::ListChannels
+            | Self::CreateChannel
+            | Self::GetChannel(_)
+            | Self::DeleteChannel(_)
+            | Self::GetReceipt(_) => false,
+        }
+    }
+
+    /// Whether the reply to this read may be a long one.
+    pub const fn may_answer_at_length(&self) -> bool {
+        matches!(
+            self,
+            Self::ListDevices | Self::ListChannels | Self::GetChannel(_) | Self::GetReceipt(_)
+        )
+    }
+
     /// What an API key has to be good for to make this call; `None` if it needs no key.
     pub const fn scope(&self) -> Option<Scope> {
         match self {
@@ -204,6 +236,40 @@ mod tests {
             ("GET", "/v1/receipts/a%3A1", Route::GetReceipt("a:1".into())),
         ] {
             assert_eq!(Route::parse(method, path), Ok(route), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_at_apns_does_not_wait_for_the_disk() {
+        for (method, path, expected) in [
+            ("POST", "/v1/push", false),
+            ("POST", "/v1/broadcasts", false),
+            ("POST", "/v1/channels", false),
+            ("DELETE", "/v1/channels/YQ==", false),
+            ("GET", "/v1/devices", false),
+            ("POST", "/v1/devices", true),
+            ("PUT", "/v1/devices/a1", true),
+            ("DELETE", "/v1/devices/a1", true),
+            ("POST", "/v1/devices/a1/logout", true),
+            ("POST", "/v1/devices/a1/restore", true),
+            ("POST", "/v1/tasks/feedback", true),
+        ] {
+            let route = Route::parse(method, path).unwrap();
+            assert_eq!(route.waits_for_disk(), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn reads_of_many_are_told_from_those_of_one() {
+        for (method, path, expected) in [
+            ("GET", "/v1/devices", true),
+            ("GET", "/v1/receipts/a", true),
+            ("GET", "/v1/channels", true),
+            ("GET", "/v1/devices/a1", false),
+            ("POST", "/v1/push", false),
+        ] {
+            let route = Route::parse(method, path).unwrap();
+            assert_eq!(route.may_answer_at_length(), expected, "{method} {path}");
         }
     }
 

@@ -7,10 +7,11 @@ use super::bindings::{wit_future, wit_stream};
 use super::calls;
 use super::operator;
 use crate::api::{
-    BodyKind, Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
+    BodyKind, Caller, Problem, Reply, Route, admit, aside, idempotency_header, parse_channel_query,
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
     parse_topic_query, refuse_idempotency_key,
 };
+use crate::limits::STORE_UNAVAILABLE;
 use crate::notification::DeviceToken;
 use crate::provider::ChannelCall;
 use crate::registry::DeviceRef;
@@ -33,9 +34,26 @@ pub(super) struct Function;
 
 impl Guest for Function {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        let reply = answer(request).await.unwrap_or_else(Problem::into_reply);
-        respond(reply)
+        let waits = waits_for_disk(&request);
+        let reply = match waits && is_unwritable(&request) {
+            true => Err(Problem::store(STORE_UNAVAILABLE)),
+            false => answer(request).await,
+        };
+        respond(reply.unwrap_or_else(Problem::into_reply), !waits)
     }
+}
+
+/// Whether what the reply reports has to be on disk first, as our host sees to.
+fn waits_for_disk(request: &Request) -> bool {
+    let target = request.get_path_with_query().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default();
+    let route = Route::parse(method(&request.get_method()), path);
+    route.map_or(true, |route| route.waits_for_disk())
+}
+
+/// Whether our host says that the store takes no writes.
+fn is_unwritable(request: &Request) -> bool {
+    operator::has_our_host() && request.get_headers().has(aside::UNWRITABLE_HEADER)
 }
 
 async fn answer(request: Request) -> Result<Reply, Problem> {
@@ -181,7 +199,7 @@ async fn read_all(mut stream: StreamReader<u8>, expected: usize) -> Result<Vec<u
     }
 }
 
-fn respond(reply: Reply) -> Result<Response, ErrorCode> {
+fn respond(reply: Reply, is_at_once: bool) -> Result<Response, ErrorCode> {
     let mut headers = Vec::new();
     let has_body = reply.status != NO_CONTENT;
     if has_body {
@@ -194,7 +212,10 @@ fn respond(reply: Reply) -> Result<Response, ErrorCode> {
         headers.push((name.to_owned(), value.into_bytes()));
     }
     if let Some(counts) = operator::take_counts() {
-        headers.push((operator::COUNT_HEADER.to_owned(), counts.into_bytes()));
+        headers.push((aside::COUNT_HEADER.to_owned(), counts.into_bytes()));
+    }
+    if is_at_once && operator::has_our_host() {
+        headers.push((aside::AT_ONCE_HEADER.to_owned(), b"1".to_vec()));
     }
     // Names and values are our own and legal.
     let headers = Fields::from_list(&headers)

@@ -9,22 +9,16 @@ use std::io::Write as _;
 use wit_bindgen::spawn_local;
 
 use super::platform;
+use crate::api::aside;
 use crate::provider::Outcome;
 use crate::service::{Count, Operator};
 use crate::terminal::visible;
 use crate::time::Now;
 
-/// The header of an answer that has counts in it. Our host adds them up and takes it off; nobody
-/// else is sent it.
-pub(super) const COUNT_HEADER: &str = "dunlin-count";
-
-/// Says that the host wants them.
-const COUNT_VARIABLE: &str = "DUNLIN_COUNT";
-
 thread_local! {
     static OPERATOR: RefCell<Operator> = RefCell::default();
     static TIMER_RUNS: Cell<bool> = const { Cell::new(false) };
-    static COUNTS: bool = std::env::var_os(COUNT_VARIABLE).is_some();
+    static HAS_OUR_HOST: bool = std::env::var_os(aside::VARIABLE).is_some();
 }
 
 /// Whether there is no trouble that could be over.
@@ -81,9 +75,14 @@ pub(super) fn count(what: Count<'_>) {
     OPERATOR.with_borrow_mut(|operator| operator.count(what));
 }
 
+/// Whether the host is ours, which takes off what is said to it alone.
+pub(super) fn has_our_host() -> bool {
+    HAS_OUR_HOST.with(|is_ours| *is_ours)
+}
+
 /// What was counted since this was called last, if the host asks for it.
 pub(super) fn take_counts() -> Option<String> {
-    match COUNTS.with(|wanted| *wanted) {
+    match has_our_host() {
         true => OPERATOR.with_borrow_mut(Operator::take_counts),
         false => None,
     }

@@ -11,8 +11,8 @@ use super::app::App;
 use super::bindings::exports::wasi::cli::run::Guest;
 use super::calls;
 use super::handler::Function;
-use crate::api::{Caller, Problem, Reply, parse_device_query};
-use crate::terminal::{self, Command, Content, Exit, Invocation, Show, Usage, visible};
+use crate::api::{Caller, Problem, Reply, Route, parse_device_query};
+use crate::terminal::{self, Command, Content, Exit, Invocation, ReplyTo, Usage, visible};
 
 /// Largest payload or request that is read, in bytes; what the HTTP interface takes.
 const MAX_CONTENT: u64 = 1024 * 1024;
@@ -45,35 +45,48 @@ fn say(mut out: impl io::Write, text: &str) {
     }
 }
 
-async fn carry_out(invocation: Invocation) -> Result<(), ()> {
-    let Invocation { mut command, show } = invocation;
-    let called = match &mut command {
+async fn carry_out(Invocation { command, json }: Invocation) -> Result<(), ()> {
+    let (reply_to, called) = match command {
         Command::Help(text) => {
             say(io::stdout(), text);
             return Ok(());
         }
+        Command::Request { method, target } => return pass_on(&method, &target).await,
         Command::Push(push) => {
-            let push = core::mem::take(&mut **push);
             let body = read(&push.content()).and_then(|content| push.body(content));
             let body = body.map_err(|usage| complain(&usage))?;
-            call(Call::Push(&body)).await
+            (ReplyTo::Push, call(Call::Push(&body)).await)
         }
-        Command::Devices(query) => call(Call::Devices(query)).await,
-        Command::Task(task) => call(Call::Task(*task)).await,
+        Command::Devices(query) => (ReplyTo::Devices, call(Call::Devices(&query)).await),
+        Command::Task(task) => (ReplyTo::Task, call(Call::Task(task)).await),
     };
     let Reply { status, body, .. } = called.unwrap_or_else(Problem::into_reply);
-    if show == Show::Reply {
-        let mut out = io::stdout();
-        let written = writeln!(out, "{status}").and_then(|()| out.write_all(&body));
-        return written.and_then(|()| out.flush()).map_err(drop);
-    }
-    let rendered = terminal::render(&command, status, &body, show == Show::Json);
+    let rendered = terminal::render(reply_to, status, &body, json);
     say(io::stdout(), &rendered.data);
     say(io::stderr(), &rendered.notes);
     match rendered.exit {
         Exit::Done => Ok(()),
         _ => Err(()),
     }
+}
+
+/// Answers a request of a program that has a command line of its own.
+async fn pass_on(method: &str, target: &str) -> Result<(), ()> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let called = match Route::parse(method, path) {
+        Ok(Route::Push) => {
+            let body = read(&Content::Request("-".into())).map_err(|usage| complain(&usage))?;
+            call(Call::Push(&body)).await
+        }
+        Ok(Route::ListDevices) => call(Call::Devices(query)).await,
+        Ok(Route::RunTask(task)) => call(Call::Task(task)).await,
+        Ok(_) => Err(Problem::not_found()),
+        Err(problem) => Err(problem),
+    };
+    let Reply { status, body, .. } = called.unwrap_or_else(Problem::into_reply);
+    let mut out = io::stdout();
+    let written = writeln!(out, "{status}").and_then(|()| out.write_all(&body));
+    written.and_then(|()| out.flush()).map_err(drop)
 }
 
 enum Call<'a> {

@@ -6,10 +6,12 @@
 //!   feedback, sweep                                            ──► POST /v1/tasks/{task}
 //! ```
 //!
-//! The words are those of `wasi:cli/run`, on any platform. The host has a command line of its own
-//! with the same commands, and what both share is here: what a push says, what a reply means, and
-//! the [`Exit`] it is told by. `wasi:cli/run` itself can only say whether all went well. Whatever comes
-//! from others is made visible before it is printed: aliases, reasons of APNs, texts of errors.
+//! The words are those of `wasi:cli/run`, on any platform. The binary `dunlin` reads a command line
+//! of its own with the same commands, and what both share is here: what a push says, what a reply
+//! means, and the [`Exit`] it is told by; it hands on the request that has come of its own options
+//! with `request METHOD TARGET`, which is in no help. `wasi:cli/run` itself can only say whether all
+//! went well. Whatever comes from others is made visible before it is printed: aliases, reasons of
+//! APNs, texts of errors.
 
 mod exit;
 mod push;
@@ -23,7 +25,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 
 pub use exit::{EXIT_CODES, Exit};
 pub use push::{Content, PushCommand, PushOptions};
-pub use render::{Rendered, render};
+pub use render::{Rendered, ReplyTo, render};
 use usage::{DEVICES_USAGE, FEEDBACK_USAGE, PUSH_USAGE, SWEEP_USAGE};
 pub use usage::{USAGE, Usage};
 pub use visible::{is_hidden, visible, visible_json, visible_lines};
@@ -39,20 +41,16 @@ pub enum Command {
     Devices(String),
     /// Run a task.
     Task(Task),
+    /// Answer a request of the HTTP interface, whose body is on the standard input: the status in
+    /// a line, then the body. It is no failure, whatever the reply says.
+    Request {
+        /// `GET` or `POST`.
+        method: String,
+        /// The path, and the query if there is one.
+        target: String,
+    },
     /// Say this text, which tells what the commands or the options of one are.
     Help(&'static str),
-}
-
-/// How the reply is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Show {
-    /// As a text for people.
-    #[default]
-    Text,
-    /// As it is, JSON.
-    Json,
-    /// As a host wants it: the status in a line, then the body. It is no failure, whatever it says.
-    Reply,
 }
 
 /// A command, and how it is to be carried out.
@@ -60,8 +58,8 @@ pub enum Show {
 pub struct Invocation {
     /// What is to be done.
     pub command: Command,
-    /// How the reply is shown.
-    pub show: Show,
+    /// Whether the reply is shown as it is, JSON, and not as a text for people.
+    pub json: bool,
 }
 
 /// Reads a command line without the program's name.
@@ -77,11 +75,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     };
     let mut rest = Rest {
         parser,
-        show: Show::Text,
+        json: false,
     };
     let command = match name.as_str() {
         "push" => push::parse(&mut rest)?.map(|push| Command::Push(Box::new(push))),
         "devices" => devices(&mut rest)?.map(Command::Devices),
+        "request" => Some(request(&mut rest)?),
         "help" => return Ok(help(USAGE)),
         _ => match Task::parse(&name) {
             Some(task) => task_command(&mut rest, task)?,
@@ -91,7 +90,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     Ok(match command {
         Some(command) => Invocation {
             command,
-            show: rest.show,
+            json: rest.json,
         },
         None => help(usage_of(&name)),
     })
@@ -100,7 +99,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
 fn help(text: &'static str) -> Invocation {
     Invocation {
         command: Command::Help(text),
-        show: Show::Text,
+        json: false,
     }
 }
 
@@ -117,7 +116,7 @@ fn usage_of(command: &str) -> &'static str {
 /// What follows the command's name.
 struct Rest {
     parser: Parser,
-    show: Show,
+    json: bool,
 }
 
 /// An option of a command's own, or the end.
@@ -139,9 +138,7 @@ impl Rest {
             };
             match name.as_str() {
                 "help" => return Ok(Next::Help),
-                "json" => self.show = Show::Json,
-                // For hosts, and in no help.
-                "reply" => self.show = Show::Reply,
+                "json" => self.json = true,
                 _ => return Ok(Next::Option(name)),
             }
         }
@@ -186,6 +183,15 @@ fn devices(rest: &mut Rest) -> Result<Option<String>, Usage> {
             },
         }
     }
+}
+
+fn request(rest: &mut Rest) -> Result<Command, Usage> {
+    let mut word = || match rest.parser.next()? {
+        Some(Arg::Value(word)) => Ok(word.string()?),
+        _ => Err(Usage("expected request METHOD TARGET".to_owned())),
+    };
+    let (method, target) = (word()?, word()?);
+    Ok(Command::Request { method, target })
 }
 
 fn task_command(rest: &mut Rest, task: Task) -> Result<Option<Command>, Usage> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Command, Exit, visible, visible_json};
+use super::{Exit, visible, visible_json};
 
 /// What to show of a reply, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,28 +19,38 @@ pub struct Rendered {
     pub exit: Exit,
 }
 
-/// Shows the reply to a command: as it is with `json`, otherwise a line for each result.
-pub fn render(command: &Command, status: u16, body: &[u8], json: bool) -> Rendered {
+/// What a reply is to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyTo {
+    /// A push.
+    Push,
+    /// A list of devices.
+    Devices,
+    /// The run of a task.
+    Task,
+}
+
+/// Shows a reply: as it is with `json`, otherwise a line for each result.
+pub fn render(reply_to: ReplyTo, status: u16, body: &[u8], json: bool) -> Rendered {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
     let is_ok = (200..300).contains(&status) && document.is_object();
-    let exit = match (is_ok, command) {
-        (false, _) => exit_of_problem(command, status, &document),
-        (true, Command::Push(_)) => exit_of_push(&document),
-        (true, Command::Task(_)) if failures(&document).next().is_some() => Exit::Failed,
+    let exit = match (is_ok, reply_to) {
+        (false, _) => exit_of_problem(reply_to, status, &document),
+        (true, ReplyTo::Push) => exit_of_push(&document),
+        (true, ReplyTo::Task) if failures(&document).next().is_some() => Exit::Failed,
         (true, _) => Exit::Done,
     };
     let as_it_is = || visible_json(String::from_utf8_lossy(body).trim_end()).into_owned();
-    let (data, notes) = match (json, is_ok, command) {
+    let (data, notes) = match (json, is_ok, reply_to) {
         (true, true, _) => (as_it_is(), String::new()),
         (true, false, _) if document.is_object() => (String::new(), as_it_is()),
         (_, false, _) => (String::new(), problem(status, &document)),
-        (_, _, Command::Push(_)) => push(&document),
-        (_, _, Command::Devices(_)) => devices(&document),
-        (_, _, Command::Task(_)) => {
+        (_, _, ReplyTo::Push) => push(&document),
+        (_, _, ReplyTo::Devices) => devices(&document),
+        (_, _, ReplyTo::Task) => {
             let failed: Vec<_> = failures(&document).collect();
             (counts(&document), failed.join("\n"))
         }
-        (_, _, Command::Help(_)) => (String::new(), String::new()),
     };
     Rendered { data, notes, exit }
 }
@@ -58,7 +68,7 @@ fn exit_of_push(document: &Value) -> Exit {
 }
 
 /// Of a push that was under way when the answer was given up, it is not known whether it was sent.
-fn exit_of_problem(command: &Command, status: u16, document: &Value) -> Exit {
+fn exit_of_problem(reply_to: ReplyTo, status: u16, document: &Value) -> Exit {
     const BEFORE_SENDING: [&str; 4] = [
         "urn:dunlin:overloaded",
         "urn:dunlin:shutting-down",
@@ -66,8 +76,8 @@ fn exit_of_problem(command: &Command, status: u16, document: &Value) -> Exit {
         "urn:dunlin:misconfigured",
     ];
     let is_known = status < 500 || BEFORE_SENDING.contains(&&*text(document, "type"));
-    match command {
-        Command::Push(_) if !is_known || status < 300 => Exit::Unanswered,
+    match reply_to {
+        ReplyTo::Push if !is_known || status < 300 => Exit::Unanswered,
         _ => Exit::Refused,
     }
 }

@@ -161,17 +161,20 @@ fn commands_are_told_apart() {
     assert!(
         matches!(invocation.command, Command::Devices(query) if query == "alias=a+b%26c&limit=5")
     );
-    assert_eq!(invocation.show, Show::Json);
-    assert_eq!(parse_line(&["sweep", "--reply"]).unwrap().show, Show::Reply);
+    assert!(invocation.json && !parse_line(&["sweep"]).unwrap().json);
+    let line = ["request", "GET", "/v1/devices?alias=a+b%26c"];
+    assert!(
+        matches!(parse_line(&line).unwrap().command, Command::Request { method, target }
+            if (method.as_str(), target.as_str()) == ("GET", line[2]))
+    );
+    assert!(parse_line(&["request", "GET"]).is_err());
+    assert!(!USAGE.contains("request"));
     assert!(parse_line(&["pusch"]).unwrap_err().0.contains("pusch"));
 }
 
-fn shown(line: &[&str], status: u16, body: &str) -> Rendered {
-    let command = parse_line(line).unwrap().command;
-    render(&command, status, body.as_bytes(), false)
+fn shown(reply_to: ReplyTo, status: u16, body: &str) -> Rendered {
+    render(reply_to, status, body.as_bytes(), false)
 }
-
-const PUSH: &[&str] = &["push", "--alias", "anna", "--alert", "x"];
 
 #[test]
 fn a_push_is_shown_a_line_a_device() {
@@ -179,7 +182,7 @@ fn a_push_is_shown_a_line_a_device() {
         {"token":"a1b2c3d4e5f6","apns_id":"ID-1","outcome":"accepted","status":200},
         {"token":"a1","apns_id":"ID-2","outcome":"rejected","status":410,"reason":"Unregistered",
          "removed":true}],"warnings":["payload.aps.badge: odd"]}"#;
-    let shown = shown(PUSH, 200, body);
+    let shown = shown(ReplyTo::Push, 200, body);
     let data = "accepted    a1b2c3d4…  ID-1\n\
                 rejected    a1         ID-2  410 Unregistered  removed from the registry";
     let notes = "warning: payload.aps.badge: odd\n1 accepted, 1 rejected, 0 unanswered";
@@ -192,11 +195,10 @@ fn the_worst_of_mixed_results_is_what_a_push_ends_with() {
     let ended = |results: &[&str]| {
         let body = format!(r#"{{"results":[{}]}}"#, results.join(","));
         for json in [false, true] {
-            let command = parse_line(PUSH).unwrap().command;
-            let rendered = render(&command, 200, body.as_bytes(), json);
-            assert_eq!(rendered.exit, shown(PUSH, 200, &body).exit);
+            let rendered = render(ReplyTo::Push, 200, body.as_bytes(), json);
+            assert_eq!(rendered.exit, shown(ReplyTo::Push, 200, &body).exit);
         }
-        shown(PUSH, 200, &body).exit
+        shown(ReplyTo::Push, 200, &body).exit
     };
     let accepted = r#"{"outcome":"accepted"}"#;
     let valid = r#"{"outcome":"valid"}"#;
@@ -213,9 +215,9 @@ fn the_worst_of_mixed_results_is_what_a_push_ends_with() {
 
 #[test]
 fn a_problem_says_whether_a_push_may_have_been_sent() {
-    let ended = |line: &[&str], status, rule: &str| {
+    let ended = |reply_to: ReplyTo, status, rule: &str| {
         let body = format!(r#"{{"type":"urn:dunlin:{rule}","detail":"d"}}"#);
-        shown(line, status, &body).exit
+        shown(reply_to, status, &body).exit
     };
     for (status, rule) in [
         (400, "missing-field"),
@@ -227,7 +229,7 @@ fn a_problem_says_whether_a_push_may_have_been_sent() {
         (503, "shutting-down"),
         (503, "store-unavailable"),
     ] {
-        assert_eq!(ended(PUSH, status, rule), Exit::Refused, "{rule}");
+        assert_eq!(ended(ReplyTo::Push, status, rule), Exit::Refused, "{rule}");
     }
     for (status, rule) in [
         (503, "function-stopped"),
@@ -235,11 +237,19 @@ fn a_problem_says_whether_a_push_may_have_been_sent() {
         (500, "function-failed"),
         (502, "of-somebody-in-between"),
     ] {
-        assert_eq!(ended(PUSH, status, rule), Exit::Unanswered, "{rule}");
-        assert_eq!(ended(&["devices"], status, rule), Exit::Refused, "{rule}");
+        assert_eq!(
+            ended(ReplyTo::Push, status, rule),
+            Exit::Unanswered,
+            "{rule}"
+        );
+        assert_eq!(
+            ended(ReplyTo::Devices, status, rule),
+            Exit::Refused,
+            "{rule}"
+        );
     }
     // Whoever answers so is not Dunlin.
-    let stranger = shown(PUSH, 200, "<html>");
+    let stranger = shown(ReplyTo::Push, 200, "<html>");
     let told = "expected an answer of Dunlin, got one with status 200";
     assert_eq!(
         (stranger.notes.as_str(), stranger.exit),
@@ -252,11 +262,10 @@ fn a_problem_says_whether_a_push_may_have_been_sent() {
 fn a_problem_is_a_line_beside_the_data() {
     let body = r#"{"type":"urn:dunlin:unknown-alias","detail":"this alias has no devices"}"#;
     let expected = "this alias has no devices (404 unknown-alias)";
-    let shown = shown(PUSH, 404, body);
+    let shown = shown(ReplyTo::Push, 404, body);
     assert_eq!((shown.data.as_str(), shown.notes.as_str()), ("", expected));
     assert_eq!(shown.exit, Exit::Refused);
-    let command = parse_line(PUSH).unwrap().command;
-    let as_it_is = render(&command, 404, body.as_bytes(), true);
+    let as_it_is = render(ReplyTo::Push, 404, body.as_bytes(), true);
     assert_eq!(
         (as_it_is.data.as_str(), as_it_is.notes.as_str()),
         ("", body)
@@ -267,14 +276,14 @@ fn a_problem_is_a_line_beside_the_data() {
 fn devices_and_tasks_are_shown() {
     let body = r#"{"devices":[{"token":"a1","topic":"com.example.app","alias":"anna","tags":["news"]}],
         "cursor":"next"}"#;
-    let devices = shown(&["devices"], 200, body);
+    let devices = shown(ReplyTo::Devices, 200, body);
     assert_eq!(devices.data, "a1  com.example.app  -  anna  #news");
     assert_eq!(devices.notes, "1 device, more with --cursor next");
     assert_eq!(devices.exit, Exit::Done);
-    let none = shown(&["devices"], 200, r#"{"devices":[]}"#);
+    let none = shown(ReplyTo::Devices, 200, r#"{"devices":[]}"#);
     assert_eq!((none.data.as_str(), none.notes.as_str()), ("", "0 devices"));
     let sweep = shown(
-        &["sweep"],
+        ReplyTo::Task,
         200,
         r#"{"examined":4,"already_removed":1,"apps":[]}"#,
     );
@@ -286,7 +295,7 @@ fn devices_and_tasks_are_shown() {
 fn a_poll_that_failed_for_an_app_is_told_and_has_not_gone_well() {
     let body = r#"{"tuples":0,"apps":[{"topic":"a.b","environment":"production","tuples":0,
         "error":"TLS: no answer"}]}"#;
-    let feedback = shown(&["feedback"], 200, body);
+    let feedback = shown(ReplyTo::Task, 200, body);
     assert_eq!(feedback.data, "0 tuples");
     assert_eq!(feedback.notes, "a.b production: TLS: no answer");
     assert_eq!(feedback.exit, Exit::Failed);
@@ -311,13 +320,13 @@ fn what_others_wrote_cannot_take_over_the_terminal() {
     );
     let problem = format!(r#"{{"type":"{hostile}","detail":"{hostile}"}}"#);
     let task = format!(r#"{{"{hostile}":3}}"#);
-    for (line, status, body, times, lines) in [
-        (PUSH, 200, &push, 5, 4),
-        (&["devices"][..], 200, &devices, 6, 2),
-        (&["devices"][..], 404, &problem, 2, 1),
-        (&["sweep"][..], 200, &task, 1, 1),
+    for (reply_to, status, body, times, lines) in [
+        (ReplyTo::Push, 200, &push, 5, 4),
+        (ReplyTo::Devices, 200, &devices, 6, 2),
+        (ReplyTo::Devices, 404, &problem, 2, 1),
+        (ReplyTo::Task, 200, &task, 1, 1),
     ] {
-        let Rendered { data, notes, .. } = shown(line, status, body);
+        let Rendered { data, notes, .. } = shown(reply_to, status, body);
         let text = format!("{data}\n{notes}");
         let text = text.trim();
         assert_eq!(text.matches(shown_text).count(), times, "{text}");
@@ -325,8 +334,7 @@ fn what_others_wrote_cannot_take_over_the_terminal() {
         let is_acted_on = |character: char| character != '\n' && is_hidden(character);
         assert!(!text.contains(is_acted_on), "{text:?}");
         // And as JSON it is the same document.
-        let command = parse_line(line).unwrap().command;
-        let json = render(&command, status, body.as_bytes(), true);
+        let json = render(reply_to, status, body.as_bytes(), true);
         let json = format!("{}{}", json.data, json.notes);
         assert!(!json.contains(is_acted_on), "{json:?}");
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
@@ -338,7 +346,7 @@ fn what_others_wrote_cannot_take_over_the_terminal() {
 fn aliases_without_devices_are_shown() {
     let body =
         r#"{"accepted":1,"rejected":0,"unanswered":0,"unmatched":["zoe","ben"],"results":[]}"#;
-    let shown = shown(PUSH, 200, body);
+    let shown = shown(ReplyTo::Push, 200, body);
     let expected = "unmatched: zoe  this alias has no devices\n\
                     unmatched: ben  this alias has no devices\n\
                     1 accepted, 0 rejected, 0 unanswered";
@@ -347,7 +355,7 @@ fn aliases_without_devices_are_shown() {
 
 #[test]
 fn json_is_shown_as_it_is() {
-    let command = parse_line(PUSH).unwrap().command;
+    let command = parse_line(ReplyTo::Push).unwrap().command;
     let body = br#"{"accepted":1, "rejected":0,"unanswered":0,"results":[]}"#;
     let rendered = render(&command, 200, body, true);
     assert_eq!(rendered.data.as_bytes(), &body[..]);

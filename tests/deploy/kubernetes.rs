@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dunlin_host::config::{Config, StoreSettings};
+use dunlin_cli::config::Config;
+use dunlin_host::config::StoreSettings;
 use serde_json::{Value, json};
 
 use crate::{apple, list, load, named, number, of_kind, read, text, yaml};

@@ -13,7 +13,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dunlin_host::server::Server;
+use dunlin_cli::serve::Server;
 use tokio::sync::oneshot;
 
 use crate::client::Client;

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::operator;
 use crate::peers;
 use crate::stack::{Options, Stack, TOPIC, on_the_host, push_body, token, wants_sockets};
-use dunlin_host::server::Server;
+use dunlin_cli::serve::Server;
 use dunlin_simulator::{Call, CertificateAuthority, Config, Received};
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair};

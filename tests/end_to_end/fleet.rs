@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dunlin_host::config::Config;
+use dunlin_cli::config::Config;
+use dunlin_cli::serve::Server;
 use dunlin_host::http_server;
-use dunlin_host::server::Server;
 use dunlin_host::store::Store;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;

@@ -102,7 +102,9 @@ async fn what_the_function_counts_reaches_no_client() {
             .header("dunlin-count", "push.accepted=1000")
             .call("POST", "/v1/push", body)
             .await;
-        assert_eq!(reply.headers.get("dunlin-count"), None);
+        let names = reply.headers.keys().map(|name| name.as_str());
+        let aside: Vec<_> = names.filter(|name| name.starts_with("dunlin-")).collect();
+        assert_eq!(aside, [""; 0]);
     }
     if crate::stack::on_the_host() {
         has(

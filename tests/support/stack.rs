@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dunlin_host::server::Server;
+use dunlin_cli::serve::Server;
 use dunlin_simulator::{Config, PublicKey, Simulator, TrustedKey};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use sha2::{Digest as _, Sha256};

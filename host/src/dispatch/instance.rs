@@ -17,8 +17,8 @@ use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 
 use super::{DispatchError, Job, Limits, MAX_HELD, Response, classify, length, make_room};
-use crate::awake;
-use crate::function::{Function, Instance, Turns, noting_turns};
+use crate::clock;
+use crate::engine::{Engine, Instance, StallWatch, noting_turns};
 use crate::operator::Operator;
 use crate::room::Room;
 
@@ -28,7 +28,7 @@ const RESTART_PAUSE: Duration = Duration::from_millis(200);
 /// Keeps one instance running: makes it, feeds it, and makes it anew when it traps.
 pub(super) struct Worker {
     number: usize,
-    function: Arc<Function>,
+    engine: Arc<Engine>,
     limits: Limits,
     /// Counts the instances that are up.
     ready: Arc<AtomicUsize>,
@@ -43,13 +43,13 @@ enum Ended {
 impl Worker {
     pub(super) fn new(
         number: usize,
-        function: Arc<Function>,
+        engine: Arc<Engine>,
         limits: Limits,
         ready: &Arc<AtomicUsize>,
     ) -> Self {
         Self {
             number,
-            function,
+            engine,
             limits,
             ready: Arc::clone(ready),
         }
@@ -57,7 +57,7 @@ impl Worker {
 
     pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
         loop {
-            let made = self.function.instance().await;
+            let made = self.engine.instance().await;
             let (mut store, proxy) = match made {
                 Ok(instance) => instance,
                 Err(error) => {
@@ -70,13 +70,13 @@ impl Worker {
                 }
             };
             debug!(instance = self.number, "instance ready");
-            let turns = Arc::clone(&store.data().turns);
+            let watch = Arc::clone(&store.data().watch);
             let feed = Feed {
                 jobs: &mut jobs,
                 proxy: &proxy,
-                operator: self.function.operator(),
+                operator: self.engine.operator(),
                 limits: self.limits,
-                turns,
+                watch,
             };
             self.ready.fetch_add(1, Ordering::Relaxed);
             let ended = store
@@ -113,7 +113,7 @@ struct Feed<'a> {
     proxy: &'a Proxy,
     operator: &'a Operator,
     limits: Limits,
-    turns: Arc<Turns>,
+    watch: Arc<StallWatch>,
 }
 
 impl Feed<'_> {
@@ -125,12 +125,12 @@ impl Feed<'_> {
             proxy,
             operator,
             limits,
-            turns,
+            watch,
         } = self;
         let mut calls = FuturesUnordered::new();
         let mut open = true;
         poll_fn(|cx| {
-            turns.turn();
+            watch.turn();
             loop {
                 while let Poll::Ready(Some(done)) = calls.poll_next_unpin(cx) {
                     if let Err(error) = done {
@@ -181,7 +181,7 @@ async fn call(
             answer,
         )
     })?;
-    prepared.run(accessor, awake::sleep(timeout)).await?;
+    prepared.run(accessor, clock::sleep(timeout)).await?;
     // It has been sent by then; dropped, it says that there is none.
     if let Ok(Some(mut answer)) = answered.try_recv() {
         if let Ok(response) = &mut answer {
@@ -195,21 +195,21 @@ async fn call(
 
 /// Runs one request in an instance of its own, which ends with it.
 pub(super) async fn run_alone(
-    function: &Function,
+    engine: &Engine,
     request: http::Request<wasmtime_wasi_http::WasiBody>,
     room: &mut Room,
 ) -> Result<Response, DispatchError> {
-    let (mut store, proxy) = function.instance().await.map_err(|error| {
+    let (mut store, proxy) = engine.instance().await.map_err(|error| {
         warn!(%error, "no instance could be made");
         DispatchError::Failed
     })?;
-    let turns = Arc::clone(&store.data().turns);
+    let watch = Arc::clone(&store.data().watch);
     let (answer, mut answered) = oneshot::channel();
     let job = Job { request, answer };
     // The answer's body is produced by the instance, so it is collected before the instance goes.
     let running = store.run_concurrent(async |accessor| {
-        noting_turns(&turns, async {
-            call(accessor, &proxy, function.operator(), job, Duration::MAX).await?;
+        noting_turns(&watch, async {
+            call(accessor, &proxy, engine.operator(), job, Duration::MAX).await?;
             wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
                 Ok(response) => {
                     let length = length(&response).unwrap_or(MAX_HELD);

@@ -21,8 +21,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin::api::Route;
+use dunlin::api::aside::{AT_ONCE_HEADER, UNWRITABLE_HEADER};
 use dunlin::limits::STORE_UNAVAILABLE;
 use futures_channel::oneshot;
+use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -30,13 +33,14 @@ use tracing::{debug, warn};
 use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::ExpirationError;
 
-use crate::awake;
-use crate::function::Function;
+use crate::clock;
+use crate::engine::Engine;
 use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
 
-/// Largest answer that takes no room: what may wait of these is bounded by the requests that may wait.
+/// Largest answer that takes no room: what may wait of these is bounded by the requests that may
+/// wait.
 const SMALL: usize = 4 * 1024;
 
 /// How long an answer to what has been done waits for room among the others.
@@ -46,29 +50,20 @@ const ROOM_TIME: Duration = Duration::from_secs(5);
 /// passed on as they come.
 const MAX_HELD: usize = 1024 * 1024;
 
-/// The calls whose answers do not wait for the disk: what has been sent, or done at APNs, is
-/// reported, whatever becomes of the records.
-const DONE_AT_APNS: [&str; 3] = ["/v1/push", "/v1/broadcasts", "/v1/channels"];
-
-/// Whether a request changes something that has to be on disk before it is answered.
-fn writes(method: &http::Method, path: &str) -> bool {
-    let is_channel = path.starts_with("/v1/channels/");
-    !method.is_safe() && !is_channel && !DONE_AT_APNS.contains(&path)
-}
-
 /// The alarm of queues that take no more requests.
 const QUEUES_FULL: &str = "requests-refused";
 
 /// What it is about.
 const QUEUES: &str = "queues of all instances";
 
-/// Whether the answer to a request may be a large one: to a read, but not to that of one device.
-fn reads_much(method: &http::Method, path: &str) -> bool {
-    method.is_safe() && path.starts_with("/v1/") && !path.starts_with("/v1/devices/")
+/// Whether the answer to a request may be a large one.
+fn reads_much(request: &Request) -> bool {
+    let route = Route::parse(request.method().as_str(), request.uri().path());
+    route.is_ok_and(|route| route.may_answer_at_length())
 }
 
-/// Such reads that an instance works on at once: each may take it some milliseconds, for which a push
-/// waits.
+/// Such reads that an instance works on at once: each may take it some milliseconds, for which a
+/// push waits.
 const READS: usize = 2;
 
 /// A request with its whole body.
@@ -117,7 +112,7 @@ struct Job {
 
 type Answered = oneshot::Receiver<Result<Response, wasmtime::Error>>;
 
-struct Lane {
+struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
     load: Arc<AtomicUsize>,
 }
@@ -125,8 +120,8 @@ struct Lane {
 /// Hands requests to instances. Dropping it, or [`Dispatcher::shut_down`], ends them.
 pub struct Dispatcher {
     /// Empty once shutting down.
-    lanes: RwLock<Vec<Lane>>,
-    function: Arc<Function>,
+    queues: RwLock<Vec<InstanceQueue>>,
+    engine: Arc<Engine>,
     store: Store,
     limits: Limits,
     /// Instances that are up.
@@ -148,7 +143,7 @@ impl std::fmt::Debug for Dispatcher {
     }
 }
 
-/// Counts a request against its lane for as long as it lives.
+/// Counts a request against its queue for as long as it lives.
 struct Loaded(Arc<AtomicUsize>);
 
 impl Drop for Loaded {
@@ -159,23 +154,23 @@ impl Drop for Loaded {
 
 impl Dispatcher {
     /// Starts the instances; they come up beside each other.
-    pub fn start(function: Arc<Function>, store: Store, limits: Limits) -> Self {
+    pub fn start(engine: Arc<Engine>, store: Store, limits: Limits) -> Self {
         let mut workers = JoinSet::new();
         let ready = Arc::<AtomicUsize>::default();
-        let lanes: Vec<_> = (0..limits.instances)
+        let queues: Vec<_> = (0..limits.instances)
             .map(|number| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
-                let worker = Worker::new(number, Arc::clone(&function), limits, &ready);
+                let worker = Worker::new(number, Arc::clone(&engine), limits, &ready);
                 workers.spawn(worker.run(receiver));
-                Lane {
+                InstanceQueue {
                     jobs: sender,
                     load: Arc::default(),
                 }
             })
             .collect();
         Self {
-            lanes: RwLock::new(lanes),
-            function,
+            queues: RwLock::new(queues),
+            engine,
             store,
             limits,
             ready,
@@ -204,39 +199,45 @@ impl Dispatcher {
 
     /// Whether the next request would be refused.
     fn is_full(&self) -> bool {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         let most = self.limits.queue + self.limits.concurrency;
-        let is_full = |lane: &Lane| lane.load.load(Ordering::Relaxed) >= most;
-        !lanes.is_empty() && lanes.iter().all(is_full)
+        let is_full = |queue: &InstanceQueue| queue.load.load(Ordering::Relaxed) >= most;
+        !queues.is_empty() && queues.iter().all(is_full)
     }
 
-    /// Runs one request to its answer. The answer to a request that writes is not given before what
-    /// it reports is durable; what was done at APNs is reported in any case.
+    /// Runs one request to its answer. The answer to a request that may write is not given before
+    /// what it reports is durable, unless the component says that it holds in any case.
     ///
-    /// `room` is for the answer. A read that may have a large one has it before it is begun, so that
-    /// only so many are rendered at once; an answer to what has been done waits for room.
+    /// `room` is for the answer. A read that may have a large one has it before it is begun, so
+    /// that only so many are rendered at once; an answer to what has been done waits for room.
     ///
     /// # Errors
     /// See [`DispatchError`].
-    pub async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
-        let writes = writes(request.method(), request.uri().path());
-        if writes && self.store.take_writes().is_err() {
-            return Err(DispatchError::NotDurable);
-        }
-        let mut over = pin!(awake::sleep(self.limits.timeout));
+    pub async fn call(
+        &self,
+        mut request: Request,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
+        let may_write = !request.method().is_safe();
+        let is_told = self.tell_of_store(request.headers_mut());
+        let mut over = pin!(clock::sleep(self.limits.timeout));
         let asked = async {
-            match reads_much(request.method(), request.uri().path()) {
+            match reads_much(&request) {
                 true => self.read(request, room).await,
                 false => self.attempt(request, room).await,
             }
         };
-        let answer = awake::before(&mut over, asked).await;
-        let response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
-        if !writes {
+        let answer = clock::before(&mut over, asked).await;
+        let mut response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
+        let is_at_once = response.headers_mut().remove(AT_ONCE_HEADER).is_some();
+        if is_at_once || !may_write {
             return Ok(response);
         }
+        if is_told && self.store.take_writes().is_err() {
+            return Err(DispatchError::NotDurable);
+        }
         let durable = self.store.durable(self.store.written());
-        match awake::before(&mut over, durable).await {
+        match clock::before(&mut over, durable).await {
             Ok(Ok(())) => Ok(response),
             failed => {
                 // Once for all: the store says what is wrong with it.
@@ -244,6 +245,17 @@ impl Dispatcher {
                 Err(DispatchError::NotDurable)
             }
         }
+    }
+
+    /// Tells the component if the store takes no writes; whether it does not. What a client says of
+    /// it counts for nothing.
+    fn tell_of_store(&self, headers: &mut HeaderMap) -> bool {
+        headers.remove(UNWRITABLE_HEADER);
+        let is_unwritable = self.store.trouble().is_some();
+        if is_unwritable {
+            headers.insert(UNWRITABLE_HEADER, HeaderValue::from_static("1"));
+        }
+        is_unwritable
     }
 
     /// A read that may have a large answer.
@@ -263,7 +275,7 @@ impl Dispatcher {
             (Err(DispatchError::Stopped), Some(request)) => {
                 warn!("the function was stopped; repeating a request on its own");
                 let _alone = self.quarantine.lock().await;
-                instance::run_alone(&self.function, into_wasi(request), room).await
+                instance::run_alone(&self.engine, into_wasi(request), room).await
             }
             (answer, _) => answer,
         }
@@ -277,27 +289,27 @@ impl Dispatcher {
 
     /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
     fn hand_over(&self, request: Request) -> Result<(Answered, Loaded), DispatchError> {
-        let lanes = self.lanes.read().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes
+        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues
             .iter()
-            .min_by_key(|lane| lane.load.load(Ordering::Relaxed))
+            .min_by_key(|queue| queue.load.load(Ordering::Relaxed))
             .ok_or(DispatchError::ShuttingDown)?;
-        let load = lane.load.fetch_add(1, Ordering::Relaxed);
-        let loaded = Loaded(Arc::clone(&lane.load));
+        let load = queue.load.fetch_add(1, Ordering::Relaxed);
+        let loaded = Loaded(Arc::clone(&queue.load));
         let places = self.limits.queue + self.limits.concurrency;
         if load >= places {
             self.overflowed();
             return Err(DispatchError::Overloaded);
         }
         if load < places / 2 && self.is_full.swap(false, Ordering::Relaxed) {
-            self.function.operator().good(QUEUES_FULL, QUEUES);
+            self.engine.operator().good(QUEUES_FULL, QUEUES);
         }
         let (answer, answered) = oneshot::channel();
         let job = Job {
             request: into_wasi(request),
             answer,
         };
-        lane.jobs.try_send(job).map_err(|error| match error {
+        queue.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DispatchError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
         })?;
@@ -313,16 +325,16 @@ impl Dispatcher {
         let text = || {
             format!(
                 "each of {instances} instances has {queue} requests waiting, and the next were \
-                 answered 503. Send more slowly, or raise instances or queue under [host]; alarms \
-                 of the ways to APNs say whether those are what everything waits for."
+                 answered 503. Send more slowly, or raise instances or queue under [host]; other \
+                 alarms say whether the component waits for a server that does not answer."
             )
         };
-        self.function.operator().note(QUEUES_FULL, QUEUES, text);
+        self.engine.operator().note(QUEUES_FULL, QUEUES, text);
     }
 
     /// Waits until every instance has finished what it is doing, at most `patience`.
     pub async fn shut_down(&self, patience: Duration) {
-        self.lanes
+        self.queues
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
@@ -333,7 +345,7 @@ impl Dispatcher {
             .take();
         if let Some(mut workers) = workers {
             let all = async { while workers.join_next().await.is_some() {} };
-            if awake::timeout(patience, all).await.is_err() {
+            if clock::timeout(patience, all).await.is_err() {
                 warn!("instances were still busy when the shutdown time ran out");
             }
         }
@@ -375,7 +387,8 @@ fn length(response: &Response) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// Room for an answer of so many bytes, wherever they are held. One to a read can be asked for again.
+/// Room for an answer of so many bytes, wherever they are held. One to a read can be asked for
+/// again.
 async fn make_room(bytes: usize, is_safe: bool, room: &mut Room) -> Result<(), DispatchError> {
     let needed = if bytes <= SMALL { 0 } else { bytes };
     if room.try_fit(needed) {
@@ -402,7 +415,6 @@ fn into_wasi(request: Request) -> http::Request<WasiBody> {
 mod tests {
     use super::*;
     use crate::room::{Budget, Share};
-    use http::Method;
 
     #[tokio::test]
     async fn where_there_is_no_room_a_read_is_refused_and_what_is_done_waits() {
@@ -419,34 +431,5 @@ mod tests {
         tokio::task::yield_now().await;
         drop(held);
         assert_eq!(waits.await.unwrap(), Ok(()));
-    }
-
-    #[test]
-    fn reads_of_many_have_their_room_first() {
-        for (method, path, expected) in [
-            (Method::GET, "/v1/devices", true),
-            (Method::GET, "/v1/receipts/a", true),
-            (Method::GET, "/v1/devices/a1", false),
-            (Method::POST, "/v1/push", false),
-        ] {
-            assert_eq!(reads_much(&method, path), expected, "{method} {path}");
-        }
-    }
-
-    #[test]
-    fn what_is_done_at_apns_does_not_wait_for_the_disk() {
-        for (method, path, expected) in [
-            (Method::POST, "/v1/push", false),
-            (Method::POST, "/v1/broadcasts", false),
-            (Method::POST, "/v1/channels", false),
-            (Method::DELETE, "/v1/channels/YQ==", false),
-            (Method::GET, "/v1/devices", false),
-            (Method::POST, "/v1/devices", true),
-            (Method::PUT, "/v1/devices/a1", true),
-            (Method::DELETE, "/v1/devices/a1", true),
-            (Method::POST, "/v1/tasks/feedback", true),
-        ] {
-            assert_eq!(writes(&method, path), expected, "{method} {path}");
-        }
     }
 }

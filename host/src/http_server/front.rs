@@ -21,7 +21,7 @@ use super::link::{Lease, Link, Order};
 use super::probes::{self, Metrics, Probe};
 use super::problem::{Problem, respond};
 use super::work::Work;
-use crate::status::Status;
+use crate::metrics::Status;
 
 /// What every connection shares.
 pub(super) struct Front<W> {

@@ -42,7 +42,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{debug, error, info, warn};
 
-use crate::status::Status;
+use crate::metrics::Status;
 use connections::{Connections, sweep_for_ever};
 use exec::AtOnce;
 use front::{Desk, Front};

@@ -17,7 +17,7 @@ use http::{Method, Response, StatusCode};
 
 use super::Answer;
 use super::problem::respond;
-use crate::status::Status;
+use crate::metrics::Status;
 
 /// How long one text of the metrics serves those who come while others still read it, and how many
 /// are rendered in that time at most.

@@ -174,8 +174,8 @@ impl From<DispatchError> for Problem {
                 unavailable,
                 "function-stopped",
                 "Function stopped",
-                "the function was stopped while it worked on this request; a push it carried may \
-                 have been sent",
+                "the function was stopped while it worked on this request; what it asked for may \
+                 have been done",
                 None,
             ),
             DispatchError::Failed => (
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_push_is_not_said_to_be_repeatable() {
+    fn a_stopped_request_is_not_said_to_be_repeatable() {
         let response = Problem::from(DispatchError::Stopped).into_response();
         assert_eq!(response.status(), 503);
         assert!(!response.headers().contains_key(RETRY_AFTER));

@@ -102,8 +102,9 @@ impl Shared {
         match line {
             None => {}
             Some(Line::Begun(why)) => error!(
-                "{STORE_UNAVAILABLE}: {}: {why}. Reads and pushes go on; what has to be on disk is \
-                 refused with 503. Free space there, or mend the disk: it is tried again by itself",
+                "{STORE_UNAVAILABLE}: {}: {why}. What needs no disk goes on; what has to be on it \
+                 is refused with 503. Free space there, or mend the disk: it is tried again by \
+                 itself",
                 self.path.display(),
             ),
             Some(Line::Over(over)) => {

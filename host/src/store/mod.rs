@@ -381,7 +381,8 @@ impl Store {
         self.shared.progress.borrow().trouble.clone()
     }
 
-    /// Whether a request that writes can be carried out. One that is refused is counted.
+    /// Whether a request that writes can be carried out, or could have been. One that is refused is
+    /// counted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]

@@ -1,9 +1,9 @@
-//! What was read from the disk a moment ago: whoever changes a value by compare-and-swap reads it two
-//! or three times in a row, and a read of the file costs as much as the rest of the change.
+//! What was read from the disk a moment ago: whoever changes a value by compare-and-swap reads it
+//! two or three times in a row, and a read of the file costs as much as the rest of the change.
 //!
-//! Invariant, kept by the owner: an entry is what the disk has, or is about to be shadowed by a write
-//! that waits for the disk. Whoever writes a key forgets it here first, and a value that was read
-//! without the lock is remembered only if nothing was written meanwhile.
+//! Invariant, kept by the owner: an entry is what the disk has, or is about to be shadowed by a
+//! write that waits for the disk. Whoever writes a key forgets it here first, and a value that was
+//! read without the lock is remembered only if nothing was written meanwhile.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,7 +1,7 @@
-//! `cargo dev`: builds the host, then what `spin.toml` names, and has the host start everything.
+//! `cargo dev`: builds the binary, then what `spin.toml` names, and has the host start everything.
 //!
 //! ```text
-//!   cargo build dunlin-host ─► for_spin ─► cargo run dunlin-host -- dev …
+//!   cargo build dunlin-cli ─► for_spin ─► cargo run dunlin-cli -- dev …
 //! ```
 //!
 //! The service needs nothing of the second, so it starts whatever becomes of that.
@@ -14,16 +14,16 @@ use dunlin_build::{Workspace, cargo, for_spin};
 
 fn main() -> ExitCode {
     let workspace = Workspace::of_cargo();
-    let host = |subcommand| {
+    let dunlin = |subcommand| {
         let mut command = cargo();
         // Where it is run is where it keeps its files, so the folder stays.
         command
             .args([subcommand, "--manifest-path"])
             .arg(workspace.root.join("Cargo.toml"))
-            .args(["--package", "dunlin-host", "--bin", "dunlin"]);
+            .args(["--package", "dunlin-cli", "--bin", "dunlin"]);
         command
     };
-    match host("build").status() {
+    match dunlin("build").status() {
         Ok(status) if status.success() => {}
         Ok(_) => return ExitCode::FAILURE,
         Err(error) => return failed(&error),
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             "note: not built, which Spin needs and this does not: {error}"
         ));
     }
-    let mut start = host("run");
+    let mut start = dunlin("run");
     start
         .args(["--quiet", "--", "dev"])
         .args(std::env::args_os().skip(1));

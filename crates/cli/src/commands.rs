@@ -1,0 +1,218 @@
+//! `dunlin push`, `devices`, `feedback` and `sweep`: the function's own commands, run here, or
+//! asked of a service that is running.
+//!
+//! ```text
+//!   options ─► Call ─┬─ --url ──────────► the service there
+//!                    ├─ store is free ──► wasi:cli/run of the function, here
+//!                    └─ otherwise ──────► the service where the configuration has it listen
+//!                             reply ─► dunlin::terminal::render ─► output, exit code
+//! ```
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dunlin::api::Task;
+use dunlin::terminal::{self, Content, Exit, PushCommand, ReplyTo};
+use dunlin_host::engine::Words;
+use dunlin_host::metrics::Status;
+use dunlin_host::store::{Store, StoreError};
+
+use crate::Error;
+use crate::client::{Answer, ServiceUrl, ask};
+use crate::config::Config;
+use crate::output;
+use crate::serve;
+use crate::status;
+
+/// Longest wait for a running service.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Largest payload or request that is read, in bytes; what the HTTP interface takes.
+const MAX_CONTENT: u64 = 1024 * 1024;
+
+/// Where what is needed is.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// A service to ask, whatever the configuration says.
+    pub url: Option<ServiceUrl>,
+    /// Who we are to a running service.
+    pub api_key: Option<String>,
+    /// Another component than the embedded one.
+    pub component: Option<PathBuf>,
+}
+
+/// A call of the HTTP interface, which is what every command comes to.
+#[derive(Clone, Debug)]
+pub struct Call {
+    reply_to: ReplyTo,
+    method: &'static str,
+    /// The path, and the query if there is one.
+    target: String,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// A push. What its options name is read.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`], if a file cannot be read, or its payload is not JSON.
+    pub fn push(push: PushCommand) -> Result<Self, Error> {
+        let content = read(&push.content())?;
+        let body = push.body(content);
+        let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
+        Ok(Self {
+            reply_to: ReplyTo::Push,
+            method: "POST",
+            target: "/v1/push".to_owned(),
+            body,
+        })
+    }
+
+    /// A list of devices, by the query of `GET /v1/devices`.
+    pub fn devices(query: &str) -> Self {
+        Self {
+            reply_to: ReplyTo::Devices,
+            method: "GET",
+            target: format!("/v1/devices?{query}"),
+            body: Vec::new(),
+        }
+    }
+
+    /// The run of a task.
+    pub fn task(task: Task) -> Self {
+        Self {
+            reply_to: ReplyTo::Task,
+            method: "POST",
+            target: format!("/v1/tasks/{}", task.as_str()),
+            body: Vec::new(),
+        }
+    }
+}
+
+/// Makes a call and shows what became of it, with `json` as it is.
+///
+/// # Errors
+/// If the configuration, the store, the component or the service cannot be used.
+pub async fn run(call: Call, place: &Place, json: bool) -> Result<Exit, Error> {
+    let reply_to = call.reply_to;
+    let Answer { status, body } = answer(call, place).await?;
+    let rendered = terminal::render(reply_to, status, body.as_bytes(), json);
+    let written = output::data(&rendered.data);
+    output::note(&rendered.notes);
+    match rendered.exit {
+        Exit::Done => written.map(|()| Exit::Done),
+        exit => Ok(exit),
+    }
+}
+
+async fn answer(call: Call, place: &Place) -> Result<Answer, Error> {
+    let key = place.api_key.as_deref();
+    if let Some(url) = &place.url {
+        let key = key.ok_or_else(|| {
+            let expected =
+                "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
+            Error::with(Exit::Usage, expected)
+        })?;
+        return there(call, url.clone(), key).await;
+    }
+    let config = Config::load(&place.config)?;
+    match (serve::open(&config.store), key) {
+        (Ok(store), _) => here(call, place, &config, store).await,
+        (Err(error), Some(key)) if error.is_in_use() => {
+            let service = ServiceUrl::from(config.host.listen);
+            // The service may have been started with another configuration, and somebody else be
+            // there: the key is for Dunlin alone.
+            status::metrics(&service, status::PATIENCE).await?;
+            there(call, service, key).await
+        }
+        (Err(error), None) if error.is_in_use() => Err(Error::with(
+            Exit::Usage,
+            format!(
+                "{error}; a running service can be asked instead, with --api-key or DUNLIN_API_KEY"
+            ),
+        )),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Asks a running service.
+async fn there(call: Call, service: ServiceUrl, key: &str) -> Result<Answer, Error> {
+    let Call {
+        method,
+        target,
+        body,
+        ..
+    } = call;
+    ask(service, method, &target, Some(key), body, PATIENCE).await
+}
+
+/// Has the function answer in this process.
+async fn here(call: Call, place: &Place, config: &Config, store: Store) -> Result<Answer, Error> {
+    let component = place.component.as_deref();
+    let status = Status::default();
+    let engine = serve::load(&place.config, component, config, &store, &status)?;
+    // A push may have been under way.
+    let stopped = match call.reply_to {
+        ReplyTo::Push => Exit::Unanswered,
+        ReplyTo::Devices | ReplyTo::Task => Exit::Failed,
+    };
+    let words = Words {
+        arguments: vec!["request".into(), call.method.into(), call.target],
+        input: call.body,
+    };
+    let ran = engine.run_command(&words).await;
+    drop(engine);
+    close(store).await?;
+    let said = ran.map_err(|error| Error::with(stopped, format!("{error:#}")))?;
+    reply(&said).ok_or_else(|| {
+        // It has said on the standard error why there is none.
+        Error::new("expected a reply of the component, got none")
+    })
+}
+
+/// Closes the store, having waited until all that was written is on disk.
+async fn close(store: Store) -> Result<(), Error> {
+    let durable: Result<(), StoreError> = store.durable(store.written()).await;
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    durable?;
+    closed.map_err(|error| Error::new(format!("the store could not be closed: {error}")))
+}
+
+/// What a `request` says: the status in a line, then the body.
+fn reply(said: &[u8]) -> Option<Answer> {
+    let text = String::from_utf8_lossy(said);
+    let (status, body) = text.split_once('\n')?;
+    Some(Answer {
+        status: status.parse().ok()?,
+        body: body.to_owned(),
+    })
+}
+
+fn read(content: &Content) -> Result<Vec<u8>, Error> {
+    let path = match content {
+        Content::Options => return Ok(Vec::new()),
+        Content::Payload(path) | Content::Request(path) => path,
+    };
+    let failed = |why: &dyn std::fmt::Display| {
+        Error::with(Exit::Usage, format!("{}: {why}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin()
+            .take(MAX_CONTENT + 1)
+            .read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_CONTENT + 1).read_to_end(&mut bytes))
+    };
+    let length = read.map_err(|error| failed(&error))?;
+    match u64::try_from(length) {
+        Ok(length) if length <= MAX_CONTENT => Ok(bytes),
+        _ => Err(failed(&format_args!(
+            "expected at most {MAX_CONTENT} bytes"
+        ))),
+    }
+}

@@ -1,0 +1,32 @@
+//! The commands of the binary `dunlin`: what it is told on its command line and in `dunlin.toml`,
+//! carried out by the host's library or asked of a service that is running.
+//!
+//! ```text
+//!   serve, dev ──────────────► config ─► serve ─► dunlin_host
+//!   simulate, dev ───────────► dunlin_simulator
+//!   push, devices, feedback, ┬─ the store is free ─► the component, here
+//!   sweep                    └─ otherwise ─────────► client ─► a running service
+//!   status ──────────────────► client
+//!   doctor ──────────────────► certificates, keys, APNs
+//! ```
+//!
+//! The library exists for the binary and for the tests that drive the whole thing.
+
+mod allow_list;
+pub mod certificate_expiry;
+mod certificate_uses;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod dev;
+pub mod doctor;
+mod error;
+mod exposition;
+pub mod hangup;
+pub mod logging;
+pub mod output;
+pub mod serve;
+pub mod simulate;
+pub mod status;
+
+pub use error::Error;
