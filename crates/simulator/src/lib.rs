@@ -34,7 +34,7 @@
 //! | `gateway` | TLS connections into the retired binary gateway: notifications, error responses |
 //! | `feedback` | dead tokens into lists, and TLS connections into readers of them |
 //! | `control` | HTTP/1.1 requests into reads and changes of the state; the page |
-//! | `world` | the state they share: `journal`, `devices`, `channels`, `feedback`, `fault`, `stats` |
+//! | `state` | what they share: `journal`, `devices`, `channels`, `feedback`, `fault`, `stats` |
 //!
 //! The gateway and the feedback service want a client certificate that
 //! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
@@ -60,12 +60,12 @@ mod journal;
 mod keys;
 mod provider;
 mod reason;
+mod state;
 mod stats;
 mod tls;
 mod tokens;
 mod topic;
 mod wire;
-mod world;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -94,13 +94,13 @@ pub use crate::identity::{CertificateAuthority, ClientCertificate};
 pub use crate::journal::{BinaryFrame, Call, MAX_KEPT_PAYLOAD, Protocol, Received};
 pub use crate::keys::{KeyError, PublicKey, TrustedKey};
 pub use crate::reason::{BROADCAST_REASONS, PUSH_REASONS};
+use crate::state::State;
 use crate::stats::Service;
 pub use crate::stats::{ConnectionStats, Stats};
-use crate::world::World;
 
 /// A running simulator. Dropping it stops it in the background; [`shutdown`](Self::shutdown) waits.
 pub struct Simulator {
-    world: Arc<World>,
+    state: Arc<State>,
     addresses: Addresses,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
@@ -155,10 +155,10 @@ impl Simulator {
             control: control.local_addr()?,
         };
         let environment = config.environment;
-        let world = Arc::new(World::new(config, authority)?);
+        let state = Arc::new(State::new(config, authority)?);
         let (stop, stopped) = watch::channel(false);
         let services = Services {
-            world: &world,
+            state: &state,
             stopped,
         };
         let mut listeners = services.spawn_http2(environment, (provider, channels), &http2);
@@ -170,13 +170,13 @@ impl Simulator {
             services.spawn(Service::Feedback, feedback, binary, feedback::serve),
             tokio::spawn(control::listen(
                 control,
-                Arc::clone(&world),
+                Arc::clone(&state),
                 services.stopped.clone(),
             )),
         ]);
         tracing::info!(?addresses, "the simulator listens");
         Ok(Self {
-            world,
+            state,
             addresses,
             stop,
             listeners,
@@ -215,18 +215,18 @@ impl Simulator {
 
     /// The certificate clients have to trust, in PEM.
     pub fn ca_pem(&self) -> &str {
-        self.world.authority.certificate_pem()
+        self.state.authority.certificate_pem()
     }
 
     /// The authority that signed the servers' certificates and signs those of clients; to be stored and
     /// given to the next [`Config`].
     pub fn authority(&self) -> &CertificateAuthority {
-        &self.world.authority
+        &self.state.authority
     }
 
     /// The requests the journal still has, oldest first.
     pub fn journal(&self) -> Vec<Received> {
-        let records = self.world.journal().select(&journal::Selection::default());
+        let records = self.state.journal().select(&journal::Selection::default());
         records
             .iter()
             .map(|record| Received::clone(record))
@@ -235,41 +235,41 @@ impl Simulator {
 
     /// Forgets the journal; sequence numbers and counters go on.
     pub fn clear_journal(&self) {
-        self.world.journal().clear();
+        self.state.journal().clear();
     }
 
     /// Waits until so many requests were journalled since the start; whether it came to that in time.
     pub async fn wait_for(&self, total: u64, at_most: Duration) -> bool {
-        let mut seen = self.world.journal().watch();
+        let mut seen = self.state.journal().watch();
         let reached = tokio::time::timeout(at_most, seen.wait_for(|now| *now >= total)).await;
         matches!(reached, Ok(Ok(_)))
     }
 
     /// Declares a device, or declares it anew.
     pub fn add_device(&self, device: Device) -> Result<(), DeviceError> {
-        let now_ms = self.world.now_ms();
-        self.world.devices().declare(device, now_ms)
+        let now_ms = self.state.now_ms();
+        self.state.devices().declare(device, now_ms)
     }
 
     /// Forgets every declared device.
     pub fn clear_devices(&self) {
-        self.world.devices().clear();
+        self.state.devices().clear();
     }
 
     /// Declares a channel, or declares it anew, and gives its identifier; one is made if it has none. Apple
     /// lets nobody choose one, so this is for tests that need to know it.
     pub fn add_channel(&self, channel: Channel) -> Result<String, ChannelError> {
-        self.world.add_channel(channel)
+        self.state.add_channel(channel)
     }
 
     /// The channels of all apps, by app and identifier.
     pub fn channels(&self) -> Vec<Channel> {
-        self.world.all_channels()
+        self.state.all_channels()
     }
 
     /// Forgets every channel.
     pub fn clear_channels(&self) {
-        self.world.clear_channels();
+        self.state.clear_channels();
     }
 
     /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970). A token
@@ -280,7 +280,7 @@ impl Simulator {
         token: &[u8],
         since_s: u32,
     ) -> Result<(), FeedbackError> {
-        self.world.feedback().add(topic, token, since_s)
+        self.state.feedback().add(topic, token, since_s)
     }
 
     /// Adds many tokens, each with its time, in order; stops at the first that cannot be added.
@@ -289,7 +289,7 @@ impl Simulator {
         topic: &str,
         tuples: impl IntoIterator<Item = (T, u32)>,
     ) -> Result<(), FeedbackError> {
-        let mut lists = self.world.feedback();
+        let mut lists = self.state.feedback();
         tuples
             .into_iter()
             .try_for_each(|(token, since_s)| lists.add(topic, token.as_ref(), since_s))
@@ -307,29 +307,29 @@ impl Simulator {
 
     /// The feedback list of a topic, and who has read it since the start.
     pub fn feedback_stats(&self, topic: &str) -> FeedbackStats {
-        self.world.feedback().stats(topic)
+        self.state.feedback().stats(topic)
     }
 
     /// Forgets every feedback list.
     pub fn clear_feedback(&self) {
-        self.world.feedback().clear();
+        self.state.feedback().clear();
     }
 
     /// Adds a fault at the end of the script.
     pub fn add_fault(&self, fault: Fault) -> Result<(), FaultError> {
-        self.world.faults().add(fault)
+        self.state.faults().add(fault)
     }
 
     /// Puts a mix of faults at random in the place of the one there was. What the script says of a request goes
     /// first.
     pub fn set_random_faults(&self, mix: RandomFaults) -> Result<(), FaultError> {
-        self.world.faults().set_random(mix)
+        self.state.faults().set_random(mix)
     }
 
     /// How often each kind was drawn since [`set_random_faults`](Self::set_random_faults), by its name in the
     /// journal.
     pub fn random_faults_drawn(&self) -> BTreeMap<&'static str, u64> {
-        let faults = self.world.faults();
+        let faults = self.state.faults();
         faults
             .random()
             .map(|(_, drawn)| drawn.clone())
@@ -338,7 +338,7 @@ impl Simulator {
 
     /// Forgets the script and the mix.
     pub fn clear_faults(&self) {
-        self.world.faults().clear();
+        self.state.faults().clear();
     }
 
     /// How many connections the provider API has taken since the start.
@@ -348,7 +348,7 @@ impl Simulator {
 
     /// Everything counted since the start.
     pub fn stats(&self) -> Stats {
-        self.world.stats()
+        self.state.stats()
     }
 
     /// Closes every connection and all listeners, and waits until they are closed.
@@ -364,7 +364,7 @@ impl Simulator {
 
 /// What the listeners with TLS have in common.
 struct Services<'a> {
-    world: &'a Arc<World>,
+    state: &'a Arc<State>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -376,9 +376,9 @@ impl Services<'_> {
         (provider, channels): (TcpListener, TcpListener),
         acceptor: &TlsAcceptor,
     ) -> Vec<JoinHandle<()>> {
-        let serve = move |world, tls, number| provider::serve(world, environment, tls, number);
+        let serve = move |state, tls, number| provider::serve(state, environment, tls, number);
         let manage =
-            move |world, tls, number| provider::serve_channels(world, environment, tls, number);
+            move |state, tls, number| provider::serve_channels(state, environment, tls, number);
         vec![
             self.spawn(Service::Provider, provider, acceptor.clone(), serve),
             self.spawn(Service::Channels, channels, acceptor.clone(), manage),
@@ -393,14 +393,14 @@ impl Services<'_> {
         serve: S,
     ) -> JoinHandle<()>
     where
-        S: Fn(Arc<World>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
+        S: Fn(Arc<State>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let (world, stopped) = (Arc::clone(self.world), self.stopped.clone());
+        let (state, stopped) = (Arc::clone(self.state), self.stopped.clone());
         tokio::spawn(tls::listen(
             (listener, acceptor),
             service,
-            world,
+            state,
             stopped,
             serve,
         ))

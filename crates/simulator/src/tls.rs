@@ -23,32 +23,32 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::accept;
+use crate::state::State;
 use crate::stats::{Open, Service};
 use crate::topic;
-use crate::world::World;
 
 /// Hands every connection that gets through its handshake to `serve`, with its number; the first is 1.
 /// Runs until `stop` changes or its sender is gone.
 pub(crate) async fn listen<S, F>(
     (listener, acceptor): (TcpListener, TlsAcceptor),
     service: Service,
-    world: Arc<World>,
+    state: Arc<State>,
     stop: watch::Receiver<bool>,
     serve: S,
 ) where
-    S: Fn(Arc<World>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
+    S: Fn(Arc<State>, TlsStream<TcpStream>, u64) -> F + Copy + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
-    let admits = |open| admits(&world, service, open);
+    let admits = |open| admits(&state, service, open);
     let begin = |tcp| {
-        let accepted = &world.counters.connections(service).accepted;
+        let accepted = &state.counters.connections(service).accepted;
         let number = accepted.fetch_add(1, Relaxed) + 1;
-        let (acceptor, world) = (acceptor.clone(), Arc::clone(&world));
+        let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
         async move {
-            let counters = world.counters.connections(service);
+            let counters = state.counters.connections(service);
             let _open = Open::new(&counters.open);
             match handshake(tcp, acceptor).await {
-                Ok(tls) => serve(Arc::clone(&world), tls, number).await,
+                Ok(tls) => serve(Arc::clone(&state), tls, number).await,
                 Err(error) => {
                     counters.handshakes_failed.fetch_add(1, Relaxed);
                     tracing::debug!(?service, connection = number, %error, "the TLS handshake failed");
@@ -59,11 +59,11 @@ pub(crate) async fn listen<S, F>(
     accept::run(listener, stop, admits, begin).await;
 }
 
-fn admits(world: &World, service: Service, open: usize) -> bool {
+fn admits(state: &State, service: Service, open: usize) -> bool {
     let is_admitted =
-        open < world.config.max_connections && !world.faults().refuses_connection(service);
+        open < state.config.max_connections && !state.faults().refuses_connection(service);
     if !is_admitted {
-        let refused = &world.counters.connections(service).refused;
+        let refused = &state.counters.connections(service).refused;
         refused.fetch_add(1, Relaxed);
     }
     is_admitted

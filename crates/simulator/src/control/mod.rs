@@ -44,10 +44,10 @@ use tokio::sync::watch;
 
 use self::routes::{Asked, Reply};
 use crate::accept;
-use crate::world::World;
+use crate::state::State;
 
 /// Takes connections until `stop` changes or its sender is gone, then drops them all.
-pub(crate) async fn listen(listener: TcpListener, world: Arc<World>, stop: watch::Receiver<bool>) {
+pub(crate) async fn listen(listener: TcpListener, state: Arc<State>, stop: watch::Receiver<bool>) {
     let admits = |open| {
         let is_admitted = open < MAX_CONNECTIONS;
         if !is_admitted {
@@ -55,11 +55,11 @@ pub(crate) async fn listen(listener: TcpListener, world: Arc<World>, stop: watch
         }
         is_admitted
     };
-    accept::run(listener, stop, admits, |tcp| serve(tcp, Arc::clone(&world))).await;
+    accept::run(listener, stop, admits, |tcp| serve(tcp, Arc::clone(&state))).await;
 }
 
-async fn serve(tcp: TcpStream, world: Arc<World>) {
-    let service = service_fn(|request| answer(request, Arc::clone(&world)));
+async fn serve(tcp: TcpStream, state: Arc<State>) {
+    let service = service_fn(|request| answer(request, Arc::clone(&state)));
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -72,7 +72,7 @@ async fn serve(tcp: TcpStream, world: Arc<World>) {
 
 async fn answer(
     request: Request<Incoming>,
-    world: Arc<World>,
+    state: Arc<State>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     if let Err(message) = guard::check(&head.headers) {
@@ -91,7 +91,7 @@ async fn answer(
         query: head.uri.query().unwrap_or_default(),
         body: &body,
     };
-    Ok(routes::answer(&world, &asked).into_response())
+    Ok(routes::answer(&state, &asked).into_response())
 }
 
 const MAX_CONNECTIONS: usize = 256;

@@ -1,4 +1,4 @@
-//! Turns a control request into a reply, reading or changing the world.
+//! Turns a control request into a reply, reading or changing the state.
 //!
 //! Nothing here waits or touches a socket.
 
@@ -20,8 +20,8 @@ use crate::fault::RandomFaults;
 use crate::feedback::FeedbackStats;
 use crate::ids;
 use crate::journal::{Received, Selection};
+use crate::state::State;
 use crate::topic::is_topic;
-use crate::world::World;
 
 /// A control request.
 pub(super) struct Asked<'a> {
@@ -42,47 +42,47 @@ pub(super) struct Reply {
 }
 
 /// Answers a request.
-pub(super) fn answer(world: &World, asked: &Asked<'_>) -> Reply {
+pub(super) fn answer(state: &State, asked: &Asked<'_>) -> Reply {
     let routed = match (asked.method, asked.path) {
         ("GET", "/") => Ok(page()),
-        ("GET", "/notifications") => notifications(world, asked.query),
+        ("GET", "/notifications") => notifications(state, asked.query),
         ("DELETE", "/notifications") => {
-            world.journal().clear();
+            state.journal().clear();
             Ok(done())
         }
         ("GET", "/devices") => Ok(Reply::json(
             200,
-            &json!({ "devices": world.devices().list() }),
+            &json!({ "devices": state.devices().list() }),
         )),
-        ("POST", "/devices") => add_devices(world, asked.body),
+        ("POST", "/devices") => add_devices(state, asked.body),
         ("DELETE", "/devices") => {
-            world.devices().clear();
+            state.devices().clear();
             Ok(done())
         }
         ("GET", "/channels") => Ok(Reply::json(
             200,
-            &json!({ "channels": world.all_channels() }),
+            &json!({ "channels": state.all_channels() }),
         )),
-        ("POST", "/channels") => add_channels(world, asked.body),
+        ("POST", "/channels") => add_channels(state, asked.body),
         ("DELETE", "/channels") => {
-            world.clear_channels();
+            state.clear_channels();
             Ok(done())
         }
-        ("GET", "/faults") => Ok(faults(world)),
-        ("POST", "/faults") => add_faults(world, asked.body),
+        ("GET", "/faults") => Ok(faults(state)),
+        ("POST", "/faults") => add_faults(state, asked.body),
         ("DELETE", "/faults") => {
-            world.faults().clear();
+            state.faults().clear();
             Ok(done())
         }
-        ("GET", "/feedback") => Ok(feedback(world)),
-        ("POST", "/feedback") => add_feedback(world, asked.body),
+        ("GET", "/feedback") => Ok(feedback(state)),
+        ("POST", "/feedback") => add_feedback(state, asked.body),
         ("DELETE", "/feedback") => {
-            world.feedback().clear();
+            state.feedback().clear();
             Ok(done())
         }
-        ("GET", "/stats") => Ok(stats(world)),
-        ("GET", "/ca.pem") => Ok(Reply::pem(world.authority.certificate_pem().to_owned())),
-        ("POST", "/certificates") => certificate(world, asked.query),
+        ("GET", "/stats") => Ok(stats(state)),
+        ("GET", "/ca.pem") => Ok(Reply::pem(state.authority.certificate_pem().to_owned())),
+        ("POST", "/certificates") => certificate(state, asked.query),
         (method, path) => return not_routed(method, path),
     };
     routed.unwrap_or_else(|message| Reply::error(400, &message))
@@ -178,7 +178,7 @@ fn page() -> Reply {
     }
 }
 
-fn notifications(world: &World, query: &str) -> Result<Reply, String> {
+fn notifications(state: &State, query: &str) -> Result<Reply, String> {
     let mut wanted = Selection::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
@@ -189,7 +189,7 @@ fn notifications(world: &World, query: &str) -> Result<Reply, String> {
         }
     }
     let (records, total, dropped) = {
-        let journal = world.journal();
+        let journal = state.journal();
         (journal.select(&wanted), journal.total(), journal.dropped())
     };
     let notifications = records.iter().map(AsRef::as_ref).collect();
@@ -216,9 +216,9 @@ fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
         .map_err(|_| format!("expected a number for {name}, got {text:?}"))
 }
 
-fn add_devices(world: &World, body: &[u8]) -> Result<Reply, String> {
-    let now_ms = world.now_ms();
-    let mut devices = world.devices();
+fn add_devices(state: &State, body: &[u8]) -> Result<Reply, String> {
+    let now_ms = state.now_ms();
+    let mut devices = state.devices();
     for device in one_or_many::<Device>(body)? {
         devices
             .declare(device, now_ms)
@@ -227,10 +227,10 @@ fn add_devices(world: &World, body: &[u8]) -> Result<Reply, String> {
     Ok(done())
 }
 
-fn add_channels(world: &World, body: &[u8]) -> Result<Reply, String> {
+fn add_channels(state: &State, body: &[u8]) -> Result<Reply, String> {
     let mut ids = Vec::new();
     for channel in one_or_many::<Channel>(body)? {
-        let id = world.add_channel(channel);
+        let id = state.add_channel(channel);
         ids.push(id.map_err(|error| error.to_string())?);
     }
     Ok(Reply::json(200, &json!({ "channel_ids": ids })))
@@ -243,7 +243,7 @@ struct RandomJson {
     random: Value,
 }
 
-fn set_random(world: &World, asked: RandomJson) -> Result<Reply, String> {
+fn set_random(state: &State, asked: RandomJson) -> Result<Reply, String> {
     let has_seed = asked.random.get("seed").is_some();
     let parsed = serde_json::from_value::<RandomFaults>(asked.random);
     let mut mix = parsed.map_err(|error| format!("expected a mix of faults, got: {error}"))?;
@@ -263,24 +263,24 @@ fn set_random(world: &World, asked: RandomJson) -> Result<Reply, String> {
         };
     }
     let reply = Reply::json(200, &json!({ "random": mix }));
-    world
+    state
         .faults()
         .set_random(mix)
         .map_err(|error| error.to_string())?;
     Ok(reply)
 }
 
-fn add_faults(world: &World, body: &[u8]) -> Result<Reply, String> {
+fn add_faults(state: &State, body: &[u8]) -> Result<Reply, String> {
     if body.trim_ascii_start().starts_with(b"{")
         && let Ok(asked) = serde_json::from_slice::<RandomJson>(body)
     {
-        return set_random(world, asked);
+        return set_random(state, asked);
     }
     let parsed = one_or_many::<FaultJson>(body)?
         .into_iter()
         .map(FaultJson::into_fault);
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    let mut faults = world.faults();
+    let mut faults = state.faults();
     for fault in parsed {
         faults.add(fault).map_err(|error| error.to_string())?;
     }
@@ -298,8 +298,8 @@ struct Feedback {
     since: Option<u32>,
 }
 
-fn add_feedback(world: &World, body: &[u8]) -> Result<Reply, String> {
-    let now_s = u32::try_from(world.now_ms() / 1000).unwrap_or(u32::MAX);
+fn add_feedback(state: &State, body: &[u8]) -> Result<Reply, String> {
+    let now_s = u32::try_from(state.now_ms() / 1000).unwrap_or(u32::MAX);
     let parse = |one: Feedback| {
         let (topic, length) = (one.topic, one.token.len());
         if !is_topic(&topic) {
@@ -311,7 +311,7 @@ fn add_feedback(world: &World, body: &[u8]) -> Result<Reply, String> {
     };
     let parsed = one_or_many::<Feedback>(body)?.into_iter().map(parse);
     let parsed = parsed.collect::<Result<Vec<_>, _>>()?;
-    let mut lists = world.feedback();
+    let mut lists = state.feedback();
     for (topic, token, since_s) in parsed {
         lists
             .add(&topic, &token, since_s)
@@ -320,8 +320,8 @@ fn add_feedback(world: &World, body: &[u8]) -> Result<Reply, String> {
     Ok(done())
 }
 
-fn feedback(world: &World) -> Reply {
-    let by_topic: BTreeMap<String, FeedbackStats> = world
+fn feedback(state: &State) -> Reply {
+    let by_topic: BTreeMap<String, FeedbackStats> = state
         .feedback()
         .all()
         .map(|(topic, stats)| (topic.to_owned(), stats))
@@ -329,8 +329,8 @@ fn feedback(world: &World) -> Reply {
     Reply::json(200, &json!({ "feedback": by_topic }))
 }
 
-fn faults(world: &World) -> Reply {
-    let faults = world.faults();
+fn faults(state: &State) -> Reply {
+    let faults = state.faults();
     let list: Vec<FaultJson> = faults.list().into_iter().map(FaultJson::from).collect();
     let random = faults.random().map(|(mix, drawn)| {
         let mut mix = json!(mix);
@@ -343,27 +343,27 @@ fn faults(world: &World) -> Reply {
 }
 
 /// A client certificate and its key, for programs that want one file.
-fn certificate(world: &World, query: &str) -> Result<Reply, String> {
+fn certificate(state: &State, query: &str) -> Result<Reply, String> {
     let topic = query
         .strip_prefix("topic=")
         .ok_or_else(|| format!("expected topic=, got {query:?}"))?;
-    let client = world
+    let client = state
         .authority
         .issue_client(topic)
         .map_err(|error| error.to_string())?;
     Ok(Reply::pem(client.certificate_pem + &client.key_pem))
 }
 
-fn stats(world: &World) -> Reply {
-    let mut stats = json!(world.stats());
+fn stats(state: &State) -> Reply {
+    let mut stats = json!(state.stats());
     if let Some(stats) = stats.as_object_mut() {
-        let environments = world.environments();
-        let channels = |environment: &Environment| world.channels_in(*environment).count();
+        let environments = state.environments();
+        let channels = |environment: &Environment| state.channels_in(*environment).count();
         let known: usize = environments.iter().map(channels).sum();
-        stats.insert("environment".into(), json!(world.config.environment));
+        stats.insert("environment".into(), json!(state.config.environment));
         stats.insert("environments".into(), json!(environments));
         stats.insert("channels_known".into(), json!(known));
-        stats.insert("validation".into(), json!(world.config.validation));
+        stats.insert("validation".into(), json!(state.config.validation));
     }
     Reply::json(200, &stats)
 }

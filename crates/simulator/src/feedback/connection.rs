@@ -26,12 +26,12 @@ use tokio_rustls::server::TlsStream;
 
 use super::lists::Reading;
 use crate::fault::{Action, Fault, FeedbackAction};
+use crate::state::State;
 use crate::stats::Service;
 use crate::tls;
-use crate::world::World;
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: u64) {
+pub(crate) async fn serve(state: Arc<State>, tls: TlsStream<TcpStream>, number: u64) {
     let Some(topic) = tls::topic_of(&tls) else {
         tracing::debug!(
             connection = number,
@@ -39,10 +39,10 @@ pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: 
         );
         return;
     };
-    let fault = world.faults().for_connection(Service::Feedback);
-    let reading = world.feedback().begin(topic);
+    let fault = state.faults().for_connection(Service::Feedback);
+    let reading = state.feedback().begin(topic);
     let mut open = OpenReading {
-        world,
+        state,
         reading,
         is_read: false,
     };
@@ -53,14 +53,14 @@ pub(crate) async fn serve(world: Arc<World>, tls: TlsStream<TcpStream>, number: 
 
 /// A reading that is ended even if its task is.
 struct OpenReading {
-    world: Arc<World>,
+    state: Arc<State>,
     reading: Reading,
     is_read: bool,
 }
 
 impl Drop for OpenReading {
     fn drop(&mut self) {
-        self.world.feedback().finish(&self.reading, self.is_read);
+        self.state.feedback().finish(&self.reading, self.is_read);
     }
 }
 

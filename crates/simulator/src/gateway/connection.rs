@@ -26,28 +26,28 @@ use tokio_rustls::server::TlsStream;
 
 use super::session::{End, Session, Way};
 use crate::fault::{Action, Fault, GatewayAction};
+use crate::state::State;
 use crate::stats::Service;
 use crate::tls;
-use crate::world::World;
 
 /// Serves a connection until it is over.
-pub(crate) async fn serve(world: Arc<World>, mut tls: TlsStream<TcpStream>, number: u64) {
-    let mark = world.faults().for_connection(Service::Gateway);
-    let session = Session::new(world, number, tls::topic_of(&tls));
-    if let Some(end) = read(session, &mut tls, mark.and_then(Mark::of)).await {
+pub(crate) async fn serve(state: Arc<State>, mut tls: TlsStream<TcpStream>, number: u64) {
+    let cut = state.faults().for_connection(Service::Gateway);
+    let session = Session::new(state, number, tls::topic_of(&tls));
+    if let Some(end) = read(session, &mut tls, cut.and_then(CutPoint::of)).await {
         finish(tls, end).await;
     }
 }
 
 /// A place in the stream of bytes where a fault happens.
-struct Mark {
+struct CutPoint {
     /// Bytes that are still read before.
     left: u64,
     /// How long reading stops; `None` cuts the connection.
     pause_ms: Option<u64>,
 }
 
-impl Mark {
+impl CutPoint {
     fn of(fault: Fault) -> Option<Self> {
         let (left, pause_ms) = match fault.action {
             Action::Gateway(GatewayAction::Cut { after_bytes }) => (after_bytes, None),
@@ -65,16 +65,16 @@ impl Mark {
 async fn read(
     mut session: Session,
     tls: &mut TlsStream<TcpStream>,
-    mut mark: Option<Mark>,
+    mut cut: Option<CutPoint>,
 ) -> Option<End> {
     let mut buffer = BytesMut::new();
     loop {
-        if let Some(Mark { left: 0, pause_ms }) = mark {
+        if let Some(CutPoint { left: 0, pause_ms }) = cut {
             sleep(Duration::from_millis(pause_ms?)).await;
-            mark = None;
+            cut = None;
         }
         buffer.reserve(READ);
-        let room = mark.as_ref().map_or(u64::MAX, |mark| mark.left);
+        let room = cut.as_ref().map_or(u64::MAX, |cut| cut.left);
         match (&mut *tls).take(room).read_buf(&mut buffer).await {
             Ok(0) => {
                 return Some(End {
@@ -83,8 +83,8 @@ async fn read(
                 });
             }
             Ok(read) => {
-                if let Some(mark) = &mut mark {
-                    mark.left -= u64::try_from(read).unwrap_or(u64::MAX).min(mark.left);
+                if let Some(cut) = &mut cut {
+                    cut.left -= u64::try_from(read).unwrap_or(u64::MAX).min(cut.left);
                 }
             }
             Err(error) => {

@@ -23,8 +23,8 @@ use super::frame::{MAX_PAYLOAD, MAX_TOKEN, Notification};
 use super::status::Status;
 use crate::config::Validation;
 use crate::reason::Reason;
+use crate::state::State;
 use crate::topic::is_topic;
-use crate::world::World;
 
 /// What the gateway makes of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,41 +44,41 @@ pub(super) fn judge(
     notification: &Notification,
     token: &str,
     topic: Option<&str>,
-    world: &World,
+    state: &State,
 ) -> Verdict {
-    check(notification, token, topic, world).unwrap_or_else(Verdict::Refused)
+    check(notification, token, topic, state).unwrap_or_else(Verdict::Refused)
 }
 
 fn check(
     notification: &Notification,
     token: &str,
     topic: Option<&str>,
-    world: &World,
+    state: &State,
 ) -> Result<Verdict, Status> {
     let topic = topic.ok_or(Status::MISSING_TOPIC)?;
     if !is_topic(topic) {
         return Err(Status::INVALID_TOPIC_SIZE);
     }
-    check_token_size(notification, token, world)?;
+    check_token_size(notification, token, state)?;
     let is_simple = notification.command != 2;
-    let at_most = match world.config.simple_payload_limit {
+    let at_most = match state.config.simple_payload_limit {
         limit if is_simple => limit.min(MAX_PAYLOAD),
         _ => MAX_PAYLOAD,
     };
     if notification.payload.len() > at_most {
         return Err(Status::INVALID_PAYLOAD_SIZE);
     }
-    if world.config.validation == Validation::AcceptAll {
+    if state.config.validation == Validation::AcceptAll {
         return Ok(Verdict::Accepted);
     }
     check_payload(notification)?;
-    check_device(token, topic, world)
+    check_device(token, topic, state)
 }
 
-fn check_token_size(notification: &Notification, token: &str, world: &World) -> Result<(), Status> {
+fn check_token_size(notification: &Notification, token: &str, state: &State) -> Result<(), Status> {
     match notification.token.len() {
         MIN_UNDECLARED_TOKEN..=MAX_TOKEN => Ok(()),
-        ..MIN_UNDECLARED_TOKEN if world.devices().is_declared(token) => Ok(()),
+        ..MIN_UNDECLARED_TOKEN if state.devices().is_declared(token) => Ok(()),
         _ => Err(Status::INVALID_TOKEN_SIZE),
     }
 }
@@ -100,14 +100,14 @@ fn is_silent(root: &Map<String, Value>) -> bool {
     has("content-available") && !["alert", "badge", "sound"].into_iter().any(has)
 }
 
-fn check_device(token: &str, topic: &str, world: &World) -> Result<Verdict, Status> {
-    if world.devices().is_for_another_topic(token, topic) {
+fn check_device(token: &str, topic: &str, state: &State) -> Result<Verdict, Status> {
+    if state.devices().is_for_another_topic(token, topic) {
         return Err(Status::INVALID_TOKEN);
     }
-    match world.obstacle(token, world.config.environment) {
+    match state.obstacle(token, state.config.environment) {
         None => Ok(Verdict::Accepted),
         Some((Reason::Unregistered | Reason::ExpiredToken, since_ms)) => {
-            let since_s = since_ms.unwrap_or_else(|| world.now_ms()) / 1000;
+            let since_s = since_ms.unwrap_or_else(|| state.now_ms()) / 1000;
             Ok(Verdict::Gone {
                 since_s: u32::try_from(since_s).unwrap_or(u32::MAX),
             })

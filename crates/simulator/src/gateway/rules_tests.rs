@@ -7,13 +7,13 @@ use crate::ids::hex;
 
 const TOPIC: Option<&str> = Some("com.example.app");
 
-fn world() -> World {
+fn state() -> State {
     strict_or_not(Config::default())
 }
 
-fn strict_or_not(config: Config) -> World {
+fn strict_or_not(config: Config) -> State {
     let clock = crate::Clock::new(|| 1_700_000_000_000);
-    World::of_a_test(Config { clock, ..config })
+    State::of_a_test(Config { clock, ..config })
 }
 
 fn good() -> Notification {
@@ -37,12 +37,12 @@ fn sized(command: u8, length: usize) -> Notification {
     }
 }
 
-fn judged(notification: &Notification, world: &World) -> Verdict {
-    judge(notification, &hex(&notification.token), TOPIC, world)
+fn judged(notification: &Notification, state: &State) -> Verdict {
+    judge(notification, &hex(&notification.token), TOPIC, state)
 }
 
 fn verdict(notification: &Notification) -> Verdict {
-    judged(notification, &world())
+    judged(notification, &state())
 }
 
 fn with_payload(payload: &'static str) -> Notification {
@@ -62,8 +62,8 @@ fn a_good_notification_is_accepted_by_every_command() {
 
 #[test]
 fn a_certificate_has_to_say_a_topic() {
-    let (world, token) = (world(), hex(&good().token));
-    let refused = |topic| judge(&good(), &token, topic, &world);
+    let (state, token) = (state(), hex(&good().token));
+    let refused = |topic| judge(&good(), &token, topic, &state);
     assert_eq!(refused(None), Verdict::Refused(Status::MISSING_TOPIC));
     let long = "a".repeat(256);
     for topic in ["", "a b", &long] {
@@ -90,10 +90,10 @@ fn tokens_are_eight_to_a_hundred_bytes_unless_declared() {
     ] {
         assert_eq!(verdict(&token(length)), expected, "{length}");
     }
-    let world = world();
-    world.devices().declare(Device::new("00"), 0).unwrap();
-    assert_eq!(judged(&token(1), &world), Verdict::Accepted);
-    assert_eq!(judged(&token(2), &world), invalid);
+    let state = state();
+    state.devices().declare(Device::new("00"), 0).unwrap();
+    assert_eq!(judged(&token(1), &state), Verdict::Accepted);
+    assert_eq!(judged(&token(2), &state), invalid);
 }
 
 #[test]
@@ -104,12 +104,12 @@ fn payloads_have_the_limit_of_their_command() {
     for command in [0, 1] {
         assert_eq!(verdict(&sized(command, 256)), Verdict::Accepted);
         assert_eq!(verdict(&sized(command, 257)), invalid);
-        let world = strict_or_not(Config {
+        let state = strict_or_not(Config {
             simple_payload_limit: 10_000,
             ..Config::default()
         });
-        assert_eq!(judged(&sized(command, 2048), &world), Verdict::Accepted);
-        assert_eq!(judged(&sized(command, 2049), &world), invalid);
+        assert_eq!(judged(&sized(command, 2048), &state), Verdict::Accepted);
+        assert_eq!(judged(&sized(command, 2049), &state), invalid);
     }
 }
 
@@ -156,29 +156,29 @@ fn priority_10_needs_something_to_show() {
 
 #[test]
 fn devices_are_what_they_were_declared() {
-    let world = world();
+    let state = state();
     let token = hex(&good().token);
-    let state = |state, since_ms| {
-        let device = Device::new(token.clone()).with_state(state, since_ms);
-        world.devices().declare(device, 5_000).unwrap();
-        judged(&good(), &world)
+    let declared = |as_what, since_ms| {
+        let device = Device::new(token.clone()).with_state(as_what, since_ms);
+        state.devices().declare(device, 5_000).unwrap();
+        judged(&good(), &state)
     };
-    assert_eq!(state(DeviceState::Valid, None), Verdict::Accepted);
+    assert_eq!(declared(DeviceState::Valid, None), Verdict::Accepted);
     assert_eq!(
-        state(DeviceState::OtherEnvironment, None),
+        declared(DeviceState::OtherEnvironment, None),
         Verdict::Refused(Status::INVALID_TOKEN)
     );
     let gone = |since_s| Verdict::Gone { since_s };
-    assert_eq!(state(DeviceState::Unregistered, Some(7_999)), gone(7));
-    assert_eq!(state(DeviceState::Expired, None), gone(5));
+    assert_eq!(declared(DeviceState::Unregistered, Some(7_999)), gone(7));
+    assert_eq!(declared(DeviceState::Expired, None), gone(5));
     assert_eq!(
-        state(DeviceState::Unregistered, Some(u64::MAX)),
+        declared(DeviceState::Unregistered, Some(u64::MAX)),
         gone(u32::MAX)
     );
     let other = Device::new(token.clone()).with_topic("com.example.other");
-    world.devices().declare(other, 0).unwrap();
+    state.devices().declare(other, 0).unwrap();
     assert_eq!(
-        judged(&good(), &world),
+        judged(&good(), &state),
         Verdict::Refused(Status::INVALID_TOKEN)
     );
     let closed = strict_or_not(Config {
@@ -193,14 +193,14 @@ fn devices_are_what_they_were_declared() {
 
 #[test]
 fn without_validation_only_lengths_count() {
-    let world = strict_or_not(Config {
+    let state = strict_or_not(Config {
         validation: Validation::AcceptAll,
         only_declared_devices: true,
         ..Config::default()
     });
-    assert_eq!(judged(&with_payload("[]"), &world), Verdict::Accepted);
+    assert_eq!(judged(&with_payload("[]"), &state), Verdict::Accepted);
     assert_eq!(
-        judged(&sized(2, 2049), &world),
+        judged(&sized(2, 2049), &state),
         Verdict::Refused(Status::INVALID_PAYLOAD_SIZE)
     );
 }

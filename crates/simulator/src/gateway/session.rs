@@ -23,11 +23,11 @@ use crate::config::Validation;
 use crate::fault::{Action, Fault, GatewayAction};
 use crate::ids::hex;
 use crate::journal::{BinaryFrame, Call, MAX_KEPT_PAYLOAD, Protocol, Received};
-use crate::world::World;
+use crate::state::State;
 
 /// One connection.
 pub(super) struct Session {
-    world: Arc<World>,
+    state: Arc<State>,
     /// Its number in the journal.
     number: u64,
     /// What the client's certificate says.
@@ -69,9 +69,9 @@ struct Outcome {
 }
 
 impl Session {
-    pub(super) fn new(world: Arc<World>, number: u64, topic: Option<String>) -> Self {
+    pub(super) fn new(state: Arc<State>, number: u64, topic: Option<String>) -> Self {
         Self {
-            world,
+            state,
             number,
             topic,
             last_taken: 0,
@@ -96,7 +96,7 @@ impl Session {
         let token = notification.token.get(..MAX_TOKEN);
         let token = hex(token.unwrap_or(&notification.token));
         let verdict = malformed.map_or_else(
-            || rules::judge(notification, &token, self.topic.as_deref(), &self.world),
+            || rules::judge(notification, &token, self.topic.as_deref(), &self.state),
             Verdict::Refused,
         );
         let fault = self.fault(&token, verdict);
@@ -113,7 +113,7 @@ impl Session {
     }
 
     fn is_strict(&self) -> bool {
-        self.world.config.validation == Validation::Strict
+        self.state.config.validation == Validation::Strict
     }
 
     fn fault(&self, token: &str, verdict: Verdict) -> Option<Fault> {
@@ -121,7 +121,7 @@ impl Session {
             return None;
         }
         let is_refused = matches!(verdict, Verdict::Refused(_));
-        self.world.faults().for_notification(token, is_refused)
+        self.state.faults().for_notification(token, is_refused)
     }
 
     fn outcome(
@@ -179,7 +179,7 @@ impl Session {
     }
 
     fn give_feedback(&self, topic: &str, token: &[u8], since_s: u32) {
-        if let Err(error) = self.world.feedback().add(topic, token, since_s) {
+        if let Err(error) = self.state.feedback().add(topic, token, since_s) {
             tracing::warn!(%error, "a token is not in the feedback list");
         }
     }
@@ -191,7 +191,7 @@ impl Session {
         status: Option<Status>,
         fault: Option<&Fault>,
     ) {
-        self.world.counters.notified(status.map(|status| status.0));
+        self.state.counters.notified(status.map(|status| status.0));
         if !self.is_strict() {
             return;
         }
@@ -199,7 +199,7 @@ impl Session {
         let payload = notification.payload.get(..MAX_KEPT_PAYLOAD);
         let received = Received {
             sequence: 0,
-            time_ms: self.world.now_ms(),
+            time_ms: self.state.now_ms(),
             protocol: Protocol::Binary(BinaryFrame {
                 command: notification.command,
                 identifier: notification.identifier,
@@ -207,7 +207,7 @@ impl Session {
                 priority: notification.priority,
             }),
             call: Call::Push,
-            environment: self.world.config.environment,
+            environment: self.state.config.environment,
             connection: self.number,
             stream: 0,
             method: String::new(),
@@ -226,7 +226,7 @@ impl Session {
             why: None,
             warnings: Vec::new(),
         };
-        self.world.journal().record(received);
+        self.state.journal().record(received);
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::errand::Accepted;
+use super::effect::Accepted;
 use super::request::Rejection;
 use crate::fault::Action;
 

@@ -15,22 +15,22 @@
 use http::Method;
 
 use super::authorization::Authorization;
-use super::errand::Errand;
+use super::effect::Effect;
 use super::push_type;
 use super::request::{Rejection, Request};
 use crate::channels::{StoragePolicy, is_channel_id};
 use crate::reason::Reason;
+use crate::state::State;
 use crate::topic::is_topic;
-use crate::world::World;
 
 impl<'a> Request<'a> {
     /// Finds the first rule a broadcast breaks. Whether the provider token was valid shows in `authorized`.
     pub(super) fn check_broadcast(
         &self,
-        world: &World,
+        state: &State,
         authorization: &mut Authorization,
         authorized: &mut bool,
-    ) -> Result<Errand<'a>, Rejection> {
+    ) -> Result<Effect<'a>, Rejection> {
         if *self.method != Method::POST {
             return Err(Reason::MethodNotAllowed.into());
         }
@@ -40,10 +40,10 @@ impl<'a> Request<'a> {
         }
         self.check_repeated()?;
         self.check_id()?;
-        self.authorize(world, authorization, authorized)?;
-        self.check_app(world, authorization)?;
+        self.authorize(state, authorization, authorized)?;
+        self.check_app(state, authorization)?;
         let channel_id = self.check_channel()?;
-        let policy = world
+        let policy = state
             .channels_in(self.environment)
             .read(bundle_id, channel_id)?
             .message_storage_policy;
@@ -61,7 +61,7 @@ impl<'a> Request<'a> {
             _ => return Err(Reason::BadPriority.into()),
         }
         self.check_json()?;
-        Ok(Errand::Broadcast {
+        Ok(Effect::Broadcast {
             bundle_id,
             channel_id,
         })
@@ -70,7 +70,7 @@ impl<'a> Request<'a> {
     /// Whether the provider token may speak for the app, and the app may broadcast.
     pub(super) fn check_app(
         &self,
-        world: &World,
+        state: &State,
         authorization: &Authorization,
     ) -> Result<(), Reason> {
         let bundle_id = self.bundle_id();
@@ -78,11 +78,11 @@ impl<'a> Request<'a> {
             return Err(Reason::TopicDisallowed);
         }
         if !authorization.allows(bundle_id, bundle_id)
-            || !Self::is_app(&world.config, bundle_id, bundle_id)
+            || !Self::is_app(&state.config, bundle_id, bundle_id)
         {
             return Err(Reason::TopicMismatch);
         }
-        let enabled = world.config.broadcast_apps.as_ref();
+        let enabled = state.config.broadcast_apps.as_ref();
         if enabled.is_some_and(|apps| !apps.iter().any(|app| app == bundle_id)) {
             return Err(Reason::FeatureNotEnabled);
         }

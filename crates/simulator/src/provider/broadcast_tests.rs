@@ -7,10 +7,10 @@ use crate::channels::{Channel, StoragePolicy};
 use crate::config::{Config, Environment};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
-use crate::provider::errand::Errand;
+use crate::provider::effect::Effect;
 use crate::provider::request::Request;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::state::State;
 
 /// `{"alg":"ES256","kid":"K"}` and `{"iss":"T","iat":0}`, with a signature nobody looks at.
 const TOKEN: &str = "bearer eyJhbGciOiJFUzI1NiIsImtpZCI6IksifQ.eyJpc3MiOiJUIiwiaWF0IjowfQ.AA";
@@ -66,7 +66,7 @@ impl Case {
         Self { body, ..self }
     }
 
-    fn check_in(&self, world: &World) -> Result<(), Reason> {
+    fn check_in(&self, state: &State) -> Result<(), Reason> {
         let request = Request {
             call: Call::Broadcast,
             environment: Environment::Development,
@@ -76,27 +76,27 @@ impl Case {
             body: &self.body,
             length: self.body.len(),
         };
-        let errand = request
-            .check(world, &mut Authorization::default(), &mut false)
+        let effect = request
+            .check(state, &mut Authorization::default(), &mut false)
             .map_err(|rejection| rejection.reason)?;
         let channel_id = request.channel();
         let bundle_id = "com.example.app";
-        let expected = Errand::Broadcast {
+        let expected = Effect::Broadcast {
             bundle_id,
             channel_id,
         };
-        assert_eq!(errand, expected);
+        assert_eq!(effect, expected);
         Ok(())
     }
 
     fn check(&self) -> Result<(), Reason> {
-        self.check_in(&world(Config::default()))
+        self.check_in(&state(Config::default()))
     }
 }
 
-fn world(config: Config) -> World {
+fn state(config: Config) -> State {
     let clock = crate::Clock::new(|| 0);
-    let world = World::of_a_test(Config {
+    let state = State::of_a_test(Config {
         accept_any_key: true,
         clock,
         ..config
@@ -106,9 +106,9 @@ fn world(config: Config) -> World {
         (STORING, StoragePolicy::MostRecentMessage),
     ] {
         let channel = Channel::new("com.example.app", policy).with_id(id);
-        world.add_channel(channel).unwrap();
+        state.add_channel(channel).unwrap();
     }
-    world
+    state
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_topic_suffix_is_disallowed() {
 #[test]
 fn an_app_without_the_feature_cannot_broadcast() {
     let only = |app: &str| {
-        world(Config {
+        state(Config {
             broadcast_apps: Some(vec![app.to_owned()]),
             ..Config::default()
         })
@@ -225,7 +225,7 @@ fn a_payload_is_json_of_at_most_5120_bytes() {
 
 #[test]
 fn the_first_broken_rule_is_the_one_named() {
-    let world = world(Config {
+    let state = state(Config {
         broadcast_apps: Some(Vec::new()),
         ..Config::default()
     });
@@ -235,14 +235,14 @@ fn the_first_broken_rule_is_the_one_named() {
         .with("apns-request-id", "x")
         .also("x", "1")
         .also("x", "2");
-    assert_eq!(case.check_in(&world), Err(Reason::DuplicateHeaders));
+    assert_eq!(case.check_in(&state), Err(Reason::DuplicateHeaders));
     case = case.without("x");
-    assert_eq!(case.check_in(&world), Err(Reason::BadMessageId));
+    assert_eq!(case.check_in(&state), Err(Reason::BadMessageId));
     case = case.with("apns-request-id", "eabeae54-14a8-11e5-b60b-1697f925ec7b");
-    assert_eq!(case.check_in(&world), Err(Reason::MissingProviderToken));
+    assert_eq!(case.check_in(&state), Err(Reason::MissingProviderToken));
     case = case.with("authorization", TOKEN);
-    assert_eq!(case.check_in(&world), Err(Reason::FeatureNotEnabled));
-    let world = self::world(Config::default());
+    assert_eq!(case.check_in(&state), Err(Reason::FeatureNotEnabled));
+    let state = self::state(Config::default());
     for name in ["apns-push-type", "apns-expiration", "apns-priority"] {
         case = case.without(name);
     }
@@ -253,8 +253,8 @@ fn the_first_broken_rule_is_the_one_named() {
         ("apns-expiration", Reason::BadExpirationDate, "0"),
         ("apns-priority", Reason::BadPriority, "5"),
     ] {
-        assert_eq!(case.check_in(&world), Err(reason));
+        assert_eq!(case.check_in(&state), Err(reason));
         case = case.with(header, good);
     }
-    assert_eq!(case.check_in(&world), Err(Reason::PayloadEmpty));
+    assert_eq!(case.check_in(&state), Err(Reason::PayloadEmpty));
 }

@@ -18,50 +18,50 @@ use tokio_rustls::server::TlsStream;
 use super::exchange::{self, Connection, HARD_STREAM_LIMIT, Session};
 use crate::config::Environment;
 use crate::fault::Action;
+use crate::state::State;
 use crate::stats::Service;
 use crate::tls;
 use crate::wire;
-use crate::world::World;
 
 /// Serves a connection of the provider API until it is over.
 pub(super) async fn serve(
-    world: Arc<World>,
+    state: Arc<State>,
     environment: Environment,
     tls: TlsStream<TcpStream>,
     number: u64,
 ) {
-    run(world, (Service::Provider, environment), tls, number).await;
+    run(state, (Service::Provider, environment), tls, number).await;
 }
 
 /// Serves a connection to the management of channels until it is over.
 pub(super) async fn serve_channels(
-    world: Arc<World>,
+    state: Arc<State>,
     environment: Environment,
     tls: TlsStream<TcpStream>,
     number: u64,
 ) {
-    run(world, (Service::Channels, environment), tls, number).await;
+    run(state, (Service::Channels, environment), tls, number).await;
 }
 
 async fn run(
-    world: Arc<World>,
+    state: Arc<State>,
     (service, environment): (Service, Environment),
     tls: TlsStream<TcpStream>,
     number: u64,
 ) {
-    let fault = world.faults().for_connection(service);
+    let fault = state.faults().for_connection(service);
     let cut_received = fault.and_then(|fault| match fault.action {
         Action::CutReceived { after_bytes } => Some(after_bytes),
         _ => None,
     });
     let topic = tls::topic_of(&tls);
     let limit = match topic {
-        Some(_) => exchange::stream_limit(&world.config),
+        Some(_) => exchange::stream_limit(&state.config),
         None => LIMIT_WITHOUT_TOKEN,
     };
     let (stream, wire, pump) = wire::attach(tls, limit, cut_received);
     let connection = Connection {
-        world,
+        state,
         service,
         environment,
         number,
@@ -87,7 +87,7 @@ async fn drive(connection: Connection, stream: DuplexStream) -> Result<(), h2::E
                 let Some(next) = next else { return Ok(()) };
                 let (request, mut respond) = next?;
                 if connection.wire.is_over_limit(respond.stream_id().as_u32()) {
-                    connection.world.counters.streams_refused.fetch_add(1, Relaxed);
+                    connection.state.counters.streams_refused.fetch_add(1, Relaxed);
                     respond.send_reset(Code::REFUSED_STREAM);
                 } else {
                     requests.spawn(exchange::run(Arc::clone(&connection), request, respond));

@@ -23,19 +23,19 @@ use http::request::Parts;
 
 use super::answer::Answer;
 use super::authorization::Authorization;
-use super::errand::{Accepted, Errand};
+use super::effect::{Accepted, Effect};
 use super::request::{Rejection, Request, call_of};
 use super::warnings;
 use crate::config::{Config, Environment};
 use crate::fault::{Action, Fault};
 use crate::journal::{Call, MAX_KEPT_PAYLOAD, Protocol, Received};
+use crate::state::State;
 use crate::stats::{Open, Service};
 use crate::wire::Wire;
-use crate::world::World;
 
 /// What the requests of one connection share.
 pub(super) struct Connection {
-    pub(super) world: Arc<World>,
+    pub(super) state: Arc<State>,
     /// What it listens for.
     pub(super) service: Service,
     /// The environment of the address it has come to.
@@ -82,7 +82,7 @@ pub(super) async fn run(
     request: http::Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let _open = Open::new(&connection.world.counters.streams_open);
+    let _open = Open::new(&connection.state.counters.streams_open);
     let (head, mut stream) = request.into_parts();
     let Ok(body) = Body::read(&mut stream).await else {
         return;
@@ -133,12 +133,12 @@ impl Connection {
         };
         let mut authorized = false;
         session.authorization.forget();
-        let verdict = request.check(&self.world, &mut session.authorization, &mut authorized);
+        let verdict = request.check(&self.state, &mut session.authorization, &mut authorized);
         let subject = match request.call {
             Call::Push => request.token(),
             Call::Broadcast | Call::Channels => request.channel(),
         };
-        let fault = self.world.faults().for_request(request.call, subject);
+        let fault = self.state.faults().for_request(request.call, subject);
         let is_unprocessed = session.goes_unprocessed(stream, fault.as_ref());
         let is_answered = !is_unprocessed && fault.as_ref().is_none_or(is_answered);
         let is_done = !is_unprocessed && fault.as_ref().is_none_or(is_done);
@@ -159,17 +159,17 @@ impl Connection {
     fn answer(
         &self,
         request: &Request<'_>,
-        verdict: Result<Errand<'_>, Rejection>,
+        verdict: Result<Effect<'_>, Rejection>,
         fault: Option<&Fault>,
         is_done: bool,
     ) -> Answer {
         let id = request
             .id()
-            .map_or_else(|| self.world.ids.next(), str::to_owned);
-        let verdict = verdict.and_then(|errand| {
+            .map_or_else(|| self.state.ids.next(), str::to_owned);
+        let verdict = verdict.and_then(|effect| {
             if is_done {
-                errand
-                    .run(&self.world, self.environment)
+                effect
+                    .run(&self.state, self.environment)
                     .map_err(Rejection::from)
             } else {
                 Ok(Accepted::new())
@@ -180,7 +180,7 @@ impl Connection {
             Call::Broadcast => true,
             Call::Channels => false,
         };
-        let unique_id = (has_unique_id && verdict.is_ok()).then(|| self.world.ids.next());
+        let unique_id = (has_unique_id && verdict.is_ok()).then(|| self.state.ids.next());
         let mut answer = Answer::new(verdict, request.id_header(), id);
         answer.unique_id = unique_id;
         match fault {
@@ -217,7 +217,7 @@ impl Connection {
         let channel = answer.channel_id.as_deref().unwrap_or(request.channel());
         let received = Received {
             sequence: 0,
-            time_ms: self.world.now_ms(),
+            time_ms: self.state.now_ms(),
             protocol: Protocol::Http2,
             call: request.call,
             environment: self.environment,
@@ -239,8 +239,8 @@ impl Connection {
             apns_id: answer.id.clone(),
             fault: fault.map(|fault| fault.action.name().to_owned()),
         };
-        self.world.counters.answered(status);
-        self.world.journal().record(received);
+        self.state.counters.answered(status);
+        self.state.journal().record(received);
     }
 
     async fn carry_out(&self, decision: Decision, mut respond: SendResponse<Bytes>) {
@@ -252,7 +252,7 @@ impl Connection {
             last_stream,
         } = decision;
         if raises {
-            let limit = stream_limit(&self.world.config);
+            let limit = stream_limit(&self.state.config);
             self.wire.set_stream_limit(limit).await;
         }
         if let Some(fault) = fault {

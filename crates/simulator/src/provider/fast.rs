@@ -15,21 +15,21 @@ use http::{HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::builder;
-use crate::world::World;
+use crate::state::State;
 
 /// Serves a connection until it is over.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    world: Arc<World>,
+    state: Arc<State>,
     tls: S,
 ) -> Result<(), h2::Error> {
-    let limit = world.config.max_concurrent_streams.max(1);
+    let limit = state.config.max_concurrent_streams.max(1);
     let mut server = builder()
         .max_concurrent_streams(limit)
         .handshake(tls)
         .await?;
     while let Some(next) = server.accept().await {
         let (request, respond) = next?;
-        let mut exchange = Box::pin(answer(Arc::clone(&world), request, respond));
+        let mut exchange = Box::pin(answer(Arc::clone(&state), request, respond));
         // Without a waker it is only tried; a task polls it again and is woken properly.
         if poll_once(exchange.as_mut()).is_pending() {
             tokio::spawn(exchange);
@@ -39,7 +39,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Reads the body and answers; a client that is gone ends it.
-async fn answer(world: Arc<World>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+async fn answer(state: Arc<State>, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
     let (mut head, mut body) = request.into_parts();
     while let Some(chunk) = body.data().await {
         let Ok(chunk) = chunk else { return };
@@ -54,11 +54,11 @@ async fn answer(world: Arc<World>, request: Request<RecvStream>, mut respond: Se
         "apns-id"
     };
     let id = head.headers.remove(name);
-    if let Some(id) = id.or_else(|| HeaderValue::try_from(world.ids.next()).ok()) {
+    if let Some(id) = id.or_else(|| HeaderValue::try_from(state.ids.next()).ok()) {
         response.headers_mut().insert(name, id);
     }
     if respond.send_response(response, true).is_ok() {
-        world.counters.accepted();
+        state.counters.accepted();
     }
 }
 

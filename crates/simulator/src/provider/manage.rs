@@ -23,11 +23,11 @@ use serde_json::{Map, Value};
 
 use super::authorization::Authorization;
 use super::broadcast::is_live_activity;
-use super::errand::Errand;
+use super::effect::Effect;
 use super::request::{CHANNELS_PATH, Rejection, Request};
 use crate::channels::StoragePolicy;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::state::State;
 
 /// What a call is about, by its path and method.
 enum Verb {
@@ -41,30 +41,30 @@ impl<'a> Request<'a> {
     /// Finds the first rule a call breaks. Whether the provider token was valid shows in `authorized`.
     pub(super) fn check_channels(
         &self,
-        world: &World,
+        state: &State,
         authorization: &mut Authorization,
         authorized: &mut bool,
-    ) -> Result<Errand<'a>, Rejection> {
+    ) -> Result<Effect<'a>, Rejection> {
         let verb = self.verb()?;
         self.check_repeated()?;
         self.check_id()?;
-        self.authorize(world, authorization, authorized)?;
-        self.check_app(world, authorization)?;
+        self.authorize(state, authorization, authorized)?;
+        self.check_app(state, authorization)?;
         let bundle_id = self.bundle_id();
         Ok(match verb {
-            Verb::Create => Errand::Create {
+            Verb::Create => Effect::Create {
                 bundle_id,
                 policy: self.check_attributes()?,
             },
-            Verb::Read => Errand::Read {
+            Verb::Read => Effect::Read {
                 bundle_id,
                 channel_id: self.check_channel()?,
             },
-            Verb::Delete => Errand::Delete {
+            Verb::Delete => Effect::Delete {
                 bundle_id,
                 channel_id: self.check_channel()?,
             },
-            Verb::List => Errand::List { bundle_id },
+            Verb::List => Effect::List { bundle_id },
         })
     }
 

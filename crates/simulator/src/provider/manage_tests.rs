@@ -6,10 +6,10 @@ use crate::channels::{Channel, StoragePolicy};
 use crate::config::{Config, Environment};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
-use crate::provider::errand::Accepted;
+use crate::provider::effect::Accepted;
 use crate::provider::request::Request;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::state::State;
 
 /// `{"alg":"ES256","kid":"K"}` and `{"iss":"T","iat":0}`, with a signature nobody looks at.
 const TOKEN: &str = "bearer eyJhbGciOiJFUzI1NiIsImtpZCI6IksifQ.eyJpc3MiOiJUIiwiaWF0IjowfQ.AA";
@@ -17,9 +17,9 @@ const CHANNELS: &str = "/1/apps/com.example.app/channels";
 const ALL: &str = "/1/apps/com.example.app/all-channels";
 const GOOD: &str = r#"{"message-storage-policy":1,"push-type":"LiveActivity"}"#;
 
-fn world() -> World {
+fn state() -> State {
     let clock = crate::Clock::new(|| 0);
-    World::of_a_test(Config {
+    State::of_a_test(Config {
         accept_any_key: true,
         max_channels_per_app: 2,
         clock,
@@ -28,7 +28,7 @@ fn world() -> World {
 }
 
 fn ask_with(
-    world: &World,
+    state: &State,
     (method, path): (&Method, &str),
     headers: &[(&'static str, &str)],
     body: &str,
@@ -49,61 +49,61 @@ fn ask_with(
         body: body.as_bytes(),
         length: body.len(),
     };
-    let errand = request.check(world, &mut Authorization::default(), &mut false);
-    errand
+    let effect = request.check(state, &mut Authorization::default(), &mut false);
+    effect
         .map_err(|rejection| rejection.reason)?
-        .run(world, Environment::Development)
+        .run(state, Environment::Development)
 }
 
 fn ask(
-    world: &World,
+    state: &State,
     call: (&Method, &str),
     channel: &str,
     body: &str,
 ) -> Result<Accepted, Reason> {
     let headers = [("authorization", TOKEN), ("apns-channel-id", channel)];
     let wanted = if channel.is_empty() { 1 } else { 2 };
-    ask_with(world, call, &headers[..wanted], body)
+    ask_with(state, call, &headers[..wanted], body)
 }
 
 #[test]
 fn a_channel_is_created_read_listed_and_deleted() {
-    let world = world();
+    let state = state();
     let body = |accepted: Accepted| (accepted.status, accepted.body);
-    let list = |world| body(ask(world, (&Method::GET, ALL), "", "").unwrap());
-    assert_eq!(list(&world), (200, r#"{"channels":[]}"#.to_owned()));
+    let list = |state| body(ask(state, (&Method::GET, ALL), "", "").unwrap());
+    assert_eq!(list(&state), (200, r#"{"channels":[]}"#.to_owned()));
 
-    let made = ask(&world, (&Method::POST, CHANNELS), "", GOOD).unwrap();
+    let made = ask(&state, (&Method::POST, CHANNELS), "", GOOD).unwrap();
     assert_eq!((made.status, &*made.body), (201, ""));
     let id = made.channel_id.unwrap();
-    assert_eq!(list(&world), (200, format!(r#"{{"channels":["{id}"]}}"#)));
-    let read = ask(&world, (&Method::GET, CHANNELS), &id, "").unwrap();
+    assert_eq!(list(&state), (200, format!(r#"{{"channels":["{id}"]}}"#)));
+    let read = ask(&state, (&Method::GET, CHANNELS), &id, "").unwrap();
     assert_eq!(body(read), (200, GOOD.to_owned()));
-    let gone = ask(&world, (&Method::DELETE, CHANNELS), &id, "").unwrap();
+    let gone = ask(&state, (&Method::DELETE, CHANNELS), &id, "").unwrap();
     assert_eq!(body(gone), (204, String::new()));
     for method in [Method::GET, Method::DELETE] {
-        let answer = ask(&world, (&method, CHANNELS), &id, "");
+        let answer = ask(&state, (&method, CHANNELS), &id, "");
         assert_eq!(answer, Err(Reason::ChannelNotRegistered));
     }
 }
 
 #[test]
 fn an_app_has_a_limited_number_of_channels_and_no_others() {
-    let world = world();
-    let create = |path| ask(&world, (&Method::POST, path), "", GOOD);
+    let state = state();
+    let create = |path| ask(&state, (&Method::POST, path), "", GOOD);
     assert!(create(CHANNELS).is_ok() && create(CHANNELS).is_ok());
     assert_eq!(create(CHANNELS), Err(Reason::CannotCreateChannelConfig));
     assert!(create("/1/apps/com.example.other/channels").is_ok());
-    let mine = world.channels().ids("com.example.app").join(" ");
+    let mine = state.channels().ids("com.example.app").join(" ");
     let own = mine.split(' ').next().unwrap();
     let elsewhere = (&Method::GET, "/1/apps/com.example.other/channels");
-    let answer = ask(&world, elsewhere, own, "");
+    let answer = ask(&state, elsewhere, own, "");
     assert_eq!(answer, Err(Reason::ChannelNotRegistered));
 }
 
 #[test]
 fn paths_and_methods_are_apples() {
-    let world = world();
+    let state = state();
     for (method, path, reason) in [
         (Method::GET, "/", Reason::BadPath),
         (Method::GET, "/1/apps/channels", Reason::BadPath),
@@ -132,21 +132,21 @@ fn paths_and_methods_are_apples() {
             Reason::TopicDisallowed,
         ),
     ] {
-        let answer = ask(&world, (&method, path), "YQ==", GOOD);
+        let answer = ask(&state, (&method, path), "YQ==", GOOD);
         assert_eq!(answer, Err(reason), "{method} {path}");
     }
 }
 
 #[test]
 fn a_channel_to_read_or_delete_must_be_named() {
-    let world = world();
+    let state = state();
     for method in [Method::GET, Method::DELETE] {
         for (channel, reason) in [
             ("", Reason::MissingChannelId),
             ("io.apn.channel", Reason::BadChannelId),
             ("YQ==", Reason::ChannelNotRegistered),
         ] {
-            let answer = ask(&world, (&method, CHANNELS), channel, "");
+            let answer = ask(&state, (&method, CHANNELS), channel, "");
             assert_eq!(answer, Err(reason), "{method} {channel}");
         }
     }
@@ -154,7 +154,7 @@ fn a_channel_to_read_or_delete_must_be_named() {
 
 #[test]
 fn the_body_of_a_new_channel_has_two_attributes() {
-    let world = world();
+    let state = state();
     for (body, reason) in [
         ("", Reason::PayloadEmpty),
         ("{", Reason::BadRequestPayload),
@@ -182,20 +182,20 @@ fn the_body_of_a_new_channel_has_two_attributes() {
             Reason::InvalidPushType,
         ),
     ] {
-        let answer = ask(&world, (&Method::POST, CHANNELS), "", body);
+        let answer = ask(&state, (&Method::POST, CHANNELS), "", body);
         assert_eq!(answer, Err(reason), "{body}");
     }
     let long = format!("{GOOD}{}", " ".repeat(5120));
-    let answer = ask(&world, (&Method::POST, CHANNELS), "", &long);
+    let answer = ask(&state, (&Method::POST, CHANNELS), "", &long);
     assert_eq!(answer, Err(Reason::PayloadTooLarge));
-    assert!(world.channels().list().is_empty());
+    assert!(state.channels().list().is_empty());
 }
 
 #[test]
 fn headers_and_the_provider_token_are_looked_at_as_for_pushes() {
-    let world = world();
+    let state = state();
     let list = |headers: &[(&'static str, &str)]| {
-        ask_with(&world, (&Method::GET, ALL), headers, "").map(|accepted| accepted.status)
+        ask_with(&state, (&Method::GET, ALL), headers, "").map(|accepted| accepted.status)
     };
     let token = ("authorization", TOKEN);
     assert_eq!(list(&[token]), Ok(200));
@@ -210,7 +210,7 @@ fn headers_and_the_provider_token_are_looked_at_as_for_pushes() {
 
 #[test]
 fn judging_a_call_changes_nothing() {
-    let world = world();
+    let state = state();
     let headers = HeaderMap::from_iter([(
         HeaderName::from_static("authorization"),
         HeaderValue::from_static(TOKEN),
@@ -224,15 +224,15 @@ fn judging_a_call_changes_nothing() {
         body: GOOD.as_bytes(),
         length: GOOD.len(),
     };
-    let errand = request.check(&world, &mut Authorization::default(), &mut false);
-    assert!(errand.is_ok() && world.channels().list().is_empty());
+    let effect = request.check(&state, &mut Authorization::default(), &mut false);
+    assert!(effect.is_ok() && state.channels().list().is_empty());
     let policy = StoragePolicy::MostRecentMessage;
-    let made = errand
+    let made = effect
         .unwrap()
-        .run(&world, Environment::Development)
+        .run(&state, Environment::Development)
         .unwrap()
         .channel_id
         .unwrap();
     let expected = Channel::new("com.example.app", policy).with_id(made);
-    assert_eq!(world.channels().list(), [expected]);
+    assert_eq!(state.channels().list(), [expected]);
 }

@@ -14,7 +14,7 @@ mod answer;
 mod authorization;
 mod broadcast;
 mod connection;
-mod errand;
+mod effect;
 mod exchange;
 mod fast;
 mod manage;
@@ -29,22 +29,22 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::{Environment, Validation};
-use crate::world::World;
+use crate::state::State;
 
 /// The only protocol a client can negotiate.
 pub(crate) const ALPN: &[u8] = b"h2";
 
 /// Serves a connection to an environment until it is over.
 pub(crate) async fn serve(
-    world: Arc<World>,
+    state: Arc<State>,
     environment: Environment,
     tls: TlsStream<TcpStream>,
     number: u64,
 ) {
-    match world.config.validation {
-        Validation::Strict => connection::serve(world, environment, tls, number).await,
+    match state.config.validation {
+        Validation::Strict => connection::serve(state, environment, tls, number).await,
         Validation::AcceptAll => {
-            if let Err(error) = fast::serve(world, tls).await {
+            if let Err(error) = fast::serve(state, tls).await {
                 tracing::debug!(connection = number, %error, "the connection ended with an error");
             }
         }
@@ -54,10 +54,10 @@ pub(crate) async fn serve(
 /// Serves a connection to the management of channels until it is over: the same HTTP/2, other paths, and
 /// always strict. A client that offers no protocol by ALPN is taken to speak HTTP/2; TLS refuses others.
 pub(crate) async fn serve_channels(
-    world: Arc<World>,
+    state: Arc<State>,
     environment: Environment,
     tls: TlsStream<TcpStream>,
     number: u64,
 ) {
-    connection::serve_channels(world, environment, tls, number).await;
+    connection::serve_channels(state, environment, tls, number).await;
 }

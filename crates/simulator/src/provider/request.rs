@@ -16,8 +16,8 @@ use crate::config::{Config, Environment};
 use crate::ids::is_canonical_uuid;
 use crate::journal::Call;
 use crate::reason::Reason;
+use crate::state::State;
 use crate::stats::Service;
-use crate::world::World;
 
 /// A request with its body read.
 pub(super) struct Request<'a> {
@@ -131,14 +131,14 @@ impl<'a> Request<'a> {
     /// Checks the provider token; that it was valid shows in `authorized` whatever comes after.
     pub(super) fn authorize(
         &self,
-        world: &World,
+        state: &State,
         authorization: &mut Authorization,
         authorized: &mut bool,
     ) -> Result<(), Reason> {
         let header = self.headers.get("authorization");
         let header = header.map(|value| value.as_bytes());
-        let now_s = world.now_ms() / 1000;
-        authorization.check(header, &world.config, &world.tokens, now_s)?;
+        let now_s = state.now_ms() / 1000;
+        authorization.check(header, &state.config, &state.tokens, now_s)?;
         *authorized = true;
         Ok(())
     }

@@ -20,14 +20,14 @@ use super::push_type;
 use super::request::{DEVICE_PATH, Rejection, Request};
 use crate::devices::is_token;
 use crate::reason::Reason;
+use crate::state::State;
 use crate::topic;
-use crate::world::World;
 
 impl Request<'_> {
     /// Finds the first rule a push breaks. Whether the provider token was valid shows in `authorized`.
     pub(super) fn check_push(
         &self,
-        world: &World,
+        state: &State,
         authorization: &mut Authorization,
         authorized: &mut bool,
     ) -> Result<(), Rejection> {
@@ -37,8 +37,8 @@ impl Request<'_> {
         self.check_path()?;
         self.check_repeated()?;
         self.check_id()?;
-        self.authorize(world, authorization, authorized)?;
-        let topic = self.check_topic(world, authorization)?;
+        self.authorize(state, authorization, authorized)?;
+        let topic = self.check_topic(state, authorization)?;
         let push_type = self.check_push_type(topic, authorization)?;
         self.check_numbers(push_type)?;
         if self
@@ -49,11 +49,11 @@ impl Request<'_> {
             return Err(Reason::BadCollapseId.into());
         }
         self.check_payload(push_type, topic)?;
-        self.check_device(world)
+        self.check_device(state)
     }
 
-    fn check_device(&self, world: &World) -> Result<(), Rejection> {
-        let obstacle = world.obstacle(self.token(), self.environment);
+    fn check_device(&self, state: &State) -> Result<(), Rejection> {
+        let obstacle = state.obstacle(self.token(), self.environment);
         obstacle.map_or(Ok(()), |(reason, timestamp_ms)| {
             Err(Rejection {
                 reason,
@@ -76,7 +76,7 @@ impl Request<'_> {
 
     fn check_topic<'t>(
         &'t self,
-        world: &World,
+        state: &State,
         authorization: &'t Authorization,
     ) -> Result<&'t str, Reason> {
         let topic = self
@@ -87,11 +87,11 @@ impl Request<'_> {
             return Err(Reason::BadTopic);
         }
         let bundle_id = push_type::bundle_id(topic);
-        if !authorization.allows(topic, bundle_id) || !Self::is_app(&world.config, topic, bundle_id)
+        if !authorization.allows(topic, bundle_id) || !Self::is_app(&state.config, topic, bundle_id)
         {
             return Err(Reason::TopicDisallowed);
         }
-        if world.devices().is_for_another_topic(self.token(), topic) {
+        if state.devices().is_for_another_topic(self.token(), topic) {
             return Err(Reason::DeviceTokenNotForTopic);
         }
         Ok(topic)

@@ -8,7 +8,7 @@ use crate::devices::{Device, DeviceState};
 use crate::journal::Call;
 use crate::provider::authorization::Authorization;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::state::State;
 
 /// `{"alg":"ES256","kid":"K"}` and `{"iss":"T","iat":0}`, with a signature nobody looks at.
 const TOKEN: &str = "bearer eyJhbGciOiJFUzI1NiIsImtpZCI6IksifQ.eyJpc3MiOiJUIiwiaWF0IjowfQ.AA";
@@ -52,7 +52,7 @@ impl Case {
         self
     }
 
-    fn check_in(&self, world: &World) -> Result<(), Rejection> {
+    fn check_in(&self, state: &State) -> Result<(), Rejection> {
         let Self {
             method,
             path,
@@ -68,18 +68,18 @@ impl Case {
             body: &[],
             length: *length,
         };
-        request.check_push(world, &mut Authorization::default(), &mut false)
+        request.check_push(state, &mut Authorization::default(), &mut false)
     }
 
     fn check(&self) -> Result<(), Reason> {
-        self.check_in(&world())
+        self.check_in(&state())
             .map_err(|rejection| rejection.reason)
     }
 }
 
-fn world() -> World {
+fn state() -> State {
     let clock = crate::Clock::new(|| 0);
-    World::of_a_test(Config {
+    State::of_a_test(Config {
         accept_any_key: true,
         clock,
         ..Config::default()
@@ -267,9 +267,10 @@ fn a_payload_has_its_size() {
 
 #[test]
 fn a_device_answers_as_declared() {
-    let world = world();
-    let device = |state| Device::new("1234567890ABCDEF").with_state(state, Some(1_458_114_061_260));
-    for (state, reason, timestamp_ms) in [
+    let state = state();
+    let device =
+        |declared| Device::new("1234567890ABCDEF").with_state(declared, Some(1_458_114_061_260));
+    for (declared, reason, timestamp_ms) in [
         (
             DeviceState::Unregistered,
             Reason::Unregistered,
@@ -282,9 +283,9 @@ fn a_device_answers_as_declared() {
         ),
         (DeviceState::OtherEnvironment, Reason::BadDeviceToken, None),
     ] {
-        world.devices().declare(device(state), 0).unwrap();
+        state.devices().declare(device(declared), 0).unwrap();
         assert_eq!(
-            base().check_in(&world),
+            base().check_in(&state),
             Err(Rejection {
                 reason,
                 timestamp_ms
@@ -292,18 +293,18 @@ fn a_device_answers_as_declared() {
         );
     }
     let elsewhere = Device::new("1234567890abcdef").with_topic("com.example.other");
-    world.devices().declare(elsewhere, 0).unwrap();
+    state.devices().declare(elsewhere, 0).unwrap();
     assert_eq!(
-        base().check_in(&world),
+        base().check_in(&state),
         Err(Reason::DeviceTokenNotForTopic.into())
     );
 }
 
 #[test]
 fn the_first_broken_rule_is_the_one_named() {
-    let world = world();
+    let state = state();
     let gone = Device::new("1234567890abcdef").with_state(DeviceState::Unregistered, Some(1));
-    world.devices().declare(gone, 0).unwrap();
+    state.devices().declare(gone, 0).unwrap();
     let mut case = base()
         .without("authorization")
         .topic("no topic")
@@ -315,7 +316,7 @@ fn the_first_broken_rule_is_the_one_named() {
         .with("x", b"1")
         .with("x", b"2");
     (case.method, case.path, case.length) = (Method::GET, "/", 0);
-    let reason = |case: &Case| case.check_in(&world).unwrap_err().reason;
+    let reason = |case: &Case| case.check_in(&state).unwrap_err().reason;
     assert_eq!(reason(&case), Reason::MethodNotAllowed);
     case.method = Method::POST;
     assert_eq!(reason(&case), Reason::BadPath);

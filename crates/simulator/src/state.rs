@@ -18,7 +18,7 @@ use crate::reason::Reason;
 use crate::stats::{Counters, Stats};
 use crate::tokens::TokenLog;
 
-pub(crate) struct World {
+pub(crate) struct State {
     pub(crate) config: Config,
     /// What clients have to trust, and what signs for them.
     pub(crate) authority: CertificateAuthority,
@@ -35,7 +35,7 @@ pub(crate) struct World {
     feedback: Mutex<Lists>,
 }
 
-impl World {
+impl State {
     pub(crate) fn new(config: Config, authority: CertificateAuthority) -> io::Result<Self> {
         Ok(Self {
             journal: Mutex::new(Journal::new(config.journal_capacity)),
@@ -158,8 +158,8 @@ impl World {
 }
 
 #[cfg(test)]
-impl World {
-    /// A world with an authority of its own.
+impl State {
+    /// A state with an authority of its own.
     pub(crate) fn of_a_test(config: Config) -> Self {
         Self::new(config, CertificateAuthority::generate().unwrap()).unwrap()
     }

@@ -12,11 +12,11 @@ use crate::channels::{Channel, StoragePolicy};
 use crate::config::Environment;
 use crate::journal::Call;
 use crate::reason::Reason;
-use crate::world::World;
+use crate::state::State;
 
 /// What a good request asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Errand<'a> {
+pub(super) enum Effect<'a> {
     Push,
     Broadcast {
         bundle_id: &'a str,
@@ -70,24 +70,24 @@ impl<'a> Request<'a> {
     /// Finds the first rule the request breaks. Whether the provider token was valid shows in `authorized`.
     pub(super) fn check(
         &self,
-        world: &World,
+        state: &State,
         authorization: &mut Authorization,
         authorized: &mut bool,
-    ) -> Result<Errand<'a>, Rejection> {
+    ) -> Result<Effect<'a>, Rejection> {
         match self.call {
             Call::Push => self
-                .check_push(world, authorization, authorized)
-                .map(|()| Errand::Push),
-            Call::Broadcast => self.check_broadcast(world, authorization, authorized),
-            Call::Channels => self.check_channels(world, authorization, authorized),
+                .check_push(state, authorization, authorized)
+                .map(|()| Effect::Push),
+            Call::Broadcast => self.check_broadcast(state, authorization, authorized),
+            Call::Channels => self.check_channels(state, authorization, authorized),
         }
     }
 }
 
-impl Errand<'_> {
+impl Effect<'_> {
     /// Does it.
-    pub(super) fn run(self, world: &World, environment: Environment) -> Result<Accepted, Reason> {
-        let channels = || world.channels_in(environment);
+    pub(super) fn run(self, state: &State, environment: Environment) -> Result<Accepted, Reason> {
+        let channels = || state.channels_in(environment);
         let accepted = Accepted::new();
         Ok(match self {
             Self::Push => accepted,
@@ -103,7 +103,7 @@ impl Errand<'_> {
                     environment: Some(environment),
                     ..Channel::new(bundle_id, policy)
                 };
-                let made = world.add_channel(channel);
+                let made = state.add_channel(channel);
                 let channel_id = made.map_err(|_| Reason::CannotCreateChannelConfig)?;
                 Accepted {
                     status: 201,
