@@ -355,9 +355,8 @@ fn aliases_without_devices_are_shown() {
 
 #[test]
 fn json_is_shown_as_it_is() {
-    let command = parse_line(ReplyTo::Push).unwrap().command;
     let body = br#"{"accepted":1, "rejected":0,"unanswered":0,"results":[]}"#;
-    let rendered = render(&command, 200, body, true);
+    let rendered = render(ReplyTo::Push, 200, body, true);
     assert_eq!(rendered.data.as_bytes(), &body[..]);
     assert_eq!((rendered.notes.as_str(), rendered.exit), ("", Exit::Done));
 }

@@ -39,9 +39,11 @@ pub(super) trait Disk: fmt::Debug + Send + Sync + 'static {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()>;
     /// Bytes that there is room for, if that can be said.
     fn free(&self) -> Option<u64>;
+    /// Lets others have it; nothing is written after that.
+    fn release(&self) {}
 }
 
-/// A file, locked for as long as this lives.
+/// A file, locked until it is released or dropped.
 #[derive(Debug)]
 pub(super) struct OnDisk(File);
 
@@ -90,6 +92,12 @@ impl Disk for OnDisk {
             false => found.f_bavail,
         };
         blocks.checked_mul(found.f_frsize)
+    }
+
+    fn release(&self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the file of the store stays locked until this process ends");
+        }
     }
 }
 

@@ -44,11 +44,19 @@ pub(super) struct Embedded {
 
 #[derive(Debug)]
 struct Open {
-    database: Database,
+    /// `None` after the store was closed.
+    database: Option<Database>,
     /// Whether what is written to it is on disk.
     is_on_disk: bool,
     /// Of the way in which it is open.
     number: u64,
+}
+
+impl Open {
+    fn database(&self) -> Result<&Database, StoreError> {
+        let closed = || StoreError::Disk("it is closed".into());
+        self.database.as_ref().ok_or_else(closed)
+    }
 }
 
 fn disk(error: impl Into<redb::Error>) -> StoreError {
@@ -82,7 +90,7 @@ impl Embedded {
             },
         };
         let open = Open {
-            database,
+            database: Some(database),
             is_on_disk: failed.is_none(),
             number: 0,
         };
@@ -92,6 +100,20 @@ impl Embedded {
             rescue: Mutex::default(),
         };
         Ok((embedded, failed))
+    }
+
+    /// Lets another process have the file, whoever may still have this. What is read from now on is
+    /// an error.
+    pub(super) fn close(&self) {
+        // redb writes as it is dropped.
+        let closed = self
+            .open
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .database
+            .take();
+        drop(closed);
+        self.disk.release();
     }
 
     /// Bytes that the disk has room for, if that is known.
@@ -108,7 +130,7 @@ impl Embedded {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         let number = open.number + 1;
         *open = Open {
-            database,
+            database: Some(database),
             is_on_disk,
             number,
         };
@@ -120,6 +142,7 @@ impl Embedded {
         let _one: MutexGuard<'_, ()> = self.rescue.lock().unwrap_or_else(PoisonError::into_inner);
         let (is_on_disk, newest) = {
             let open = self.opened();
+            open.database()?;
             (open.is_on_disk, open.number)
         };
         if newest != number {
@@ -136,10 +159,10 @@ impl Embedded {
     fn read<T>(&self, work: impl Fn(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let (result, number) = {
             let open = self.opened();
-            (work(&open.database), open.number)
+            (open.database().and_then(&work), open.number)
         };
         match result {
-            Err(_) if self.rescue(number).is_ok() => work(&self.opened().database),
+            Err(_) if self.rescue(number).is_ok() => self.opened().database().and_then(work),
             result => result,
         }
     }
@@ -188,7 +211,7 @@ impl Embedded {
         let on_disk = {
             let open = self.opened();
             open.is_on_disk
-                .then(|| (put(&open.database, batch), open.number))
+                .then(|| (open.database().and_then(|it| put(it, batch)), open.number))
         };
         if let Some((result, number)) = on_disk {
             if result.is_err() {

@@ -396,7 +396,8 @@ impl Store {
         }
     }
 
-    /// Commits what is left and stops. Later writes stay in memory only.
+    /// Commits what is left, and lets another process have the file. Later writes stay in memory only,
+    /// and what would be read from the file is an error.
     pub fn close(&self) {
         self.shared.lock().closing = true;
         self.shared.work.notify_all();
@@ -409,6 +410,9 @@ impl Store {
             && thread.join().is_err()
         {
             error!("the store's commit thread panicked");
+        }
+        if let Some(backend) = &self.shared.backend {
+            backend.close();
         }
     }
 }

@@ -381,3 +381,23 @@ mod failing {
         assert_reads(&store, 0);
     }
 }
+
+#[test]
+fn a_store_that_was_closed_is_another_process_s_to_open_whoever_still_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = Store::open(&path).unwrap();
+    let kept = store.clone();
+    store.set("a", b"1".to_vec()).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::InUse)));
+    store.close();
+    let next = Store::open(&path).unwrap();
+    assert_eq!(next.get("a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert!(matches!(kept.get("b"), Err(StoreError::Disk(_))));
+    next.set("a", b"2".to_vec()).unwrap();
+    // What is dropped late writes nothing.
+    drop((store, kept));
+    next.close();
+    let last = Store::open(&path).unwrap();
+    assert_eq!(last.get("a").unwrap().as_deref(), Some(&b"2"[..]));
+}
