@@ -22,6 +22,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::flow::{ReceiveWindow, SendWindow};
 use crate::http2::stream_id::StreamId;
+use crate::sorting::sort;
 
 /// One open stream.
 #[derive(Debug)]
@@ -136,7 +137,7 @@ impl Streams {
             .filter(|&(id, stream)| condition(id, stream))
             .map(|(id, _)| id)
             .collect();
-        ids.sort_unstable();
+        sort(&mut ids, |one, other| one < other);
         ids
     }
 
