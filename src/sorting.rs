@@ -1,4 +1,5 @@
-//! Sorting away from the path of a push, where little code counts for more than the last bit of speed.
+//! Sorting away from the path of a push, where little code counts for more than the last bit of
+//! speed.
 //!
 //! The standard library's sorts have several ways to choose from, made anew for each type and each
 //! comparison: 3 to 25 kB of the component for each call.

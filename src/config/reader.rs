@@ -1,8 +1,8 @@
 //! TOML into whatever says to serde what it is made of.
 //!
-//! The library's own way from a parsed text to a type lets each type be read from an array and from a
-//! date as well, and with its place in the text. No file is written so, and the code for it would be
-//! made anew for each type: 120 kB of the component.
+//! The library's own way from a parsed text to a type lets each type be read from an array and from
+//! a date as well, and with its place in the text. No file is written so, and the code for it would
+//! be made anew for each type: 120 kB of the component.
 
 use core::fmt;
 use core::slice;
@@ -399,8 +399,8 @@ mod tests {
         }
     }
 
-    /// The library takes these for something else, as it would be for a type with an array or a date
-    /// in it.
+    /// The library takes these for something else, as it would be for a type with an array or a
+    /// date in it.
     #[test]
     fn what_nobody_writes_is_refused() {
         let told = |text: &str| got(text).unwrap_err();
