@@ -112,6 +112,7 @@ impl Streams {
         self.pending_bytes
     }
 
+    #[inline]
     pub fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
         self.map.get_mut(&id.value())
     }
