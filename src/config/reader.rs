@@ -343,7 +343,7 @@ mod tests {
     fn what_is_read_is_what_the_library_reads() {
         for text in [
             "",
-            "text = 'a'\npath = \"b\\u00e9\"\nsmall = 255\nlarge = 0xff_ff\non = true\nkind = 'two'",
+            "text = 'a'\npath = \"b\\u00e9\"\nsmall = 25\nlarge = 0xff_ff\non = true\nkind = 'two'",
             "large = 9223372036854775807",
             "texts = ['a', \"b\", '''\nc''']\nparts = [{ name = 'a' }, {}]",
             "[named]\na = 'b'\n\"c.d\" = 'e'\n[part]\nname = 'x'\nport = 65535",
