@@ -3,6 +3,17 @@
 //! The library that reads JSON says where it stopped; what stands there is looked up in the text.
 //! At most one character of the text is quoted: it may be part of a device token.
 
+use serde::Deserialize;
+use serde::de::Error as _;
+
+/// Reads JSON that is given as bytes.
+///
+/// Everything is read as text: for bytes the library would have all its code a second time.
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> serde_json::Result<T> {
+    let text = str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+    serde_json::from_str(text)
+}
+
 /// Words of other languages that programs write in the place of a value.
 const FOREIGN: [&str; 7] = [
     "NaN",

@@ -35,6 +35,7 @@ pub mod provider;
 pub mod receipt;
 pub mod registry;
 pub mod service;
+mod sorting;
 pub mod terminal;
 pub mod time;
 pub mod tls_name;

@@ -1,7 +1,6 @@
 //! A query or a form (`application/x-www-form-urlencoded`) becomes named values.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::Problem;
 use super::body::{self, Field};
@@ -13,7 +12,8 @@ const REPLACEMENT: char = '\u{fffd}';
 /// The values of a query or a form by their names, which are some of those expected, each once.
 /// Those that were left empty are not among them.
 pub(super) struct Fields<'a> {
-    values: BTreeMap<&'static str, Cow<'a, str>>,
+    /// As many as there are known names at most.
+    values: Vec<(&'static str, Cow<'a, str>)>,
     known: &'static [Field],
     shown: fn(&str) -> String,
 }
@@ -44,7 +44,7 @@ impl<'a> Fields<'a> {
         known: &'static [Field],
         shown: fn(&str) -> String,
     ) -> Result<Self, Problem> {
-        let mut values = BTreeMap::new();
+        let mut values: Vec<(&'static str, Cow<'a, str>)> = Vec::new();
         for part in bytes.split(|byte| *byte == b'&') {
             let Some((name, value)) = form_urlencoded::parse(part).next() else {
                 continue;
@@ -53,11 +53,12 @@ impl<'a> Fields<'a> {
                 return Err(unknown(part, &name, known, shown));
             };
             check_utf8(&value, shown(field.name))?;
-            if values.insert(field.name, value).is_some() {
+            if values.iter().any(|(name, _)| *name == field.name) {
                 return Err(body::twice(shown(field.name)));
             }
+            values.push((field.name, value));
         }
-        values.retain(|_, value| !value.is_empty());
+        values.retain(|(_, value)| !value.is_empty());
         Ok(Self {
             values,
             known,
@@ -67,7 +68,7 @@ impl<'a> Fields<'a> {
 
     /// A value, with the name by which a problem calls it.
     pub(super) fn get(&self, name: &'static str) -> Option<(&str, String)> {
-        let value = self.values.get(name)?;
+        let (_, value) = self.values.iter().find(|(known, _)| *known == name)?;
         Some((value, (self.shown)(name)))
     }
 

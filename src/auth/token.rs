@@ -214,7 +214,7 @@ fn json<T: for<'de> Deserialize<'de>>(
         "header" => "a JSON object with alg and kid as strings",
         _ => "a JSON object with iss as a string and iat as a number of seconds",
     };
-    serde_json::from_slice(&decode(part, text)?)
+    crate::json::read(&decode(part, text)?)
         .map_err(|_| InvalidProviderToken::new(part, expected, "something else"))
 }
 

@@ -37,6 +37,7 @@ mod binary;
 mod credential;
 mod host;
 mod proxy;
+mod reader;
 mod tls;
 mod transport;
 
@@ -161,19 +162,22 @@ fn invalid(path: impl fmt::Display, why: impl fmt::Display) -> ConfigError {
 /// # Errors
 /// If the text is not TOML, or not what is expected.
 pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error: toml::de::Error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let before = before.unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let start = before.rsplit('\n').next().unwrap_or_default();
-        let column = start.chars().count() + 1;
-        let key = key_before(start).map_or_else(String::new, |key| format!(", {key}"));
-        let why = match error.message() {
-            message if message.contains('@') => "expected something else",
-            message => message,
-        };
-        invalid(format_args!("line {line}, column {column}{key}"), why)
-    })
+    reader::read(text).map_err(|mistake| placed(text, &mistake))
+}
+
+/// A mistake, with its line, its column and its key.
+fn placed(text: &str, mistake: &reader::Mistake) -> ConfigError {
+    let before = mistake.start.and_then(|start| text.get(..start));
+    let before = before.unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    let column = start.chars().count() + 1;
+    let key = key_before(start).map_or_else(String::new, |key| format!(", {key}"));
+    let why = match mistake.what.as_str() {
+        what if what.contains('@') => "expected something else",
+        what => what,
+    };
+    invalid(format_args!("line {line}, column {column}{key}"), why)
 }
 
 /// The key whose value begins where the start of a line ends.
@@ -383,7 +387,7 @@ fn each<R, T>(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
-    #[serde(default, deserialize_with = "section")]
+    #[serde(default)]
     apns: RawApns,
     #[serde(default)]
     credentials: Vec<RawCredential>,
@@ -391,11 +395,11 @@ struct RawSettings {
     api_keys: Vec<RawApiKey>,
     #[serde(default)]
     binary: Vec<RawBinary>,
-    #[serde(default, deserialize_with = "section")]
+    #[serde(default)]
     proxy: Option<RawProxy>,
-    #[serde(default, deserialize_with = "section")]
+    #[serde(default)]
     delivery: RawDelivery,
-    #[serde(default, deserialize_with = "section")]
+    #[serde(default)]
     registry: RawRegistry,
     #[serde(default, rename = "host")]
     _host: serde::de::IgnoredAny,
@@ -405,12 +409,6 @@ struct RawSettings {
     _tasks: serde::de::IgnoredAny,
     #[serde(default, rename = "tls")]
     _tls: serde::de::IgnoredAny,
-}
-
-/// Reads a section where it is, once: inlined, the code for each would be there several times.
-#[inline(never)]
-fn section<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<T, D::Error> {
-    T::deserialize(input)
 }
 
 fn topics(raw: &[String], path: &str) -> Result<Vec<Topic>, ConfigError> {

@@ -169,7 +169,7 @@ pub struct Status {
 pub struct QueueFull;
 
 /// A way from one credential to one environment.
-pub trait Way: Debug {
+pub trait Way {
     /// Takes a notification in.
     ///
     /// # Errors

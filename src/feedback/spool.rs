@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use super::bounds::{RUN_MAX_BYTES, SPOOL_MAX_BYTES};
 use crate::environment::Environment;
+use crate::json;
 use crate::notification::Topic;
 use crate::time::UnixTime;
 
@@ -36,7 +37,7 @@ pub const MAX_RUNS: usize = 64;
 const VERSION: u32 = 1;
 
 /// Who polls: a process, and a call in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// Differs with every start of a process.
     pub boot: String,
@@ -97,9 +98,15 @@ pub struct Opened {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Lease {
-    #[serde(flatten)]
-    holder: Holder,
+    boot: String,
+    call: String,
     until_ms: u64,
+}
+
+impl Lease {
+    fn is_of(&self, holder: &Holder) -> bool {
+        self.boot == holder.boot && self.call == holder.call
+    }
 }
 
 /// The record.
@@ -138,7 +145,7 @@ impl Spool {
         let Some(bytes) = bytes else {
             return Ok(Self::default());
         };
-        let stored: Stored = serde_json::from_slice(bytes).map_err(|_| CorruptSpool)?;
+        let stored: Stored = json::read(bytes).map_err(|_| CorruptSpool)?;
         let Stored {
             v,
             lease,
@@ -175,14 +182,15 @@ impl Spool {
     pub fn take(&mut self, holder: &Holder, exclusive: bool, now: UnixTime) -> Result<(), Busy> {
         if let Some(lease) = &self.lease {
             let until = UnixTime::from_millis(lease.until_ms);
-            let is_dead = until <= now || (exclusive && lease.holder.boot != holder.boot);
-            if lease.holder != *holder && !is_dead {
+            let is_dead = until <= now || (exclusive && lease.boot != holder.boot);
+            if !lease.is_of(holder) && !is_dead {
                 return Err(Busy { until });
             }
         }
         let length = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
         self.lease = Some(Lease {
-            holder: holder.clone(),
+            boot: holder.boot.clone(),
+            call: holder.call.clone(),
             until_ms: now.as_millis().saturating_add(length),
         });
         Ok(())
@@ -191,7 +199,7 @@ impl Spool {
     /// Whether `holder` has the lease; another may have taken it over.
     pub fn is_held_by(&self, holder: &Holder) -> bool {
         let lease = self.lease.as_ref();
-        lease.is_some_and(|lease| lease.holder == *holder)
+        lease.is_some_and(|lease| lease.is_of(holder))
     }
 
     /// Gives the lease back.

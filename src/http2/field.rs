@@ -11,6 +11,7 @@
 //! 8.2.1 demands ("MUST" covers controls, blanks, upper case, colon and non-ASCII).
 
 /// Whether `name` is a regular field name.
+#[inline]
 pub fn is_name(name: &[u8]) -> bool {
     is_plain_name(name) || (!name.is_empty() && name.iter().all(|&octet| is_name_octet(octet)))
 }
@@ -35,6 +36,7 @@ fn is_plain_word(word: [u8; 8]) -> bool {
 }
 
 /// Whether `value` may be sent as it is.
+#[inline]
 pub fn is_value(value: &[u8]) -> bool {
     let is_blank = |octet: Option<&u8>| matches!(octet, Some(b' ' | b'\t'));
     // Nearly every value has no octet that low.
@@ -65,6 +67,7 @@ pub fn is_connection_specific(name: &[u8]) -> bool {
 /// word. Subtracting `low` from each octet borrows into its top bit if the octet is smaller (and
 /// had no top bit); adding `0x7f - high` carries into it if the octet is larger. A borrow or carry
 /// into the next octet needs an octet that is found itself, so the answer for the word is exact.
+#[inline]
 fn has_octet_outside(text: &[u8], low: u8, high: u8) -> bool {
     let top = if high == 0xff { 0 } else { TOPS };
     let step = ONES * u64::from(0x7f_u8.saturating_sub(high));

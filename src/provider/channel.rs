@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 
 use super::message::Message;
+use crate::json;
 use crate::limits::{CHANNELS_BODY_MAX_BYTES, RESPONSE_BODY_MAX_BYTES};
 use crate::notification::{ApnsId, BundleId, ChannelId, StoragePolicy};
 
@@ -122,12 +123,12 @@ impl Wanted {
 }
 
 fn policy(body: &[u8]) -> Option<StoragePolicy> {
-    let channel: Channel = serde_json::from_slice(body).ok()?;
+    let channel: Channel = json::read(body).ok()?;
     StoragePolicy::from_number(channel.message_storage_policy)
 }
 
 fn channels(body: &[u8]) -> Option<Vec<ChannelId>> {
-    let raw: Channels<'_> = serde_json::from_slice(body).ok()?;
+    let raw: Channels<'_> = json::read(body).ok()?;
     let parse = |text: &Cow<'_, str>| ChannelId::parse(text).ok();
     raw.channels.iter().map(parse).collect()
 }

@@ -10,6 +10,7 @@
 //! A reason that is not in the table is kept, shown, and treated by its status alone; so is an
 //! answer without one, or whose body cannot be read.
 
+use crate::json;
 use crate::limits::REASON_MAX_BYTES;
 use core::fmt;
 use serde_json::Value;
@@ -275,7 +276,7 @@ pub(super) fn parse_body(bytes: &[u8]) -> Result<Value, Reason> {
     if bytes.trim_ascii().is_empty() {
         return Err(Reason::Missing);
     }
-    serde_json::from_slice(bytes).map_err(|_| {
+    json::read(bytes).map_err(|_| {
         // Cut before decoding, so that the work is bounded; three bytes can become one character.
         let start = bytes.get(..REASON_MAX_BYTES).unwrap_or(bytes);
         Reason::NotJson(excerpt(&String::from_utf8_lossy(start), REASON_MAX_BYTES))

@@ -88,6 +88,7 @@ impl<'a> Request<'a> {
     }
 
     /// A request that begins as all of them do.
+    #[inline]
     pub(super) fn begin(
         (method, path): (&'static str, &'a str),
         authority: &'a str,
@@ -110,6 +111,7 @@ impl<'a> Request<'a> {
         request
     }
 
+    #[inline]
     pub(super) fn push(&mut self, name: &'static str, value: &'a str, indexing: HeaderIndexing) {
         if let Some(place) = self.headers.get_mut(self.count) {
             *place = Header::new(name, value, indexing);

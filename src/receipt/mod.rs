@@ -31,6 +31,7 @@ pub use key::{IdempotencyKey, InvalidKey, KEY_MAX_BYTES};
 pub use parts::is_part;
 use parts::{Stored, read_whole};
 
+use crate::json;
 use crate::notification::{ApnsId, ChannelId, DeviceToken};
 use crate::registry::{Alias, CorruptRecord, Failure, Swap, Values};
 use crate::time::UnixTime;
@@ -188,7 +189,7 @@ impl Receipt {
             return Ok(None);
         };
         // What serde says of it would quote it.
-        let receipt: Self = serde_json::from_slice(bytes)
+        let receipt: Self = json::read(bytes)
             .map_err(|error| CorruptRecord(format!("receipt, line {}", error.line())))?;
         if receipt.v != VERSION {
             return Err(CorruptRecord("receipt, another version".into()));

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{CorruptRecord, VERSION, check_version, corrupt};
+use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 
 /// Longest alias, in bytes. Ours: Apple knows no aliases.
@@ -107,8 +108,7 @@ impl AliasIndex {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
-        let stored: Stored =
-            serde_json::from_slice(bytes).map_err(|error| corrupt("alias index", &error))?;
+        let stored: Stored = json::read(bytes).map_err(|error| corrupt("alias index", &error))?;
         check_version("alias index", stored.v)?;
         let entries = stored
             .devices

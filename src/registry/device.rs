@@ -18,6 +18,7 @@ use super::{
     Alias, CorruptRecord, DeathReason, DeviceRef, Tag, Tombstone, VERSION, check_version, corrupt,
 };
 use crate::environment::Environment;
+use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::time::UnixTime;
 
@@ -184,8 +185,7 @@ impl Slot {
                 record: None,
             });
         };
-        let stored: Stored =
-            serde_json::from_slice(bytes).map_err(|error| corrupt("device record", &error))?;
+        let stored: Stored = json::read(bytes).map_err(|error| corrupt("device record", &error))?;
         check_version("device record", stored.v)?;
         Ok(Self {
             revision: stored.rev,

@@ -22,6 +22,7 @@ use super::{
     Alias, Burial, Death, DeathReason, DeviceRecord, Group, Index, Registration, Tombstone,
 };
 use crate::environment::Environment;
+use crate::sorting::sort;
 use crate::time::UnixTime;
 use std::collections::BTreeSet;
 
@@ -122,7 +123,7 @@ impl DeviceRecord {
         record.environment = registration.environment.or(record.environment);
         if let Some(tags) = &registration.tags {
             record.tags = tags.clone();
-            record.tags.sort_unstable();
+            sort(&mut record.tags, |one, other| one < other);
             record.tags.dedup();
         }
         let mut left = None;

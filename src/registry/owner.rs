@@ -25,6 +25,7 @@ use super::{
     Alias, AliasFull, Candidates, CorruptRecord, DeviceRef, PageLimit, Position, VERSION,
     alias_key, alias_topics_key, check_version, corrupt, device_key, older_alias_key,
 };
+use crate::json;
 use crate::notification::{InvalidNotification, Topic};
 
 /// Most apps of one alias.
@@ -53,7 +54,7 @@ impl AliasTopics {
             return Ok(Self::default());
         };
         let stored: Stored =
-            serde_json::from_slice(bytes).map_err(|error| corrupt("topics of an alias", &error))?;
+            json::read(bytes).map_err(|error| corrupt("topics of an alias", &error))?;
         check_version("topics of an alias", stored.v)?;
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
         let topics = stored.topics.iter().map(|topic| Topic::parse(topic));

@@ -28,6 +28,7 @@ use super::device::Slot;
 use super::group::{self, Leave};
 use super::values::{Failure, Try, Values, retry, swap};
 use super::{DeviceRecord, DeviceRef, Group, Index, Located, Position, owner};
+use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.
 pub(super) enum Decision<T> {
@@ -99,7 +100,7 @@ impl Leaving {
         }
         for (index, entries) in &mut self.entries {
             if matches!(index, Index::Group(_)) && entries.len() > SETTLED_AT_ONCE {
-                entries.sort_unstable_by_key(|left| left.position);
+                sort(entries, |one, other| one.position < other.position);
             }
         }
         self.placed = true;
@@ -144,7 +145,9 @@ pub(super) fn update_record<V: Values, T>(
             }
             Decision::Vanish(output) => (None, output),
         };
-        for index in &indexes(after.as_ref()) - &held(record.as_ref()) {
+        let held = held(record.as_ref());
+        let wanted = indexes(after.as_ref()).into_iter();
+        for index in wanted.filter(|index| !held.contains(index)) {
             join(values, &index, device, next)?;
             joined.insert(index);
         }

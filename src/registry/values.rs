@@ -84,7 +84,9 @@ pub struct Ahead<'a, V> {
 impl<'a, V> Ahead<'a, V> {
     /// Each of `read` is used once.
     pub fn new(values: &'a V, read: impl IntoIterator<Item = (String, Option<Vec<u8>>)>) -> Self {
-        let read = RefCell::new(read.into_iter().collect());
+        let mut ahead = BTreeMap::new();
+        ahead.extend(read);
+        let read = RefCell::new(ahead);
         Self { values, read }
     }
 }

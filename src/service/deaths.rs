@@ -2,6 +2,7 @@
 //! together; put into that order without a pause that others would notice.
 
 use crate::registry::{Located, Position};
+use crate::sorting::sort;
 use crate::time::UnixTime;
 
 /// Places are hashes, so each of these gets about as many: of 200,000 some 800, which are sorted in
@@ -36,7 +37,8 @@ impl Deaths {
     /// All of them by place and time, in batches of at most so many, which is not 0.
     pub fn in_batches(self, most: usize) -> impl Iterator<Item = Vec<(Located, UnixTime)>> {
         self.0.into_iter().flat_map(move |mut bucket| {
-            bucket.sort_unstable_by_key(|(device, since)| (device.place(), *since));
+            let order = |death: &(Located, UnixTime)| (death.0.place(), death.1);
+            sort(&mut bucket, |one, other| order(one) < order(other));
             let mut rest = bucket.into_iter();
             core::iter::from_fn(move || {
                 let batch: Vec<_> = rest.by_ref().take(most).collect();

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::{Exit, visible, visible_json};
+use crate::json;
 
 /// What to show of a reply, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub enum ReplyTo {
 
 /// Shows a reply: as it is with `json`, otherwise a line for each result.
 pub fn render(reply_to: ReplyTo, status: u16, body: &[u8], json: bool) -> Rendered {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let document: Value = json::read(body).unwrap_or_default();
     let is_ok = (200..300).contains(&status) && document.is_object();
     let exit = match (is_ok, reply_to) {
         (false, _) => exit_of_problem(reply_to, status, &document),

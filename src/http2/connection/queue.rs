@@ -27,6 +27,7 @@ impl EventQueue {
         }
     }
 
+    #[inline]
     pub fn push(&mut self, event: Event) {
         self.bytes += event.cost();
         self.events.push_back(event);

@@ -22,6 +22,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::flow::{ReceiveWindow, SendWindow};
 use crate::http2::stream_id::StreamId;
+use crate::sorting::sort;
 
 /// One open stream.
 #[derive(Debug)]
@@ -111,6 +112,7 @@ impl Streams {
         self.pending_bytes
     }
 
+    #[inline]
     pub fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
         self.map.get_mut(&id.value())
     }
@@ -136,7 +138,7 @@ impl Streams {
             .filter(|&(id, stream)| condition(id, stream))
             .map(|(id, _)| id)
             .collect();
-        ids.sort_unstable();
+        sort(&mut ids, |one, other| one < other);
         ids
     }
 

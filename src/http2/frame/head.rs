@@ -129,6 +129,7 @@ pub struct Head {
 
 impl Head {
     /// Reads a head off the front of `bytes`; `None` means that fewer than nine octets are there.
+    #[inline]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = *bytes.first_chunk::<FRAME_HEAD_LEN>()?;
         Some(Self {
@@ -150,6 +151,7 @@ impl Head {
 
 /// Splits one whole frame off the front of `bytes`: its head, its payload, and what follows.
 /// `None`: need more. The caller checks the head, and so the length, before it waits for more.
+#[inline]
 pub fn split(bytes: &[u8]) -> Option<(Head, &[u8], &[u8])> {
     let head = Head::decode(bytes)?;
     let after_head = bytes.get(FRAME_HEAD_LEN..)?;

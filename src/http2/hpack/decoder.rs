@@ -149,6 +149,7 @@ impl Decoder {
         Ok(rest)
     }
 
+    #[inline]
     fn entry(&self, index: u32) -> Result<(&[u8], &[u8]), HpackError> {
         let place = index as usize;
         match static_table::get(place) {

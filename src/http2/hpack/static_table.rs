@@ -133,6 +133,7 @@ pub fn find_name(name: &[u8]) -> Option<usize> {
 }
 
 /// Index and value of the fields of this name.
+#[inline]
 fn named(name: &[u8]) -> impl Iterator<Item = (usize, &'static str)> {
     let ends = name.first().copied().zip(name.last().copied());
     candidates(name.len())

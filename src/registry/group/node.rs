@@ -22,6 +22,7 @@ use core::fmt;
 
 use super::super::{CorruptRecord, Position, VERSION};
 use crate::notification::DeviceToken;
+use crate::sorting::sort;
 
 /// Most devices of a leaf that is not to be split.
 pub const LEAF_MAX: usize = 256;
@@ -153,7 +154,7 @@ impl Leaf {
     /// Takes devices out, each unless it joined with a later revision than is named; false if none
     /// of them left.
     pub fn leave(&mut self, leaving: &mut [(&DeviceToken, u64)]) -> bool {
-        leaving.sort_unstable();
+        sort(leaving, |one, other| one < other);
         let mut leaving = leaving.iter().peekable();
         let before = self.entries.len();
         self.entries.retain(|entry| {

@@ -1,0 +1,441 @@
+//! TOML into whatever says to serde what it is made of.
+//!
+//! The library's own way from a parsed text to a type lets each type be read from an array and from
+//! a date as well, and with its place in the text. No file is written so, and the code for it would
+//! be made anew for each type: 120 kB of the component.
+
+use core::fmt;
+use core::slice;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Expected, MapAccess,
+    SeqAccess, Unexpected, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use toml::de::{DeInteger, DeString, DeTable, DeValue};
+use toml::{Spanned, map};
+
+/// What is wrong with a text.
+#[derive(Debug)]
+pub(super) struct Mistake {
+    /// For people. It may repeat a value.
+    pub what: String,
+    /// The byte that it begins at, if it is known.
+    pub start: Option<usize>,
+}
+
+impl Mistake {
+    /// The same, at this place if it has none yet.
+    fn at<T>(mut self, place: &Spanned<T>) -> Self {
+        self.start.get_or_insert(place.span().start);
+        self
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl de::StdError for Mistake {}
+
+impl de::Error for Mistake {
+    fn custom<T: fmt::Display>(what: T) -> Self {
+        let (what, start) = (what.to_string(), None);
+        Self { what, start }
+    }
+}
+
+/// Reads a text.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
+    let table = DeTable::parse(text).map_err(|error| Mistake {
+        what: error.message().to_owned(),
+        start: error.span().map(|span| span.start),
+    })?;
+    let span = table.span();
+    let root = Spanned::new(span, DeValue::Table(table.into_inner()));
+    T::deserialize(Value(&root))
+}
+
+#[derive(Clone, Copy)]
+struct Value<'a>(&'a Spanned<DeValue<'a>>);
+
+impl Value<'_> {
+    /// What was read of it, or else what is wrong, which is here if nowhere else.
+    fn placed<T>(self, read: Result<T, Mistake>) -> Result<T, Mistake> {
+        read.map_err(|mistake| mistake.at(self.0))
+    }
+
+    fn mismatch(self, expected: &dyn Expected) -> Mistake {
+        let got = match self.0.get_ref() {
+            DeValue::String(text) => Unexpected::Str(text),
+            DeValue::Integer(digits) => match (signed(digits), unsigned(digits)) {
+                (Some(number), _) => Unexpected::Signed(number),
+                (None, Some(number)) => Unexpected::Unsigned(number),
+                (None, None) => Unexpected::Other("integer of more than 64 bits"),
+            },
+            DeValue::Float(digits) => {
+                Unexpected::Float(digits.as_str().parse().unwrap_or(f64::NAN))
+            }
+            DeValue::Boolean(value) => Unexpected::Bool(*value),
+            DeValue::Array(_) => Unexpected::Seq,
+            DeValue::Datetime(_) | DeValue::Table(_) => Unexpected::Map,
+        };
+        Mistake::invalid_type(got, expected).at(self.0)
+    }
+}
+
+fn signed(digits: &DeInteger<'_>) -> Option<i64> {
+    i64::from_str_radix(digits.as_str(), digits.radix()).ok()
+}
+
+fn unsigned(digits: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(digits.as_str(), digits.radix()).ok()
+}
+
+impl<'de> Deserializer<'de> for Value<'_> {
+    type Error = Mistake;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0.get_ref() {
+            DeValue::String(_) => self.deserialize_str(visitor),
+            DeValue::Integer(_) => self.deserialize_i64(visitor),
+            DeValue::Boolean(_) => self.deserialize_bool(visitor),
+            DeValue::Array(_) => self.deserialize_seq(visitor),
+            DeValue::Table(_) => self.deserialize_map(visitor),
+            DeValue::Float(_) | DeValue::Datetime(_) => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0.get_ref() {
+            DeValue::String(text) => self.placed(visitor.visit_str(text)),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let DeValue::Integer(digits) = self.0.get_ref() else {
+            return Err(self.mismatch(&visitor));
+        };
+        self.placed(match (signed(digits), unsigned(digits)) {
+            (Some(number), _) => visitor.visit_i64(number),
+            (None, Some(number)) => visitor.visit_u64(number),
+            (None, None) => Err(self.mismatch(&visitor)),
+        })
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        match self.0.get_ref() {
+            DeValue::Boolean(value) => visitor.visit_bool(*value),
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let DeValue::Array(values) = self.0.get_ref() else {
+            return Err(self.mismatch(&visitor));
+        };
+        self.placed(visitor.visit_seq(Elements(values.iter())))
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        let DeValue::Table(table) = self.0.get_ref() else {
+            return Err(self.mismatch(&visitor));
+        };
+        let entries = table.iter();
+        let value = None;
+        self.placed(visitor.visit_map(Entries { entries, value }))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        match self.0.get_ref() {
+            DeValue::String(text) => self.placed(visitor.visit_enum(StrDeserializer::new(text))),
+            _ => Err(self.mismatch(&"a string")),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        identifier
+    }
+}
+
+struct Elements<'a>(slice::Iter<'a, Spanned<DeValue<'a>>>);
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Mistake;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Mistake> {
+        let element = self.0.next().map(Value);
+        element.map(|element| seed.deserialize(element)).transpose()
+    }
+}
+
+struct Entries<'a> {
+    entries: map::Iter<'a, Spanned<DeString<'a>>, Spanned<DeValue<'a>>>,
+    /// Of the key that was read last.
+    value: Option<Value<'a>>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Mistake;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Mistake> {
+        let Some((key, value)) = self.entries.next() else {
+            return Ok(None);
+        };
+        self.value = Some(Value(value));
+        let read = seed.deserialize(StrDeserializer::new(key.get_ref()));
+        read.map(Some).map_err(|mistake: Mistake| mistake.at(key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mistake> {
+        let Some(value) = self.value.take() else {
+            return Err(Mistake::custom("expected a key before its value"));
+        };
+        value.placed(seed.deserialize(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    use serde::Deserialize;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    /// Of everything that a file may have.
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields, default)]
+    struct Whole {
+        text: Option<String>,
+        path: Option<PathBuf>,
+        small: Option<u8>,
+        large: u64,
+        on: bool,
+        kind: Option<Kind>,
+        texts: Vec<String>,
+        named: BTreeMap<String, PathBuf>,
+        part: Part,
+        parts: Vec<Part>,
+        odd: Option<Odd>,
+        rest: Option<Rest>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        One,
+        Two,
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        #[serde(default)]
+        name: String,
+        port: Option<u16>,
+    }
+
+    /// Refused after it was read.
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(try_from = "u64")]
+    struct Odd(u64);
+
+    impl TryFrom<u64> for Odd {
+        type Error = &'static str;
+
+        fn try_from(number: u64) -> Result<Self, Self::Error> {
+            (number % 2 == 1).then_some(Self(number)).ok_or("not odd")
+        }
+    }
+
+    /// Not looked at.
+    #[derive(Debug, Deserialize)]
+    struct Rest {
+        #[serde(rename = "ignored")]
+        _ignored: IgnoredAny,
+    }
+
+    impl PartialEq for Rest {
+        fn eq(&self, _: &Self) -> bool {
+            true
+        }
+    }
+
+    /// What the library makes of it.
+    fn expected(text: &str) -> Result<Whole, (String, Option<usize>)> {
+        toml::from_str(text).map_err(|error| {
+            (
+                error.message().to_owned(),
+                error.span().map(|span| span.start),
+            )
+        })
+    }
+
+    fn got(text: &str) -> Result<Whole, (String, Option<usize>)> {
+        read(text).map_err(|mistake| (mistake.what, mistake.start))
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_library_reads() {
+        for text in [
+            "",
+            "text = 'a'\npath = \"b\\u00e9\"\nsmall = 25\nlarge = 0xff_ff\non = true\nkind = 'two'",
+            "large = 9223372036854775807",
+            "texts = ['a', \"b\", '''\nc''']\nparts = [{ name = 'a' }, {}]",
+            "[named]\na = 'b'\n\"c.d\" = 'e'\n[part]\nname = 'x'\nport = 65535",
+            "[[parts]]\nname = 'x'\n\n[[parts]]\nport = 1\n",
+            "part.name = 'dotted'\nodd = 3",
+            "[rest]\nignored = [1.5, 1979-05-27, { a = [[]] }]\nalso = inf",
+        ] {
+            let expected = expected(text).unwrap();
+            assert_eq!(got(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_those_of_the_library_in_the_same_place() {
+        for text in [
+            "text = ",
+            "text = 'a\n",
+            "[part\n",
+            "text = 'a'\ntext = 'b'",
+            "\nunknown = 1",
+            "[part]\nnome = 'x'",
+            "[[parts]]\nname = 'x'\n[[parts]]\nname = 1",
+            "text = 1",
+            "text = true",
+            "text = 1.5",
+            "text = [1]",
+            "text = { a = 1 }",
+            "small = 256",
+            "small = -1",
+            "small = 'a'",
+            "small = 1.0",
+            "large = -1",
+            "on = 'yes'",
+            "on = 1",
+            "kind = 'three'",
+            "texts = 'a'",
+            "texts = ['a', 1]",
+            "texts = { a = 'b' }",
+            "named = ['a']",
+            "[named]\na = 1",
+            "part = 1",
+            "part = 'a'",
+            "parts = { name = 'a' }",
+            "parts = [1]",
+            "parts = [{ port = 65536 }]",
+            "[part]\nport = 'http'",
+            "odd = 2",
+            "[rest]\n",
+            "rest = 7",
+        ] {
+            let expected = expected(text).unwrap_err();
+            assert_eq!(got(text), Err(expected), "{text}");
+        }
+    }
+
+    /// The library takes these for something else, as it would be for a type with an array or a
+    /// date in it.
+    #[test]
+    fn what_nobody_writes_is_refused() {
+        let told = |text: &str| got(text).unwrap_err();
+        for (text, what, start) in [
+            (
+                "part = ['a', 1]",
+                "invalid type: sequence, expected struct Part",
+                7,
+            ),
+            (
+                "on = true\npart = 1979-05-27",
+                "invalid type: map, expected struct Part",
+                17,
+            ),
+            (
+                "kind = { two = {} }",
+                "invalid type: map, expected a string",
+                7,
+            ),
+            (
+                "kind = 2",
+                "invalid type: integer `2`, expected a string",
+                7,
+            ),
+            (
+                "large = 18446744073709551616",
+                "invalid type: integer of more than 64 bits, expected u64",
+                8,
+            ),
+        ] {
+            assert_eq!(told(text), (what.to_owned(), Some(start)), "{text}");
+        }
+        assert_eq!(
+            told("text = 1979-05-27").0,
+            "invalid type: map, expected a string"
+        );
+    }
+}
