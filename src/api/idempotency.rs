@@ -5,13 +5,17 @@
 //! same without quotes, `order:17`; both are the same key.
 
 use super::Problem;
-use super::push::invalid_key;
 use crate::receipt::{IdempotencyKey, InvalidKey};
 
 /// How problems call the header.
 const HEADER: &str = "idempotency-key";
 
 const RULE: &str = "idempotency-key";
+
+/// 400: what stands for an idempotency key is none.
+pub(super) fn invalid_key(field: &str, error: InvalidKey) -> Problem {
+    Problem::field(RULE, field, InvalidKey::EXPECTED, error.got)
+}
 
 /// The text of the key in the values of the header, one for each line of it; `None` without one.
 ///

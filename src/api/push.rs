@@ -18,7 +18,7 @@ use crate::notification::{
     Priority, PushType, Topic,
 };
 use crate::provider::Outcome;
-use crate::receipt::{IdempotencyKey, InvalidKey};
+use crate::receipt::IdempotencyKey;
 use crate::registry::{Alias, DeviceRef};
 use crate::time::UnixTime;
 
@@ -112,11 +112,6 @@ struct To<'a> {
 
 fn invalid(error: InvalidNotification) -> Problem {
     Problem::invalid(&error)
-}
-
-/// 400: what stands for an idempotency key is none.
-pub(super) fn invalid_key(field: &str, error: InvalidKey) -> Problem {
-    Problem::field("idempotency-key", field, InvalidKey::EXPECTED, error.got)
 }
 
 impl PushRequest {

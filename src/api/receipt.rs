@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::push::invalid_key;
+use super::idempotency::invalid_key;
 use super::{Caller, Problem, Reply};
 use crate::receipt::{IdempotencyKey, Receipt, State};
 use crate::time::UnixTime;

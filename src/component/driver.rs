@@ -5,23 +5,19 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_channel::oneshot;
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
+use super::app::app;
 use super::exchange;
-use super::operator;
-use super::platform;
-use super::signal::{First, Signal, first};
-use super::transport::{self, Destination, Transport};
+use super::feedback::Connection;
+use super::platform::{self, Wasi};
+use super::transport::{self, Transport};
 use super::turns;
 use crate::auth::SharedTokens;
-pub(super) use crate::delivery::Delivered;
-use crate::delivery::{
-    Action, ExchangeId, ExchangeRequest, JobId, LinkId, News, Order, QueueFull, Way,
-};
+use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, Way};
 use crate::notification::Topic;
-use crate::provider::{Outcome, Why};
-use crate::service::WayName;
+use crate::service::Platform as _;
+use crate::service::{Destination, First, Inbox, Sender, Signal, WayPlan, WayReport, first};
 use crate::time::{Now, UnixTime};
 
 /// Bytes read from a connection at a time.
@@ -30,9 +26,6 @@ const READ_BYTES: usize = 64 * 1024;
 /// How long a connection that is to be closed may take over its last bytes: a peer that takes none
 /// must not keep it.
 const LAST_WRITE: Duration = Duration::from_secs(1);
-
-/// Longest text of what a way suffers from, in characters.
-const TROUBLE_CHARS: usize = 200;
 
 /// What wakes the tasks of a connection.
 #[derive(Debug, Default)]
@@ -50,27 +43,48 @@ impl LinkSignals {
     }
 }
 
-/// Gets other provider tokens than the one issued then, which was refused as too old; the same if
-/// there may be no other yet, and none if nobody knows.
-pub(super) type Renew = Box<dyn Fn(UnixTime) -> Option<SharedTokens>>;
-
-/// Who waits for an outcome.
-struct Waiting {
-    sender: oneshot::Sender<Delivered>,
-    /// The app that it is about.
+/// Who waits for outcomes, and which app they are about.
+struct Recipient {
+    inbox: Inbox,
     topic: Topic,
+}
+
+/// Opens ways to APNs, each of them a [`Driver`].
+pub(super) struct Drivers;
+
+impl Sender for Drivers {
+    type Way = Rc<Driver>;
+    type List = Connection;
+
+    fn open(&self, plan: WayPlan) -> Rc<Driver> {
+        Driver::new(plan)
+    }
+
+    fn refresh(&self, way: &Rc<Driver>, tokens: Option<&SharedTokens>) {
+        way.refresh(tokens);
+    }
+
+    fn submit_many(&self, way: &Rc<Driver>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
+        way.submit_many(orders, inbox)
+    }
+
+    async fn open_list(&self, from: &Destination) -> Result<Connection, String> {
+        Connection::open(from).await
+    }
 }
 
 /// A way to APNs with its connections.
 pub(super) struct Driver {
     destination: Destination,
     /// For the operator.
-    name: WayName,
-    renew: Renew,
+    report: WayReport,
+    /// The credential that gives other provider tokens.
+    signer: Option<usize>,
     /// Tells this way from those of other instances.
     who: u64,
     lane: RefCell<Box<dyn Way>>,
-    waiting: RefCell<BTreeMap<JobId, Waiting>>,
+    /// Each with the number that its outcome is known by.
+    waiting: RefCell<BTreeMap<JobId, (Rc<Recipient>, usize)>>,
     links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
@@ -78,28 +92,20 @@ pub(super) struct Driver {
     /// When the timer will look at the lane next; `None` until its task runs.
     armed: Cell<Option<Now>>,
     timer_runs: Cell<bool>,
-    /// How many waited when the queue was full, until half of them are gone; 0 if it is not.
-    full_at: Cell<usize>,
-    /// How TLS says that the last connection ended, until the lane has been told.
-    last_end: RefCell<Option<String>>,
-}
-
-/// It is told with every result, and may come from a library.
-fn shortened(trouble: &str) -> String {
-    trouble.chars().take(TROUBLE_CHARS).collect()
 }
 
 impl Driver {
-    pub(super) fn new(
-        destination: Destination,
-        name: WayName,
-        lane: Box<dyn Way>,
-        renew: Renew,
-    ) -> Rc<Self> {
+    fn new(plan: WayPlan) -> Rc<Self> {
+        let WayPlan {
+            destination,
+            report,
+            lane,
+            signer,
+        } = plan;
         Rc::new(Self {
             destination,
-            name,
-            renew,
+            report,
+            signer,
             who: platform::random_u64(),
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
@@ -108,14 +114,10 @@ impl Driver {
             timer: Signal::default(),
             armed: Cell::default(),
             timer_runs: Cell::default(),
-            full_at: Cell::default(),
-            last_end: RefCell::default(),
         })
     }
 
-    /// What the way has to know before something is handed in: what the wall clock shows, and the
-    /// provider tokens from now on, where requests carry one.
-    pub(super) fn refresh(self: &Rc<Self>, tokens: Option<&SharedTokens>) {
+    fn refresh(self: &Rc<Self>, tokens: Option<&SharedTokens>) {
         match tokens {
             None => self.set_clock(platform::now()),
             Some(tokens) => {
@@ -127,7 +129,7 @@ impl Driver {
 
     fn set_clock(&self, now: Now) {
         let mut lane = self.lane.borrow_mut();
-        lane.set_clock(now, platform::unix_time());
+        lane.set_clock(now, Wasi.unix_time());
     }
 
     fn hand_tokens(&self, tokens: &SharedTokens) {
@@ -140,30 +142,33 @@ impl Driver {
         }
     }
 
-    /// Hands a notification in; the receiver gets its outcome at its deadline at the latest.
-    pub(super) fn submit(
-        self: &Rc<Self>,
-        order: Order,
-    ) -> Result<oneshot::Receiver<Delivered>, QueueFull> {
-        let topic = order.message.topic().clone();
-        let submitted = self.lane.borrow_mut().submit(platform::now(), order);
-        let job = submitted.inspect_err(|QueueFull| self.overflowed())?;
-        let (sender, receiver) = oneshot::channel();
-        let waiting = Waiting { sender, topic };
-        self.waiting.borrow_mut().insert(job, waiting);
+    fn submit_many(self: &Rc<Self>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
+        let now = platform::now();
+        let mut recipient: Option<Rc<Recipient>> = None;
+        let mut taken = 0;
+        for (number, order) in orders {
+            let topic = order.message.topic();
+            let known = recipient.take().filter(|known| known.topic == *topic);
+            let known = known.unwrap_or_else(|| {
+                Rc::new(Recipient {
+                    inbox: inbox.clone(),
+                    topic: topic.clone(),
+                })
+            });
+            let submitted = self.lane.borrow_mut().submit(now, order);
+            let Ok(job) = submitted else {
+                self.report.overflowed(&Wasi, &**self.lane.borrow());
+                break;
+            };
+            let waiting = (Rc::clone(&known), number);
+            self.waiting.borrow_mut().insert(job, waiting);
+            recipient = Some(known);
+            taken += 1;
+            // What has gone to the platform's client leaves room for the next.
+            while self.begin_exchange() {}
+        }
         self.pump();
-        Ok(receiver)
-    }
-
-    /// Waits for what became of it.
-    pub(super) async fn outcome(&self, receiver: oneshot::Receiver<Delivered>) -> Delivered {
-        // The sender is dropped only with the whole instance.
-        let mut delivered = receiver.await.unwrap_or(Delivered {
-            outcome: Outcome::unanswered(Why::ConnectionLost),
-            trouble: None,
-        });
-        delivered.trouble = delivered.trouble.as_deref().map(shortened);
-        delivered
+        taken
     }
 
     /// Carries out what the lane wants: the contract's "drain after every call".
@@ -196,41 +201,8 @@ impl Driver {
                 signals.write.set();
             }
         }
-        self.pass_on_news();
+        self.report.pass_on(&Wasi, &mut **self.lane.borrow_mut());
         self.arm();
-    }
-
-    /// The queue took no more.
-    fn overflowed(&self) {
-        let waiting = self.lane.borrow().status().waiting;
-        self.full_at.set(waiting.max(1));
-        operator::tell(|operator, now| operator.queue_full(now, &self.name, waiting));
-    }
-
-    /// Tells the operator what the lane has to tell, and that the queue is not full any more.
-    fn pass_on_news(&self) {
-        loop {
-            let next = self.lane.borrow_mut().poll_news();
-            let Some(mut news) = next else { break };
-            if let (News::ConnectFailed(why), Some(end)) = (&mut news, self.last_end.take()) {
-                *why = format!("{why}: {end}");
-            }
-            operator::tell(|operator, now| operator.heard(now, &self.name, &news));
-        }
-        let full_at = self.full_at.get();
-        if full_at > 0 && self.lane.borrow().status().waiting <= full_at / 2 {
-            self.full_at.set(0);
-            operator::tell(|operator, now| operator.queue_eased(now, &self.name));
-        }
-    }
-
-    /// An outcome may be of interest to the operator, too.
-    fn observe(&self, topic: &Topic, outcome: &Outcome) {
-        let is_news = matches!(outcome, Outcome::Rejected { .. }) || !operator::is_quiet();
-        if is_news {
-            let topic = Some(topic.as_str());
-            operator::tell(|operator, now| operator.delivered(now, &self.name, topic, outcome));
-        }
     }
 
     /// Gives outcomes to those who wait for them.
@@ -239,10 +211,10 @@ impl Driver {
             let next = self.lane.borrow_mut().poll_delivered();
             let Some((job, delivered)) = next else { return };
             let waiting = self.waiting.borrow_mut().remove(&job);
-            if let Some(Waiting { sender, topic }) = waiting {
-                self.observe(&topic, &delivered.outcome);
-                // The caller may have gone.
-                let _ = sender.send(delivered);
+            if let Some((recipient, number)) = waiting {
+                self.report
+                    .delivered(&Wasi, &recipient.topic, &delivered.outcome);
+                recipient.inbox.deliver(number, delivered);
             }
         }
     }
@@ -288,7 +260,8 @@ impl Driver {
     }
 
     fn renew_token(&self, refused: UnixTime) {
-        if let Some(tokens) = (self.renew)(refused) {
+        let Ok(app) = app() else { return };
+        if let Some(tokens) = self.signer.and_then(|signer| app.renewed(signer, refused)) {
             self.hand_tokens(&tokens);
         }
     }
@@ -344,7 +317,7 @@ impl Driver {
                 let working = first(self.read(link, input), self.write(link, output, &signals));
                 first(working, signals.overdue()).await;
                 if !signals.closing.get() {
-                    *self.last_end.borrow_mut() = end.why().await;
+                    self.report.ended(end.why().await);
                 }
                 self.links.borrow_mut().remove(&link);
                 let (now, entropy) = (platform::now(), platform::random_u64());

@@ -1,33 +1,28 @@
-//! The component: what WASI gives, tied to the core, and the exports.
+//! The component: what WASI gives, in the shape that the service asks for, and the exports.
 //!
 //! ```text
-//!   handler ───► calls ─► service ─► store       (wasi:keyvalue)
-//!   scheduled ─────┤  └─► driver ─┬► transport (wasi:sockets, wasi:tls)
-//!                  │              └► exchange (wasi:http)
-//!                  └────► poll, sweep ──┘ and store
+//!   handler ───► service ─┬─► platform   (wasi:clocks, wasi:random)
+//!   scheduled ────┤       ├─► store      (wasi:keyvalue)
+//!   terminal ─────┘       └─► driver ─┬► transport (wasi:sockets, wasi:tls)
+//!                           feedback  └► exchange (wasi:http)
 //! ```
 //!
-//! One instance serves many calls at once. What they share (settings, lanes, connections) is in
-//! [`app::App`]. A connection's tasks live in the call that opened it, which has long returned its
-//! answer, and are woken from other calls.
+//! One instance serves many calls at once. What they share is in [`app`]. A connection's tasks live
+//! in the call that opened it, which has long returned its answer, and are woken from other calls.
 //!
 //! What the operator is told goes through [`operator`], from wherever it happens.
 //!
 //! Everything here runs on one thread and holds no borrow of a cell across an `await`.
 
 mod app;
-mod calls;
 mod driver;
-mod durable;
 mod exchange;
+mod feedback;
 mod handler;
 mod operator;
 mod platform;
-mod poll;
 mod scheduled;
-mod signal;
 mod store;
-mod sweep;
 mod terminal;
 mod transport;
 mod turns;

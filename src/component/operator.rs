@@ -10,10 +10,8 @@ use wit_bindgen::spawn_local;
 
 use super::platform;
 use crate::api::aside;
-use crate::provider::Outcome;
-use crate::service::{Count, Operator};
+use crate::service::Operator;
 use crate::terminal::visible;
-use crate::time::Now;
 
 thread_local! {
     static OPERATOR: RefCell<Operator> = RefCell::default();
@@ -21,17 +19,15 @@ thread_local! {
     static HAS_OUR_HOST: bool = std::env::var_os(aside::VARIABLE).is_some();
 }
 
-/// Whether there is no trouble that could be over.
-pub(super) fn is_quiet() -> bool {
-    OPERATOR.with_borrow(Operator::is_quiet)
+/// The instance's own.
+pub(super) fn with<T>(what: impl FnOnce(&mut Operator) -> T) -> T {
+    OPERATOR.with_borrow_mut(what)
 }
 
-/// Something happened that the operator may have to be told.
-pub(super) fn tell(what: impl FnOnce(&mut Operator, Now)) {
-    let now = platform::now();
-    OPERATOR.with_borrow_mut(|operator| what(operator, now));
+/// Writes what the operator is to be told, and sees to it that what has to wait is told later.
+pub(super) fn told() {
     write_lines();
-    let waits = OPERATOR.with_borrow(Operator::poll_timeout).is_some();
+    let waits = with(|operator| operator.poll_timeout()).is_some();
     if waits && !TIMER_RUNS.replace(true) {
         spawn_local(run_timer());
     }
@@ -39,17 +35,17 @@ pub(super) fn tell(what: impl FnOnce(&mut Operator, Now)) {
 
 /// Ends when nothing waits to be told any more.
 async fn run_timer() {
-    while let Some(at) = OPERATOR.with_borrow(Operator::poll_timeout) {
+    while let Some(at) = with(|operator| operator.poll_timeout()) {
         platform::sleep_until(at).await;
         let now = platform::now();
-        OPERATOR.with_borrow_mut(|operator| operator.handle_timeout(now));
+        with(|operator| operator.handle_timeout(now));
         write_lines();
     }
     TIMER_RUNS.set(false);
 }
 
 fn write_lines() {
-    while let Some(line) = OPERATOR.with_borrow_mut(Operator::poll_line) {
+    while let Some(line) = with(Operator::poll_line) {
         write(format!("{line}\n"));
     }
 }
@@ -65,16 +61,6 @@ pub(super) fn warn(what: &str) {
     write(format!("dunlin: WARN: {}\n", visible(what)));
 }
 
-/// A push to a device has come to its end.
-pub(super) fn count_push(outcome: &Outcome) {
-    count(Count::Push(outcome));
-}
-
-/// Counts something.
-pub(super) fn count(what: Count<'_>) {
-    OPERATOR.with_borrow_mut(|operator| operator.count(what));
-}
-
 /// Whether the host is ours, which takes off what is said to it alone.
 pub(super) fn has_our_host() -> bool {
     HAS_OUR_HOST.with(|is_ours| *is_ours)
@@ -83,7 +69,7 @@ pub(super) fn has_our_host() -> bool {
 /// What was counted since this was called last, if the host asks for it.
 pub(super) fn take_counts() -> Option<String> {
     match has_our_host() {
-        true => OPERATOR.with_borrow_mut(Operator::take_counts),
+        true => with(Operator::take_counts),
         false => None,
     }
 }

@@ -1,8 +1,7 @@
 //! `dunlin:push/scheduled`: a schedule calls a task.
 
-use super::app::App;
+use super::app::app;
 use super::bindings::exports::dunlin::push::scheduled::Guest;
-use super::calls;
 use super::handler::Function;
 use super::operator;
 use crate::api::Task;
@@ -10,8 +9,8 @@ use crate::api::Task;
 impl Guest for Function {
     async fn run(task: String) -> Result<String, String> {
         let task = Task::parse(&task).ok_or_else(|| format!("there is no task {task:?}"))?;
-        let app = App::get().map_err(|problem| problem.rule().to_owned())?;
-        let report = calls::run_task(&app, task).await;
+        let app = app().map_err(|problem| problem.rule().to_owned())?;
+        let report = app.run_task(task).await;
         operator::write_counts();
         report
     }

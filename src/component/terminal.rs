@@ -7,15 +7,15 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
-use super::app::App;
+use super::app::app;
 use super::bindings::exports::wasi::cli::run::Guest;
-use super::calls;
 use super::handler::Function;
 use crate::api::{Caller, Problem, Reply, Route, parse_device_query};
+use crate::service::BODY_MAX_BYTES;
 use crate::terminal::{self, Command, Content, Exit, Invocation, ReplyTo, Usage, visible};
 
-/// Largest payload or request that is read, in bytes; what the HTTP interface takes.
-const MAX_CONTENT: u64 = 1024 * 1024;
+/// Largest payload or request that is read, in bytes.
+const MAX_CONTENT: u64 = BODY_MAX_BYTES as u64;
 
 impl Guest for Function {
     async fn run() -> Result<(), ()> {
@@ -96,14 +96,12 @@ enum Call<'a> {
 }
 
 async fn call(call: Call<'_>) -> Result<Reply, Problem> {
-    let app = App::get()?;
-    let caller = Caller::operator(&app.settings);
+    let app = app()?;
+    let caller = Caller::operator(app.settings());
     match call {
-        Call::Push(body) => calls::push(&app, caller, None, body).await,
-        Call::Devices(query) => {
-            calls::list_devices(&app, caller, &parse_device_query(Some(query))?).await
-        }
-        Call::Task(task) => calls::task(&app, caller, task).await,
+        Call::Push(body) => app.push(caller, None, body).await,
+        Call::Devices(query) => app.devices(caller, &parse_device_query(Some(query))?).await,
+        Call::Task(task) => app.task(caller, task).await,
     }
 }
 

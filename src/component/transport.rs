@@ -4,12 +4,12 @@
 //!   clear text ─► connector.send ─► TCP ─► … ─► TCP ─► connector.receive ─► clear text
 //! ```
 //!
-//! The platform carries bytes between TLS and TCP; we do, between two streams of our own, behind a proxy and
-//! where a connection can be cut off.
+//! The platform carries bytes between TLS and TCP; we do, between two streams of our own, behind a
+//! proxy and where a connection can be cut off.
 //!
-//! The lookup is made anew for each connection, as Apple asks; which address is tried when is decided by
-//! [`Race`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy is looked up; TLS
-//! is with the server.
+//! The lookup is made anew for each connection, as Apple asks; which address is tried when is
+//! decided by [`Race`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy
+//! is looked up; TLS is with the server.
 
 use std::cell::Cell;
 use std::fmt;
@@ -29,10 +29,9 @@ use super::bindings::wasi::tls::client::Connector;
 use super::bindings::wasi::tls::types::Error as TlsError;
 use super::bindings::wit_stream;
 use super::platform;
-use super::signal::{First, Signal, first};
 use crate::config::Endpoint;
-use crate::dial::{Authority, Credentials, HEAD_MAX_BYTES, Progress, Race, Tunnel};
-use crate::tls_name::TlsName;
+use crate::dial::{Authority, HEAD_MAX_BYTES, Progress, Race, Tunnel};
+use crate::service::{Destination, First, Proxy, Signal, first};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
 /// Longest time from the lookup to the end of the handshake.
@@ -49,24 +48,6 @@ const END_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Bytes passed on at a time where a connection can be cut off.
 const PASS_BYTES: usize = 64 * 1024;
-
-/// Where a connection goes.
-#[derive(Clone, Debug)]
-pub(super) struct Destination {
-    /// Looked up, and connected to.
-    pub(super) endpoint: Endpoint,
-    /// What the TLS provider is told.
-    pub(super) tls_name: TlsName,
-    /// Looked up and connected to in its place, if there is one.
-    pub(super) proxy: Option<Rc<Proxy>>,
-}
-
-/// Who is asked for a tunnel.
-#[derive(Debug)]
-pub(super) struct Proxy {
-    pub(super) endpoint: Endpoint,
-    pub(super) credentials: Option<Credentials>,
-}
 
 /// How far a connection is, for whoever reads that it came no farther.
 #[derive(Clone, Copy, Debug)]
@@ -102,10 +83,11 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    /// After the end of the input: whether the server has said that this is the end, and not somebody
-    /// on the way (RFC 8446, section 6.1, on truncation).
+    /// After the end of the input: whether the server has said that this is the end, and not
+    /// somebody on the way (RFC 8446, section 6.1, on truncation).
     pub(super) async fn ended_well(self) -> Result<(), String> {
-        // A server may leave TCP open until we close, and a platform may tell only after the end of TCP.
+        // A server may leave TCP open until we close, and a platform may tell only after the end of
+        // TCP.
         drop(self.passing);
         let until = platform::now() + END_TIMEOUT;
         match first(self.tls.into_future(), platform::sleep_until(until)).await {

@@ -7,7 +7,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::DeviceRecord;
 use crate::limits::FEEDBACK_MAX_SKEW;
 use crate::time::UnixTime;
 
@@ -87,16 +86,4 @@ pub struct Tombstone {
     pub since: UnixTime,
     /// When it was removed.
     pub removed_at: UnixTime,
-}
-
-/// What a death did to a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Burial {
-    /// It is removed: the record with its tombstone, alias and tags still in it. It is in no index
-    /// any longer.
-    Removed(Box<DeviceRecord>),
-    /// It was registered after it died, or at that very moment: it stays.
-    Kept,
-    /// It had been removed before.
-    AlreadyRemoved,
 }

@@ -18,13 +18,23 @@
 
 use core::time::Duration;
 
-use super::{
-    Alias, Burial, Death, DeathReason, DeviceRecord, Group, Index, Registration, Tombstone,
-};
+use super::{Alias, Death, DeathReason, DeviceRecord, Group, Index, Registration, Tombstone};
 use crate::environment::Environment;
 use crate::sorting::sort;
 use crate::time::UnixTime;
 use std::collections::BTreeSet;
+
+/// What a death did to a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Burial {
+    /// It is removed: the record with its tombstone, alias and tags still in it. It is in no index
+    /// any longer.
+    Removed(Box<DeviceRecord>),
+    /// It was registered after it died, or at that very moment: it stays.
+    Kept,
+    /// It had been removed before.
+    AlreadyRemoved,
+}
 
 /// What a registration did.
 #[derive(Clone, Debug, PartialEq, Eq)]

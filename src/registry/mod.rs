@@ -21,8 +21,8 @@
 //!   life         a record and an event -> the next record
 //! ```
 //!
-//! `policy` says which outcomes are deaths, and [`Guard`] when not to believe them; [`Trial`] where a
-//! push is tried, and where a token is good.
+//! `policy` says which outcomes are deaths, and [`Guard`] when not to believe them; [`Trial`] where
+//! a push is tried, and where a token is good.
 //!
 //! A record is the truth and an index is only where to look: an index may name a device whose
 //! record says otherwise, and such a device is skipped. It never lacks one that belongs there, at
@@ -49,7 +49,7 @@ mod values;
 pub(crate) mod replay;
 
 pub use alias::{ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, DeviceRef};
-pub use death::{Burial, Death, DeathReason, Tombstone};
+pub use death::{Death, DeathReason, Tombstone};
 pub use device::{DeviceRecord, Registration};
 pub use group::{
     Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
@@ -58,7 +58,7 @@ pub use guard::{GUARD_TRIPPED, Guard, Ruling};
 pub use keys::{
     DEVICE_KEYS, Located, alias_key, alias_topics_key, device_key, group_key, older_alias_key,
 };
-pub use life::{Registered, Succession};
+pub use life::{Burial, Registered, Succession};
 pub use operations::{
     Burials, Swept, Wait, bury, delete, device, learn, logout, register, restore, sweep, take_back,
 };
@@ -68,7 +68,7 @@ pub use policy::Finding;
 pub use position::Position;
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};
 pub use trial::{Trial, Verdict};
-pub use values::{Ahead, Failure, Swap, Values};
+pub use values::{Ahead, Failure, Swap, Values, change};
 
 use core::fmt;
 

@@ -73,8 +73,8 @@ impl<E> From<CorruptRecord> for Failure<E> {
     }
 }
 
-/// A store of which some values were read ahead, in one call for all: what a remote store answers in
-/// the time of one, and any other with less ado.
+/// A store of which some values were read ahead, in one call for all: what a remote store answers
+/// in the time of one, and any other with less ado.
 #[derive(Debug)]
 pub struct Ahead<'a, V> {
     values: &'a V,
@@ -151,6 +151,25 @@ pub(super) fn retry<V: Values, T>(
         }
     }
     Err(Failure::Contended)
+}
+
+/// Replaces the value of a key by what `make` makes of it; `None` leaves it as it is. Returns what
+/// `make` returned beside it. `make` runs again whenever somebody else was faster.
+///
+/// # Errors
+/// [`Failure::Store`] and [`Failure::Contended`].
+pub fn change<V: Values, T>(
+    values: &V,
+    key: &str,
+    mut make: impl FnMut(Option<&[u8]>) -> (Option<Vec<u8>>, T),
+) -> Result<T, Failure<V::Error>> {
+    retry(values, key, |current| {
+        let (new, output) = make(current);
+        match new {
+            None => Ok(Try::Done(output)),
+            Some(new) => Ok(Try::of(swap(values, key, current, &new)?, output)),
+        }
+    })
 }
 
 #[cfg(test)]

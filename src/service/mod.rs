@@ -1,54 +1,57 @@
-//! What calls do with the store, and what the operator of the service has to be told, apart from WASI:
-//! decided and tested natively, with a store that is passed in.
-//!
-//! An instance serves many calls on one thread, so whatever a request decides the length of goes on
-//! for a few milliseconds at most and then lets the others have their turn: [`Turns`].
+//! What each call does, whatever it runs on: decided here, and tested natively with a store, a
+//! clock and ways to APNs that are passed in.
 //!
 //! ```text
+//!   http ─► push, devices, channels, broadcasts, tasks ─┬─► registry, receipt, feedback
+//!                     │ App: settings, signers, ways    ├─► Store      keys in, values out, many at once
+//!                     │                                 ├─► Sender     messages in, outcomes out
+//!                     └─ Turns                          └─► Platform   clocks, randomness, turns
+//!
 //!   outcomes, news of lanes, ─► Operator ─┬─► Alarms ─► lines: ERROR, later INFO
 //!   guard, full queues                    └─► Counters ─► increments for the host
 //! ```
 //!
-//! Sans-IO: lines come out as values, and whoever calls writes them.
+//! An instance serves many calls on one thread, so whatever a request decides the length of goes on
+//! for a few milliseconds at most and then lets the others have their turn: [`Turns`]. No borrow of
+//! a cell is held across an `await`.
 
 mod alarms;
+mod broadcasts;
+mod channels;
 mod counters;
-mod deaths;
-mod doubts;
-mod listing;
+mod devices;
+mod durable;
+mod feedback_poll;
+mod http;
+mod idempotency;
 mod operator;
+mod platform;
+mod push;
 mod recipients;
 mod refusal;
+mod sender;
+mod signal;
+mod signer;
+mod state;
+mod store;
 mod sweep;
+mod tasks;
 mod turns;
+mod way_report;
 
 #[cfg(test)]
-mod support;
+mod tests;
 
 pub use alarms::{Alarms, INTERVAL, Level, Line, Standing};
 pub use counters::{Count, Counters};
-pub use deaths::Deaths;
-pub use doubts::of_registration;
-pub use listing::page;
+pub use http::{BODY_MAX_BYTES, Head, answer, body_too_large};
 pub use operator::{Operator, WayName};
-pub use recipients::{MAX_TARGETS, Resolved, Target, resolve};
+pub use platform::{Platform, Process};
 pub use refusal::{Kind, Refusal};
-pub use sweep::{Sweep, Swept};
-pub use turns::Turns;
+pub use sender::{Destination, Inbox, List, Proxy, Sender, WayPlan};
+pub use signal::{First, Signal, first};
+pub use state::{App, Configured, World};
+pub use store::{Change, Found, Keys, Store, StoreError};
+pub use way_report::WayReport;
 
-use crate::registry::Values;
-
-/// A key, and its value if it has one.
-pub type Found = (String, Option<Vec<u8>>);
-
-/// The store as calls use it: many keys at once, and a pause between two of them.
-pub trait Store: Values {
-    /// The values of keys, in any order.
-    ///
-    /// # Errors
-    /// The store's.
-    fn get_many(&self, keys: &[String]) -> Result<Vec<Found>, Self::Error>;
-
-    /// Lets other calls have their turn.
-    fn turn(&self) -> impl Future<Output = ()>;
-}
+use turns::Turns;

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, Store, Turns};
+use super::{App, Found, Store, Turns, World};
 use crate::api::{Problem, Recipients};
 use crate::environment::Environment;
 use crate::notification::{DeviceToken, Topic};
@@ -66,34 +66,31 @@ struct Wanted<'a> {
 ///
 /// # Errors
 /// 400 if tokens are without a topic; 404 if nobody has a device; 422 if they are too many; 503.
-pub async fn resolve<S: Store>(
-    store: &S,
+pub async fn resolve<W: World>(
+    app: &App<W>,
     to: &Recipients,
     topic: Option<&Topic>,
     covers: impl Fn(&Topic) -> bool,
     keyed: bool,
-) -> Result<Resolved, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<Resolved, Problem> {
     let wanted = Wanted {
         topic,
         covers: &covers,
         keyed,
     };
-    let mut turns = Turns::new(store);
+    let mut turns = Turns::new(&app.platform);
     match to {
         Recipients::Tokens(tokens) => {
             let Some(topic) = topic else {
                 return Err(Problem::field("missing-field", "topic", "a topic", "none"));
             };
-            let targets = of_tokens(store, &mut turns, tokens, topic).await?;
+            let targets = of_tokens(app, &mut turns, tokens, topic).await?;
             Ok(Resolved {
                 targets,
                 unmatched: Vec::new(),
             })
         }
-        Recipients::Aliases(aliases) => of_aliases(store, &mut turns, aliases, &wanted).await,
+        Recipients::Aliases(aliases) => of_aliases(app, &mut turns, aliases, &wanted).await,
     }
 }
 
@@ -124,15 +121,12 @@ fn unique<T: Ord>(all: &[T]) -> Vec<&T> {
     all.iter().filter(|one| seen.insert(*one)).collect()
 }
 
-async fn of_tokens<S: Store>(
-    store: &S,
-    turns: &mut Turns<'_, S>,
+async fn of_tokens<W: World>(
+    app: &App<W>,
+    turns: &mut Turns<'_, W::Platform>,
     tokens: &[DeviceToken],
     topic: &Topic,
-) -> Result<Vec<Target>, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<Vec<Target>, Problem> {
     let device = |token: &DeviceToken| DeviceRef {
         topic: topic.clone(),
         token: token.clone(),
@@ -140,7 +134,7 @@ where
     let devices: Vec<_> = unique(tokens).into_iter().map(device).collect();
     let mut targets = Vec::with_capacity(devices.len());
     for batch in devices.chunks(RECORDS_AT_ONCE) {
-        let records = records(store, turns, batch.iter()).await?;
+        let records = records(app, turns, keys_of(batch.iter())).await?;
         for (device, record) in batch.iter().zip(records) {
             // One that was removed is tried all the same: the caller asked for it by name.
             targets.push(Target {
@@ -153,19 +147,19 @@ where
     Ok(targets)
 }
 
-/// The records of devices, in their order.
-pub(super) async fn records<'d, S: Store>(
-    store: &S,
-    turns: &mut Turns<'_, S>,
-    devices: impl Iterator<Item = &'d DeviceRef>,
-) -> Result<Vec<Option<DeviceRecord>>, Problem>
-where
-    S::Error: core::fmt::Display,
-{
-    let keys: Vec<_> = devices
-        .map(|device| device_key(&device.topic, &device.token))
-        .collect();
-    let mut found = read(store, &keys)?;
+/// The keys of the records of devices.
+pub(super) fn keys_of<'d>(devices: impl Iterator<Item = &'d DeviceRef>) -> Vec<String> {
+    let keys = devices.map(|device| device_key(&device.topic, &device.token));
+    keys.collect()
+}
+
+/// The records under these keys, in their order.
+pub(super) async fn records<W: World>(
+    app: &App<W>,
+    turns: &mut Turns<'_, W::Platform>,
+    keys: Vec<String>,
+) -> Result<Vec<Option<DeviceRecord>>, Problem> {
+    let mut found = read(app, &keys).await?;
     let mut records = Vec::with_capacity(keys.len());
     for key in &keys {
         let stored = found.remove(key).flatten();
@@ -175,12 +169,14 @@ where
     Ok(records)
 }
 
-fn read<S: Store>(store: &S, keys: &[String]) -> Result<BTreeMap<String, Option<Vec<u8>>>, Problem>
-where
-    S::Error: core::fmt::Display,
-{
-    let found: Vec<Found> = store
+async fn read<W: World>(
+    app: &App<W>,
+    keys: &[String],
+) -> Result<BTreeMap<String, Option<Vec<u8>>>, Problem> {
+    let found: Vec<Found> = app
+        .store
         .get_many(keys)
+        .await
         .map_err(|error| Problem::store(&error.to_string()))?;
     let mut values = BTreeMap::new();
     values.extend(found);
@@ -191,21 +187,19 @@ fn unreadable(error: CorruptRecord) -> Problem {
     Problem::from(Failure::<core::convert::Infallible>::Corrupt(error))
 }
 
-async fn of_aliases<S: Store>(
-    store: &S,
-    turns: &mut Turns<'_, S>,
+async fn of_aliases<W: World>(
+    app: &App<W>,
+    turns: &mut Turns<'_, W::Platform>,
     aliases: &[Alias],
     wanted: &Wanted<'_>,
-) -> Result<Resolved, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<Resolved, Problem> {
     let aliases = unique(aliases);
-    let candidates = candidates(store, turns, &aliases, wanted).await?;
+    let candidates = candidates(app, turns, &aliases, wanted).await?;
     let mut matched = BTreeSet::new();
     let mut targets = Vec::new();
     for batch in candidates.chunks(RECORDS_AT_ONCE) {
-        let records = records(store, turns, batch.iter().map(|(_, device)| device)).await?;
+        let keys = keys_of(batch.iter().map(|(_, device)| device));
+        let records = records(app, turns, keys).await?;
         for ((alias, device), record) in batch.iter().zip(records) {
             if let Some(record) = record.filter(|record| record.belongs_to(alias)) {
                 matched.insert(*alias);
@@ -226,19 +220,16 @@ where
 }
 
 /// The devices that may be those of aliases, each with the alias that it may be of.
-async fn candidates<'a, S: Store>(
-    store: &S,
-    turns: &mut Turns<'_, S>,
+async fn candidates<'a, W: World>(
+    app: &App<W>,
+    turns: &mut Turns<'_, W::Platform>,
     aliases: &[&'a Alias],
     wanted: &Wanted<'_>,
-) -> Result<Vec<(&'a Alias, DeviceRef)>, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<Vec<(&'a Alias, DeviceRef)>, Problem> {
     let mut candidates = Vec::new();
     let mut lists = 0;
     for some in aliases.chunks(LISTS_AT_ONCE) {
-        let mut known = known(store, turns, some, wanted).await?;
+        let mut known = known(app, turns, some, wanted).await?;
         lists += known.iter().map(|one| one.indexes.len()).sum::<usize>();
         if lists > MAX_LISTS {
             return Err(Problem::too_many_devices(MAX_TARGETS));
@@ -250,7 +241,7 @@ where
         let indexes: Vec<_> = indexes.collect();
         for part in indexes.chunks(LISTS_AT_ONCE) {
             let keys: Vec<_> = part.iter().map(|(_, key)| key.clone()).collect();
-            let mut found = read(store, &keys)?;
+            let mut found = read(app, &keys).await?;
             for (place, key) in part {
                 let stored = found.remove(key).flatten();
                 let index = AliasIndex::read(stored.as_deref()).map_err(unreadable)?;
@@ -284,19 +275,16 @@ struct Known<'a> {
 }
 
 /// Reads which apps some aliases have devices in, and which devices an older version has listed.
-async fn known<'a, S: Store>(
-    store: &S,
-    turns: &mut Turns<'_, S>,
+async fn known<'a, W: World>(
+    app: &App<W>,
+    turns: &mut Turns<'_, W::Platform>,
     aliases: &[&'a Alias],
     wanted: &Wanted<'_>,
-) -> Result<Vec<Known<'a>>, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<Vec<Known<'a>>, Problem> {
     let keys = aliases
         .iter()
         .flat_map(|alias| [older_alias_key(alias), alias_topics_key(alias)]);
-    let mut found = read(store, &keys.collect::<Vec<_>>())?;
+    let mut found = read(app, &keys.collect::<Vec<_>>()).await?;
     let mut known = Vec::with_capacity(aliases.len());
     for alias in aliases.iter().copied() {
         let mut take = |key: String| found.remove(&key).flatten();

@@ -1,38 +1,106 @@
-//! What the sweep does with one key of the store, and whose it is.
+//! The sweep: every key of the store is looked at once, which no request does.
 //!
 //! Whoever is bound to topics sweeps the devices of these and nothing else: a receipt and a value
 //! that cannot be read say nothing of a topic.
 
 use core::time::Duration;
 
+use super::store::persistently;
+use super::{App, Platform, Store, StoreError, Turns, World};
+use crate::api::{Caller, SweepReport};
 use crate::notification::Topic;
 use crate::receipt;
 use crate::registry::{self, DEVICE_KEYS, DeviceRecord, Failure, Values, Wait};
 use crate::time::UnixTime;
 
-/// A sweep, and whose it is.
-#[derive(Clone, Copy)]
-pub struct Sweep<'a> {
-    /// How long devices are waited for.
-    pub wait: Wait,
-    /// How long receipts are kept.
-    pub keep_receipts: Duration,
-    /// The topics that it is bound to; `None` for all, and for what is of none.
-    pub bound_to: Option<&'a dyn Fn(&Topic) -> bool>,
+/// Bytes that a key counts for in [`Turns`], which does not see its value: a record with some tags.
+const BYTES: usize = 1_024;
+
+impl<W: World> App<W> {
+    /// Marks what has not been seen for long, forgets what was removed long ago; of the caller's
+    /// topics alone, if it is bound to some. An error is for people; what was done until then stays
+    /// done.
+    pub(super) async fn sweep(&self, caller: Caller<'_>) -> Result<SweepReport, String> {
+        let settings = self.settings.registry();
+        let covers: &dyn Fn(&Topic) -> bool = &|topic| caller.covers(topic);
+        let sweep = Sweep {
+            wait: Wait {
+                stale: settings.stale_after,
+                expired: settings.keep_removed,
+            },
+            keep_receipts: settings.keep_receipts,
+            bound_to: caller.is_bound().then_some(covers),
+        };
+        let mut report = SweepReport::default();
+        let mut turns = Turns::new(&self.platform);
+        let mut cursor = None;
+        loop {
+            let page = persistently(&self.platform, async || {
+                self.store.keys(cursor.as_deref()).await
+            });
+            let page = page.await.map_err(|error| error.0)?;
+            for key in &page.keys {
+                let swept = self.sweep_key(&sweep, key).await;
+                let swept = swept.map_err(|error| error.to_string())?;
+                report.add(swept);
+                match swept {
+                    Swept::Device(registry::Swept::Nothing) | Swept::Other => {
+                        turns.read(BYTES).await;
+                    }
+                    _ => turns.rest().await,
+                }
+            }
+            turns.rest().await;
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(report),
+            }
+        }
+    }
+
+    async fn sweep_key(
+        &self,
+        sweep: &Sweep<'_>,
+        key: &String,
+    ) -> Result<Swept, Failure<StoreError>> {
+        let now = self.platform.unix_time();
+        persistently(&self.platform, async || {
+            let swept = sweep.look(self.store.values(), key, now)?;
+            if matches!(swept, Swept::Receipt { expired: true, .. }) {
+                let deleted = self.store.delete_many(core::slice::from_ref(key)).await;
+                deleted.map_err(Failure::Store)?;
+            }
+            Ok(swept)
+        })
+        .await
+    }
 }
 
-impl core::fmt::Debug for Sweep<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let bound = self.bound_to.is_some();
-        f.debug_struct("Sweep")
-            .field("bound", &bound)
-            .finish_non_exhaustive()
+impl SweepReport {
+    fn add(&mut self, swept: Swept) {
+        match swept {
+            Swept::Other => {}
+            Swept::Device(swept) => self.count(swept),
+            Swept::Receipt { expired, part } => self.receipts += u64::from(expired && !part),
+            Swept::Unreadable => self.unreadable += 1,
+        }
     }
+}
+
+/// A sweep, and whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Sweep<'a> {
+    /// How long devices are waited for.
+    pub(super) wait: Wait,
+    /// How long receipts are kept.
+    pub(super) keep_receipts: Duration,
+    /// The topics that it is bound to; `None` for all, and for what is of none.
+    pub(super) bound_to: Option<&'a dyn Fn(&Topic) -> bool>,
 }
 
 /// What was under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swept {
+pub(super) enum Swept {
     /// A device.
     Device(registry::Swept),
     /// A receipt. One that has expired is to be deleted, with nothing in between.
@@ -50,10 +118,7 @@ pub enum Swept {
 
 impl Sweep<'_> {
     /// Looks at what is under `key`, and does what is due.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn look<V: Values>(
+    pub(super) fn look<V: Values>(
         &self,
         values: &V,
         key: &str,

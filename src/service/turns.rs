@@ -1,6 +1,6 @@
 //! Long work in short pieces.
 
-use super::Store;
+use super::Platform;
 
 /// Work between two turns of others, in units of some ten microseconds: the reading of a small
 /// record is one. Some milliseconds, so that a call that waits behind several such pieces notices
@@ -12,16 +12,16 @@ const BYTES: usize = 256;
 
 /// Counts the work of a call, and lets others have their turn when it has been enough.
 #[derive(Debug)]
-pub struct Turns<'a, S> {
-    store: &'a S,
+pub struct Turns<'a, P> {
+    platform: &'a P,
     left: usize,
 }
 
-impl<'a, S: Store> Turns<'a, S> {
+impl<'a, P: Platform> Turns<'a, P> {
     /// With all of a piece before it.
-    pub const fn new(store: &'a S) -> Self {
+    pub const fn new(platform: &'a P) -> Self {
         let left = UNITS;
-        Self { store, left }
+        Self { platform, left }
     }
 
     /// Something has been done that took this many units.
@@ -39,38 +39,42 @@ impl<'a, S: Store> Turns<'a, S> {
 
     /// Lets others have their turn now: what was done is of no known length.
     pub async fn rest(&mut self) {
-        self.store.turn().await;
+        self.platform.turn().await;
         self.left = UNITS;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::support::{Counting, ready};
+    use super::super::tests::support::TestPlatform;
     use super::*;
 
     #[test]
     fn others_have_their_turn_after_so_much_work() {
-        let store = Counting::default();
-        let mut turns = Turns::new(&store);
-        for done in 1..=10 * UNITS {
-            ready(turns.worked(1));
-            assert_eq!(store.turns.get(), done / UNITS);
-        }
-        ready(turns.worked(usize::MAX));
-        assert_eq!(store.turns.get(), 11, "one after each piece, however large");
-        ready(turns.rest());
-        ready(turns.worked(UNITS - 1));
-        assert_eq!(store.turns.get(), 12, "a rest begins the next piece");
+        let platform = TestPlatform::default();
+        let mut turns = Turns::new(&platform);
+        platform.executor().run(async {
+            for done in 1..=10 * UNITS {
+                turns.worked(1).await;
+                assert_eq!(platform.turns(), done / UNITS);
+            }
+            turns.worked(usize::MAX).await;
+            assert_eq!(platform.turns(), 11, "one after each piece, however large");
+            turns.rest().await;
+            turns.worked(UNITS - 1).await;
+            assert_eq!(platform.turns(), 12, "a rest begins the next piece");
+        });
     }
 
     #[test]
     fn a_large_value_is_more_work_than_a_small_one() {
-        let store = Counting::default();
-        let mut turns = Turns::new(&store);
-        for _ in 0..13 {
-            ready(turns.read(5_000));
-        }
-        assert_eq!(store.turns.get(), 1);
+        let platform = TestPlatform::default();
+        let mut turns = Turns::new(&platform);
+        platform.executor().run(async {
+            for _ in 0..13 {
+                turns.read(5_000).await;
+            }
+        });
+        assert_eq!(platform.turns(), 1);
     }
 }

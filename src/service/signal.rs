@@ -1,20 +1,20 @@
 //! Waking a task of this instance from another one.
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::{Poll, Waker};
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::{Poll, Waker};
 
 /// A flag that one task waits for. Setting it twice before it is seen is setting it once.
 #[derive(Debug, Default)]
-pub(super) struct Signal {
+pub struct Signal {
     set: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
 impl Signal {
     /// Sets the flag and wakes who waits.
-    pub(super) fn set(&self) {
+    pub fn set(&self) {
         if !self.set.replace(true)
             && let Some(waker) = self.waiting.take()
         {
@@ -23,7 +23,7 @@ impl Signal {
     }
 
     /// Waits for the flag and takes it down.
-    pub(super) async fn wait(&self) {
+    pub async fn wait(&self) {
         poll_fn(|cx| {
             if self.set.take() {
                 return Poll::Ready(());
@@ -36,13 +36,16 @@ impl Signal {
 }
 
 /// Which of two futures was first.
-pub(super) enum First<A, B> {
+#[derive(Debug)]
+pub enum First<A, B> {
+    /// The one that is named first, which also has the first turn.
     A(A),
+    /// The other.
     B(B),
 }
 
 /// The first of two futures; the other is dropped.
-pub(super) async fn first<A: Future, B: Future>(a: A, b: B) -> First<A::Output, B::Output> {
+pub async fn first<A: Future, B: Future>(a: A, b: B) -> First<A::Output, B::Output> {
     let (mut a, mut b) = (pin!(a), pin!(b));
     poll_fn(|cx| {
         if let Poll::Ready(output) = a.as_mut().poll(cx) {

@@ -1,7 +1,7 @@
 //! A page of devices: candidates out of an index, and what their records say of them.
 
-use super::recipients::records;
-use super::{Store, Turns};
+use super::super::recipients::{keys_of, records};
+use super::super::{App, Store, Turns, World};
 use crate::api::{DeviceQuery, Problem};
 use crate::notification::Topic;
 use crate::registry::{Candidates, DevicePage, candidates};
@@ -13,25 +13,23 @@ const RECORDS_AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// 503.
-pub async fn page<S: Store>(
-    store: &S,
+pub async fn page<W: World>(
+    app: &App<W>,
     query: &DeviceQuery,
     visible: impl Fn(&Topic) -> bool,
-) -> Result<DevicePage, Problem>
-where
-    S::Error: core::fmt::Display,
-{
+) -> Result<DevicePage, Problem> {
     let DeviceQuery {
         selection,
         after,
         limit,
     } = query;
-    let Candidates { devices, next } = candidates(store, selection, visible, *after, *limit)?;
-    let mut turns = Turns::new(store);
+    let Candidates { devices, next } =
+        candidates(app.store.values(), selection, visible, *after, *limit)?;
+    let mut turns = Turns::new(&app.platform);
     turns.rest().await;
     let mut found = Vec::with_capacity(devices.len());
     for batch in devices.chunks(RECORDS_AT_ONCE) {
-        let records = records(store, &mut turns, batch.iter()).await?;
+        let records = records(app, &mut turns, keys_of(batch.iter())).await?;
         let selected = records.into_iter().flatten();
         found.extend(selected.filter(|record| selection.includes(record)));
     }
@@ -43,7 +41,7 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::super::support::{Counting, ready};
+    use super::super::super::tests::support::Desk;
     use super::*;
     use crate::api::parse_device_query;
     use crate::notification::DeviceToken;
@@ -52,7 +50,7 @@ mod tests {
 
     #[test]
     fn others_have_their_turn_while_a_page_is_read_and_nothing_is_read_twice() {
-        let store = Counting::default();
+        let desk = Desk::new();
         let tag = |n: u32| Tag::parse(&format!("{n:064}")).unwrap();
         for n in 0..200_u32 {
             let registration = Registration {
@@ -63,15 +61,16 @@ mod tests {
                 tags: Some((0..64).map(tag).collect()),
                 replaces: None,
             };
-            registry::register(&store.memory, &registration, UnixTime::from_secs(1)).unwrap();
+            registry::register(&desk.store, &registration, UnixTime::from_secs(1)).unwrap();
         }
         for query in ["alias=bulk&limit=150", "topic=com.example.app&limit=150"] {
-            store.forget();
+            desk.store.forget();
+            let before = desk.platform.turns();
             let query = parse_device_query(Some(query)).unwrap();
-            let first = ready(page(&store, &query, |_| true)).unwrap();
+            let first = desk.run(page(&desk.app, &query, |_| true)).unwrap();
             assert_eq!(first.devices.len(), 150);
-            assert!(store.turns.get() > 10, "{}", store.turns.get());
-            let reads = store.reads.take();
+            assert!(desk.platform.turns() - before > 10);
+            let reads = desk.store.take_reads();
             assert!(
                 reads
                     .iter()
@@ -81,9 +80,11 @@ mod tests {
                 after: first.next,
                 ..query
             };
-            let second = ready(page(&store, &second, |_| true)).unwrap();
+            let second = desk.run(page(&desk.app, &second, |_| true)).unwrap();
             assert_eq!((second.devices.len(), second.next), (50, None));
-            let hidden = ready(page(&store, &query_of_all(), |_| false)).unwrap();
+            let hidden = desk
+                .run(page(&desk.app, &query_of_all(), |_| false))
+                .unwrap();
             assert_eq!((hidden.devices.len(), hidden.next), (0, None));
         }
     }

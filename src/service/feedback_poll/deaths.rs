@@ -1,5 +1,5 @@
-//! Many deaths in the order of their devices' keys, so that what the store keeps together is changed
-//! together; put into that order without a pause that others would notice.
+//! Many deaths in the order of their devices' keys, so that what the store keeps together is
+//! changed together; put into that order without a pause that others would notice.
 
 use crate::registry::{Located, Position};
 use crate::sorting::sort;

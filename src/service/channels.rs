@@ -1,0 +1,88 @@
+//! `/v1/channels`: an app's channels in one environment, asked of APNs each time. Nothing is kept.
+
+use super::platform::new_apns_id;
+use super::state::WayOf;
+use super::{App, Inbox, Platform, Sender, World};
+use crate::api::{Caller, ChannelsOf, Problem, Reply, channel_reply, parse_new_channel};
+use crate::config::{Scope, Service};
+use crate::delivery::{Delivered, Order};
+use crate::environment::Environment;
+use crate::notification::BundleId;
+use crate::provider::{ChannelCall, ChannelRequest, Message, Outcome, Why};
+
+impl<W: World> App<W> {
+    /// `POST /v1/channels`.
+    pub(super) async fn create_channel(
+        &self,
+        caller: Caller<'_>,
+        body: &[u8],
+    ) -> Result<Reply, Problem> {
+        caller.require(Scope::Admin)?;
+        let (of, policy) = parse_new_channel(body)?;
+        let call = ChannelCall::Create(policy);
+        self.call_channels(caller, of, call).await
+    }
+
+    /// Every call about channels: asks APNs, and passes on what it says.
+    pub(super) async fn call_channels(
+        &self,
+        caller: Caller<'_>,
+        of: ChannelsOf,
+        call: ChannelCall,
+    ) -> Result<Reply, Problem> {
+        caller.require(Scope::Admin)?;
+        caller.require_topic(of.bundle_id.as_topic())?;
+        let ChannelsOf {
+            bundle_id,
+            environment,
+        } = of;
+        let environment = environment.unwrap_or(self.settings.delivery().default_environment);
+        let way = self.way_of_app(&bundle_id, environment, Service::Channels)?;
+        let request = ChannelRequest {
+            bundle_id: bundle_id.clone(),
+            call: call.clone(),
+            id: Some(new_apns_id(&self.platform)),
+        };
+        let Delivered { outcome, trouble } = self.deliver(&way, Message::from(request)).await?;
+        let outcome = (&outcome, trouble.as_deref());
+        channel_reply(&bundle_id, environment, &call, outcome)
+    }
+
+    /// The way to a service of an environment with the app's credential.
+    pub(super) fn way_of_app(
+        &self,
+        bundle_id: &BundleId,
+        environment: Environment,
+        service: Service,
+    ) -> Result<WayOf<W>, Problem> {
+        let topic = bundle_id.as_topic();
+        let credential = self.settings.credential_for(topic, environment);
+        let credential = credential
+            .ok_or_else(|| Problem::no_credential(bundle_id.as_str(), environment.as_str()))?;
+        self.lane(credential, environment, service)
+    }
+
+    /// Hands one message in and waits for what became of it.
+    pub(super) async fn deliver(
+        &self,
+        way: &WayOf<W>,
+        message: Message,
+    ) -> Result<Delivered, Problem> {
+        let order = Order {
+            message,
+            deadline: self.platform.now() + self.settings.delivery().timeout,
+            // For the binary gateway alone, which this does not go to.
+            confirm: true,
+        };
+        let inbox = Inbox::default();
+        if self.sender.submit_many(way, vec![(0, order)], &inbox) == 0 {
+            return Err(Problem::queue_full());
+        }
+        let delivered = inbox.next().await.pop().map(|(_, delivered)| delivered);
+        // There is always one.
+        Ok(delivered.unwrap_or_else(|| Delivered {
+            outcome: Outcome::unanswered(Why::ConnectionLost),
+            trouble: None,
+        }))
+    }
+}

@@ -1,0 +1,152 @@
+//! A request of the HTTP interface becomes a call, whoever has taken it in.
+
+use std::rc::Rc;
+
+use super::{App, World};
+use crate::api::{
+    BodyKind, Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
+    parse_device_query, parse_posted_registration, parse_registration, parse_topic,
+    parse_topic_query, refuse_idempotency_key,
+};
+use crate::notification::DeviceToken;
+use crate::provider::ChannelCall;
+use crate::registry::DeviceRef;
+
+/// Largest request body, in bytes. A push to a thousand tokens is 200 KB.
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+
+/// The header with an idempotency key.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// What is known of a request before its body.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// The path, and the query if there is one.
+    pub target: &'a str,
+    /// The values of a header whose name is in lower case, one for each time that it is there.
+    pub header: &'a dyn Fn(&str) -> Vec<Vec<u8>>,
+}
+
+impl core::fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Head({})", self.method)
+    }
+}
+
+#[derive(serde::Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+/// 400: the body is larger than [`BODY_MAX_BYTES`].
+pub fn body_too_large() -> Problem {
+    let expected = format!("at most {BODY_MAX_BYTES} bytes");
+    Problem::field("body-too-large", "body", expected, "more")
+}
+
+/// Answers a request. `app` is asked for if the call needs it, and `body` is read if it has one and
+/// the caller may make the call.
+///
+/// # Errors
+/// Whatever is wrong with the request, and those of `app` and `body`.
+pub async fn answer<W: World>(
+    head: Head<'_>,
+    app: impl FnOnce() -> Result<Rc<App<W>>, Problem>,
+    body: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Reply, Problem> {
+    let (path, query) = match head.target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (head.target, None),
+    };
+    let route = Route::parse(head.method, path)?;
+    match route {
+        Route::Health => return Ok(Reply::json(200, &Health { status: "ok" })),
+        Route::Ready => {
+            // The configuration can be read, the store is open, and each key signs.
+            app().map_err(Problem::not_ready)?;
+            return Ok(Reply::json(200, &Health { status: "ready" }));
+        }
+        _ => {}
+    }
+    let app = app()?;
+    let authorization = (head.header)("authorization");
+    let caller = admit(&app.settings, &route, &authorization)?;
+    app.call(caller, route, query, (&head, body)).await
+}
+
+impl Head<'_> {
+    fn body_kind(&self) -> Result<BodyKind, Problem> {
+        let header = self.header;
+        BodyKind::of(&header("content-type"), &header("content-encoding"))
+    }
+
+    fn idempotency_key(&self) -> Result<Option<String>, Problem> {
+        idempotency_header(&(self.header)(IDEMPOTENCY_KEY))
+    }
+}
+
+impl<W: World> App<W> {
+    async fn call(
+        &self,
+        caller: Caller<'_>,
+        route: Route,
+        query: Option<&str>,
+        (head, body): (&Head<'_>, impl Future<Output = Result<Vec<u8>, Problem>>),
+    ) -> Result<Reply, Problem> {
+        let named = |token: DeviceToken| {
+            let topic = parse_topic_query(query)?;
+            Ok::<_, Problem>(DeviceRef { topic, token })
+        };
+        let ask = async |call| {
+            let of = parse_channel_query(query)?;
+            self.call_channels(caller, of, call).await
+        };
+        // The body of a call that takes JSON alone.
+        let json = async || {
+            head.body_kind()?;
+            body.await
+        };
+        match route {
+            Route::Health | Route::Ready => Err(Problem::not_found()),
+            Route::ListDevices => self.devices(caller, &parse_device_query(query)?).await,
+            Route::GetDevice(token) => self.device(caller, &named(token)?).await,
+            Route::DeleteDevice(token) => self.delete(caller, &named(token)?).await,
+            Route::RegisterDevice(token) => {
+                let registration = parse_registration(token, &json().await?)?;
+                self.register(caller, &registration).await
+            }
+            Route::PostDevice => {
+                let kind = head.body_kind()?;
+                let registration = parse_posted_registration(kind, &json().await?)?;
+                self.register(caller, &registration).await
+            }
+            Route::LogoutDevice(token) => {
+                let topic = parse_topic(query, &json().await?)?;
+                self.logout(caller, &DeviceRef { topic, token }).await
+            }
+            Route::RestoreDevice(token) => {
+                let topic = parse_topic(query, &json().await?)?;
+                self.restore(caller, &DeviceRef { topic, token }).await
+            }
+            Route::GetReceipt(key) => self.receipt(caller, &key).await,
+            Route::CreateChannel => {
+                refuse_idempotency_key(&(head.header)(IDEMPOTENCY_KEY))?;
+                self.create_channel(caller, &json().await?).await
+            }
+            Route::ListChannels => ask(ChannelCall::List).await,
+            Route::GetChannel(id) => ask(ChannelCall::Read(id)).await,
+            Route::DeleteChannel(id) => ask(ChannelCall::Delete(id)).await,
+            Route::Broadcast => {
+                let key = head.idempotency_key()?;
+                self.broadcast(caller, key.as_deref(), &json().await?).await
+            }
+            Route::RunTask(task) => self.task(caller, task).await,
+            Route::Push => {
+                let key = head.idempotency_key()?;
+                self.push(caller, key.as_deref(), &json().await?).await
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What was learned by a push: the registry is told what it says of the devices, and the caller
+//! what became of it.
+
+use super::sending::{Ended, Times};
+use crate::api::{Problem, PushResult};
+use crate::delivery::Delivered;
+use crate::environment::Environment;
+use crate::notification::{ApnsId, Topic};
+use crate::provider::Outcome;
+use crate::registry::{self, Burial, Death, DeviceRef, Ruling, Verdict};
+use crate::service::{App, Count, Platform, Store, Turns, World};
+
+/// What reading and writing a record counts for in [`Turns`].
+const RECORD_UNITS: usize = 8;
+
+/// See the module.
+pub(super) struct Conclusion<'a, W: World> {
+    app: &'a App<W>,
+    times: Times,
+    turns: Turns<'a, W::Platform>,
+    /// The places of devices whose removal the guard does not believe in any more.
+    taken_back: Vec<usize>,
+}
+
+impl<'a, W: World> Conclusion<'a, W> {
+    pub(super) fn new(app: &'a App<W>, times: Times) -> Self {
+        Self {
+            app,
+            times,
+            turns: Turns::new(&app.platform),
+            taken_back: Vec::new(),
+        }
+    }
+
+    pub(super) async fn of_all(mut self, mut all: Vec<Ended>) -> Vec<PushResult> {
+        let mut results = Vec::with_capacity(all.len());
+        for place in 0..all.len() {
+            let removed = match all.split_at_checked(place) {
+                Some((before, [one, ..])) => self.settle(before, one).await,
+                _ => Ok(None),
+            };
+            let removed = removed.unwrap_or_else(|problem| {
+                // What APNs said is reported all the same; the next push to the device learns it
+                // again.
+                let platform = &self.app.platform;
+                platform.tell(|operator, now| operator.outcome_not_kept(now, problem.rule()));
+                None
+            });
+            self.turns.worked(1).await;
+            results.extend(all.get_mut(place).map(|one| self.result(one, removed)));
+        }
+        for place in self.taken_back {
+            if let Some(result) = results.get_mut(place) {
+                result.removed = None;
+            }
+        }
+        results
+    }
+
+    fn result(&self, ended: &mut Ended, removed: Option<bool>) -> PushResult {
+        let notification = &ended.to.notification;
+        let (outcome, detail) = match ended.delivered.take() {
+            Some(Delivered { outcome, trouble }) => {
+                let count = Count::Push(&outcome);
+                self.app.platform.operator(|operator| operator.count(count));
+                (Some(outcome), trouble)
+            }
+            None => (None, None),
+        };
+        PushResult {
+            token: notification.token().clone(),
+            // Named in `prepare`, by the caller or by us.
+            apns_id: notification
+                .id()
+                .unwrap_or_else(|| ApnsId::from_random([0; 16])),
+            outcome,
+            detail,
+            removed,
+        }
+    }
+
+    /// What an outcome means for the device's record; whether it was removed for it. `before` are
+    /// those that have been looked at.
+    async fn settle(&mut self, before: &[Ended], ended: &Ended) -> Result<Option<bool>, Problem> {
+        let (target, trial) = (&ended.to.target, &ended.to.trial);
+        let device = &target.device;
+        let Some(Delivered { outcome, .. }) = &ended.delivered else {
+            return Ok(None);
+        };
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            let learned = trial.learned().filter(|_| target.registered);
+            self.accepted(device, learned).await?;
+            return Ok(None);
+        }
+        let death = match trial.verdict(outcome, self.times.asked_at) {
+            None => return Ok(None),
+            Some(Verdict::Dead(death)) => death,
+            Some(Verdict::Suspected(death)) => {
+                if !target.registered || !self.is_believed(before, device).await? {
+                    return Ok(None);
+                }
+                death
+            }
+        };
+        self.bury(device, &death).await
+    }
+
+    async fn accepted(
+        &mut self,
+        device: &DeviceRef,
+        learned: Option<Environment>,
+    ) -> Result<(), Problem> {
+        let app = self.app;
+        let now = app.platform.now();
+        app.guard.borrow_mut().accepted(&device.topic, now);
+        if let Some(environment) = learned {
+            let asked_at = self.times.asked_at;
+            registry::learn(app.store.values(), device, environment, asked_at)?;
+            self.is_kept();
+            self.turns.worked(RECORD_UNITS).await;
+        }
+        self.is_trusted_again(&device.topic);
+        Ok(())
+    }
+
+    async fn bury(&mut self, device: &DeviceRef, death: &Death) -> Result<Option<bool>, Problem> {
+        let now = self.app.platform.unix_time();
+        let burial = registry::bury(self.app.store.values(), device, death, now)?;
+        self.is_kept();
+        if matches!(burial, Some(Burial::Removed(_))) {
+            // It has left an index for each of its tags.
+            self.turns.rest().await;
+            return Ok(Some(true));
+        }
+        self.turns.worked(RECORD_UNITS).await;
+        Ok(None)
+    }
+
+    /// Asks the guard whether this is a dead device or a wrong credential. The removals of those
+    /// `before` that it does not believe in any more, at most ten, are taken back.
+    async fn is_believed(&mut self, before: &[Ended], device: &DeviceRef) -> Result<bool, Problem> {
+        let app = self.app;
+        let ruling = app.guard.borrow_mut().refused(device, app.platform.now());
+        let holds = |is_new| {
+            let topic = device.topic.as_str();
+            app.platform
+                .tell(|operator, now| operator.guard_holds(now, topic, is_new));
+        };
+        match ruling {
+            Ruling::Remove => {
+                self.is_trusted_again(&device.topic);
+                Ok(true)
+            }
+            Ruling::Keep => {
+                holds(false);
+                Ok(false)
+            }
+            Ruling::Tripped { restore } => {
+                holds(true);
+                for device in &restore {
+                    let now = app.platform.unix_time();
+                    registry::take_back(app.store.values(), device, now)?;
+                    let is_it = |one: &Ended| one.to.target.device == *device;
+                    self.taken_back.extend(before.iter().position(is_it));
+                    self.turns.rest().await;
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.app.platform.operator(|operator| operator.is_quiet())
+    }
+
+    /// The store takes what outcomes say.
+    fn is_kept(&self) {
+        if !self.is_quiet() {
+            let platform = &self.app.platform;
+            platform.tell(|operator, now| operator.outcome_kept(now));
+        }
+    }
+
+    /// A guard that has tripped for a topic may have calmed down.
+    fn is_trusted_again(&self, topic: &Topic) {
+        let app = self.app;
+        if !self.is_quiet() {
+            app.platform.tell(|operator, now| {
+                if !app.guard.borrow().is_tripped(topic, now) {
+                    operator.guard_is_calm(now, topic.as_str());
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `POST /v1/push`.
+//!
+//! ```text
+//!   resolve ─► prepare (all or nothing) ─► sent ─► outcome
+//!                                           │        │ BadDeviceToken, environment not named:
+//!                                           └────────┘ once more in the other environment
+//!   outcome ─► registry: the environment that took it, the devices that are dead
+//! ```
+//!
+//! What to try where, and what an outcome says of a device, is decided by
+//! [`Trial`](crate::registry::Trial).
+
+mod conclusion;
+mod prepare;
+mod sending;
+
+use super::recipients::{Resolved, resolve};
+use super::{App, Platform, World};
+use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
+use crate::config::Scope;
+use crate::notification::Topic;
+use crate::receipt::IdempotencyKey;
+use crate::registry::Alias;
+use crate::time::UnixTime;
+
+use conclusion::Conclusion;
+use prepare::{Prepared, prepare};
+use sending::{Sending, Times};
+
+/// A push with the devices that it goes to.
+struct Push<W: World> {
+    prepared: Prepared<W>,
+    /// The aliases that have none.
+    unmatched: Vec<Alias>,
+    asked_at: UnixTime,
+}
+
+impl<W: World> App<W> {
+    /// `POST /v1/push`; `key` is the idempotency key in its header.
+    ///
+    /// # Errors
+    /// If nothing was sent.
+    pub async fn push(
+        &self,
+        caller: Caller<'_>,
+        key: Option<&str>,
+        body: &[u8],
+    ) -> Result<Reply, Problem> {
+        caller.require(Scope::Send)?;
+        let asked_at = self.platform.unix_time();
+        let request = PushRequest::parse_with_key(body, asked_at, caller.name(), key)?;
+        if let Some(topic) = &request.topic {
+            caller.require_topic(topic)?;
+        }
+        match &request.idempotency_key {
+            Some(key) if !request.dry_run => {
+                self.push_once(caller, &request, (key, body), asked_at)
+                    .await
+            }
+            _ => {
+                let push = self.prepare_push(caller, &request, asked_at).await?;
+                let (results, unmatched) = self.carry_out_push(&request, push).await?;
+                Ok(request.reply(&results, &unmatched))
+            }
+        }
+    }
+
+    /// Carries out the push of an idempotency key, unless that was done before.
+    async fn push_once(
+        &self,
+        caller: Caller<'_>,
+        request: &PushRequest,
+        (key, body): (&IdempotencyKey, &[u8]),
+        asked_at: UnixTime,
+    ) -> Result<Reply, Problem> {
+        // The devices of an alias may have changed since: what was sent is looked at first.
+        if let Some(reply) = self.reply_of_the_first(key, body, asked_at)? {
+            return Ok(reply);
+        }
+        let push = self.prepare_push(caller, request, asked_at).await?;
+        let sending = push.prepared.devices.iter().filter_map(|one| {
+            let notification = &one.notification;
+            Some((notification.token().clone(), notification.id()?))
+        });
+        let receipt = self.receipt_of_push(body, sending.collect(), asked_at)?;
+        let receipt = receipt.with_unmatched(&push.unmatched);
+        let receipt = match self.begin(key, receipt, asked_at).await? {
+            Ok(receipt) => receipt,
+            Err(reply) => return Ok(reply),
+        };
+        let carried_out = self.carry_out_push(request, push).await;
+        let done = carried_out.map(|(results, unmatched)| request.reply(&results, &unmatched));
+        self.end(key, receipt, done).await
+    }
+
+    async fn prepare_push(
+        &self,
+        caller: Caller<'_>,
+        request: &PushRequest,
+        asked_at: UnixTime,
+    ) -> Result<Push<W>, Problem> {
+        let keyed = request.idempotency_key.is_some() && !request.dry_run;
+        let covers = |topic: &Topic| caller.covers(topic);
+        let topic = request.topic.as_ref();
+        let resolved = resolve(self, &request.to, topic, &covers, keyed).await?;
+        let Resolved { targets, unmatched } = resolved;
+        Ok(Push {
+            prepared: prepare(self, request, targets).await?,
+            unmatched,
+            asked_at,
+        })
+    }
+
+    /// Sends it; an error means that nothing was sent.
+    async fn carry_out_push(
+        &self,
+        request: &PushRequest,
+        push: Push<W>,
+    ) -> Result<(Vec<PushResult>, Vec<Alias>), Problem> {
+        let Push {
+            prepared,
+            unmatched,
+            asked_at,
+        } = push;
+        let times = Times {
+            asked_at,
+            deadline: self.platform.now() + self.settings.delivery().timeout,
+            confirm: request.confirm,
+        };
+        let mut sending = Sending::new(self, prepared, times);
+        if !request.dry_run {
+            sending.send().await?;
+            sending.try_elsewhere().await;
+        }
+        let ended = sending.into_ended();
+        let results = Conclusion::new(self, times).of_all(ended).await;
+        Ok((results, unmatched))
+    }
+}

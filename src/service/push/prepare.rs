@@ -1,0 +1,207 @@
+//! The way to each of the devices that a push is for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::api::{Problem, PushRequest, Via};
+use crate::binary::Frame;
+use crate::config::Service;
+use crate::environment::Environment;
+use crate::notification::{Notification, Topic};
+use crate::registry::Trial;
+use crate::service::platform::NewIds;
+use crate::service::recipients::Target;
+use crate::service::state::WayOf;
+use crate::service::{App, Turns, World};
+
+/// Notifications, and the ways that they take.
+pub(super) struct Prepared<W: World> {
+    pub(super) devices: Vec<ToDevice>,
+    /// What [`ToDevice`] has numbers of.
+    pub(super) ways: Vec<WayOf<W>>,
+}
+
+/// One notification and the way it takes.
+pub(super) struct ToDevice {
+    pub(super) target: Target,
+    pub(super) notification: Arc<Notification>,
+    /// In which environments, and what came of it.
+    pub(super) trial: Trial,
+    pub(super) way: usize,
+    /// The way to [`Trial::elsewhere`].
+    pub(super) other: Option<usize>,
+}
+
+/// Finds the way to each target. Everything is checked here, so that a request is carried out or
+/// refused whole.
+pub(super) async fn prepare<W: World>(
+    app: &App<W>,
+    request: &PushRequest,
+    targets: Vec<Target>,
+) -> Result<Prepared<W>, Problem> {
+    let mut ways = Ways {
+        app,
+        via: request.via,
+        known: BTreeMap::new(),
+        open: Vec::new(),
+        gateways: BTreeMap::new(),
+    };
+    let mut ids = NewIds::new(&app.platform, targets.len());
+    let mut turns = Turns::new(&app.platform);
+    let mut devices = Vec::with_capacity(targets.len());
+    for target in targets {
+        let notification = request.notification(&target.device, ids.next())?;
+        devices.push(ways.prepare(request.environment, target, notification)?);
+        turns.worked(1).await;
+    }
+    let ways = ways.open;
+    Ok(Prepared { devices, ways })
+}
+
+/// Where notifications of a topic go in an environment.
+#[derive(Clone, Copy)]
+enum Route {
+    /// The number of the way.
+    Provider(usize),
+    /// The index of the app.
+    Gateway(usize),
+    /// There is no credential for it.
+    None,
+}
+
+/// The ways of a push, each looked up once: finding one renews its provider token.
+struct Ways<'a, W: World> {
+    app: &'a App<W>,
+    via: Option<Via>,
+    /// In each environment.
+    known: BTreeMap<Topic, [Option<Route>; 2]>,
+    open: Vec<WayOf<W>>,
+    /// The number of the way to each app's gateway, if it has one.
+    gateways: BTreeMap<usize, Option<usize>>,
+}
+
+impl<W: World> Ways<'_, W> {
+    fn prepare(
+        &mut self,
+        named: Option<Environment>,
+        target: Target,
+        notification: Arc<Notification>,
+    ) -> Result<ToDevice, Problem> {
+        let settings = &self.app.settings;
+        let default = settings.delivery().default_environment;
+        let trial = Trial::new(named, target.known, default);
+        let environment = trial.environment();
+        let topic = &target.device.topic;
+        let way = self
+            .way(&notification, environment)?
+            .ok_or_else(|| self.no_way(topic, environment))?;
+        let other = match trial.elsewhere() {
+            Some(elsewhere) => self.way_if_any(&notification, elsewhere)?,
+            None => None,
+        };
+        let is_used = |elsewhere| {
+            settings.credential_for(topic, elsewhere).is_some()
+                || settings.binary_app(topic, elsewhere).is_some()
+        };
+        let trial = match (&other, trial.elsewhere()) {
+            (None, Some(elsewhere)) if is_used(elsewhere) => trial.not_elsewhere(),
+            (None, _) => trial.only_here(),
+            (Some(_), _) => trial,
+        };
+        Ok(ToDevice {
+            target,
+            notification,
+            trial,
+            way,
+            other,
+        })
+    }
+
+    /// The way that a notification takes in an environment; `None` if there is no credential for
+    /// it.
+    fn way(
+        &mut self,
+        notification: &Notification,
+        environment: Environment,
+    ) -> Result<Option<usize>, Problem> {
+        match self.route(notification.topic(), environment)? {
+            Route::None => Ok(None),
+            Route::Provider(way) => Ok(Some(way)),
+            Route::Gateway(index) => self.gateway(index, notification),
+        }
+    }
+
+    fn route(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
+        let place = usize::from(environment == Environment::Production);
+        let known = self.known.get(topic).and_then(|known| *known.get(place)?);
+        if let Some(route) = known {
+            return Ok(route);
+        }
+        let route = self.find(topic, environment)?;
+        let known = self.known.entry(topic.clone()).or_default();
+        if let Some(known) = known.get_mut(place) {
+            *known = Some(route);
+        }
+        Ok(route)
+    }
+
+    fn find(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
+        let app = self.app;
+        let binary = app.settings.binary_app(topic, environment);
+        let app_of = |index: usize| app.settings.binary_apps().get(index);
+        let is_default = binary.and_then(app_of).is_some_and(|app| app.is_default);
+        match (self.via, binary) {
+            (Some(Via::Binary), None) => Ok(Route::None),
+            (Some(Via::Binary), Some(index)) => Ok(Route::Gateway(index)),
+            (None, Some(index)) if is_default => Ok(Route::Gateway(index)),
+            (None | Some(Via::Http2), _) => {
+                let Some(credential) = app.settings.credential_for(topic, environment) else {
+                    return Ok(Route::None);
+                };
+                self.open
+                    .push(app.lane(credential, environment, Service::Push)?);
+                Ok(Route::Provider(self.open.len() - 1))
+            }
+        }
+    }
+
+    /// As [`Self::way`]; what cannot be said there is no way either.
+    fn way_if_any(
+        &mut self,
+        notification: &Notification,
+        environment: Environment,
+    ) -> Result<Option<usize>, Problem> {
+        match self.way(notification, environment) {
+            Err(problem) if problem.status() == 400 => Ok(None),
+            way => way,
+        }
+    }
+
+    fn gateway(
+        &mut self,
+        index: usize,
+        notification: &Notification,
+    ) -> Result<Option<usize>, Problem> {
+        let Some(binary) = self.app.settings.binary_apps().get(index) else {
+            return Ok(None);
+        };
+        Frame::new(notification)
+            .check(binary.dialect)
+            .map_err(|error| Problem::unsendable(&error))?;
+        let (app, open) = (self.app, &mut self.open);
+        let number = self.gateways.entry(index).or_insert_with(|| {
+            open.push(app.gateway(index)?);
+            Some(open.len() - 1)
+        });
+        Ok(*number)
+    }
+
+    /// Why there is none.
+    fn no_way(&self, topic: &Topic, environment: Environment) -> Problem {
+        let by_http2 = self.via != Some(Via::Binary);
+        match by_http2 && self.app.settings.lacks_key_for(topic, environment) {
+            true => Problem::provider_token_needed(topic.as_str(), environment.as_str()),
+            false => Problem::no_credential(topic.as_str(), environment.as_str()),
+        }
+    }
+}

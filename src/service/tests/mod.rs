@@ -1,0 +1,14 @@
+//! The service on a platform of its own: a store in memory, ways to APNs that answer by a script,
+//! and a clock that moves on when nobody has anything to do.
+
+mod broadcasts;
+mod devices;
+mod feedback;
+mod guard;
+mod http;
+mod push;
+mod receipts;
+mod store;
+pub(super) mod support;
+mod sweep;
+mod ways;

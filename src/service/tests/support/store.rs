@@ -1,0 +1,206 @@
+//! A store in memory that counts, refuses when it is told to, and says what of it is on disk.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::TestPlatform;
+use super::executor::turn;
+use crate::registry::{Swap, Values};
+use crate::service::{Change, Found, Keys, Store, StoreError};
+
+/// Keys in a page.
+const PAGE: usize = 10;
+
+/// What it is asked for, and of which key.
+pub(in crate::service) type Ask<'a> = (&'static str, &'a str);
+
+/// Why it refuses something, if it does.
+type Refuse = Box<dyn FnMut(Ask<'_>) -> Option<&'static str>>;
+
+#[derive(Clone)]
+pub(in crate::service) struct TestStore(Rc<Inner>);
+
+struct Inner {
+    platform: TestPlatform,
+    values: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// What survives a crash.
+    on_disk: RefCell<BTreeMap<String, Vec<u8>>>,
+    refuse: RefCell<Option<Refuse>>,
+    reads: RefCell<BTreeMap<String, usize>>,
+    /// Bytes read since others had their turn, and when that was.
+    since: Cell<(usize, usize)>,
+    longest: Cell<usize>,
+    flushes: Cell<usize>,
+}
+
+impl TestStore {
+    pub(super) fn new(platform: TestPlatform) -> Self {
+        Self(Rc::new(Inner {
+            platform,
+            values: RefCell::default(),
+            on_disk: RefCell::default(),
+            refuse: RefCell::default(),
+            reads: RefCell::default(),
+            since: Cell::default(),
+            longest: Cell::default(),
+            flushes: Cell::default(),
+        }))
+    }
+
+    /// From now on `refuse` says why something is refused, if it is.
+    pub(in crate::service) fn refuse(
+        &self,
+        refuse: impl FnMut(Ask<'_>) -> Option<&'static str> + 'static,
+    ) {
+        *self.0.refuse.borrow_mut() = Some(Box::new(refuse));
+    }
+
+    /// From now on nothing is refused.
+    pub(in crate::service) fn recover(&self) {
+        self.0.refuse.take();
+    }
+
+    /// Puts a value there, whatever was there.
+    pub(in crate::service) fn put(&self, key: &str, value: &[u8]) {
+        let mut values = self.0.values.borrow_mut();
+        values.insert(key.to_owned(), value.to_vec());
+    }
+
+    /// The value of a key, which nobody counts.
+    pub(in crate::service) fn peek(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.values.borrow().get(key).cloned()
+    }
+
+    /// The keys that begin with something, of values that are there.
+    pub(in crate::service) fn keys_of(&self, prefix: &str) -> Vec<String> {
+        let values = self.0.values.borrow();
+        let keys = values.iter().filter(|(_, value)| !value.is_empty());
+        let keys = keys.map(|(key, _)| key.clone());
+        keys.filter(|key| key.starts_with(prefix)).collect()
+    }
+
+    /// The same of what survives a crash.
+    pub(in crate::service) fn keys_on_disk(&self, prefix: &str) -> Vec<String> {
+        let keys = self.0.on_disk.borrow();
+        let keys = keys.keys().filter(|key| key.starts_with(prefix));
+        keys.cloned().collect()
+    }
+
+    /// How often it was asked to see everything on disk.
+    pub(in crate::service) fn flushes(&self) -> usize {
+        self.0.flushes.get()
+    }
+
+    /// How often each key was read since this was asked last.
+    pub(in crate::service) fn take_reads(&self) -> BTreeMap<String, usize> {
+        self.0.reads.take()
+    }
+
+    /// The most bytes that were read between two turns of others.
+    pub(in crate::service) fn longest(&self) -> usize {
+        self.0.longest.get()
+    }
+
+    /// Forgets what was read, such as to fill the store.
+    pub(in crate::service) fn forget(&self) {
+        self.take_reads();
+        self.0.since.set((0, self.0.platform.turns()));
+        self.0.longest.set(0);
+    }
+
+    fn ask(&self, what: &'static str, key: &str) -> Result<(), StoreError> {
+        let mut refuse = self.0.refuse.borrow_mut();
+        let why = refuse.as_mut().and_then(|refuse| refuse((what, key)));
+        why.map_or(Ok(()), |why| Err(StoreError(why.to_owned())))
+    }
+
+    fn count(&self, key: &str, value: Option<&[u8]>) {
+        *self.0.reads.borrow_mut().entry(key.to_owned()).or_default() += 1;
+        let turns = self.0.platform.turns();
+        let (bytes, at) = self.0.since.get();
+        let bytes = if at == turns { bytes } else { 0 } + value.map_or(0, <[u8]>::len);
+        self.0.since.set((bytes, turns));
+        self.0.longest.set(self.0.longest.get().max(bytes));
+    }
+}
+
+impl Values for TestStore {
+    type Error = StoreError;
+
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.ask("get", key)?;
+        let value = self.0.values.borrow().get(key).cloned();
+        self.count(key, value.as_deref());
+        Ok(value)
+    }
+
+    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, StoreError> {
+        self.ask("swap", key)?;
+        let mut values = self.0.values.borrow_mut();
+        let value = values.get(key);
+        if value.map(Vec::as_slice) != current {
+            return Ok(Swap::Lost(value.cloned()));
+        }
+        values.insert(key.to_owned(), new.to_vec());
+        Ok(Swap::Done)
+    }
+}
+
+/// Everything that may wait does.
+impl Store for TestStore {
+    type Values = Self;
+
+    fn values(&self) -> &Self {
+        self
+    }
+
+    /// In another order than they were asked for.
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Found>, StoreError> {
+        turn().await;
+        let found = keys.iter().rev();
+        let found = found.map(|key| Ok((key.clone(), self.get(key)?)));
+        found.collect()
+    }
+
+    async fn swap_many(&self, changes: &[Change<'_>]) -> Vec<Result<Swap, StoreError>> {
+        turn().await;
+        let swap = |change: &Change<'_>| self.swap(change.key, change.current, change.new);
+        changes.iter().map(swap).collect()
+    }
+
+    async fn put_many(&self, values: &[(&str, &[u8])]) -> Result<(), StoreError> {
+        turn().await;
+        for (key, value) in values {
+            self.ask("put", key)?;
+            self.put(key, value);
+        }
+        Ok(())
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        for key in keys {
+            self.ask("delete", key)?;
+            self.0.values.borrow_mut().remove(key);
+        }
+        Ok(())
+    }
+
+    async fn durable(&self) -> Result<(), StoreError> {
+        let written = self.0.values.borrow().clone();
+        turn().await;
+        self.0.flushes.set(self.0.flushes.get() + 1);
+        self.ask("durable", "")?;
+        *self.0.on_disk.borrow_mut() = written;
+        Ok(())
+    }
+
+    async fn keys(&self, cursor: Option<&str>) -> Result<Keys, StoreError> {
+        self.ask("keys", cursor.unwrap_or_default())?;
+        let values = self.0.values.borrow();
+        let after = |key: &&String| cursor.is_none_or(|cursor| key.as_str() > cursor);
+        let keys: Vec<_> = values.keys().filter(after).take(PAGE).cloned().collect();
+        let next = keys.last().filter(|_| keys.len() == PAGE).cloned();
+        Ok(Keys { keys, next })
+    }
+}
