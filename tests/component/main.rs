@@ -10,13 +10,10 @@
     reason = "test code"
 )]
 
-#[path = "../support/interfaces.rs"]
-mod interfaces;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use interfaces::interfaces;
+use dunlin_tests::interfaces::interfaces;
 use wasmparser::{Parser, Payload};
 
 /// Interfaces the function may import: name and version. Those of 0.2 are the Rust standard

@@ -11,25 +11,12 @@
     reason = "test code"
 )]
 
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../support/client.rs"]
-mod client;
 mod container;
 mod cron;
-#[path = "../support/interfaces.rs"]
-mod interfaces;
 mod kubernetes;
 mod mounted;
-#[path = "../support/plugs.rs"]
-mod plugs;
 mod spin;
 mod spinkube;
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../support/stack.rs"]
-mod stack;
-#[allow(dead_code, reason = "other tests use the rest")]
-#[path = "../support/wasmtime_serve.rs"]
-mod wasmtime_serve;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

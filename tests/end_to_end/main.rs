@@ -11,43 +11,26 @@
 mod binary;
 mod broadcast;
 mod certificate;
-#[path = "../support/client.rs"]
-mod client;
 mod fleet;
 mod life;
-#[path = "../support/mutate.rs"]
-#[allow(dead_code, reason = "it also drives parsers by themselves")]
-mod mutate;
 mod operator;
-#[path = "../support/peers.rs"]
-#[allow(dead_code, reason = "it also starts servers of another kind")]
-mod peers;
-#[path = "../support/plugs.rs"]
-#[allow(dead_code, reason = "shared with the tests of the standalone file")]
-mod plugs;
-#[path = "../support/proxy.rs"]
-mod proxy;
 mod receipts;
 mod requests;
 mod soak;
-#[path = "../support/stack.rs"]
-#[allow(dead_code, reason = "shared with the tests of the standalone file")]
-mod stack;
 mod sweep;
 mod tenants;
 mod wasi_http;
-#[path = "../support/wasmtime_serve.rs"]
-#[allow(dead_code, reason = "shared with the tests of the standalone file")]
-mod wasmtime_serve;
 mod way;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use client::Client;
 use dunlin_simulator::{Action, Device, DeviceState, Fault};
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{
+    API_KEY, Options, Stack, TOPIC, on_the_host, over_sockets, push_body, token,
+};
 use futures_util::future::join_all;
-use stack::{API_KEY, Options, Stack, TOPIC, on_the_host, over_sockets, push_body, token};
 
 const ALERT: &str = r#"{"aps":{"alert":"Grüße"}, "own" : [1,2]}"#;
 

@@ -23,9 +23,6 @@
 
 mod apn1;
 mod client;
-#[path = "../support/peers.rs"]
-#[allow(dead_code, reason = "it also starts servers")]
-mod peers;
 mod provider;
 
 const TOPIC: &str = "com.example.app";

@@ -15,8 +15,6 @@
     reason = "test code"
 )]
 
-#[path = "../support/mutate.rs"]
-mod mutate;
 mod samples;
 
 use dunlin::api::{self, BroadcastRequest, PushRequest, Recipients};
@@ -34,7 +32,7 @@ use dunlin::provider::{
 };
 use dunlin::registry::{AliasIndex, AliasTopics, DeviceRecord, DeviceRef};
 use dunlin::time::UnixTime;
-use mutate::fuzz;
+use dunlin_test_support::mutate::fuzz;
 
 #[test]
 fn http2_scripts() {

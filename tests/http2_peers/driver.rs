@@ -12,8 +12,8 @@ use dunlin::http2::{
     Processed, Request, StreamId,
 };
 use dunlin::time::Now;
+use dunlin_test_support::peers::PATIENCE;
 
-use crate::peers::PATIENCE;
 use crate::tally::Tally;
 
 /// Requests are added to one write up to this, octets.

@@ -17,8 +17,6 @@
 mod cases;
 mod driver;
 mod h2_peer;
-#[path = "../support/peers.rs"]
-mod peers;
 mod tally;
 
 mod hyperium;

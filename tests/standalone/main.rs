@@ -13,26 +13,13 @@
     reason = "test code"
 )]
 
-#[path = "../support/client.rs"]
-#[allow(dead_code, reason = "shared with the end-to-end suite")]
-mod client;
-#[path = "../support/interfaces.rs"]
-mod interfaces;
-#[path = "../support/plugs.rs"]
-#[allow(dead_code, reason = "shared with the tests of the manifests")]
-mod plugs;
-#[path = "../support/stack.rs"]
-#[allow(dead_code, reason = "shared with the end-to-end suite")]
-mod stack;
-#[path = "../support/wasmtime_serve.rs"]
-mod wasmtime_serve;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dunlin_tests::interfaces::interfaces;
+use dunlin_tests::stack::{Options, Platform, Stack, TOPIC, token};
+use dunlin_tests::{client, plugs, wasmtime_serve};
 use futures_util::future::join_all;
-use interfaces::interfaces;
-use stack::{Options, Platform, Stack, TOPIC, token};
 use tempfile::TempDir;
 
 const ALERT: &str = r#"{"aps":{"alert":"Grüße"}, "own" : [1,2]}"#;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dunlin_tests::{say, take_skipped};
+use dunlin_test_support::{say, take_skipped};
 
 #[test]
 fn summary_of_what_was_skipped() {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use dunlin_tests::running::{PATIENCE, Running};
+use dunlin_test_support::running::{PATIENCE, Running};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 
@@ -133,7 +133,7 @@ fn shell(command: &str) -> serde_json::Value {
 fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
     if !found {
-        dunlin_tests::skip("there is no curl", "apt-get install curl");
+        dunlin_test_support::skip("there is no curl", "apt-get install curl");
     }
     found
 }

@@ -20,7 +20,7 @@ use dunlin::time::UnixTime;
 use dunlin_cli::client::ask;
 use dunlin_host::store::{self, Store, StoreError};
 use dunlin_simulator::Simulator;
-use dunlin_tests::running::Running;
+use dunlin_test_support::running::Running;
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 const TOPIC: &str = "com.example.app";

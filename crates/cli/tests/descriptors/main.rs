@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dunlin_cli::client::ask;
 use dunlin_simulator::{Config, Simulator};
-use dunlin_tests::running::Running;
+use dunlin_test_support::running::Running;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");

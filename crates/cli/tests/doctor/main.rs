@@ -13,6 +13,4 @@ mod commands;
 mod connections;
 mod credentials;
 mod proxies;
-#[path = "../../../../tests/support/proxy.rs"]
-mod proxy;
 mod setup;

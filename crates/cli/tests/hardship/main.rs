@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dunlin_cli::client::{Answer, ask};
-use dunlin_tests::running::{PATIENCE, Running};
+use dunlin_test_support::running::{PATIENCE, Running};
 use rustix::process::{Pid, Signal, kill_process};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");

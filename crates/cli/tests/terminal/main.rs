@@ -7,9 +7,6 @@
     reason = "test code"
 )]
 
-#[path = "../../../../tests/support/proxy.rs"]
-mod proxy;
-
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -17,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 use dunlin_cli::serve::Server;
 use dunlin_simulator::{Config, Device, DeviceState, PublicKey, Simulator, TrustedKey};
-use proxy::{Manner, Proxy};
+use dunlin_test_support::proxy::{Manner, Proxy};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 use tokio::sync::oneshot;
 

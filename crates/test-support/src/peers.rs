@@ -24,7 +24,7 @@ pub fn require(name: &str) -> Option<PathBuf> {
         let package = PACKAGES.iter().find(|(program, _)| *program == name);
         let package = package.map_or(name, |(_, package)| package);
         let remedy = format!("apt-get install {package}");
-        dunlin_tests::skip(&format!("{name} is not on PATH"), &remedy);
+        crate::skip(&format!("{name} is not on PATH"), &remedy);
     }
     found
 }

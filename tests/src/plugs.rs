@@ -39,6 +39,6 @@ pub fn skipped() -> bool {
     let Err(error) = check_tools() else {
         return false;
     };
-    dunlin_tests::skip(&error.to_string(), "apt-get install clang llvm");
+    dunlin_test_support::skip(&error.to_string(), "apt-get install clang llvm");
     true
 }

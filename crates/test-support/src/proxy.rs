@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 
 /// What the proxy does when it is asked for a tunnel.
 #[derive(Clone, Copy, Debug)]
-#[allow(dead_code, reason = "not every test has use for all of them")]
 pub enum Manner {
     /// Opens it.
     Open,
@@ -25,12 +24,14 @@ pub enum Manner {
 /// A running proxy; dropped, it takes no more connections.
 #[derive(Debug)]
 pub struct Proxy {
+    /// Where it listens.
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
+    /// Starts one on a free port of loopback.
     pub async fn start(manner: Manner) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();

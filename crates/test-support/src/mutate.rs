@@ -40,11 +40,13 @@ const PIECES: [&[u8]; 24] = [
 pub struct Noise(u64);
 
 impl Noise {
+    /// The numbers of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    /// A number of 48 bits.
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -53,13 +55,15 @@ impl Noise {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        self.next() as usize % bound
+        self.number() as usize % bound
     }
 
+    /// So many octets.
     pub fn octets(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
+        (0..len).map(|_| self.number() as u8).collect()
     }
 
+    /// One of them; there has to be one.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
@@ -67,6 +71,9 @@ impl Noise {
 
 /// Gives `check` the samples as they are, then changed ones, until the time is up; it says whether
 /// the parser accepted. Prints seed and counts; and for a failure the input.
+///
+/// # Panics
+/// If `check` does, or accepts no sample.
 pub fn fuzz<S: AsRef<[u8]>>(name: &str, samples: &[S], check: impl Fn(&[u8], &mut Noise) -> bool) {
     let number = |name: &str| {
         env::var(name)

@@ -12,23 +12,30 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whom to ask, and as whom.
+#[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
     headers: Vec<(String, String)>,
 }
 
 /// An answer with its whole body.
+#[derive(Clone, Debug)]
 pub struct Reply {
+    /// The status code.
     pub status: u16,
+    /// All of its headers.
     pub headers: http::HeaderMap,
+    /// Without framing.
     pub body: Bytes,
 }
 
 impl Reply {
+    /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// The body as JSON, which it has to be.
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {}", self.text()))
@@ -50,6 +57,7 @@ impl Reply {
 }
 
 impl Client {
+    /// Asks the service at `address`, as nobody.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -57,15 +65,21 @@ impl Client {
         }
     }
 
+    /// With this API key.
     pub fn key(self, key: &str) -> Self {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
+    /// With this header in every request.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
+    /// Sends one request; `path` may have a query.
+    ///
+    /// # Panics
+    /// Without an answer within a minute.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Reply {
         let answer = tokio::time::timeout(PATIENCE, self.attempt(method, path, body));
         answer.await.expect("an answer in time").expect("an answer")

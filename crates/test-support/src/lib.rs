@@ -1,10 +1,23 @@
-//! What the tests of every package share: a program that runs ([`running`]), what a log writes
-//! ([`Written`]), saying that a test was skipped, and what would have it run.
+//! What the tests of every package share, and what knows nothing of Dunlin: a program that runs
+//! ([`running`]), servers that are not ours ([`peers`]), a proxy ([`proxy`]), seeded inputs
+//! ([`mutate`]), what a log writes ([`Written`]), saying that a test was skipped, and what would
+//! have it run.
 //!
 //! The runner hides what a passing test prints by `print!`, so a line is written to standard error
 //! itself, and into a file for the test `summary`, which cargo runs last. What belongs to one run
 //! is told by the process that has started the test.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "this is how a test fails"
+)]
+
+pub mod mutate;
+pub mod peers;
+pub mod proxy;
 pub mod running;
 mod written;
 
@@ -18,7 +31,6 @@ use std::path::PathBuf;
 ///
 /// # Panics
 /// If the environment says `DUNLIN_REQUIRE_PEERS=1`, as CI does.
-#[allow(clippy::panic, reason = "this is how a test fails")]
 pub fn skip(lacks: &str, remedy: &str) {
     if std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1") {
         panic!("DUNLIN_REQUIRE_PEERS=1, and {lacks}: {remedy}");

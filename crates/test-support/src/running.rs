@@ -1,10 +1,4 @@
 //! A program that runs for a test: its lines are read along, and it is killed when it is dropped.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "this is how a test fails"
-)]
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};

@@ -44,6 +44,7 @@ const IDLE_FOR: Duration = Duration::from_secs(1);
 
 /// A server that runs until it is stopped.
 pub struct Serve {
+    /// Where it listens.
     pub address: SocketAddr,
     /// Instances made so far.
     instances: Arc<AtomicUsize>,

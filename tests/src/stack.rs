@@ -46,7 +46,9 @@ impl Platform {
 }
 
 /// How the stack differs from the usual.
+#[derive(Debug)]
 pub struct Options {
+    /// What runs the component.
     pub platform: Platform,
     /// Of a push, from being handed in to its outcome.
     pub timeout: Duration,
@@ -109,9 +111,12 @@ pub fn wants_the_host(what: &str) -> bool {
     !on_the_host()
 }
 
-/// A running stack. [`Stack::stop`] ends it and leaves its files for [`Stack::again`].
+/// A running stack. [`Stack::stop`] ends it and leaves its files, with which [`Stack::start`] goes
+/// on.
 pub struct Stack {
+    /// APNs.
     pub simulator: Simulator,
+    /// Where the service listens.
     pub address: SocketAddr,
     /// The configuration file of the service.
     pub config_file: PathBuf,
