@@ -2,13 +2,7 @@
 //!
 //! The list below is the design's. A new import is a decision about every platform that has to
 //! supply it, so it fails here first.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -3,13 +3,7 @@
 //!
 //! None of the platforms runs here. What can be tried without them is: the component for the cron trigger
 //! under the runtime that Spin has, and the host with a folder as Kubernetes mounts it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod container;
 mod cron;

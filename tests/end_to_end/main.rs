@@ -1,12 +1,6 @@
 //! A request enters the host, the component speaks HTTP/2 over TLS to a simulator that shares no
 //! code with it, and the answer says what APNs said.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod binary;
 mod broadcast;

@@ -10,16 +10,7 @@
 //! They are used as they were published; only address and certificate authority are set. Each folder has a script
 //! that drives the client by lines of JSON. Without the interpreter or the package the tests are skipped and say so;
 //! with `DUNLIN_REQUIRE_PEERS=1` they fail.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod apn1;
 mod client;

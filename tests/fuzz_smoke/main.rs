@@ -4,16 +4,7 @@
 //! the HTTP/2 state machine. `DUNLIN_FUZZ_SECONDS` says how long each test goes on (default 1),
 //! `DUNLIN_FUZZ_SEED` where it begins; both seed and count are printed, so that a failure can be
 //! had again.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod samples;
 

@@ -3,14 +3,7 @@
 //!
 //! One instance that works on two requests at once and lets two more wait makes every collision
 //! certain. Tests know that a request has reached the instance because they ask it.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod raw_http;
 

@@ -3,16 +3,7 @@
 //!
 //! Each test checks from the frames themselves that it met what it is about, and that every
 //! stream ended in exactly one event of the right kind.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    missing_docs,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod cases;
 mod driver;

@@ -5,13 +5,7 @@
 //!
 //! The whole end-to-end suite runs there too, with `DUNLIN_TEST_PLATFORM=wasmtime`; here is what
 //! only these platforms have.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

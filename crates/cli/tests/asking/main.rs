@@ -1,13 +1,7 @@
 //! The commands beside a service: which one they ask, what they end with, and where they write. The
 //! service is a stand-in that answers as it is told, so nothing is compiled and nothing is waited
 //! for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};

@@ -1,12 +1,6 @@
 //! The binary as a person meets it: `dunlin dev`, its curl lines, Ctrl-C, a crash, a wrong file;
 //! and that nothing personal is in its logs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod dev;
 

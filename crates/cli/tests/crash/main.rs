@@ -1,12 +1,6 @@
 //! The host is killed in the middle of feedback polls, again and again; no tuple is lost by it and
 //! no live device removed. A push that it was at is known to be over.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::path::Path;

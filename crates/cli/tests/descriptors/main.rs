@@ -1,11 +1,5 @@
 //! A host that has few file descriptors: clients do not get those that APNs needs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

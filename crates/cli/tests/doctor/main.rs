@@ -1,12 +1,6 @@
 //! `dunlin doctor` and client certificates in the service, against servers made here, over
 //! loopback.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod asking;
 mod commands;

@@ -1,12 +1,6 @@
 //! The binary on a machine that is not kind to it: a full disk, a process that is stopped and goes
 //! on, a terminal that hangs up, an umask that leaves everything open.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,11 +1,5 @@
 //! `dunlin push` and `dunlin devices`: on a store of their own, and beside a running service.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::io::Write as _;
 use std::net::TcpListener;

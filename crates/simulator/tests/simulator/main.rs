@@ -1,11 +1,5 @@
 //! The simulator as a client meets it: over real connections, through the public interface.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod apple;
 mod control;

@@ -1,11 +1,5 @@
 //! The host knows nothing of APNs: no word of it is in its code, comments and tests aside.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 use std::path::{Path, PathBuf};
 
