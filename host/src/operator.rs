@@ -345,7 +345,7 @@ impl OutputStream for Intake {
 
 #[cfg(test)]
 mod tests {
-    use dunlin_tests::Written;
+    use dunlin_test_support::Written;
 
     use super::*;
 

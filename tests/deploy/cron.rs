@@ -3,13 +3,12 @@
 //! What stands in for Spin: its variables, and sockets that reach loopback. What this does not show is
 //! how Spin's own trigger and its list of allowed addresses behave.
 
+use dunlin_tests::plugs::cron_spin;
+use dunlin_tests::stack::{API_KEY, Options, Stack};
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-
-use crate::plugs::cron_spin;
-use crate::stack::{API_KEY, Options, Stack};
 
 struct Host {
     table: ResourceTable,

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dunlin_cli::serve::Server;
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{API_KEY, Options, Stack, push_body, token};
 use tokio::sync::oneshot;
 
-use crate::client::Client;
 use crate::kubernetes::probed;
-use crate::stack::{API_KEY, Options, Stack, push_body, token};
 
 const DATA: &str = "..2026_01_01_00_00_00.1";
 

@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use dunlin_tests::interfaces::interfaces;
 use serde::Deserialize;
 
-use crate::interfaces::interfaces;
 use crate::{apple, load, read, root};
 
 #[derive(Deserialize)]
@@ -177,10 +177,10 @@ fn the_function_reaches_apple_and_nothing_else() {
 
 #[test]
 fn every_path_exists_once_cargo_dev_has_built() {
-    if crate::plugs::skipped() {
+    if dunlin_tests::plugs::skipped() {
         return;
     }
-    let workspace = crate::plugs::workspace();
+    let workspace = dunlin_tests::plugs::workspace();
     let built: BTreeSet<_> = dunlin_build::for_spin(&workspace)
         .unwrap()
         .into_iter()
@@ -213,7 +213,7 @@ fn every_path_exists_once_cargo_dev_has_built() {
 
 #[test]
 fn spin_build_makes_the_same_files() {
-    if crate::plugs::skipped() {
+    if dunlin_tests::plugs::skipped() {
         return;
     }
     let manifest = manifest();
@@ -227,8 +227,8 @@ fn spin_build_makes_the_same_files() {
     };
     assert_eq!(build.command, "cargo plugs");
     assert!(read(".cargo/config.toml").contains("\nplugs = "));
-    let all = crate::plugs::built().all();
-    for path in dunlin_build::for_spin(&crate::plugs::workspace()).unwrap() {
+    let all = dunlin_tests::plugs::built().all();
+    for path in dunlin_build::for_spin(&dunlin_tests::plugs::workspace()).unwrap() {
         assert!(all.contains(&&*path), "{}", path.display());
     }
 }
@@ -266,11 +266,11 @@ fn is_offered(import: &str) -> bool {
 
 #[test]
 fn spin_supplies_what_is_imported_and_the_plug_the_rest() {
-    if crate::plugs::skipped() {
+    if dunlin_tests::plugs::skipped() {
         return;
     }
     let of = |path: &Path| interfaces(&std::fs::read(path).unwrap());
-    let built = crate::plugs::built();
+    let built = dunlin_tests::plugs::built();
     let (of_plug, by_plug) = of(&built.tls);
     let (of_function, _) = of(&built.function);
     assert!(of_function.len() > 5, "it was not read: {of_function:?}");

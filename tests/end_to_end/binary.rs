@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::stack::{Stack, TOPIC, token};
 use dunlin_simulator::{Device, DeviceState};
+use dunlin_tests::stack::{Stack, TOPIC, token};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

@@ -1,8 +1,8 @@
 //! Channels and broadcasts, through the host, to a simulator that shares no code with the component.
 
-use crate::client::{Client, Reply};
-use crate::stack::{Options, Stack, TOPIC};
 use dunlin_simulator::{Call, Received};
+use dunlin_tests::client::{Client, Reply};
+use dunlin_tests::stack::{Options, Stack, TOPIC};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

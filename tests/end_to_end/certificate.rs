@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::operator;
-use crate::peers;
-use crate::stack::{Options, Stack, TOPIC, on_the_host, push_body, token, wants_sockets};
 use dunlin_cli::serve::Server;
 use dunlin_simulator::{Call, CertificateAuthority, Config, Received};
+use dunlin_test_support::peers;
+use dunlin_tests::stack::{Options, Stack, TOPIC, on_the_host, push_body, token, wants_sockets};
 use futures_util::future::join_all;
 use rcgen::{CertificateParams, DistinguishedName, DnType, Issuer, KeyPair};
 use serde_json::{Value, json};

@@ -8,12 +8,11 @@ use dunlin_cli::config::Config;
 use dunlin_cli::serve::Server;
 use dunlin_host::http_server;
 use dunlin_host::store::Store;
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{API_KEY, Options, Stack, over_sockets, push_body, token};
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-use crate::client::Client;
-use crate::stack::{API_KEY, Options, Stack, over_sockets, push_body, token};
 
 const INSTANCES: usize = 4;
 const PUSHES: u32 = 400;

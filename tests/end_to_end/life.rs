@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::client::Client;
-use crate::stack::{API_KEY, Options, Stack, TOPIC, token, wants_the_host};
 use dunlin_simulator::{Action, Device, DeviceState, Fault, FeedbackAction};
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{API_KEY, Options, Stack, TOPIC, token, wants_the_host};
 use futures_util::future::join_all;
 use serde_json::Value;
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use dunlin_simulator::{Action, Fault};
-
-use crate::client::Client;
-use crate::stack::{API_KEY, Options, Stack, push_body, token, wants_sockets, wants_the_host};
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{
+    API_KEY, Options, Stack, push_body, token, wants_sockets, wants_the_host,
+};
 
 const ALERT: &str = r#"{"aps":{"alert":"hello"}}"#;
 
@@ -106,7 +107,7 @@ async fn what_the_function_counts_reaches_no_client() {
         let aside: Vec<_> = names.filter(|name| name.starts_with("dunlin-")).collect();
         assert_eq!(aside, [""; 0]);
     }
-    if crate::stack::on_the_host() {
+    if dunlin_tests::stack::on_the_host() {
         has(
             &metrics(&stack).await,
             "dunlin_pushes_total{outcome=\"accepted\",reason=\"\"} 1",
@@ -142,7 +143,7 @@ async fn a_server_in_trouble_opens_the_breaker_and_closes_it_again() {
     }
     let tokens: Vec<String> = (1..=5).map(|n| format!("\"{}\"", token(n))).collect();
     let to = tokens.join(",");
-    let topic = crate::stack::TOPIC;
+    let topic = dunlin_tests::stack::TOPIC;
     let body = format!(r#"{{"to":{{"tokens":[{to}]}},"topic":"{topic}","payload":{ALERT}}}"#);
     let reply = stack.call("POST", "/v1/push", &body).await.json();
     assert_eq!(reply["rejected"], 5, "{reply}");

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
-use crate::stack::{API_KEY, Options, Stack, TOPIC, push_body, token};
 use dunlin_simulator::{Action, Fault};
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{API_KEY, Options, Stack, TOPIC, push_body, token};
 use futures_util::future::join_all;
 use serde_json::Value;
 

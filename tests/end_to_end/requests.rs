@@ -1,8 +1,9 @@
 //! What is read as a request, through the host and the component: types of bodies, keys, tokens.
 
+use dunlin_tests::client::Client;
+use dunlin_tests::stack::{API_KEY, TOPIC, token};
+
 use crate::ALERT;
-use crate::client::Client;
-use crate::stack::{API_KEY, TOPIC, token};
 
 /// Every call with a body reads the same types, and refuses the same ones.
 #[tokio::test(flavor = "multi_thread")]

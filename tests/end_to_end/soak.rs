@@ -13,8 +13,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::stack::{Options, Stack, TOPIC, token};
 use dunlin_simulator::{Action, Config, Fault, RandomFaults, Received};
+use dunlin_tests::stack::{Options, Stack, TOPIC, token};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
+use dunlin_test_support::mutate::{Noise, mutated};
+use dunlin_tests::stack::{API_KEY, token};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-use crate::mutate::{Noise, mutated};
-use crate::stack::{API_KEY, token};
 
 /// How many requests; `DUNLIN_SWEEP` says another number.
 const REQUESTS: u64 = 1_000;
@@ -163,7 +162,7 @@ fn frames(noise: &mut Noise) -> Vec<u8> {
             _ => payload.len(),
         };
         bytes.extend(&(length as u32).to_be_bytes()[1..]);
-        bytes.extend([noise.below(11) as u8, noise.next() as u8]);
+        bytes.extend([noise.below(11) as u8, noise.number() as u8]);
         bytes.extend(&(noise.below(9) as u32).to_be_bytes());
         bytes.extend(payload);
     }
@@ -209,7 +208,7 @@ fn check(request: &[u8], answer: &[u8]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_requests_never_get_a_5xx_or_hear_of_rust() {
-    if crate::stack::wants_the_host("an account of stopped instances") {
+    if dunlin_tests::stack::wants_the_host("an account of stopped instances") {
         return;
     }
     let (_folder, stack) = crate::stack().await;

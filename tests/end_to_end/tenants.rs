@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use crate::client::{Client, Reply};
-use crate::stack::{Options, Stack, TOPIC, token};
+use dunlin_tests::client::{Client, Reply};
+use dunlin_tests::stack::{Options, Stack, TOPIC, token};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::ALERT;
-use crate::stack::{Options, Platform, Stack, TOPIC, token};
 use dunlin_simulator::{Action, Call, Config, Device, DeviceState, Fault};
+use dunlin_tests::stack::{Options, Platform, Stack, TOPIC, token};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::peers::{self, Server};
-use crate::proxy::{Manner, Proxy};
-use crate::stack::{Options, Stack, TOPIC, push_body, token, wants_sockets, wants_the_host};
+use dunlin_test_support::peers::{self, Server};
+use dunlin_test_support::proxy::{Manner, Proxy};
+use dunlin_tests::stack::{Options, Stack, TOPIC, push_body, token, wants_sockets, wants_the_host};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};

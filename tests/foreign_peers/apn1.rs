@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use dunlin_simulator::{Config, Device, DeviceState, Simulator};
+use dunlin_test_support::peers::PATIENCE;
 use serde_json::json;
 
 use super::TOPIC;
 use super::client::{self, Client};
-use super::peers::PATIENCE;
 
 /// Starts it with a certificate for [`TOPIC`], or says why not.
 fn start(simulator: &Simulator) -> Option<Client> {

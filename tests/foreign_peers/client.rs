@@ -8,9 +8,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
+use dunlin_test_support::peers::{self, PATIENCE};
 use serde_json::Value;
-
-use super::peers::{self, PATIENCE};
 
 /// A client that runs and ends with this.
 pub struct Client {
@@ -114,6 +113,6 @@ fn path(folder: &str) -> PathBuf {
 }
 
 fn missing(package: &str, how: &str) -> Option<Command> {
-    dunlin_tests::skip(&format!("{package} is not installed"), how);
+    dunlin_test_support::skip(&format!("{package} is not installed"), how);
     None
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use dunlin_test_support::peers::{self, Server};
+
 use crate::cases;
 use crate::driver::{Ask, Driver, End, config};
-use crate::peers::{self, Server};
 use crate::tally;
 
 /// The server with these options, or `None` where it is not installed.

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use dunlin::http2::{Config, ConnectionError, ErrorCode, Malformed, Processed, StreamId};
+use dunlin_test_support::peers::{self, Server};
 
 use crate::cases;
 use crate::driver::{Answer, Ask, Driver, End, config};
-use crate::peers::{self, Server};
 use crate::tally;
 
 /// The server with these options, or `None` where there is no Node.

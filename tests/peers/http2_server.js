@@ -1,4 +1,4 @@
-// Node's http2 as a server for tests/http2_peers.rs: what it answers depends on the path.
+// Node's http2 as a server for tests/http2_peers: what it answers depends on the path.
 //
 //   node http2_server.js '{"settings": {...}, "padding": "MAX" | "ALIGNED"}'
 //

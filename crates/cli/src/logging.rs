@@ -136,7 +136,7 @@ fn defaults(own: LevelFilter) -> Targets {
 
 #[cfg(test)]
 mod tests {
-    use dunlin_tests::Written;
+    use dunlin_test_support::Written;
     use tracing_subscriber::filter::{FilterExt as _, Targets};
     use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 

@@ -1,12 +1,6 @@
 //! The listener against clients that take nothing, send nothing, or hold what others need. Sockets
 //! are real, what is behind the listener is not, and its limits are small.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod answers;
 mod bodies;

@@ -1,4 +1,4 @@
-// apn 1.7.8, unpatched, driven by tests/foreign_peers.rs: one JSON object a line in, one a line out.
+// apn 1.7.8, unpatched, driven by tests/foreign_peers: one JSON object a line in, one a line out.
 //
 //   in   {"gateway":port,"feedback":port,"ca":PEM,"cert":PEM,"key":PEM}     first, once
 //        {"push":{"token":hex,"alert":text}}

@@ -1,11 +1,6 @@
 //! Everything through the public interface: files that openssl has made, certificates and PKCS #12
 //! files made here, and bytes that are neither.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test code"
-)]
+#![cfg(test)]
 
 mod findings;
 mod hostile;

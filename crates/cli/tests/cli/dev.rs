@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use dunlin_tests::running::{PATIENCE, Running};
+use dunlin_test_support::running::{PATIENCE, Running};
 
 use crate::{DUNLIN, Dev};
 

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use dunlin_cli::client::ask;
-use dunlin_tests::running::{PATIENCE, Running};
+use dunlin_test_support::running::{PATIENCE, Running};
 use serde_json::Value;
 
 use crate::setup::{API_KEY, Api, Authority, Folder, KEYCHAIN, TOPIC, identity, nobody, simulator};

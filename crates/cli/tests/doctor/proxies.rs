@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dunlin_cli::doctor::Severity;
+use dunlin_test_support::proxy::{Manner, Proxy};
 
-use crate::proxy::{Manner, Proxy};
 use crate::setup::{Api, Authority, Folder, about, nobody, only};
 
 /// Servers at a port of `localhost`, behind a proxy, and nowhere else (RFC 5737).

@@ -457,5 +457,4 @@ const ERROR_CODES: [&str; 14] = [
 ];
 
 #[cfg(test)]
-#[path = "fault_json_tests.rs"]
 mod tests;

@@ -381,5 +381,4 @@ fn one_or_many<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, String> {
 }
 
 #[cfg(test)]
-#[path = "routes_tests.rs"]
 mod tests;

@@ -228,5 +228,4 @@ pub const MAX_FEEDBACK_TOPICS: usize = 1000;
 const TUPLE_HEADER: usize = 4 + 2;
 
 #[cfg(test)]
-#[path = "lists_tests.rs"]
 mod tests;

@@ -200,5 +200,4 @@ pub(super) const MAX_PAYLOAD: usize = 2048;
 pub(super) const MAX_FRAME: usize = 2 * (3 + 0xffff) + (3 + 4) + (3 + 4) + (3 + 1);
 
 #[cfg(test)]
-#[path = "frame_tests.rs"]
 mod tests;

@@ -120,5 +120,4 @@ fn check_device(token: &str, topic: &str, state: &State) -> Result<Verdict, Stat
 const MIN_UNDECLARED_TOKEN: usize = 8;
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

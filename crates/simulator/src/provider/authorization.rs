@@ -412,5 +412,4 @@ const TEXT_DATE: &str =
 const MAX_TOKEN: usize = 4096;
 
 #[cfg(test)]
-#[path = "authorization_tests.rs"]
 mod tests;

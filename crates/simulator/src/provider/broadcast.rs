@@ -123,5 +123,4 @@ pub(super) fn is_live_activity(name: &str) -> bool {
 const MAX_PAYLOAD: usize = 5120;
 
 #[cfg(test)]
-#[path = "broadcast_tests.rs"]
 mod tests;

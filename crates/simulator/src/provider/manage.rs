@@ -114,5 +114,4 @@ fn policy(attributes: &Map<String, Value>) -> Option<StoragePolicy> {
 }
 
 #[cfg(test)]
-#[path = "manage_tests.rs"]
 mod tests;

@@ -148,5 +148,4 @@ const MAX_PAYLOAD: usize = 4096;
 pub(super) const MAX_VOIP_PAYLOAD: usize = 5120;
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;
