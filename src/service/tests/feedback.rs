@@ -153,7 +153,7 @@ fn a_store_that_is_behind_is_waited_for() {
     let executor = desk.platform.executor().clone();
     desk.store.refuse(move |_| {
         // Every other twentieth of a second.
-        let is_behind = executor.now().as_nanos() / 50_000_000 % 2 == 0;
+        let is_behind = (executor.now().as_nanos() / 50_000_000).is_multiple_of(2);
         is_behind.then_some("behind")
     });
     let report = poll(&desk);
