@@ -12,7 +12,7 @@
 //! ```
 //!
 //! An instance serves many calls on one thread, so whatever a request decides the length of goes on
-//! for a few milliseconds at most and then lets the others have their turn: [`Turns`]. No borrow of
+//! for a few milliseconds at most and then lets the others have their turn: `Turns`. No borrow of
 //! a cell is held across an `await`.
 
 mod alarms;
