@@ -1,4 +1,4 @@
-//! A store in memory that counts, for tests.
+//! For tests: a store in memory that counts, and what pushes come to.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::{Found, Store};
+use crate::provider::{Outcome, Reason};
 use crate::registry::replay::Memory;
 use crate::registry::{Swap, Values};
 
@@ -19,6 +20,26 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
     {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// APNs took it.
+pub(super) fn accepted() -> Outcome {
+    Outcome::Accepted {
+        apns_id: None,
+        unique_id: None,
+        answer: None,
+    }
+}
+
+/// APNs refused it with this status and this text of a reason.
+pub(super) fn rejected(status: u16, reason: &str) -> Outcome {
+    Outcome::Rejected {
+        status,
+        reason: Reason::parse(reason),
+        invalid_since: None,
+        retry_after: None,
+        apns_id: None,
     }
 }
 
