@@ -38,3 +38,5 @@ pub mod service;
 pub mod terminal;
 pub mod time;
 pub mod tls_name;
+#[cfg(test)]
+mod vectors;

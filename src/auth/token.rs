@@ -276,6 +276,13 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_token_that_names_its_type_is_read() {
+        let header = r#"{"alg":"ES256","typ":"JWT","kid":"1QBCDJ9RST"}"#;
+        let token = jwt(header, r#"{"iss":"3Z24IP123A","iat":1}"#, &[1; 64]);
+        assert!(ProviderToken::parse(&token).is_ok());
+    }
+
+    #[test]
     fn what_apns_would_refuse_is_refused() {
         const HEADER: &str = r#"{"alg":"ES256","kid":"1QBCDJ9RST"}"#;
         const CLAIMS: &str = r#"{"iss":"3Z24IP123A","iat":1}"#;

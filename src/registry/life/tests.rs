@@ -2,7 +2,6 @@
 
 use super::super::replay::Noise;
 use super::*;
-use crate::notification::vectors::rows;
 use crate::notification::{DeviceToken, Topic};
 use crate::registry::Tag;
 
@@ -136,34 +135,6 @@ fn feedback_from_the_future_is_no_evidence() {
         );
     }
     assert_eq!(ahead(0).map(|death| death.since), Some(at(1_700_000_000)));
-}
-
-#[test]
-fn feedback() {
-    let mut tuples = 0;
-    for kind in [
-        "feedback",
-        "feedback_chunked",
-        "feedback_varlen",
-        "feedback_real",
-    ] {
-        for row in rows(kind) {
-            for tuple in row["expected"]["tuples"].as_array().into_iter().flatten() {
-                let since = at(tuple[0].as_u64().unwrap());
-                let mut said = registration(None);
-                said.token = DeviceToken::parse_hex(tuple[1].as_str().unwrap()).unwrap();
-                let before = UnixTime::from_millis(since.as_millis() - 1);
-                for (when, dies) in [(before, true), (since, false)] {
-                    let record = DeviceRecord::register(None, &said, when).record;
-                    let death = Death::of_feedback(since, at(u64::MAX)).unwrap();
-                    let told = record.died(&death, since);
-                    assert_eq!(matches!(told, Burial::Removed(_)), dies, "{row}");
-                }
-                tuples += 1;
-            }
-        }
-    }
-    assert_eq!(tuples, 14);
 }
 
 /// Every word there may be on one device, in every order of telling: it is removed at the end only
