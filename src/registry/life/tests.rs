@@ -65,6 +65,28 @@ fn a_token_has_one_owner() {
 }
 
 #[test]
+fn a_device_is_in_the_groups_of_its_own_app_while_it_is_alive() {
+    let topic = |name: &str| Topic::parse(name).unwrap();
+    let tag = |name: &str| Tag::parse(name).unwrap();
+    let mut record = registered(None, 1);
+    record.tags = tags(&["news"]);
+    let own = || topic("com.example.app");
+    let groups = |record: &DeviceRecord| {
+        [
+            Group::Topic(own()),
+            Group::Tag(own(), tag("news")),
+            Group::Tag(own(), tag("sport")),
+            Group::Topic(topic("com.example.other")),
+            Group::Tag(topic("com.example.other"), tag("news")),
+        ]
+        .map(|group| record.is_in(&group))
+    };
+    assert_eq!(groups(&record), [true, true, false, false, false]);
+    let dead = removed(record.died(&death(at(2)), at(2)));
+    assert_eq!(groups(&dead), [false; 5]);
+}
+
+#[test]
 fn what_a_registration_does_not_say_stays() {
     let mut first = registration(None);
     first.environment = Some(Environment::Development);
@@ -227,6 +249,11 @@ fn the_last_word_on_the_environment_stands() {
     assert_eq!(other.environment, Some(Environment::Development));
     let late = record.learned(Environment::Development, at(4));
     assert_eq!(late, None, "the push was of the build before");
+    let at_once = record.learned(Environment::Development, at(5));
+    assert!(
+        at_once.is_some(),
+        "it was sent no sooner than the build was registered"
+    );
     let mut changed_build = registration(None);
     changed_build.environment = Some(Environment::Development);
     let changed = DeviceRecord::register(Some(record), &changed_build, at(9)).record;

@@ -61,6 +61,17 @@ fn it_grows_one_at_a_time_while_all_are_full_up_to_the_maximum() {
 }
 
 #[test]
+fn it_does_not_grow_while_nothing_waits() {
+    let mut rig = Rig::configured(config(3));
+    rig.submit_all(3, LONG);
+    let link = rig.open(2);
+    answer_one(&mut rig, link);
+    assert_eq!(rig.open_streams(link).len(), 2, "there is no more room");
+    rig.advance(secs(10));
+    assert_eq!(rig.connects.len(), 1);
+}
+
+#[test]
 fn a_first_request_that_hangs_does_not_hold_up_the_others() {
     let mut rig = with_token();
     let hanging = rig.submit(LONG);
