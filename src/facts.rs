@@ -32,7 +32,7 @@ fn rows() -> Vec<[&'static str; 3]> {
 }
 
 /// The text of the file in which a test is that is named `path::test`.
-fn file_of(test: &str) -> String {
+pub(crate) fn file_of(test: &str) -> String {
     let (path, name) = test.rsplit_once("::").expect("path::test");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path.trim_matches('`'));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{test}: {error}"));

@@ -40,3 +40,5 @@ mod sorting;
 pub mod terminal;
 pub mod time;
 pub mod tls_name;
+#[cfg(test)]
+mod vectors;

@@ -145,7 +145,6 @@ fn parse_tags(texts: &[Cow<'_, str>]) -> Result<Vec<Tag>, Problem> {
 mod tests {
     use super::*;
     use crate::environment::Environment;
-    use crate::notification::vectors::rows;
 
     fn token(hex: &str) -> DeviceToken {
         DeviceToken::parse_hex(hex).unwrap()
@@ -262,29 +261,5 @@ mod tests {
             body.contains("oldToken") && !body.contains("a1b2"),
             "{body}"
         );
-    }
-
-    #[test]
-    fn token_parse() {
-        for row in rows("token_parse") {
-            let text = row["input"]["token"].as_str().unwrap();
-            let pairs = [("newToken", text), ("topic", "a.b")];
-            let form: String = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(pairs)
-                .finish();
-            let json = serde_json::json!({ "token": text, "topic": "a.b" }).to_string();
-            let by_form = post(&form).map(|registration| registration.token);
-            let by_json = post(&json).map(|registration| registration.token);
-            match row["expected"]["hex"].as_str() {
-                Some(hex) => assert_eq!(by_form, Ok(token(hex)), "{row}"),
-                // Not copied: rapns strips the brackets of anything.
-                None => assert_eq!(
-                    by_form.is_ok(),
-                    row["expected"]["accepted"] == true,
-                    "{row}"
-                ),
-            }
-            assert_eq!(by_form.ok(), by_json.ok(), "{row}");
-        }
     }
 }

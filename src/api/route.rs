@@ -194,7 +194,6 @@ fn decoded(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::vectors::rows;
 
     #[test]
     fn calls_are_told_apart() {
@@ -327,14 +326,5 @@ mod tests {
         let close = Route::parse("POST", "/v1/tasks/Feed").unwrap_err();
         let body = String::from_utf8(close.into_reply().body).unwrap();
         assert!(body.contains("did you mean `feedback`"), "{body}");
-    }
-
-    #[test]
-    fn token_validate() {
-        for row in rows("token_validate") {
-            let path = format!("/v1/devices/{}", row["input"]["token"].as_str().unwrap());
-            let route = Route::parse("GET", &path);
-            assert_eq!(route.is_ok(), row["expected"]["valid"] == true, "{row}");
-        }
     }
 }

@@ -323,6 +323,15 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_file_is_read_up_to_its_limit() {
+        let text = pem(PKCS8, &pkcs8());
+        let padded = |bytes: usize| text.clone() + &" ".repeat(bytes - text.len());
+        assert!(SigningKey::from_pem(padded(PRIVATE_KEY_FILE_MAX_BYTES)).is_ok());
+        let error = SigningKey::from_pem(padded(PRIVATE_KEY_FILE_MAX_BYTES + 1)).unwrap_err();
+        assert!(error.to_string().contains("at most 8192 bytes"), "{error}");
+    }
+
+    #[test]
     fn a_sec1_file_is_read_past_its_parameters() {
         let sec1 = [
             b"\x30\x31\x02\x01\x01\x04\x20".as_slice(),

@@ -19,11 +19,16 @@ mod key;
 mod renewal;
 mod shared;
 mod token;
-#[cfg(test)]
-mod vectors;
 
 pub use ids::{InvalidId, KeyId, TeamId};
 pub use key::{InvalidKey, SigningKey, describes_its_curve};
 pub use renewal::{Freshness, freshness, from_the_future, may_renew, may_sign_again};
 pub use shared::{Choice, Issuer, SharedTokens};
 pub use token::{InvalidProviderToken, ProviderToken};
+
+/// Keys and tokens for tests elsewhere.
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::key::tests::pkcs8_pem;
+    pub(crate) use super::token::tests::{jwt, token_at};
+}

@@ -276,6 +276,32 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_token_that_names_its_type_is_read() {
+        let header = r#"{"alg":"ES256","typ":"JWT","kid":"1QBCDJ9RST"}"#;
+        let token = jwt(header, r#"{"iss":"3Z24IP123A","iat":1}"#, &[1; 64]);
+        assert!(ProviderToken::parse(&token).is_ok());
+    }
+
+    #[test]
+    fn a_token_is_read_up_to_its_limit() {
+        let of = |padding: usize| {
+            let padding = "x".repeat(padding);
+            let claims = format!(r#"{{"iss":"3Z24IP123A","iat":1,"x":"{padding}"}}"#);
+            jwt(r#"{"alg":"ES256","kid":"1QBCDJ9RST"}"#, &claims, &[1; 64])
+        };
+        // Three bytes of claims are four of the token.
+        let most = (0..1_024).rfind(|padding| of(*padding).len() <= PROVIDER_TOKEN_MAX_BYTES);
+        let most = most.unwrap();
+        assert!(of(most).len() > 1_020 && ProviderToken::parse(&of(most)).is_ok());
+        for padding in [most + 1, most + 100] {
+            assert_eq!(
+                ProviderToken::parse(&of(padding)).unwrap_err().to_string(),
+                "provider token, token: expected at most 1024 bytes, got more"
+            );
+        }
+    }
+
+    #[test]
     fn what_apns_would_refuse_is_refused() {
         const HEADER: &str = r#"{"alg":"ES256","kid":"1QBCDJ9RST"}"#;
         const CLAIMS: &str = r#"{"iss":"3Z24IP123A","iat":1}"#;

@@ -62,8 +62,6 @@ mod frame;
 pub mod limits;
 #[cfg(test)]
 pub(crate) mod simulation;
-#[cfg(test)]
-mod vectors;
 mod window;
 
 pub use error_response::{ErrorResponse, ErrorResponses, Status, UnreadableResponse};

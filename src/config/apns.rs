@@ -175,27 +175,11 @@ mod tests {
     use super::super::Settings;
     use super::*;
     use crate::environment::Environment;
-    use crate::notification::vectors::rows;
 
     fn address(text: &str, environment: Environment, service: Service) -> String {
         let settings = Settings::parse(text).unwrap();
         let Endpoint { host, port } = settings.service(environment, service);
         format!("https://{host}:{port}")
-    }
-
-    /// Vectors: where channels are managed. The other row of the kind is the binary gateway's.
-    #[test]
-    fn endpoint() {
-        let rows = rows("endpoint");
-        let is_it = |row: &&serde_json::Value| row["input"]["protocol"] == "channel management";
-        let row = rows.iter().find(is_it).unwrap();
-        for (environment, name) in [
-            (Environment::Development, "sandbox"),
-            (Environment::Production, "production"),
-        ] {
-            let got = address("", environment, Service::Channels);
-            assert_eq!(row["expected"][name], got, "{row}");
-        }
     }
 
     #[test]

@@ -503,4 +503,4 @@ impl Lane {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -50,3 +50,10 @@ pub use way::{
     Action, Delivered, ExchangeFailure, ExchangeRequest, ExchangeResponse, News, Order, QueueFull,
     Status, Way,
 };
+
+/// Observers of vectors.
+#[cfg(test)]
+pub(crate) mod vectors {
+    pub(crate) use super::gateway::tests::vectors::{buffered, resent};
+    pub(crate) use super::lane::tests::vectors::{goaway, streams};
+}

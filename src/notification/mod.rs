@@ -40,8 +40,6 @@ mod priority;
 mod push_type;
 mod token;
 mod topic;
-#[cfg(test)]
-pub(crate) mod vectors;
 
 pub use apns_id::ApnsId;
 pub use broadcast::Broadcast;

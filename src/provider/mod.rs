@@ -28,8 +28,6 @@ mod response;
 mod retry_after;
 #[cfg(test)]
 mod table;
-#[cfg(test)]
-mod vectors;
 
 pub use channel::{Answer, ChannelCall, ChannelRequest};
 pub use message::Message;

@@ -101,7 +101,6 @@ fn death_reason(reason: &Reason) -> Option<DeathReason> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::vectors::rows;
     use crate::provider::{Why, read_response};
 
     const ASKED: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -221,23 +220,5 @@ mod tests {
             answer: None,
         };
         assert_eq!(of(&accepted), None);
-    }
-
-    #[test]
-    fn reason_action() {
-        for row in rows("reason_action") {
-            // What a status without a reason is answered with is in `provider/vectors.rs`: it says
-            // nothing of a token.
-            let Some(reason) = row["input"]["reason"].as_str() else {
-                continue;
-            };
-            let status = Reason::parse(reason).usual_status().unwrap();
-            let finding = of(&rejected(reason, status, Some(1)));
-            // Not copied: sygnal drops the token on TopicDisallowed, which is a wrong configuration.
-            assert_eq!(finding.is_some(), reason != "TopicDisallowed", "{row}");
-            // Nor do these two drop it at once; uniqush's users lost tokens of the other environment.
-            let at_once = matches!(finding, Some(Finding::Dead(_)));
-            assert_eq!(at_once, status == 410, "{row}");
-        }
     }
 }

@@ -128,6 +128,21 @@ fn a_refused_token_is_renewed_at_most_every_twenty_minutes() {
 }
 
 #[test]
+fn a_refusal_counts_for_twenty_minutes() {
+    let mut issuer = issuer();
+    issuer.refused.push_back((at(0), monotonic(0)));
+    let is_refused = |secs| issuer.was_refused(at(0), (monotonic(secs), at(secs)), None);
+    assert!(is_refused(0) && is_refused(1_199));
+    assert!(!is_refused(1_200));
+    assert!(is_refused(3_600), "it is an hour old");
+}
+
+#[test]
+fn each_key_of_a_team_has_its_place_in_the_store() {
+    assert_eq!(issuer().store_key(), "t/DEF123GHIJ/ABC123DEFG");
+}
+
+#[test]
 fn what_the_store_holds_is_not_trusted() {
     let good = issuer()
         .choose(None, monotonic(0), at(0), None)

@@ -482,4 +482,4 @@ fn how_it_closed(decoder: ErrorResponses, written: bool) -> (Why, String) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -337,6 +337,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_named_twice_leaves_all_the_same() {
+        let seven = token(&[7]);
+        for revisions in [[3, 4], [4, 3], [3, 3]] {
+            let mut leaf = leaf(&[(&[7], 3)]);
+            let [first, second] = revisions;
+            assert!(
+                leaf.leave(&mut [(&seven, first), (&seven, second)]),
+                "{revisions:?}"
+            );
+        }
+    }
+
+    #[test]
     fn many_leave_at_once_in_any_order_and_named_more_than_once() {
         let mut leaf = leaf(&[(&[1], 1), (&[2], 2), (&[3], 3), (&[4], 4), (&[5], 5)]);
         let tokens: Vec<_> = (0..7).map(|n| token(&[n])).collect();

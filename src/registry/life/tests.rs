@@ -2,7 +2,6 @@
 
 use super::super::replay::Noise;
 use super::*;
-use crate::notification::vectors::rows;
 use crate::notification::{DeviceToken, Topic};
 use crate::registry::Tag;
 
@@ -63,6 +62,28 @@ fn a_token_has_one_owner() {
     let ben = DeviceRecord::register(Some(anna), &registration(Some("ben")), at(2));
     assert_eq!(ben.record.alias, Some(Alias::parse("ben").unwrap()));
     assert_eq!(ben.left, Some(Alias::parse("anna").unwrap()));
+}
+
+#[test]
+fn a_device_is_in_the_groups_of_its_own_app_while_it_is_alive() {
+    let topic = |name: &str| Topic::parse(name).unwrap();
+    let tag = |name: &str| Tag::parse(name).unwrap();
+    let mut record = registered(None, 1);
+    record.tags = tags(&["news"]);
+    let own = || topic("com.example.app");
+    let groups = |record: &DeviceRecord| {
+        [
+            Group::Topic(own()),
+            Group::Tag(own(), tag("news")),
+            Group::Tag(own(), tag("sport")),
+            Group::Topic(topic("com.example.other")),
+            Group::Tag(topic("com.example.other"), tag("news")),
+        ]
+        .map(|group| record.is_in(&group))
+    };
+    assert_eq!(groups(&record), [true, true, false, false, false]);
+    let dead = removed(record.died(&death(at(2)), at(2)));
+    assert_eq!(groups(&dead), [false; 5]);
 }
 
 #[test]
@@ -136,34 +157,6 @@ fn feedback_from_the_future_is_no_evidence() {
         );
     }
     assert_eq!(ahead(0).map(|death| death.since), Some(at(1_700_000_000)));
-}
-
-#[test]
-fn feedback() {
-    let mut tuples = 0;
-    for kind in [
-        "feedback",
-        "feedback_chunked",
-        "feedback_varlen",
-        "feedback_real",
-    ] {
-        for row in rows(kind) {
-            for tuple in row["expected"]["tuples"].as_array().into_iter().flatten() {
-                let since = at(tuple[0].as_u64().unwrap());
-                let mut said = registration(None);
-                said.token = DeviceToken::parse_hex(tuple[1].as_str().unwrap()).unwrap();
-                let before = UnixTime::from_millis(since.as_millis() - 1);
-                for (when, dies) in [(before, true), (since, false)] {
-                    let record = DeviceRecord::register(None, &said, when).record;
-                    let death = Death::of_feedback(since, at(u64::MAX)).unwrap();
-                    let told = record.died(&death, since);
-                    assert_eq!(matches!(told, Burial::Removed(_)), dies, "{row}");
-                }
-                tuples += 1;
-            }
-        }
-    }
-    assert_eq!(tuples, 14);
 }
 
 /// Every word there may be on one device, in every order of telling: it is removed at the end only
@@ -256,6 +249,11 @@ fn the_last_word_on_the_environment_stands() {
     assert_eq!(other.environment, Some(Environment::Development));
     let late = record.learned(Environment::Development, at(4));
     assert_eq!(late, None, "the push was of the build before");
+    let at_once = record.learned(Environment::Development, at(5));
+    assert!(
+        at_once.is_some(),
+        "it was sent no sooner than the build was registered"
+    );
     let mut changed_build = registration(None);
     changed_build.environment = Some(Environment::Development);
     let changed = DeviceRecord::register(Some(record), &changed_build, at(9)).record;

@@ -6,4 +6,4 @@ mod endings;
 mod peer;
 mod random;
 mod support;
-mod vectors;
+pub(in crate::delivery) mod vectors;

@@ -17,4 +17,5 @@ mod silence;
 mod soak;
 mod support;
 mod turns;
+pub(in crate::delivery) mod vectors;
 mod wire;

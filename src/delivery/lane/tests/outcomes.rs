@@ -273,6 +273,17 @@ fn an_unreadable_answer_is_no_answer() {
     assert!(rig.is_accepted(rig.jobs[1]));
 }
 
+/// RFC 9113, 8.1: trailers have no pseudo-headers. A status that came before does not count then.
+#[test]
+fn an_answer_that_becomes_unreadable_is_no_answer() {
+    for status in ["200", "410"] {
+        let (mut rig, link) = Rig::flying(1_000, 1);
+        rig.send(link, &wire::head(1, status, &[], false));
+        rig.send(link, &wire::head(1, status, &[], true));
+        rig.assert_unanswered(rig.jobs[0], Why::Unreadable);
+    }
+}
+
 #[test]
 fn an_interim_answer_is_passed_over() {
     let (mut rig, link) = Rig::flying(1_000, 1);

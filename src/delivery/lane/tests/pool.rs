@@ -2,12 +2,10 @@
 
 use core::time::Duration;
 
-use super::super::LaneConfig;
 use super::apple::with_token;
 use super::support::{LONG, Rig, config, secs};
 use super::wire;
 use crate::delivery::LinkId;
-use crate::notification::vectors::rows;
 use crate::provider::Why;
 
 const GROWS: Duration = Duration::from_millis(100);
@@ -60,6 +58,17 @@ fn it_grows_one_at_a_time_while_all_are_full_up_to_the_maximum() {
     assert_eq!(rig.connects.len(), 3);
     answer_all(&mut rig);
     assert!(rig.jobs.iter().all(|job| rig.is_accepted(*job)));
+}
+
+#[test]
+fn it_does_not_grow_while_nothing_waits() {
+    let mut rig = Rig::configured(config(3));
+    rig.submit_all(3, LONG);
+    let link = rig.open(2);
+    answer_one(&mut rig, link);
+    assert_eq!(rig.open_streams(link).len(), 2, "there is no more room");
+    rig.advance(secs(10));
+    assert_eq!(rig.connects.len(), 1);
 }
 
 #[test]
@@ -257,50 +266,4 @@ fn a_dead_connection_costs_what_was_on_it_and_nothing_else() {
     }
     rig.assert_unanswered(lost, Why::TimedOut);
     assert!(later.len() >= 5 && later.iter().all(|job| rig.is_accepted(*job)));
-}
-
-#[test]
-fn http2_streams() {
-    for row in rows("http2_streams") {
-        let number = |value: &serde_json::Value| u32::try_from(value.as_u64().unwrap()).unwrap();
-        let limit = number(&row["input"]["server_max_concurrent_streams"]);
-        let count = number(&row["input"]["notifications"]) as usize;
-        let mut rig = Rig::new();
-        rig.submit_all(count, LONG);
-        let link = rig.open(limit);
-        let most = number(&row["expected"]["max_open_streams"]) as usize;
-        // Not copied: the library never opens more than 1,000; here it is 4,096, and 0 stays 0.
-        assert_eq!(rig.open_streams(link).len(), most, "{row}");
-    }
-}
-
-#[test]
-fn http2_goaway() {
-    for row in rows("http2_goaway") {
-        let mut rig = Rig::configured(LaneConfig {
-            queue: 10,
-            ..config(1)
-        });
-        rig.submit(LONG);
-        let link = rig.open(1_000);
-        let Some(hex) = row["input"]["goaway_payload_hex"].as_str() else {
-            // Two in a row, the second without debug data.
-            let debug = br#"{"reason":"Shutdown"}"#;
-            let both = [wire::go_away(1, 0, debug), wire::go_away(1, 0, b"")];
-            rig.send(link, &both.concat());
-            rig.accept(link, 1);
-            assert_eq!(rig.closed, [link], "{row}");
-            continue;
-        };
-        let frame = wire::frame(wire::GOAWAY, 0, 0, &hex::decode(hex).unwrap());
-        rig.send(link, &frame);
-        // The code is NO_ERROR: what is wrong stands in the debug data alone.
-        let reason = row["expected"]["reason"].as_str().unwrap();
-        assert!(rig.lane.trouble().unwrap().contains(reason), "{row}");
-        assert_eq!((rig.closed, rig.connects.len()), (vec![link], 1), "{row}");
-        assert!(
-            rig.outcomes.is_empty(),
-            "unprocessed, so it waits for another"
-        );
-    }
 }
