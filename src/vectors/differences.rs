@@ -35,9 +35,9 @@ impl Difference {
 }
 
 const SIMULATED_PUSH: Here =
-    Here::JudgedBy("host/simulator/tests/apple/vectors.rs::mock_server_rule_of_the_provider_api");
+    Here::JudgedBy("crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_provider_api");
 const SIMULATED_FRAME: Here =
-    Here::JudgedBy("host/simulator/tests/apple/vectors.rs::mock_server_rule_of_the_gateway");
+    Here::JudgedBy("crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_gateway");
 
 pub(super) const DIFFERENCES: &[Difference] = &[
     Difference {
