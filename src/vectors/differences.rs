@@ -34,10 +34,12 @@ impl Difference {
     }
 }
 
-const SIMULATED_PUSH: Here =
-    Here::JudgedBy("crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_provider_api");
-const SIMULATED_FRAME: Here =
-    Here::JudgedBy("crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_gateway");
+const SIMULATED_PUSH: Here = Here::JudgedBy(
+    "crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_provider_api",
+);
+const SIMULATED_FRAME: Here = Here::JudgedBy(
+    "crates/simulator/tests/simulator/apple/vectors.rs::mock_server_rule_of_the_gateway",
+);
 
 pub(super) const DIFFERENCES: &[Difference] = &[
     Difference {

@@ -37,6 +37,8 @@ enum Does {
     Chunks,
     /// Sends a byte of a head every second.
     Head,
+    /// Asks, on so many streams at once, what a push to a thousand times the same alias would do.
+    Aliases(u32),
     /// Pushes on so many streams at once, and takes what comes.
     Pushes(u32),
 }
@@ -57,7 +59,7 @@ impl Attack {
 }
 
 /// All of them, by name. The last is no attack: it is load, under which liveness has to stay.
-pub const ATTACKS: [(&str, Attack); 11] = [
+pub const ATTACKS: [(&str, Attack); 12] = [
     ("metrics-untaken", Attack::new(4_000, Does::Metrics(245))),
     ("devices-untaken", Attack::new(6, Does::Devices(100))),
     ("devices-untaken-64", Attack::new(64, Does::Devices(100))),
@@ -68,6 +70,7 @@ pub const ATTACKS: [(&str, Attack); 11] = [
     ("one-byte-frames", Attack::new(16, Does::Bytes)),
     ("one-byte-chunks", Attack::new(16, Does::Chunks)),
     ("slow-heads", Attack::new(4_000, Does::Head)),
+    ("one-alias-often", Attack::new(4, Does::Aliases(4))),
     ("load", Attack::new(64, Does::Pushes(100))),
 ];
 
@@ -164,7 +167,14 @@ impl Does {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
-            Self::Pushes(streams) => load(stream, streams).await.map_err(std::io::Error::other),
+            Self::Aliases(streams) => {
+                let load = load(stream, streams, same_alias(), "\"valid\"");
+                load.await.map_err(std::io::Error::other)
+            }
+            Self::Pushes(streams) => {
+                let load = load(stream, streams, body(), ACCEPTED);
+                load.await.map_err(std::io::Error::other)
+            }
         }
     }
 }
@@ -242,13 +252,19 @@ async fn answer_pings(mut stream: TcpStream) -> std::io::Result<()> {
     }
 }
 
-/// Pushes on so many streams at once, for as long as it is let.
-async fn load(stream: TcpStream, streams: u32) -> Result<(), h2::Error> {
+/// Posts this to `/v1/push` on so many streams at once, for as long as it is let and the answers
+/// have these words in them.
+async fn load(
+    stream: TcpStream,
+    streams: u32,
+    body: Bytes,
+    words: &'static str,
+) -> Result<(), h2::Error> {
     let (send, connection) = h2::client::handshake(stream).await?;
     let mut running = JoinSet::new();
     for _ in 0..streams {
-        let mut send = Some(send.clone());
-        running.spawn(async move { while push_by(&mut send).await.is_ok() {} });
+        let (mut send, body) = (Some(send.clone()), body.clone());
+        running.spawn(async move { while post(&mut send, body.clone(), words).await.is_ok() {} });
     }
     drop(send);
     connection.await
@@ -259,6 +275,17 @@ fn body() -> Bytes {
     let payload = r#"{"aps":{"alert":"Hello"}}"#;
     format!(r#"{{"to":{{"token":"{token}"}},"topic":"com.example.app","payload":{payload}}}"#)
         .into()
+}
+
+/// What the answer to a push says that was accepted.
+const ACCEPTED: &str = "\"accepted\":1";
+
+/// A push to the alias that has many devices, named a thousand times.
+fn same_alias() -> Bytes {
+    let aliases = vec!["\"bulk\""; 1_000].join(",");
+    let payload = r#"{"aps":{"alert":"Hello"}}"#;
+    let to = format!(r#"{{"aliases":[{aliases}]}}"#);
+    format!(r#"{{"to":{to},"topic":"com.example.app","payload":{payload},"dry_run":true}}"#).into()
 }
 
 /// A connection of HTTP/2, or none yet.
@@ -280,14 +307,14 @@ pub async fn push(address: SocketAddr, client: &mut Client) -> Result<(), String
             tokio::spawn(connection);
             *client = Some(send);
         }
-        push_by(client).await
+        post(client, body(), ACCEPTED).await
     };
     tokio::time::timeout(Duration::from_secs(5), pushed)
         .await
         .unwrap_or_else(|_| Err("no answer in 5 s".to_owned()))
 }
 
-async fn push_by(client: &mut Client) -> Result<(), String> {
+async fn post(client: &mut Client, body: Bytes, words: &str) -> Result<(), String> {
     let send = client.as_mut().ok_or("no connection")?;
     let said = |error: h2::Error| error.to_string();
     std::future::poll_fn(|context| send.poll_ready(context))
@@ -299,7 +326,7 @@ async fn push_by(client: &mut Client) -> Result<(), String> {
         .body(())
         .map_err(|error| error.to_string())?;
     let (response, mut stream) = send.send_request(request, false).map_err(said)?;
-    stream.send_data(body(), true).map_err(said)?;
+    stream.send_data(body, true).map_err(said)?;
     let response = response.await.map_err(said)?;
     let status = response.status();
     let mut answer = response.into_body();
@@ -313,7 +340,7 @@ async fn push_by(client: &mut Client) -> Result<(), String> {
         all.extend_from_slice(&piece);
     }
     let all = String::from_utf8_lossy(&all);
-    match all.contains("\"accepted\":1") {
+    match all.contains(words) {
         true => Ok(()),
         false => Err(format!("{status}: {all}")),
     }
