@@ -12,10 +12,10 @@
 )]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use dunlin_cli::config::Config;
 use dunlin_host::engine::{self, Engine, Grants};
 use dunlin_host::store::Store;
 use dunlin_host::wasi::tls::Provider;
+use dunlin_test_support::running::{Running, simulate};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
@@ -36,15 +37,6 @@ const CLIENTS: &str = "32";
 /// Of the key `bench`.
 const API_KEY: &str = "bench";
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn main() {
     // `cargo test --benches` runs this with another argument; measuring is for `cargo bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -52,7 +44,7 @@ fn main() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();
-    let (_simulator, port) = simulate(folder);
+    let (_simulator, port) = simulate(DUNLIN, folder);
     let config = configure(folder, port, "sockets");
     println!("| what | figure |\n|---|---|");
     row(
@@ -72,7 +64,7 @@ fn main() {
     );
     row(
         "memory of the idle host",
-        format!("{} MiB", resident_mib(&service.0)),
+        format!("{} MiB", resident_mib(&service.child)),
     );
     if let Some(figures) = load(folder, address) {
         figures
@@ -80,7 +72,7 @@ fn main() {
             .for_each(|(what, figure)| row(what, figure.clone()));
         row(
             "memory of the host after the load",
-            format!("{} MiB", resident_mib(&service.0)),
+            format!("{} MiB", resident_mib(&service.child)),
         );
     } else {
         println!("\nThere is no h2load; install Debian's nghttp2-client for the load figures.");
@@ -101,35 +93,6 @@ fn row(what: &str, figure: String) {
 
 fn millis(duration: Duration) -> String {
     format!("{:.0} ms", duration.as_secs_f64() * 1e3)
-}
-
-/// Starts the simulator; the port of its provider API.
-fn simulate(folder: &Path) -> (Killed, u16) {
-    let mut child = Command::new(DUNLIN)
-        .args(["simulate", "--accept-all", "--provider", "127.0.0.1:0"])
-        .args(["--gateway", "127.0.0.1:0", "--feedback", "127.0.0.1:0"])
-        .args(["--control", "127.0.0.1:0", "--folder"])
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let line = output
-        .lines()
-        .map(Result::unwrap)
-        .find(|line| line.contains("provider API"));
-    let line = line.unwrap();
-    let port = line
-        .split(':')
-        .nth(2)
-        .unwrap()
-        .split(' ')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
-    (Killed(child), port)
 }
 
 fn configure(folder: &Path, port: u16, transport: &str) -> PathBuf {
@@ -189,28 +152,13 @@ fn instantiation(config_file: &Path) -> String {
     })
 }
 
-fn serve(config: &Path) -> (Instant, Killed, SocketAddr) {
+fn serve(config: &Path) -> (Instant, Running, SocketAddr) {
     let started = Instant::now();
-    let mut child = Command::new(DUNLIN)
-        .args(["--log-format", "json", "serve", "--config"])
-        .arg(config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let address = loop {
-        let mut line = String::new();
-        assert!(
-            log.read_line(&mut line).unwrap() > 0,
-            "the service did not start"
-        );
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["message"] == "listening" {
-            break line["address"].as_str().unwrap().parse().unwrap();
-        }
-    };
-    std::thread::spawn(move || log.lines().for_each(drop));
-    (started, Killed(child), address)
+    let mut command = Command::new(DUNLIN);
+    command.args(["--log-format", "json", "serve", "--config"]);
+    let running = Running::start(command.arg(config));
+    let address = running.address().expect("the service starts");
+    (started, running, address)
 }
 
 /// From the start of a process to its first accepted push.
@@ -221,7 +169,7 @@ fn first_push(config: &Path) -> Duration {
 }
 
 /// The best of ten starts, and a service that stays.
-fn started(config: &Path) -> (Duration, Killed, SocketAddr) {
+fn started(config: &Path) -> (Duration, Running, SocketAddr) {
     let best = (0..10).map(|_| first_push(config)).min().unwrap();
     let (_, service, address) = serve(config);
     push(address);

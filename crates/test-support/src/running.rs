@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -179,4 +180,27 @@ impl Running {
             std::thread::yield_now();
         }
     }
+}
+
+/// Starts `dunlin simulate` with this binary, all of it on free ports and accepting everything; and
+/// says the port of its provider API.
+///
+/// # Panics
+/// If it does not start.
+pub fn simulate(dunlin: &str, folder: &Path) -> (Running, u16) {
+    let free = "127.0.0.1:0";
+    let mut command = Command::new(dunlin);
+    command.args(["simulate", "--accept-all"]);
+    for service in ["provider", "gateway", "feedback", "channels", "control"] {
+        command.args([&format!("--{service}"), free]);
+    }
+    let running = Running::start(command.arg("--folder").arg(folder));
+    let port = running.line(|line| {
+        let (_, rest) = line
+            .contains("provider API")
+            .then_some(line)?
+            .split_once("127.0.0.1:")?;
+        rest.split(' ').next()?.parse().ok()
+    });
+    (running, port)
 }

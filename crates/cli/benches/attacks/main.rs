@@ -113,6 +113,9 @@ fn measure(name: &str, attack: Attack, options: &Options) {
     let probes_failed = probing.join().unwrap();
     drop(attacking);
     std::thread::sleep(AFTER.min(Duration::from_secs(options.seconds)));
+    for line in service.complaints() {
+        eprintln!("{line}");
+    }
     times.sort_unstable();
     let percentile = |part: usize| {
         let at = (times.len() * part / 100).min(times.len().saturating_sub(1));

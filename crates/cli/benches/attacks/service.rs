@@ -1,11 +1,11 @@
 //! The simulator and the service, as processes of their own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use dunlin_test_support::running::{Running, simulate};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
@@ -13,20 +13,11 @@ const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
 /// With every scope.
 pub const API_KEY: &str = "bench";
 
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Both of them; they end with it.
 pub struct Service {
     pub address: SocketAddr,
-    service: Killed,
-    _simulator: Killed,
+    service: Running,
+    _simulator: Running,
     _folder: tempfile::TempDir,
 }
 
@@ -34,7 +25,7 @@ impl Service {
     /// Starts both; the service by `wrap`, if that is a command.
     pub fn start(wrap: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (simulator, port) = simulate(folder.path());
+        let (simulator, port) = simulate(DUNLIN, folder.path());
         let config = configure(folder.path(), port);
         let (service, address) = serve(wrap, &config);
         Self {
@@ -45,9 +36,16 @@ impl Service {
         }
     }
 
+    /// What the service has said, but for what it says when all is well.
+    pub fn complaints(&self) -> Vec<String> {
+        let text = self.service.text();
+        let lines = text.lines().filter(|line| !line.contains("\"INFO\""));
+        lines.map(str::to_owned).collect()
+    }
+
     /// What the service has of the machine's memory, that of all processes that `wrap` began.
     pub fn resident_mib(&self) -> u64 {
-        let mut all = vec![self.service.0.id()];
+        let mut all = vec![self.service.child.id()];
         let mut kib = 0;
         while let Some(process) = all.pop() {
             let children = format!("/proc/{process}/task/{process}/children");
@@ -64,27 +62,6 @@ impl Service {
         }
         kib / 1024
     }
-}
-
-/// Starts the simulator; the port of its provider API.
-fn simulate(folder: &Path) -> (Killed, u16) {
-    let mut child = Command::new(DUNLIN)
-        .args(["simulate", "--accept-all", "--provider", "127.0.0.1:0"])
-        .args(["--gateway", "127.0.0.1:0", "--feedback", "127.0.0.1:0"])
-        .args(["--channels", "127.0.0.1:0", "--control", "127.0.0.1:0"])
-        .arg("--folder")
-        .arg(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let output = BufReader::new(child.stdout.take().unwrap());
-    let mut lines = output.lines().map(Result::unwrap);
-    let line = lines.find(|line| line.contains("provider API")).unwrap();
-    let port = line.split(':').nth(2).unwrap();
-    let port = port.split(' ').next().unwrap().parse().unwrap();
-    std::thread::spawn(move || lines.for_each(drop));
-    (Killed(child), port)
 }
 
 fn configure(folder: &Path, port: u16) -> PathBuf {
@@ -106,34 +83,11 @@ fn configure(folder: &Path, port: u16) -> PathBuf {
     file
 }
 
-fn serve(wrap: &[String], config: &Path) -> (Killed, SocketAddr) {
+fn serve(wrap: &[String], config: &Path) -> (Running, SocketAddr) {
     let words = wrap.iter().map(String::as_str).chain([DUNLIN]);
     let mut words = words.chain(["--log-format", "json", "serve", "--config"]);
-    let mut child = Command::new(words.next().unwrap())
-        .args(words)
-        .arg(config)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let address = loop {
-        let mut line = String::new();
-        let read = log.read_line(&mut line).unwrap();
-        assert!(read > 0, "the service did not start");
-        // The wrapping command may say something too.
-        let Ok(line) = serde_json::from_str::<serde_json::Value>(&line) else {
-            continue;
-        };
-        if line["message"] == "listening" {
-            break line["address"].as_str().unwrap().parse().unwrap();
-        }
-    };
-    std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok) {
-            if !line.contains("\"INFO\"") {
-                eprintln!("{line}");
-            }
-        }
-    });
-    (Killed(child), address)
+    let mut command = Command::new(words.next().unwrap());
+    let running = Running::start(command.args(words).arg(config));
+    let address = running.address().expect("the service starts");
+    (running, address)
 }
