@@ -117,6 +117,13 @@ struct Open {
 }
 
 impl Connection {
+    /// Sends no more by the connection of this number.
+    fn put_away(&mut self, number: u64) {
+        if self.number == number {
+            self.sender = None;
+        }
+    }
+
     fn usable(&self) -> Option<Open> {
         let is_stuck = self.given_up.load(Ordering::Relaxed) >= RETIRE_AFTER;
         let sender = self.sender.as_ref();
@@ -321,10 +328,7 @@ impl Shared {
     async fn forget(self: Arc<Self>, at: (String, u16), number: u64, ended: JoinHandle<()>) {
         let _ = ended.await;
         if let Some(server) = self.servers.get(&at) {
-            let mut connection = server.0.lock().await;
-            if connection.number == number {
-                connection.sender = None;
-            }
+            server.0.lock().await.put_away(number);
         }
     }
 }
@@ -361,10 +365,8 @@ impl Server {
     /// The connection of this number has ended. Whoever is at it meanwhile replaces it, or the next
     /// request finds out.
     fn put_away(&self, number: u64) {
-        if let Ok(mut connection) = self.0.try_lock()
-            && connection.number == number
-        {
-            connection.sender = None;
+        if let Ok(mut connection) = self.0.try_lock() {
+            connection.put_away(number);
         }
     }
 }
