@@ -1,5 +1,7 @@
 //! The tasks, however they are asked for: by HTTP or by a schedule.
 
+use core::fmt::Display;
+
 use super::{App, Platform, World};
 use crate::api::{Caller, FeedbackReport, Problem, Reply, Task};
 use crate::config::Scope;
@@ -13,7 +15,12 @@ impl<W: World> App<W> {
     pub async fn task(&self, caller: Caller<'_>, task: Task) -> Result<Reply, Problem> {
         caller.require(Scope::Admin)?;
         match task {
-            Task::Feedback => Ok(Reply::json(200, &self.poll_all(caller).await)),
+            Task::Feedback => {
+                let report = self.poll_all(caller).await;
+                // A schedule tells the operator of these itself: nobody is told twice.
+                self.warn_of_feedback(report.errors());
+                Ok(Reply::json(200, &report))
+            }
             Task::Sweep => match self.sweep(caller).await {
                 Ok(report) => Ok(Reply::json(200, &report)),
                 Err(why) => Err(Problem::store(&why)),
@@ -49,10 +56,14 @@ impl<W: World> App<W> {
                 report.push(of_app);
             }
         }
-        for line in report.warnings().chain(report.errors()) {
+        self.warn_of_feedback(report.warnings());
+        report
+    }
+
+    fn warn_of_feedback(&self, lines: impl Iterator<Item = impl Display>) {
+        for line in lines {
             self.platform.warn(&format!("feedback: {line}"));
         }
-        report
     }
 }
 
