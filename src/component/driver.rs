@@ -17,7 +17,9 @@ use crate::auth::SharedTokens;
 use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, Way};
 use crate::notification::Topic;
 use crate::service::Platform as _;
-use crate::service::{Destination, First, Inbox, Sender, Signal, WayPlan, WayReport, first};
+use crate::service::{
+    Destination, First, Inbox, Sender, Signal, WayPlan, WayReport, first, random_u64,
+};
 use crate::time::{Now, UnixTime};
 
 /// Bytes read from a connection at a time.
@@ -106,7 +108,7 @@ impl Driver {
             destination,
             report,
             signer,
-            who: platform::random_u64(),
+            who: random_u64(&Wasi),
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
             links: RefCell::default(),
@@ -165,7 +167,7 @@ impl Driver {
             recipient = Some(known);
             taken += 1;
             // What has gone to the platform's client leaves room for the next.
-            while self.begin_exchange() {}
+            while self.begin_exchange(now) {}
         }
         self.pump();
         taken
@@ -188,7 +190,7 @@ impl Driver {
                 Some(Action::TellTurn(news)) => {
                     turns::tell(&self.destination.endpoint, self.who, news);
                 }
-                None if self.begin_exchange() => {}
+                None if self.begin_exchange(platform::now()) => {}
                 None => {
                     // To ask for an exchange may have ended notifications.
                     self.hand_out();
@@ -220,8 +222,8 @@ impl Driver {
     }
 
     /// Hands the next request to the platform's client; `false` if there is none.
-    fn begin_exchange(self: &Rc<Self>) -> bool {
-        let next = self.lane.borrow_mut().poll_exchange(platform::now());
+    fn begin_exchange(self: &Rc<Self>, now: Now) -> bool {
+        let next = self.lane.borrow_mut().poll_exchange(now);
         let Some((id, request)) = next else {
             return false;
         };
@@ -320,11 +322,11 @@ impl Driver {
                     self.report.ended(end.why().await);
                 }
                 self.links.borrow_mut().remove(&link);
-                let (now, entropy) = (platform::now(), platform::random_u64());
+                let (now, entropy) = (platform::now(), random_u64(&Wasi));
                 self.lane.borrow_mut().handle_closed(now, link, entropy);
             }
             Err(why) => {
-                let (now, entropy) = (platform::now(), platform::random_u64());
+                let (now, entropy) = (platform::now(), random_u64(&Wasi));
                 self.lane
                     .borrow_mut()
                     .handle_connect_failed(now, link, why, entropy);

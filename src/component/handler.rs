@@ -5,9 +5,8 @@ use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Response};
 use super::bindings::{wit_future, wit_stream};
 use super::operator;
-use crate::api::{Problem, Reply, Route, aside};
-use crate::limits::STORE_UNAVAILABLE;
-use crate::service::{self, BODY_MAX_BYTES, Head, body_too_large};
+use crate::api::{Problem, aside};
+use crate::service::{self, Answered, BODY_MAX_BYTES, Head, body_too_large};
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
 /// Room for a body of unknown length at first, in bytes.
@@ -28,26 +27,10 @@ impl Guest for Function {
             method: name(&method),
             target: &target,
             header: &|name| headers.get(name),
+            is_unwritable: operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER),
         };
-        let waits = waits_for_disk(&head);
-        let answered = match waits && is_unwritable(&headers) {
-            true => Err(Problem::store(STORE_UNAVAILABLE)),
-            false => service::answer(head, app, body_of(request, &headers)).await,
-        };
-        respond(answered.unwrap_or_else(Problem::into_reply), !waits)
+        respond(service::answer(head, app, body_of(request, &headers)).await)
     }
-}
-
-/// Whether what the reply reports has to be on disk first, as our host sees to.
-fn waits_for_disk(head: &Head<'_>) -> bool {
-    let path = head.target.split('?').next().unwrap_or_default();
-    let route = Route::parse(head.method, path);
-    route.map_or(true, |route| route.waits_for_disk())
-}
-
-/// Whether our host says that the store takes no writes.
-fn is_unwritable(headers: &Fields) -> bool {
-    operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER)
 }
 
 fn name(method: &Method) -> &str {
@@ -94,7 +77,11 @@ async fn read_all(mut stream: StreamReader<u8>, expected: usize) -> Result<Vec<u
     }
 }
 
-fn respond(reply: Reply, is_at_once: bool) -> Result<Response, ErrorCode> {
+fn respond(answered: Answered) -> Result<Response, ErrorCode> {
+    let Answered {
+        reply,
+        waits_for_disk,
+    } = answered;
     let mut headers = Vec::new();
     let has_body = reply.status != NO_CONTENT;
     if has_body {
@@ -109,7 +96,7 @@ fn respond(reply: Reply, is_at_once: bool) -> Result<Response, ErrorCode> {
     if let Some(counts) = operator::take_counts() {
         headers.push((aside::COUNT_HEADER.to_owned(), counts.into_bytes()));
     }
-    if is_at_once && operator::has_our_host() {
+    if !waits_for_disk && operator::has_our_host() {
         headers.push((aside::AT_ONCE_HEADER.to_owned(), b"1".to_vec()));
     }
     // Names and values are our own and legal.

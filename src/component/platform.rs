@@ -75,13 +75,6 @@ pub(super) async fn sleep_until(at: Now) {
     monotonic_clock::wait_until(at.as_nanos()).await;
 }
 
-/// A random number.
-pub(super) fn random_u64() -> u64 {
-    let mut bytes = [0; 8];
-    Wasi.random(&mut bytes);
-    u64::from_be_bytes(bytes)
-}
-
 /// What the environment says of the process.
 pub(super) fn process() -> Process {
     let says = |name, value| std::env::var(name).is_ok_and(|says| says == value);

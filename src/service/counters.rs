@@ -280,25 +280,8 @@ impl Counters {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::support::{accepted, rejected};
     use super::*;
-
-    fn rejected(reason: &str) -> Outcome {
-        Outcome::Rejected {
-            status: 400,
-            reason: Reason::parse(reason),
-            invalid_since: None,
-            retry_after: None,
-            apns_id: None,
-        }
-    }
-
-    fn accepted() -> Outcome {
-        Outcome::Accepted {
-            apns_id: None,
-            unique_id: None,
-            answer: None,
-        }
-    }
 
     fn lines(counters: &Counters) -> Vec<String> {
         let mut text = String::new();
@@ -313,7 +296,7 @@ mod tests {
         here.add(Count::Push(&accepted()));
         here.add(Count::Push(&accepted()));
         for reason in ["BadDeviceToken", "New\"\n1", ""] {
-            here.add(Count::Push(&rejected(reason)));
+            here.add(Count::Push(&rejected(400, reason)));
         }
         here.add(Count::Push(&unanswered));
         here.add(Count::Broadcast(&unanswered));
@@ -374,7 +357,7 @@ mod tests {
             assert_eq!(lines(&counters), before, "{text}");
         }
         for n in 0..10_000 {
-            counters.add(Count::Push(&rejected(&format!("New{n}"))));
+            counters.add(Count::Push(&rejected(400, &format!("New{n}"))));
         }
         assert_eq!(lines(&counters).len(), before.len());
     }

@@ -8,6 +8,7 @@ use crate::api::{
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
     parse_topic_query, refuse_idempotency_key,
 };
+use crate::limits::STORE_UNAVAILABLE;
 use crate::notification::DeviceToken;
 use crate::provider::ChannelCall;
 use crate::registry::DeviceRef;
@@ -27,6 +28,17 @@ pub struct Head<'a> {
     pub target: &'a str,
     /// The values of a header whose name is in lower case, one for each time that it is there.
     pub header: &'a dyn Fn(&str) -> Vec<Vec<u8>>,
+    /// The store takes no writes: what would have to be on disk before the reply is not begun.
+    pub is_unwritable: bool,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Answered {
+    /// The reply.
+    pub reply: Reply,
+    /// Whether what it reports has to be on disk before it goes out.
+    pub waits_for_disk: bool,
 }
 
 impl core::fmt::Debug for Head<'_> {
@@ -47,20 +59,35 @@ pub fn body_too_large() -> Problem {
 }
 
 /// Answers a request. `app` is asked for if the call needs it, and `body` is read if it has one and
-/// the caller may make the call.
-///
-/// # Errors
-/// Whatever is wrong with the request, and those of `app` and `body`.
+/// the caller may make the call. What is wrong with any of them is the reply.
 pub async fn answer<W: World>(
     head: Head<'_>,
     app: impl FnOnce() -> Result<Rc<App<W>>, Problem>,
     body: impl Future<Output = Result<Vec<u8>, Problem>>,
-) -> Result<Reply, Problem> {
+) -> Answered {
     let (path, query) = match head.target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (head.target, None),
     };
-    let route = Route::parse(head.method, path)?;
+    let route = Route::parse(head.method, path);
+    let waits_for_disk = route.as_ref().map_or(true, Route::waits_for_disk);
+    let done = match route {
+        _ if waits_for_disk && head.is_unwritable => Err(Problem::store(STORE_UNAVAILABLE)),
+        Ok(route) => carry_out(&head, (route, query), app, body).await,
+        Err(problem) => Err(problem),
+    };
+    Answered {
+        reply: done.unwrap_or_else(Problem::into_reply),
+        waits_for_disk,
+    }
+}
+
+async fn carry_out<W: World>(
+    head: &Head<'_>,
+    (route, query): (Route, Option<&str>),
+    app: impl FnOnce() -> Result<Rc<App<W>>, Problem>,
+    body: impl Future<Output = Result<Vec<u8>, Problem>>,
+) -> Result<Reply, Problem> {
     match route {
         Route::Health => return Ok(Reply::json(200, &Health { status: "ok" })),
         Route::Ready => {
@@ -73,13 +100,22 @@ pub async fn answer<W: World>(
     let app = app()?;
     let authorization = (head.header)("authorization");
     let caller = admit(&app.settings, &route, &authorization)?;
-    app.call(caller, route, query, (&head, body)).await
+    app.call(caller, (route, query), head, body).await
 }
 
 impl Head<'_> {
     fn body_kind(&self) -> Result<BodyKind, Problem> {
         let header = self.header;
         BodyKind::of(&header("content-type"), &header("content-encoding"))
+    }
+
+    /// The body of a call that takes JSON alone.
+    async fn json(
+        &self,
+        body: impl Future<Output = Result<Vec<u8>, Problem>>,
+    ) -> Result<Vec<u8>, Problem> {
+        self.body_kind()?;
+        body.await
     }
 
     fn idempotency_key(&self) -> Result<Option<String>, Problem> {
@@ -91,9 +127,9 @@ impl<W: World> App<W> {
     async fn call(
         &self,
         caller: Caller<'_>,
-        route: Route,
-        query: Option<&str>,
-        (head, body): (&Head<'_>, impl Future<Output = Result<Vec<u8>, Problem>>),
+        (route, query): (Route, Option<&str>),
+        head: &Head<'_>,
+        body: impl Future<Output = Result<Vec<u8>, Problem>>,
     ) -> Result<Reply, Problem> {
         let named = |token: DeviceToken| {
             let topic = parse_topic_query(query)?;
@@ -103,49 +139,46 @@ impl<W: World> App<W> {
             let of = parse_channel_query(query)?;
             self.call_channels(caller, of, call).await
         };
-        // The body of a call that takes JSON alone.
-        let json = async || {
-            head.body_kind()?;
-            body.await
-        };
         match route {
             Route::Health | Route::Ready => Err(Problem::not_found()),
             Route::ListDevices => self.devices(caller, &parse_device_query(query)?).await,
             Route::GetDevice(token) => self.device(caller, &named(token)?).await,
             Route::DeleteDevice(token) => self.delete(caller, &named(token)?).await,
             Route::RegisterDevice(token) => {
-                let registration = parse_registration(token, &json().await?)?;
+                let registration = parse_registration(token, &head.json(body).await?)?;
                 self.register(caller, &registration).await
             }
             Route::PostDevice => {
                 let kind = head.body_kind()?;
-                let registration = parse_posted_registration(kind, &json().await?)?;
+                let registration = parse_posted_registration(kind, &body.await?)?;
                 self.register(caller, &registration).await
             }
             Route::LogoutDevice(token) => {
-                let topic = parse_topic(query, &json().await?)?;
+                let topic = parse_topic(query, &head.json(body).await?)?;
                 self.logout(caller, &DeviceRef { topic, token }).await
             }
             Route::RestoreDevice(token) => {
-                let topic = parse_topic(query, &json().await?)?;
+                let topic = parse_topic(query, &head.json(body).await?)?;
                 self.restore(caller, &DeviceRef { topic, token }).await
             }
             Route::GetReceipt(key) => self.receipt(caller, &key).await,
             Route::CreateChannel => {
                 refuse_idempotency_key(&(head.header)(IDEMPOTENCY_KEY))?;
-                self.create_channel(caller, &json().await?).await
+                self.create_channel(caller, &head.json(body).await?).await
             }
             Route::ListChannels => ask(ChannelCall::List).await,
             Route::GetChannel(id) => ask(ChannelCall::Read(id)).await,
             Route::DeleteChannel(id) => ask(ChannelCall::Delete(id)).await,
             Route::Broadcast => {
                 let key = head.idempotency_key()?;
-                self.broadcast(caller, key.as_deref(), &json().await?).await
+                self.broadcast(caller, key.as_deref(), &head.json(body).await?)
+                    .await
             }
             Route::RunTask(task) => self.task(caller, task).await,
             Route::Push => {
                 let key = head.idempotency_key()?;
-                self.push(caller, key.as_deref(), &json().await?).await
+                self.push(caller, key.as_deref(), &head.json(body).await?)
+                    .await
             }
         }
     }

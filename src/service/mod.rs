@@ -44,9 +44,9 @@ mod tests;
 
 pub use alarms::{Alarms, INTERVAL, Level, Line, Standing};
 pub use counters::{Count, Counters};
-pub use http::{BODY_MAX_BYTES, Head, answer, body_too_large};
+pub use http::{Answered, BODY_MAX_BYTES, Head, answer, body_too_large};
 pub use operator::{Operator, WayName};
-pub use platform::{Platform, Process};
+pub use platform::{Platform, Process, random_u64};
 pub use refusal::{Kind, Refusal};
 pub use sender::{Destination, Inbox, List, Proxy, Sender, WayPlan};
 pub use signal::{First, Signal, first};

@@ -279,6 +279,7 @@ mod tests {
     use core::time::Duration;
 
     use super::super::alarms::Level;
+    use super::super::tests::support::{accepted, rejected};
     use super::*;
     use crate::provider::Why;
 
@@ -296,24 +297,6 @@ mod tests {
             credential: "identity shop".into(),
             has_certificate: true,
             ..way()
-        }
-    }
-
-    fn rejected(status: u16, reason: &str) -> Outcome {
-        Outcome::Rejected {
-            status,
-            reason: Reason::parse(reason),
-            invalid_since: None,
-            retry_after: None,
-            apns_id: None,
-        }
-    }
-
-    fn accepted() -> Outcome {
-        Outcome::Accepted {
-            apns_id: None,
-            unique_id: None,
-            answer: None,
         }
     }
 

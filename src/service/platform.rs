@@ -5,12 +5,6 @@ use super::Operator;
 use crate::notification::ApnsId;
 use crate::time::{Now, UnixTime};
 
-/// Identifiers made of one call for randomness.
-const IDS_AT_ONCE: usize = 256;
-
-/// Bytes of randomness in an identifier.
-const ID_BYTES: usize = 16;
-
 /// The platform of an instance. Everything runs on one thread, and other tasks have their turn only
 /// where something waits.
 pub trait Platform {
@@ -20,7 +14,8 @@ pub trait Platform {
     /// The wall clock; times before 1970 are 1970.
     fn unix_time(&self) -> UnixTime;
 
-    /// Fills `bytes` with random ones.
+    /// Fills `bytes` with random ones. Cheap for a few of them: a platform that has to ask somebody
+    /// asks for many at once.
     fn random(&self, bytes: &mut [u8]);
 
     /// Lets the other tasks of the instance have their turn.
@@ -59,7 +54,7 @@ pub struct Process {
 }
 
 /// A random number.
-pub(super) fn random_u64(platform: &impl Platform) -> u64 {
+pub fn random_u64(platform: &impl Platform) -> u64 {
     let mut bytes = [0; 8];
     platform.random(&mut bytes);
     u64::from_be_bytes(bytes)
@@ -67,39 +62,7 @@ pub(super) fn random_u64(platform: &impl Platform) -> u64 {
 
 /// A new identifier for one notification.
 pub(super) fn new_apns_id(platform: &impl Platform) -> ApnsId {
-    let mut bytes = [0; ID_BYTES];
+    let mut bytes = [0; 16];
     platform.random(&mut bytes);
     ApnsId::from_random(bytes)
-}
-
-/// New identifiers for many notifications, for which randomness is asked once for each 256.
-pub(super) struct NewIds<'a, P> {
-    platform: &'a P,
-    /// How many more are wanted.
-    wanted: usize,
-    bytes: Vec<u8>,
-}
-
-impl<'a, P: Platform> NewIds<'a, P> {
-    pub(super) const fn new(platform: &'a P, wanted: usize) -> Self {
-        let bytes = Vec::new();
-        Self {
-            platform,
-            wanted,
-            bytes,
-        }
-    }
-
-    pub(super) fn next(&mut self) -> ApnsId {
-        if self.bytes.is_empty() {
-            let count = self.wanted.clamp(1, IDS_AT_ONCE);
-            self.wanted = self.wanted.saturating_sub(count);
-            self.bytes.resize(count * ID_BYTES, 0);
-            self.platform.random(&mut self.bytes);
-        }
-        let rest = self.bytes.len().saturating_sub(ID_BYTES);
-        let id = self.bytes.split_off(rest);
-        // There is a multiple of so many.
-        ApnsId::from_random(id.try_into().unwrap_or([0; ID_BYTES]))
-    }
 }

@@ -142,17 +142,8 @@ const UNKNOWN: &str = "Run dunlin doctor, which asks APNs with each credential";
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::support::rejected;
     use super::*;
-
-    fn rejected(status: u16, reason: &str) -> Outcome {
-        Outcome::Rejected {
-            status,
-            reason: Reason::parse(reason),
-            invalid_since: None,
-            retry_after: None,
-            apns_id: None,
-        }
-    }
 
     #[test]
     fn every_reason_that_an_operator_has_to_mend_has_a_remedy() {

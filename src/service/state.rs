@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::durable::Gathering;
-use super::platform::random_u64;
 use super::signer::Signer;
 use super::{
     Destination, Platform, Process, Proxy, Sender, Store, StoreError, WayName, WayPlan, WayReport,
+    random_u64,
 };
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};

@@ -39,8 +39,9 @@ impl<W: World> App<W> {
                 self.store.keys(cursor.as_deref()).await
             });
             let page = page.await.map_err(|error| error.0)?;
+            let now = self.platform.unix_time();
             for key in &page.keys {
-                let swept = self.sweep_key(&sweep, key).await;
+                let swept = self.sweep_key(&sweep, key, now).await;
                 let swept = swept.map_err(|error| error.to_string())?;
                 report.add(swept);
                 match swept {
@@ -62,8 +63,8 @@ impl<W: World> App<W> {
         &self,
         sweep: &Sweep<'_>,
         key: &String,
+        now: UnixTime,
     ) -> Result<Swept, Failure<StoreError>> {
-        let now = self.platform.unix_time();
         persistently(&self.platform, async || {
             let swept = sweep.look(self.store.values(), key, now)?;
             if matches!(swept, Swept::Receipt { expired: true, .. }) {

@@ -24,12 +24,14 @@ impl<'a, P: Platform> Turns<'a, P> {
         Self { platform, left }
     }
 
-    /// Something has been done that took this many units.
-    pub async fn worked(&mut self, units: usize) {
+    /// Something has been done that took this many units; whether others have had their turn.
+    pub async fn worked(&mut self, units: usize) -> bool {
         self.left = self.left.saturating_sub(units);
-        if self.left == 0 {
+        let is_enough = self.left == 0;
+        if is_enough {
             self.rest().await;
         }
+        is_enough
     }
 
     /// The same for a value of this many bytes that was read or written.

@@ -14,9 +14,8 @@ mod reading;
 
 use core::time::Duration;
 
-use super::platform::random_u64;
 use super::store::{change, persistently};
-use super::{App, Platform, World};
+use super::{App, Platform, World, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{Busy, Holder, Spool, Stopped, spool_key};

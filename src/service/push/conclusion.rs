@@ -9,6 +9,7 @@ use crate::notification::{ApnsId, Topic};
 use crate::provider::Outcome;
 use crate::registry::{self, Burial, Death, DeviceRef, Ruling, Verdict};
 use crate::service::{App, Count, Platform, Store, Turns, World};
+use crate::time::Now;
 
 /// What reading and writing a record counts for in [`Turns`].
 const RECORD_UNITS: usize = 8;
@@ -18,6 +19,8 @@ pub(super) struct Conclusion<'a, W: World> {
     app: &'a App<W>,
     times: Times,
     turns: Turns<'a, W::Platform>,
+    /// Since others had their turn last: what is done in between takes no time.
+    now: Now,
     /// The places of devices whose removal the guard does not believe in any more.
     taken_back: Vec<usize>,
 }
@@ -28,6 +31,7 @@ impl<'a, W: World> Conclusion<'a, W> {
             app,
             times,
             turns: Turns::new(&app.platform),
+            now: app.platform.now(),
             taken_back: Vec::new(),
         }
     }
@@ -46,7 +50,7 @@ impl<'a, W: World> Conclusion<'a, W> {
                 platform.tell(|operator, now| operator.outcome_not_kept(now, problem.rule()));
                 None
             });
-            self.turns.worked(1).await;
+            self.worked(1).await;
             results.extend(all.get_mut(place).map(|one| self.result(one, removed)));
         }
         for place in self.taken_back {
@@ -111,13 +115,12 @@ impl<'a, W: World> Conclusion<'a, W> {
         learned: Option<Environment>,
     ) -> Result<(), Problem> {
         let app = self.app;
-        let now = app.platform.now();
-        app.guard.borrow_mut().accepted(&device.topic, now);
+        app.guard.borrow_mut().accepted(&device.topic, self.now);
         if let Some(environment) = learned {
             let asked_at = self.times.asked_at;
             registry::learn(app.store.values(), device, environment, asked_at)?;
             self.is_kept();
-            self.turns.worked(RECORD_UNITS).await;
+            self.worked(RECORD_UNITS).await;
         }
         self.is_trusted_again(&device.topic);
         Ok(())
@@ -129,10 +132,10 @@ impl<'a, W: World> Conclusion<'a, W> {
         self.is_kept();
         if matches!(burial, Some(Burial::Removed(_))) {
             // It has left an index for each of its tags.
-            self.turns.rest().await;
+            self.rest().await;
             return Ok(Some(true));
         }
-        self.turns.worked(RECORD_UNITS).await;
+        self.worked(RECORD_UNITS).await;
         Ok(None)
     }
 
@@ -140,7 +143,7 @@ impl<'a, W: World> Conclusion<'a, W> {
     /// `before` that it does not believe in any more, at most ten, are taken back.
     async fn is_believed(&mut self, before: &[Ended], device: &DeviceRef) -> Result<bool, Problem> {
         let app = self.app;
-        let ruling = app.guard.borrow_mut().refused(device, app.platform.now());
+        let ruling = app.guard.borrow_mut().refused(device, self.now);
         let holds = |is_new| {
             let topic = device.topic.as_str();
             app.platform
@@ -162,11 +165,22 @@ impl<'a, W: World> Conclusion<'a, W> {
                     registry::take_back(app.store.values(), device, now)?;
                     let is_it = |one: &Ended| one.to.target.device == *device;
                     self.taken_back.extend(before.iter().position(is_it));
-                    self.turns.rest().await;
+                    self.rest().await;
                 }
                 Ok(false)
             }
         }
+    }
+
+    async fn worked(&mut self, units: usize) {
+        if self.turns.worked(units).await {
+            self.now = self.app.platform.now();
+        }
+    }
+
+    async fn rest(&mut self) {
+        self.turns.rest().await;
+        self.now = self.app.platform.now();
     }
 
     fn is_quiet(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::config::Service;
 use crate::environment::Environment;
 use crate::notification::{Notification, Topic};
 use crate::registry::Trial;
-use crate::service::platform::NewIds;
+use crate::service::platform::new_apns_id;
 use crate::service::recipients::Target;
 use crate::service::state::WayOf;
 use crate::service::{App, Turns, World};
@@ -46,11 +46,10 @@ pub(super) async fn prepare<W: World>(
         open: Vec::new(),
         gateways: BTreeMap::new(),
     };
-    let mut ids = NewIds::new(&app.platform, targets.len());
     let mut turns = Turns::new(&app.platform);
     let mut devices = Vec::with_capacity(targets.len());
     for target in targets {
-        let notification = request.notification(&target.device, ids.next())?;
+        let notification = request.notification(&target.device, new_apns_id(&app.platform))?;
         devices.push(ways.prepare(request.environment, target, notification)?);
         turns.worked(1).await;
     }

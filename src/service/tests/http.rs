@@ -17,6 +17,7 @@ fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, Strin
         method,
         target,
         header: &header,
+        is_unwritable: false,
     };
     let app = || match desk {
         Some(desk) => Ok(std::rc::Rc::clone(&desk.app)),
@@ -29,7 +30,7 @@ fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, Strin
     };
     let executor = super::support::Executor::default();
     let answered = executor.run(answer::<OfTests>(head, app, body));
-    let Reply { status, body, .. } = answered.unwrap_or_else(Problem::into_reply);
+    let Reply { status, body, .. } = answered.reply;
     let body = String::from_utf8(body).unwrap();
     (status, body, is_read.get())
 }
@@ -85,4 +86,35 @@ fn a_channel_is_not_made_under_an_idempotency_key() {
     let headers = [KEY, JSON, ("idempotency-key", "a")];
     let (status, _, is_read) = ask(Some(&desk), "POST /v1/channels", &headers);
     assert_eq!((status, is_read), (400, false));
+}
+
+#[test]
+fn while_the_store_takes_no_writes_what_has_to_be_on_disk_is_not_begun() {
+    for (line, waits_for_disk, status) in [
+        ("PUT /v1/devices/ab", true, 503),
+        ("POST /v1/tasks/sweep", true, 503),
+        ("POST /v1/push", false, 401),
+        ("POST /v1/broadcasts", false, 401),
+        ("GET /v1/devices", false, 401),
+        ("GET /healthz", false, 200),
+    ] {
+        let (method, target) = line.split_once(' ').unwrap();
+        let desk = Desk::new();
+        for is_unwritable in [true, false] {
+            let head = Head {
+                method,
+                target,
+                header: &|_| Vec::new(),
+                is_unwritable,
+            };
+            let app = || Ok(std::rc::Rc::clone(&desk.app));
+            let answered = desk.run(answer::<OfTests>(head, app, async { unreachable!() }));
+            let expected = match is_unwritable {
+                false if status == 503 => 401,
+                _ => status,
+            };
+            assert_eq!(answered.waits_for_disk, waits_for_disk, "{line}");
+            assert_eq!(answered.reply.status, expected, "{line}, {is_unwritable}");
+        }
+    }
 }

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{TestPlatform, TestSender, TestStore};
-use crate::api::{Problem, Reply};
+use super::{TestPlatform, TestSender, TestStore, rejected};
+use crate::api::Reply;
 use crate::auth::SigningKey;
 use crate::config::Settings;
 use crate::environment::Environment;
 use crate::notification::{DeviceToken, Topic};
-use crate::provider::{Outcome, Reason};
+use crate::provider::Outcome;
 use crate::registry::{Alias, DeviceRecord, DeviceRef, Registration, device};
 use crate::service::{App, Configured, Head, Platform as _, Process, World, answer};
 
@@ -84,16 +84,6 @@ fn signing_key() -> SigningKey {
     SigningKey::from_scalar(&[7; 32]).unwrap()
 }
 
-fn rejected(status: u16, reason: Reason) -> Outcome {
-    Outcome::Rejected {
-        status,
-        reason,
-        invalid_since: None,
-        retry_after: None,
-        apns_id: None,
-    }
-}
-
 impl Desk {
     /// With the certificates of [`settings`], alone with its store.
     pub(in crate::service) fn new() -> Self {
@@ -163,12 +153,7 @@ impl Desk {
     }
 
     /// Asks for something; `key` is an idempotency key.
-    pub(in crate::service) async fn ask(
-        &self,
-        line: &str,
-        key: Option<&str>,
-        body: &str,
-    ) -> Result<Reply, Problem> {
+    pub(in crate::service) async fn ask(&self, line: &str, key: Option<&str>, body: &str) -> Reply {
         let (method, target) = line.split_once(' ').unwrap();
         let header = |name: &str| match name {
             "authorization" => vec![format!("Bearer {SECRET}").into_bytes()],
@@ -180,21 +165,21 @@ impl Desk {
             method,
             target,
             header: &header,
+            is_unwritable: false,
         };
         let app = || Ok(Rc::clone(&self.app));
-        answer(head, app, async { Ok(body.as_bytes().to_vec()) }).await
+        let answered = answer(head, app, async { Ok(body.as_bytes().to_vec()) });
+        answered.await.reply
     }
 
     /// Asks for something, and waits for the reply: its status, and its body if there is one.
     pub(in crate::service) fn call(&self, line: &str, body: &str) -> (u16, Value) {
-        let reply = self.run(self.ask(line, None, body));
-        read(&reply.unwrap_or_else(Problem::into_reply))
+        read(&self.run(self.ask(line, None, body)))
     }
 
     /// The same with an idempotency key.
     pub(in crate::service) fn call_once(&self, line: &str, key: &str, body: &str) -> (u16, Value) {
-        let reply = self.run(self.ask(line, Some(key), body));
-        read(&reply.unwrap_or_else(Problem::into_reply))
+        read(&self.run(self.ask(line, Some(key), body)))
     }
 
     /// Registers devices of [`APP`] for an alias.
@@ -230,13 +215,13 @@ pub(in crate::service) fn read(reply: &Reply) -> (u16, Value) {
 }
 
 pub(in crate::service) fn bad_device_token() -> Outcome {
-    rejected(400, Reason::BadDeviceToken)
+    rejected(400, "BadDeviceToken")
 }
 
 pub(in crate::service) fn gone() -> Outcome {
-    rejected(410, Reason::Unregistered)
+    rejected(410, "Unregistered")
 }
 
 pub(in crate::service) fn refused_credential() -> Outcome {
-    rejected(403, Reason::InvalidProviderToken)
+    rejected(403, "InvalidProviderToken")
 }

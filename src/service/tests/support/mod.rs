@@ -12,5 +12,5 @@ pub(in crate::service) use desk::{
 };
 pub(in crate::service) use executor::{Executor, both, turn};
 pub(in crate::service) use platform::TestPlatform;
-pub(in crate::service) use sender::{Answer, Event, Piece, Sent, TestSender, accepted};
+pub(in crate::service) use sender::{Answer, Event, Piece, Sent, TestSender, accepted, rejected};
 pub(in crate::service) use store::TestStore;

@@ -9,7 +9,7 @@ use super::{Executor, TestPlatform, TestStore};
 use crate::auth::SharedTokens;
 use crate::delivery::{Delivered, Order};
 use crate::notification::DeviceToken;
-use crate::provider::{Message, Outcome, Why};
+use crate::provider::{Message, Outcome, Reason, Why};
 use crate::receipt::RECEIPT_KEYS;
 use crate::service::{Destination, Inbox, List, Platform as _, Sender, WayPlan};
 use crate::time::Now;
@@ -159,6 +159,16 @@ pub(in crate::service) fn accepted() -> Outcome {
         apns_id: None,
         unique_id: None,
         answer: None,
+    }
+}
+
+pub(in crate::service) fn rejected(status: u16, reason: &str) -> Outcome {
+    Outcome::Rejected {
+        status,
+        reason: Reason::parse(reason),
+        invalid_since: None,
+        retry_after: None,
+        apns_id: None,
     }
 }
 
