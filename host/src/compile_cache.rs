@@ -38,20 +38,20 @@ const ROOT: u32 = 0;
 
 /// Why a folder is not used, and what to do.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct FolderRefusal {
     path: PathBuf,
     why: String,
     remedy: String,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for FolderRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, why, remedy } = self;
         write!(f, "{}: {why}; {remedy}", path.display())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for FolderRefusal {}
 
 /// Who we are, as far as files are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +78,12 @@ impl User {
 /// Makes the folder if there is none, and checks it; where it really is.
 ///
 /// # Errors
-/// [`Refusal`]: it cannot be used, or is not safe to be used.
-pub fn prepare(folder: &Path) -> Result<PathBuf, Refusal> {
+/// [`FolderRefusal`]: it cannot be used, or is not safe to be used.
+pub fn prepare(folder: &Path) -> Result<PathBuf, FolderRefusal> {
     prepare_for(folder, User::current())
 }
 
-fn prepare_for(folder: &Path, user: User) -> Result<PathBuf, Refusal> {
+fn prepare_for(folder: &Path, user: User) -> Result<PathBuf, FolderRefusal> {
     let unusable = |error: io::Error| unusable(folder, &error);
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(FOLDER_MODE).create(folder);
@@ -114,7 +114,7 @@ fn is_the_runtimes(name: &str) -> bool {
 
 /// Where a path leads, each folder on the way checked: whoever can write to one can lead us
 /// elsewhere.
-fn followed(path: &Path, user: User) -> Result<PathBuf, Refusal> {
+fn followed(path: &Path, user: User) -> Result<PathBuf, FolderRefusal> {
     let mut here = PathBuf::from("/");
     let mut links = 0;
     let mut rest = parts(path);
@@ -157,24 +157,24 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 /// the runtime has written something, which knows only of the umask.
 ///
 /// # Errors
-/// [`Refusal`]: there is something in it that is not ours.
-pub fn close_all(folder: &Path) -> Result<(), Refusal> {
+/// [`FolderRefusal`]: there is something in it that is not ours.
+pub fn close_all(folder: &Path) -> Result<(), FolderRefusal> {
     close(folder, User::current())
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Refusal {
+fn unusable(path: &Path, error: &io::Error) -> FolderRefusal {
     let remedy = "name another folder as host.cache";
     refused(path, format!("cannot be used: {error}"), remedy)
 }
 
-fn refused(path: &Path, why: String, remedy: &str) -> Refusal {
+fn refused(path: &Path, why: String, remedy: &str) -> FolderRefusal {
     let path = path.to_owned();
     let remedy = remedy.to_owned();
-    Refusal { path, why, remedy }
+    FolderRefusal { path, why, remedy }
 }
 
 /// What is above the folder.
-fn check_above(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal> {
+fn check_above(path: &Path, found: &Metadata, user: User) -> Result<(), FolderRefusal> {
     if found.uid() != user.id && found.uid() != ROOT {
         let why = format!(
             "belongs to user {}, who could replace the folder",
@@ -196,7 +196,7 @@ fn check_above(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal>
     Ok(())
 }
 
-fn check_folder(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal> {
+fn check_folder(path: &Path, found: &Metadata, user: User) -> Result<(), FolderRefusal> {
     if !found.is_dir() {
         let remedy = "name a folder as host.cache";
         return Err(refused(path, "is no folder".into(), remedy));
@@ -214,7 +214,7 @@ fn check_folder(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal
     Ok(())
 }
 
-fn check_owner(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal> {
+fn check_owner(path: &Path, found: &Metadata, user: User) -> Result<(), FolderRefusal> {
     if found.uid() == user.id {
         return Ok(());
     }
@@ -224,7 +224,7 @@ fn check_owner(path: &Path, found: &Metadata, user: User) -> Result<(), Refusal>
 }
 
 /// Closes the folder first, so that nothing comes in while the rest is looked at.
-fn close(folder: &Path, user: User) -> Result<(), Refusal> {
+fn close(folder: &Path, user: User) -> Result<(), FolderRefusal> {
     let set_mode = |path: &Path, found: &Metadata, mode: u32| {
         if found.mode() & 0o7777 == mode {
             return Ok(());

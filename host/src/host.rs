@@ -25,7 +25,7 @@ use crate::store::Store;
 
 /// What a service is made of.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct HostParts<'a> {
     /// Where it listens.
     pub listener: TcpListener,
     /// The component.
@@ -63,8 +63,8 @@ impl Host {
     ///
     /// # Errors
     /// If the listener has no address, or there are too few file descriptors.
-    pub fn start(parts: Parts<'_>) -> Result<Self, Error> {
-        let Parts {
+    pub fn start(parts: HostParts<'_>) -> Result<Self, Error> {
+        let HostParts {
             listener,
             engine,
             store,

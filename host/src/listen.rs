@@ -23,12 +23,12 @@ use crate::http_server;
 /// A place to listen; nothing was looked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    at: At,
+    at: ListenHost,
     port: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum At {
+enum ListenHost {
     Address(IpAddr),
     Name(String),
     Everywhere,
@@ -63,12 +63,13 @@ impl FromStr for Listen {
             let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
             let port = port.parse().ok().filter(|_| is_number)?;
             let at = match host {
-                "" => At::Everywhere,
+                "" => ListenHost::Everywhere,
                 // Without brackets the last part of an address would be taken for the port.
                 host if host.contains(':') && !host.starts_with('[') => return None,
                 host => {
                     let name = host_name(host)?;
-                    name.parse().map_or(At::Name(name), At::Address)
+                    name.parse()
+                        .map_or(ListenHost::Name(name), ListenHost::Address)
                 }
             };
             Some(Self { at, port })
@@ -92,7 +93,7 @@ impl<'de> Deserialize<'de> for Listen {
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
         Self {
-            at: At::Address(address.ip()),
+            at: ListenHost::Address(address.ip()),
             port: address.port(),
         }
     }
@@ -103,9 +104,9 @@ impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.port;
         match &self.at {
-            At::Address(address) => SocketAddr::new(*address, port).fmt(f),
-            At::Name(name) => write!(f, "{name}:{port}"),
-            At::Everywhere => write!(f, ":{port}"),
+            ListenHost::Address(address) => SocketAddr::new(*address, port).fmt(f),
+            ListenHost::Name(name) => write!(f, "{name}:{port}"),
+            ListenHost::Everywhere => write!(f, ":{port}"),
         }
     }
 }
@@ -119,12 +120,12 @@ impl Listen {
     /// The address, if it was written as one and not as a name; that of all interfaces is IPv6's.
     pub const fn literal(&self) -> Option<SocketAddr> {
         match &self.at {
-            At::Address(ip) => Some(SocketAddr::new(*ip, self.port)),
-            At::Everywhere => {
+            ListenHost::Address(ip) => Some(SocketAddr::new(*ip, self.port)),
+            ListenHost::Everywhere => {
                 let all = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
                 Some(SocketAddr::new(all, self.port))
             }
-            At::Name(_) => None,
+            ListenHost::Name(_) => None,
         }
     }
 
@@ -135,16 +136,16 @@ impl Listen {
     pub async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let with_port = |ip| SocketAddr::new(ip, self.port);
         let name = match &self.at {
-            At::Address(ip) => return Ok(vec![with_port(*ip)]),
+            ListenHost::Address(ip) => return Ok(vec![with_port(*ip)]),
             // A socket for all of IPv6 takes IPv4 too; where there is no IPv6 the other is left.
-            At::Everywhere => {
+            ListenHost::Everywhere => {
                 let all = [
                     IpAddr::V6(Ipv6Addr::UNSPECIFIED),
                     IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 ];
                 return Ok(all.map(with_port).to_vec());
             }
-            At::Name(name) => name,
+            ListenHost::Name(name) => name,
         };
         let failed = |why: &dyn fmt::Display| io::Error::other(format!("{self}: {why}"));
         let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
@@ -255,7 +256,7 @@ mod tests {
             "{address}"
         );
         let named = Listen {
-            at: At::Name("localhost".to_owned()),
+            at: ListenHost::Name("localhost".to_owned()),
             port: address.port(),
         };
         let all = named.addresses().await.unwrap();

@@ -21,7 +21,7 @@ const MAX_TASKS: usize = 64;
 
 /// What became of a task's last run.
 #[derive(Clone, Debug, Default)]
-struct Task {
+struct TaskStatus {
     /// Since 1970.
     next: Option<Duration>,
     /// Since 1970.
@@ -38,7 +38,7 @@ struct Task {
 /// Counters and the last results of tasks.
 #[derive(Debug, Default)]
 pub struct Status {
-    tasks: Mutex<BTreeMap<String, Task>>,
+    tasks: Mutex<BTreeMap<String, TaskStatus>>,
     /// The last second of each identity's certificate.
     certificates: Mutex<BTreeMap<String, UnixTime>>,
     requests: AtomicU64,
@@ -93,7 +93,7 @@ impl Status {
         });
     }
 
-    fn with(&self, name: &str, change: impl FnOnce(&mut Task)) {
+    fn with(&self, name: &str, change: impl FnOnce(&mut TaskStatus)) {
         let mut tasks = lock(&self.tasks);
         if tasks.len() < MAX_TASKS || tasks.contains_key(name) {
             change(tasks.entry(name.to_owned()).or_default());
@@ -156,7 +156,7 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
 }
 
 /// Label and value of each line that a task has in a family.
-type Lines = fn(&Task) -> Vec<(String, f64)>;
+type Lines = fn(&TaskStatus) -> Vec<(String, f64)>;
 
 /// One metric of all tasks.
 struct Family {
@@ -230,7 +230,7 @@ const FAMILIES: [Family; 8] = [
 ];
 
 impl Family {
-    fn write(&self, tasks: &BTreeMap<String, Task>, text: &mut String) {
+    fn write(&self, tasks: &BTreeMap<String, TaskStatus>, text: &mut String) {
         head(text, self.name, self.kind, self.help);
         for (task, state) in tasks {
             for (label, value) in (self.lines)(state) {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dunlin::api::aside;
-use dunlin::service::{Alarms, Counters, INTERVAL, Level, Line};
+use dunlin::service::{AlarmLine, Alarms, Counters, INTERVAL, Level};
 use dunlin::time::Now;
 use http::HeaderMap;
 use tokio::io::AsyncWrite;
@@ -44,11 +44,11 @@ const WRITE_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Operator {
     began: Instant,
-    told: Mutex<Told>,
+    told: Mutex<OperatorState>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct OperatorState {
     alarms: Alarms,
     counters: Counters,
     timer_runs: bool,
@@ -62,7 +62,7 @@ impl Default for Operator {
 
 impl Operator {
     fn telling_every(interval: Duration) -> Self {
-        let told = Told {
+        let told = OperatorState {
             alarms: Alarms::new(interval),
             counters: Counters::default(),
             timer_runs: false,
@@ -77,7 +77,7 @@ impl Operator {
         Now::ZERO + self.began.elapsed()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
+    fn lock(&self) -> MutexGuard<'_, OperatorState> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -155,15 +155,15 @@ impl Operator {
             self.add_counts(counts);
             return;
         }
-        match Line::parse(line) {
-            Some(Line {
+        match AlarmLine::parse(line) {
+            Some(AlarmLine {
                 level: Level::Error,
                 alarm,
                 subject,
                 times,
                 text,
             }) => self.note_times((&alarm, &subject), times, || text),
-            Some(Line {
+            Some(AlarmLine {
                 alarm,
                 subject,
                 times,
@@ -229,8 +229,8 @@ pub(crate) fn escaped(label: &str) -> String {
         .replace('\n', "\\n")
 }
 
-fn log(line: &Line) {
-    let Line {
+fn log(line: &AlarmLine) {
+    let AlarmLine {
         level,
         alarm,
         subject,

@@ -106,11 +106,11 @@ impl<'a> Members<'a> {
                 path,
                 values,
             }),
-            Some(Fault::Unknown(name)) => {
+            Some(BodyFault::Unknown(name)) => {
                 let whole = path.strip_suffix('.').unwrap_or("body");
                 Err(unknown(&name, fields, format!("{path}{name}"), whole))
             }
-            Some(Fault::Twice(name)) => Err(twice(format!("{path}{name}"))),
+            Some(BodyFault::Twice(name)) => Err(twice(format!("{path}{name}"))),
         }
     }
 
@@ -375,10 +375,10 @@ fn string<'a>(json: &'a str, place: impl Fn() -> String) -> Result<Option<Cow<'a
 /// What has been read of an object, and the first thing that is wrong with its names.
 struct Found<'a> {
     values: Vec<Option<&'a RawValue>>,
-    fault: Option<Fault>,
+    fault: Option<BodyFault>,
 }
 
-enum Fault {
+enum BodyFault {
     Unknown(String),
     Twice(&'static str),
 }
@@ -401,12 +401,12 @@ impl<'de> Visitor<'de> for Reader {
             let place = name.as_ref().ok().and_then(|index| values.get_mut(*index));
             let Some(place) = place else {
                 members.next_value::<IgnoredAny>()?;
-                fault = fault.or_else(|| name.err().map(Fault::Unknown));
+                fault = fault.or_else(|| name.err().map(BodyFault::Unknown));
                 continue;
             };
             if place.replace(members.next_value()?).is_some() {
                 let field = name.ok().and_then(|index| self.fields.get(index));
-                fault = fault.or_else(|| field.map(|field| Fault::Twice(field.name)));
+                fault = fault.or_else(|| field.map(|field| BodyFault::Twice(field.name)));
             }
         }
         Ok(Found { values, fault })

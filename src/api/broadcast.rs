@@ -41,7 +41,7 @@ pub struct BroadcastRequest {
     warnings: Vec<String>,
 }
 
-struct Body<'a> {
+struct BroadcastBody<'a> {
     topic: Cow<'a, str>,
     channel: Cow<'a, str>,
     environment: Option<Environment>,
@@ -107,7 +107,7 @@ impl BroadcastRequest {
         (caller, header): (&str, Option<&str>),
         fallback_id: ApnsId,
     ) -> Result<Self, Problem> {
-        let raw = Body::read(bytes)?;
+        let raw = BroadcastBody::read(bytes)?;
         let topic = Topic::parse(&raw.topic).map_err(invalid)?;
         let bundle_id = BundleId::new(topic).map_err(invalid)?;
         let channel = ChannelId::parse(&raw.channel).map_err(invalid)?;
@@ -148,29 +148,29 @@ impl BroadcastRequest {
     /// dry run, which has no `outcome`: 200. `trouble` is what the way to APNs suffers from.
     pub fn reply(&self, outcome: Option<&Outcome>, trouble: Option<&str>) -> Reply {
         let broadcast = &self.broadcast;
-        let common = Document {
+        let common = BroadcastReply {
             channel: broadcast.channel().as_str(),
             request_id: broadcast.id().map(|id| id.to_string()),
             outcome: "valid",
             warnings: &self.warnings,
             detail: trouble,
-            ..Document::default()
+            ..BroadcastReply::default()
         };
         let document = match outcome {
             None => common,
-            Some(Outcome::Accepted { unique_id, .. }) => Document {
+            Some(Outcome::Accepted { unique_id, .. }) => BroadcastReply {
                 outcome: "accepted",
                 status: Some(200),
                 apns_unique_id: unique_id.as_deref(),
                 ..common
             },
-            Some(Outcome::Rejected { status, reason, .. }) => Document {
+            Some(Outcome::Rejected { status, reason, .. }) => BroadcastReply {
                 outcome: "rejected",
                 status: Some(*status),
                 reason: Some(reason.as_str()),
                 ..common
             },
-            Some(Outcome::Unanswered { may_resend, why }) => Document {
+            Some(Outcome::Unanswered { may_resend, why }) => BroadcastReply {
                 outcome: "unanswered",
                 may_resend: Some(*may_resend),
                 why: Some(why.to_string()),
@@ -181,7 +181,7 @@ impl BroadcastRequest {
     }
 }
 
-impl<'a> Body<'a> {
+impl<'a> BroadcastBody<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
         let body = Members::of_body(bytes, &FIELDS, BODY)?;
         Ok(Self {
@@ -232,7 +232,7 @@ impl<'a> Body<'a> {
 }
 
 #[derive(Default, Serialize)]
-struct Document<'a> {
+struct BroadcastReply<'a> {
     channel: &'a str,
     request_id: Option<String>,
     outcome: &'static str,

@@ -25,7 +25,7 @@ struct Record<'a> {
 
 /// A record, and what is doubtful about the registration that it is of.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct DeviceReply<'a> {
     #[serde(flatten)]
     record: Record<'a>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -90,7 +90,7 @@ pub fn device_page_reply(page: &DevicePage) -> Reply {
 impl Registered {
     /// The record: 201 if it is new, 200 if it was known; with what is doubtful about it.
     pub fn reply(&self, warnings: &[String]) -> Reply {
-        let answer = Answer {
+        let answer = DeviceReply {
             record: Record::from(&self.record),
             warnings,
         };

@@ -24,10 +24,10 @@ use crate::registry::{ALIAS_MAX_DEVICES, Failure};
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem(Box<Parts>);
+pub struct Problem(Box<ProblemParts>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Parts {
+struct ProblemParts {
     status: u16,
     rule: String,
     title: &'static str,
@@ -68,7 +68,7 @@ impl Problem {
     fn new(status: u16, rule: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let (rule, detail) = (rule.to_owned(), detail.into());
         let headers = Vec::new();
-        Self(Box::new(Parts {
+        Self(Box::new(ProblemParts {
             status,
             rule,
             title,
@@ -349,7 +349,7 @@ impl Problem {
 
     /// The document.
     pub fn into_reply(self) -> Reply {
-        let Parts {
+        let ProblemParts {
             status,
             rule,
             title,

@@ -51,7 +51,7 @@ pub struct PushRequest {
     pub confirm: bool,
     /// What the push is known by, so that it is carried out once however often it is asked for.
     pub idempotency_key: Option<IdempotencyKey>,
-    options: Options,
+    options: PushOptions,
     payload: Payload,
     warnings: Vec<String>,
     /// There is nothing in the payload, which is for the passes of Wallet alone, and which topics
@@ -67,7 +67,7 @@ struct Inspected {
 }
 
 #[derive(Clone, Debug)]
-struct Options {
+struct PushOptions {
     push_type: Option<PushType>,
     priority: Option<Priority>,
     expiration: Option<Expiration>,
@@ -75,7 +75,7 @@ struct Options {
     id: Option<ApnsId>,
 }
 
-struct Body<'a> {
+struct PushBody<'a> {
     to: To<'a>,
     topic: Option<Cow<'a, str>>,
     environment: Option<Environment>,
@@ -139,7 +139,7 @@ impl PushRequest {
         caller: &str,
         header: Option<&str>,
     ) -> Result<Self, Problem> {
-        let raw = Body::read(bytes)?;
+        let raw = PushBody::read(bytes)?;
         let to = raw.to.check()?;
         let topic = raw
             .topic
@@ -251,12 +251,12 @@ impl PushRequest {
     }
 }
 
-impl Body<'_> {
+impl PushBody<'_> {
     /// The payload, and what is unusual about it. A strict caller, which is the default, has it
     /// refused where it is against what Apple documents.
     fn inspect(
         &self,
-        options: &Options,
+        options: &PushOptions,
         topic: Option<&Topic>,
         now: UnixTime,
     ) -> Result<Inspected, Problem> {
@@ -305,7 +305,7 @@ impl Body<'_> {
             .ok_or_else(|| wrong("an idempotency_key beside it", "none"))
     }
 
-    fn options(&self, now: UnixTime) -> Result<Options, Problem> {
+    fn options(&self, now: UnixTime) -> Result<PushOptions, Problem> {
         let expiration = match (self.expiration, self.ttl_s) {
             (Some(_), Some(_)) => {
                 let expected = "either expiration or ttl_s";
@@ -331,7 +331,7 @@ impl Body<'_> {
             .map(CollapseId::parse)
             .transpose();
         let id = self.id.as_deref().map(ApnsId::parse).transpose();
-        Ok(Options {
+        Ok(PushOptions {
             push_type: push_type.map_err(invalid)?,
             priority: priority.map_err(invalid)?,
             expiration,

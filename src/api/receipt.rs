@@ -12,7 +12,7 @@ use crate::time::UnixTime;
 const INTERRUPTED: &str = "the function was stopped while it sent this; it may have been sent";
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct ReceiptReply<'a> {
     idempotency_key: &'a str,
     state: &'static str,
     at_ms: u64,
@@ -61,7 +61,7 @@ pub fn receipt_reply(key: &IdempotencyKey, receipt: &Receipt, now: UnixTime) -> 
     let interrupted = interrupted(receipt);
     Reply::json(
         200,
-        &Document {
+        &ReceiptReply {
             idempotency_key: key.as_str(),
             state: match state {
                 State::UnderWay => "under_way",

@@ -7,12 +7,12 @@ use std::rc::Rc;
 
 use super::driver::Drivers;
 use super::platform::{self, Wasi};
-use super::store::Store;
+use super::store::WasiStore;
 use crate::api::Problem;
 use crate::auth::SigningKey;
 use crate::config::{Proof, Settings};
 use crate::limits::PRIVATE_KEY_FILE_MAX_BYTES;
-use crate::service::{self, Configured, Platform, World};
+use crate::service::{self, Configured, Platform, Runtime};
 
 /// Names the configuration file.
 const CONFIG_VARIABLE: &str = "DUNLIN_CONFIG";
@@ -23,9 +23,9 @@ const CONFIG_DEFAULT: &str = "dunlin.toml";
 /// What this instance stands on.
 pub(super) struct Component;
 
-impl World for Component {
+impl Runtime for Component {
     type Platform = Wasi;
-    type Store = Store;
+    type Store = WasiStore;
     type Sender = Drivers;
 }
 
@@ -64,7 +64,7 @@ fn load() -> Result<App, String> {
         Proof::Identity(_) => Ok(None),
     });
     let keys = keys.collect::<Result<_, _>>()?;
-    let store = Store::open().map_err(|error| error.0)?;
+    let store = WasiStore::open().map_err(|error| error.0)?;
     let proxy = settings
         .proxy()
         .map(|proxy| proxy.credentials(|name| std::env::var(name).ok()));

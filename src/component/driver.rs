@@ -9,7 +9,7 @@ use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::app::app;
 use super::exchange;
-use super::feedback::Connection;
+use super::feedback::FeedbackConnection;
 use super::platform::{self, Wasi};
 use super::transport::{self, Transport};
 use super::turns;
@@ -18,7 +18,7 @@ use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order,
 use crate::notification::Topic;
 use crate::service::Platform as _;
 use crate::service::{
-    Destination, First, Inbox, Sender, Signal, WayPlan, WayReport, first, random_u64,
+    Destination, First, Inbox, LanePlan, LaneReport, Sender, Signal, first, random_u64,
 };
 use crate::time::{Now, UnixTime};
 
@@ -51,38 +51,38 @@ struct Recipient {
     topic: Topic,
 }
 
-/// Opens ways to APNs, each of them a [`Driver`].
+/// Opens lanes to APNs, each of them a [`Driver`].
 pub(super) struct Drivers;
 
 impl Sender for Drivers {
-    type Way = Rc<Driver>;
-    type List = Connection;
+    type Lane = Rc<Driver>;
+    type List = FeedbackConnection;
 
-    fn open(&self, plan: WayPlan) -> Rc<Driver> {
+    fn open(&self, plan: LanePlan) -> Rc<Driver> {
         Driver::new(plan)
     }
 
-    fn refresh(&self, way: &Rc<Driver>, tokens: Option<&SharedTokens>) {
-        way.refresh(tokens);
+    fn refresh(&self, lane: &Rc<Driver>, tokens: Option<&SharedTokens>) {
+        lane.refresh(tokens);
     }
 
-    fn submit_many(&self, way: &Rc<Driver>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
-        way.submit_many(orders, inbox)
+    fn submit_many(&self, lane: &Rc<Driver>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
+        lane.submit_many(orders, inbox)
     }
 
-    async fn open_list(&self, from: &Destination) -> Result<Connection, String> {
-        Connection::open(from).await
+    async fn open_list(&self, from: &Destination) -> Result<FeedbackConnection, String> {
+        FeedbackConnection::open(from).await
     }
 }
 
-/// A way to APNs with its connections.
+/// A lane to APNs with its connections.
 pub(super) struct Driver {
     destination: Destination,
     /// For the operator.
-    report: WayReport,
+    report: LaneReport,
     /// The credential that gives other provider tokens.
     signer: Option<usize>,
-    /// Tells this way from those of other instances.
+    /// Tells this lane from those of other instances.
     who: u64,
     lane: RefCell<Box<dyn Way>>,
     /// Each with the number that its outcome is known by.
@@ -97,8 +97,8 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    fn new(plan: WayPlan) -> Rc<Self> {
-        let WayPlan {
+    fn new(plan: LanePlan) -> Rc<Self> {
+        let LanePlan {
             destination,
             report,
             lane,

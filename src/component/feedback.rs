@@ -6,13 +6,13 @@ use super::transport::{self, Cut, Receiving, Transport};
 use crate::service::{Destination, List};
 
 /// An open connection.
-pub(super) struct Connection {
+pub(super) struct FeedbackConnection {
     transport: Transport,
     receiving: Receiving,
     cut: Cut,
 }
 
-impl Connection {
+impl FeedbackConnection {
     /// Opens it; an error is for people.
     pub(super) async fn open(from: &Destination) -> Result<Self, String> {
         let (transport, receiving, cut) = transport::connect_to_cut(from).await?;
@@ -24,7 +24,7 @@ impl Connection {
     }
 }
 
-impl List for Connection {
+impl List for FeedbackConnection {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> bool {
         let buffer = core::mem::take(bytes);
         let (result, filled) = self.transport.input.read(buffer).await;

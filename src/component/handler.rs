@@ -6,7 +6,7 @@ use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Res
 use super::bindings::{wit_future, wit_stream};
 use super::operator;
 use crate::api::{Problem, aside};
-use crate::service::{self, Answered, BODY_MAX_BYTES, Head, body_too_large};
+use crate::service::{self, Answered, BODY_MAX_BYTES, RequestHead, body_too_large};
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
 /// Room for a body of unknown length at first, in bytes.
@@ -23,7 +23,7 @@ impl Guest for Function {
         let method = request.get_method();
         let target = request.get_path_with_query().unwrap_or_default();
         let headers = request.get_headers();
-        let head = Head {
+        let head = RequestHead {
             method: name(&method),
             target: &target,
             header: &|name| headers.get(name),

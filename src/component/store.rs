@@ -12,9 +12,9 @@ const NAME: &str = "default";
 /// An open store. None of its calls waits for anybody, but for [`service::Store::durable`], which
 /// may stop the whole instance for as long.
 #[derive(Debug)]
-pub(super) struct Store(Bucket);
+pub(super) struct WasiStore(Bucket);
 
-impl Store {
+impl WasiStore {
     /// Opens it.
     pub(super) fn open() -> Result<Self, StoreError> {
         Ok(Self(store::open(NAME)?))
@@ -31,7 +31,7 @@ impl From<store::Error> for StoreError {
     }
 }
 
-impl Values for Store {
+impl Values for WasiStore {
     type Error = StoreError;
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -52,7 +52,7 @@ impl Values for Store {
     }
 }
 
-impl service::Store for Store {
+impl service::Store for WasiStore {
     type Values = Self;
 
     fn values(&self) -> &Self {

@@ -55,10 +55,10 @@ async fn carry_out(Invocation { command, json }: Invocation) -> Result<(), ()> {
         Command::Push(push) => {
             let body = read(&push.content()).and_then(|content| push.body(content));
             let body = body.map_err(|usage| complain(&usage))?;
-            (ReplyTo::Push, call(Call::Push(&body)).await)
+            (ReplyTo::Push, call(ServiceCall::Push(&body)).await)
         }
-        Command::Devices(query) => (ReplyTo::Devices, call(Call::Devices(&query)).await),
-        Command::Task(task) => (ReplyTo::Task, call(Call::Task(task)).await),
+        Command::Devices(query) => (ReplyTo::Devices, call(ServiceCall::Devices(&query)).await),
+        Command::Task(task) => (ReplyTo::Task, call(ServiceCall::Task(task)).await),
     };
     let Reply { status, body, .. } = called.unwrap_or_else(Problem::into_reply);
     let rendered = terminal::render(reply_to, status, &body, json);
@@ -76,10 +76,10 @@ async fn pass_on(method: &str, target: &str) -> Result<(), ()> {
     let called = match Route::parse(method, path) {
         Ok(Route::Push) => {
             let body = read(&Content::Request("-".into())).map_err(|usage| complain(&usage))?;
-            call(Call::Push(&body)).await
+            call(ServiceCall::Push(&body)).await
         }
-        Ok(Route::ListDevices) => call(Call::Devices(query)).await,
-        Ok(Route::RunTask(task)) => call(Call::Task(task)).await,
+        Ok(Route::ListDevices) => call(ServiceCall::Devices(query)).await,
+        Ok(Route::RunTask(task)) => call(ServiceCall::Task(task)).await,
         Ok(_) => Err(Problem::not_found()),
         Err(problem) => Err(problem),
     };
@@ -89,19 +89,19 @@ async fn pass_on(method: &str, target: &str) -> Result<(), ()> {
     written.and_then(|()| out.flush()).map_err(drop)
 }
 
-enum Call<'a> {
+enum ServiceCall<'a> {
     Push(&'a [u8]),
     Devices(&'a str),
     Task(crate::api::Task),
 }
 
-async fn call(call: Call<'_>) -> Result<Reply, Problem> {
+async fn call(call: ServiceCall<'_>) -> Result<Reply, Problem> {
     let app = app()?;
     let caller = Caller::operator(app.settings());
     match call {
-        Call::Push(body) => app.push(caller, None, body).await,
-        Call::Devices(query) => app.devices(caller, &parse_device_query(Some(query))?).await,
-        Call::Task(task) => app.task(caller, task).await,
+        ServiceCall::Push(body) => app.push(caller, None, body).await,
+        ServiceCall::Devices(query) => app.devices(caller, &parse_device_query(Some(query))?).await,
+        ServiceCall::Task(task) => app.task(caller, task).await,
     }
 }
 

@@ -99,9 +99,9 @@ impl Receiving {
 }
 
 /// How the server's direction ends, for whoever can do nothing about it.
-pub(super) struct End(FutureReader<Result<(), TlsError>>);
+pub(super) struct InputEnd(FutureReader<Result<(), TlsError>>);
 
-impl End {
+impl InputEnd {
     /// After the end of the input: what TLS says was wrong, for people. With TLS 1.3 a server
     /// refuses a certificate only now.
     pub(super) async fn why(self) -> Option<String> {
@@ -168,9 +168,9 @@ struct Ends {
 }
 
 /// Opens a connection; an error is for people.
-pub(super) async fn connect(destination: &Destination) -> Result<(Transport, End), String> {
+pub(super) async fn connect(destination: &Destination) -> Result<(Transport, InputEnd), String> {
     let (transport, tls) = within(destination, None).await?;
-    Ok((transport, End(tls)))
+    Ok((transport, InputEnd(tls)))
 }
 
 /// Opens a connection that can be cut off, and whose end is told.

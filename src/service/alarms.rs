@@ -63,7 +63,7 @@ pub enum Level {
 
 /// One line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct AlarmLine {
     /// How bad it is.
     pub level: Level,
     /// Which kind of trouble: lower-case letters and `-`.
@@ -76,7 +76,7 @@ pub struct Line {
     pub text: String,
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for AlarmLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             alarm,
@@ -98,7 +98,7 @@ impl fmt::Display for Line {
     }
 }
 
-impl Line {
+impl AlarmLine {
     /// Reads what `Display` wrote; `None` for anything else.
     pub fn parse(line: &str) -> Option<Self> {
         let rest = line.strip_prefix(PREFIX)?;
@@ -131,9 +131,9 @@ impl Line {
 /// A trouble that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// As in [`Line`].
+    /// As in [`AlarmLine`].
     pub alarm: String,
-    /// As in [`Line`].
+    /// As in [`AlarmLine`].
     pub subject: String,
     /// How long it has been there.
     pub lasts: Duration,
@@ -145,11 +145,11 @@ pub struct Standing {
 #[derive(Debug)]
 pub struct Alarms {
     interval: Duration,
-    entries: Vec<Entry>,
+    entries: Vec<AlarmEntry>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct AlarmEntry {
     alarm: Box<str>,
     subject: Box<str>,
     /// The newest.
@@ -199,7 +199,7 @@ impl Alarms {
         (alarm, subject): (&str, &str),
         times: u64,
         text: impl FnOnce() -> String,
-    ) -> Option<Line> {
+    ) -> Option<AlarmLine> {
         let index = self.place(now, alarm, &subject_of(subject))?;
         let interval = self.interval;
         let entry = self.entries.get_mut(index)?;
@@ -218,7 +218,12 @@ impl Alarms {
     }
 
     /// The same, where another has counted: it was noted `more` times that were not told.
-    pub fn good_after(&mut self, now: Now, (alarm, subject): (&str, &str), more: u64) -> Vec<Line> {
+    pub fn good_after(
+        &mut self,
+        now: Now,
+        (alarm, subject): (&str, &str),
+        more: u64,
+    ) -> Vec<AlarmLine> {
         if let Some(index) = self.find(alarm, &subject_of(subject))
             && let Some(entry) = self.entries.get_mut(index)
         {
@@ -230,15 +235,15 @@ impl Alarms {
 
     /// What this subject suffered from is over, also what is said of it in particular, as
     /// `subject: reason`.
-    pub fn good(&mut self, now: Now, (alarm, subject): (&str, &str)) -> Vec<Line> {
+    pub fn good(&mut self, now: Now, (alarm, subject): (&str, &str)) -> Vec<AlarmLine> {
         let subject = subject_of(subject);
-        let is_of = |entry: &Entry| {
+        let is_of = |entry: &AlarmEntry| {
             let rest = entry.subject.strip_prefix(subject.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
         };
-        let of_alarm = |entry: &&mut Entry| *entry.alarm == *alarm && entry.since.is_some();
+        let of_alarm = |entry: &&mut AlarmEntry| *entry.alarm == *alarm && entry.since.is_some();
         let mut entries = self.entries.iter_mut().filter(of_alarm);
-        let mut lines: Vec<Line> = entries
+        let mut lines: Vec<AlarmLine> = entries
             .by_ref()
             .filter(|entry| is_of(entry))
             .filter_map(|entry| entry.end(now))
@@ -263,7 +268,7 @@ impl Alarms {
     }
 
     /// What was noted and has waited for its minute.
-    pub fn handle_timeout(&mut self, now: Now) -> Vec<Line> {
+    pub fn handle_timeout(&mut self, now: Now) -> Vec<AlarmLine> {
         let interval = self.interval;
         let pending = self.entries.iter_mut().filter(|entry| entry.is_pending());
         pending
@@ -274,8 +279,8 @@ impl Alarms {
 
     /// Every trouble that is there and was noted within a day.
     pub fn standing(&self, now: Now) -> Vec<Standing> {
-        let recent = |entry: &&Entry| now.since(entry.noted_at) < LISTED_FOR;
-        let standing = |entry: &Entry| {
+        let recent = |entry: &&AlarmEntry| now.since(entry.noted_at) < LISTED_FOR;
+        let standing = |entry: &AlarmEntry| {
             Some(Standing {
                 alarm: entry.alarm.to_string(),
                 subject: entry.subject.to_string(),
@@ -305,7 +310,7 @@ impl Alarms {
         if self.entries.len() >= MAX_SUBJECTS + MAX_KINDS {
             return None;
         }
-        self.entries.push(Entry {
+        self.entries.push(AlarmEntry {
             alarm: alarm.into(),
             subject: subject.into(),
             text: Box::default(),
@@ -320,7 +325,7 @@ impl Alarms {
     }
 
     fn find(&self, alarm: &str, subject: &str) -> Option<usize> {
-        let is_it = |entry: &Entry| *entry.alarm == *alarm && *entry.subject == *subject;
+        let is_it = |entry: &AlarmEntry| *entry.alarm == *alarm && *entry.subject == *subject;
         self.entries.iter().position(is_it)
     }
 
@@ -333,7 +338,7 @@ impl Alarms {
     }
 }
 
-impl Entry {
+impl AlarmEntry {
     /// From when on the next ERROR may be written; `None` if there was none.
     fn due(&self, interval: Duration) -> Option<Now> {
         self.told_at.map(|at| at + interval)
@@ -343,8 +348,8 @@ impl Entry {
         self.since.is_some() && self.untold > 0
     }
 
-    fn line(&self, level: Level, times: u64, text: String) -> Line {
-        Line {
+    fn line(&self, level: Level, times: u64, text: String) -> AlarmLine {
+        AlarmLine {
             level,
             alarm: self.alarm.to_string(),
             subject: self.subject.to_string(),
@@ -353,14 +358,14 @@ impl Entry {
         }
     }
 
-    fn tell(&mut self, now: Now) -> Line {
+    fn tell(&mut self, now: Now) -> AlarmLine {
         self.told_at = Some(now);
         self.owes_end = true;
         let times = core::mem::take(&mut self.untold);
         self.line(Level::Error, times, self.text.to_string())
     }
 
-    fn end(&mut self, now: Now) -> Option<Line> {
+    fn end(&mut self, now: Now) -> Option<AlarmLine> {
         let since = self.since.take()?;
         let (lasted, times) = (Span(now.since(since)), self.times);
         let text = format!("over after {lasted}, {times} in all");
@@ -432,7 +437,7 @@ mod tests {
         assert!(!alarms.is_quiet());
         let over = alarms.good(at(150), KEY);
         let [
-            Line {
+            AlarmLine {
                 level, times, text, ..
             },
         ] = over.as_slice()
@@ -441,7 +446,10 @@ mod tests {
         };
         assert_eq!((*level, *times), (Level::Info, 29));
         assert_eq!(text, "over after 2 min, 150 in all");
-        assert_eq!(Line::parse(&over[0].to_string()).as_ref(), Some(&over[0]));
+        assert_eq!(
+            AlarmLine::parse(&over[0].to_string()).as_ref(),
+            Some(&over[0])
+        );
         assert!(alarms.is_quiet());
         assert_eq!(alarms.good(at(151), KEY), []);
     }
@@ -535,7 +543,7 @@ mod tests {
         assert_eq!(line.subject, "a (b)\u{fffd}c");
         let written = line.to_string();
         assert!(!written.contains(char::is_control), "{written}");
-        assert_eq!(Line::parse(&written), Some(line));
+        assert_eq!(AlarmLine::parse(&written), Some(line));
         for other in [
             "",
             "dunlin: the registry did not take it",
@@ -545,7 +553,7 @@ mod tests {
             "dunlin: WARN x [y] 1 times: t",
             "dunlin: ERROR x [y 1 times: t",
         ] {
-            assert_eq!(Line::parse(other), None, "{other}");
+            assert_eq!(AlarmLine::parse(other), None, "{other}");
         }
     }
 

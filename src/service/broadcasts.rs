@@ -1,8 +1,8 @@
 //! `POST /v1/broadcasts`: one message for every device that follows a channel.
 
 use super::platform::new_apns_id;
-use super::state::WayOf;
-use super::{App, Count, Platform, World};
+use super::state::LaneOf;
+use super::{App, Count, Platform, Runtime};
 use crate::api::{BroadcastRequest, Caller, Problem, Reply};
 use crate::config::{Scope, Service};
 use crate::delivery::Delivered;
@@ -10,7 +10,7 @@ use crate::provider::Message;
 use crate::receipt::IdempotencyKey;
 use crate::time::UnixTime;
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `POST /v1/broadcasts`; `key` is the idempotency key in its header.
     pub(super) async fn broadcast(
         &self,
@@ -26,10 +26,10 @@ impl<W: World> App<W> {
         match &request.idempotency_key {
             Some(key) if !request.dry_run => self.broadcast_once(&request, (key, body), now).await,
             _ => {
-                let way = self.way_of_broadcast(&request)?;
+                let lane = self.lane_of_broadcast(&request)?;
                 match request.dry_run {
                     true => Ok(request.reply(None, None)),
-                    false => self.carry_out_broadcast(&request, &way).await,
+                    false => self.carry_out_broadcast(&request, &lane).await,
                 }
             }
         }
@@ -45,7 +45,7 @@ impl<W: World> App<W> {
         if let Some(reply) = self.reply_of_the_first(key, body, now)? {
             return Ok(reply);
         }
-        let way = self.way_of_broadcast(request)?;
+        let lane = self.lane_of_broadcast(request)?;
         let channel = request.broadcast.channel();
         // Named by `parse`, by the caller, by the key or by us.
         let id = request.broadcast.id();
@@ -55,25 +55,25 @@ impl<W: World> App<W> {
             Ok(receipt) => receipt,
             Err(reply) => return Ok(reply),
         };
-        let done = self.carry_out_broadcast(request, &way).await;
+        let done = self.carry_out_broadcast(request, &lane).await;
         self.end(key, receipt, done).await
     }
 
-    fn way_of_broadcast(&self, request: &BroadcastRequest) -> Result<WayOf<W>, Problem> {
+    fn lane_of_broadcast(&self, request: &BroadcastRequest) -> Result<LaneOf<R>, Problem> {
         let environment = request.environment;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
         let bundle_id = request.broadcast.bundle_id();
-        self.way_of_app(bundle_id, environment, Service::Broadcast)
+        self.lane_of_app(bundle_id, environment, Service::Broadcast)
     }
 
     /// Sends it; an error means that nothing was sent.
     async fn carry_out_broadcast(
         &self,
         request: &BroadcastRequest,
-        way: &WayOf<W>,
+        lane: &LaneOf<R>,
     ) -> Result<Reply, Problem> {
         let message = Message::from(request.broadcast.clone());
-        let Delivered { outcome, trouble } = self.deliver(way, message).await?;
+        let Delivered { outcome, trouble } = self.deliver(lane, message).await?;
         let count = Count::Broadcast(&outcome);
         self.platform.operator(|operator| operator.count(count));
         Ok(request.reply(Some(&outcome), trouble.as_deref()))

@@ -1,8 +1,8 @@
 //! `/v1/channels`: an app's channels in one environment, asked of APNs each time. Nothing is kept.
 
 use super::platform::new_apns_id;
-use super::state::WayOf;
-use super::{App, Inbox, Platform, Sender, World};
+use super::state::LaneOf;
+use super::{App, Inbox, Platform, Runtime, Sender};
 use crate::api::{Caller, ChannelsOf, Problem, Reply, channel_reply, parse_new_channel};
 use crate::config::{Scope, Service};
 use crate::delivery::{Delivered, Order};
@@ -10,7 +10,7 @@ use crate::environment::Environment;
 use crate::notification::BundleId;
 use crate::provider::{ChannelCall, ChannelRequest, Message, Outcome, Why};
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `POST /v1/channels`.
     pub(super) async fn create_channel(
         &self,
@@ -37,24 +37,24 @@ impl<W: World> App<W> {
             environment,
         } = of;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
-        let way = self.way_of_app(&bundle_id, environment, Service::Channels)?;
+        let lane = self.lane_of_app(&bundle_id, environment, Service::Channels)?;
         let request = ChannelRequest {
             bundle_id: bundle_id.clone(),
             call: call.clone(),
             id: Some(new_apns_id(&self.platform)),
         };
-        let Delivered { outcome, trouble } = self.deliver(&way, Message::from(request)).await?;
+        let Delivered { outcome, trouble } = self.deliver(&lane, Message::from(request)).await?;
         let outcome = (&outcome, trouble.as_deref());
         channel_reply(&bundle_id, environment, &call, outcome)
     }
 
-    /// The way to a service of an environment with the app's credential.
-    pub(super) fn way_of_app(
+    /// The lane to a service of an environment with the app's credential.
+    pub(super) fn lane_of_app(
         &self,
         bundle_id: &BundleId,
         environment: Environment,
         service: Service,
-    ) -> Result<WayOf<W>, Problem> {
+    ) -> Result<LaneOf<R>, Problem> {
         let topic = bundle_id.as_topic();
         let credential = self.settings.credential_for(topic, environment);
         let credential = credential
@@ -65,7 +65,7 @@ impl<W: World> App<W> {
     /// Hands one message in and waits for what became of it.
     pub(super) async fn deliver(
         &self,
-        way: &WayOf<W>,
+        lane: &LaneOf<R>,
         message: Message,
     ) -> Result<Delivered, Problem> {
         let order = Order {
@@ -75,7 +75,7 @@ impl<W: World> App<W> {
             confirm: true,
         };
         let inbox = Inbox::default();
-        if self.sender.submit_many(way, vec![(0, order)], &inbox) == 0 {
+        if self.sender.submit_many(lane, vec![(0, order)], &inbox) == 0 {
             return Err(Problem::queue_full());
         }
         let delivered = inbox.next().await.pop().map(|(_, delivered)| delivered);

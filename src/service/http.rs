@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{App, World};
+use super::{App, Runtime};
 use crate::api::{
     BodyKind, Caller, Problem, Reply, Route, admit, idempotency_header, parse_channel_query,
     parse_device_query, parse_posted_registration, parse_registration, parse_topic,
@@ -21,7 +21,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What is known of a request before its body.
 #[derive(Clone, Copy)]
-pub struct Head<'a> {
+pub struct RequestHead<'a> {
     /// In upper case.
     pub method: &'a str,
     /// The path, and the query if there is one.
@@ -41,9 +41,9 @@ pub struct Answered {
     pub waits_for_disk: bool,
 }
 
-impl core::fmt::Debug for Head<'_> {
+impl core::fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "Head({})", self.method)
+        write!(f, "RequestHead({})", self.method)
     }
 }
 
@@ -60,9 +60,9 @@ pub fn body_too_large() -> Problem {
 
 /// Answers a request. `app` is asked for if the call needs it, and `body` is read if it has one and
 /// the caller may make the call. What is wrong with any of them is the reply.
-pub async fn answer<W: World>(
-    head: Head<'_>,
-    app: impl FnOnce() -> Result<Rc<App<W>>, Problem>,
+pub async fn answer<R: Runtime>(
+    head: RequestHead<'_>,
+    app: impl FnOnce() -> Result<Rc<App<R>>, Problem>,
     body: impl Future<Output = Result<Vec<u8>, Problem>>,
 ) -> Answered {
     let (path, query) = match head.target.split_once('?') {
@@ -82,10 +82,10 @@ pub async fn answer<W: World>(
     }
 }
 
-async fn carry_out<W: World>(
-    head: &Head<'_>,
+async fn carry_out<R: Runtime>(
+    head: &RequestHead<'_>,
     (route, query): (Route, Option<&str>),
-    app: impl FnOnce() -> Result<Rc<App<W>>, Problem>,
+    app: impl FnOnce() -> Result<Rc<App<R>>, Problem>,
     body: impl Future<Output = Result<Vec<u8>, Problem>>,
 ) -> Result<Reply, Problem> {
     match route {
@@ -103,7 +103,7 @@ async fn carry_out<W: World>(
     app.call(caller, (route, query), head, body).await
 }
 
-impl Head<'_> {
+impl RequestHead<'_> {
     fn body_kind(&self) -> Result<BodyKind, Problem> {
         let header = self.header;
         BodyKind::of(&header("content-type"), &header("content-encoding"))
@@ -123,12 +123,12 @@ impl Head<'_> {
     }
 }
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     async fn call(
         &self,
         caller: Caller<'_>,
         (route, query): (Route, Option<&str>),
-        head: &Head<'_>,
+        head: &RequestHead<'_>,
         body: impl Future<Output = Result<Vec<u8>, Problem>>,
     ) -> Result<Reply, Problem> {
         let named = |token: DeviceToken| {

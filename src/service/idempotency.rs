@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::store::persistently;
-use super::{App, Platform, Store, StoreError, World};
+use super::{App, Platform, Runtime, Store, StoreError};
 use crate::api::{Caller, Problem, Reply, receipt_key, receipt_reply, repeated_reply};
 use crate::config::Scope;
 use crate::notification::{ApnsId, ChannelId, DeviceToken};
@@ -21,7 +21,7 @@ fn hash(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `GET /v1/receipts/{key}`.
     pub(super) async fn receipt(&self, caller: Caller<'_>, key: &str) -> Result<Reply, Problem> {
         caller.require(Scope::Send)?;

@@ -1,9 +1,9 @@
 //! What each call does, whatever it runs on: decided here, and tested natively with a store, a
-//! clock and ways to APNs that are passed in.
+//! clock and lanes to APNs that are passed in.
 //!
 //! ```text
 //!   http ─► push, devices, channels, broadcasts, tasks ─┬─► registry, receipt, feedback
-//!                     │ App: settings, signers, ways    ├─► Store      keys in, values out, many at once
+//!                     │ App: settings, signers, lanes   ├─► Store      keys in, values out, many at once
 //!                     │                                 ├─► Sender     messages in, outcomes out
 //!                     └─ Turns                          └─► Platform   clocks, randomness, turns
 //!
@@ -24,6 +24,7 @@ mod durable;
 mod feedback_poll;
 mod http;
 mod idempotency;
+mod lane_report;
 mod operator;
 mod platform;
 mod push;
@@ -37,21 +38,20 @@ mod store;
 mod sweep;
 mod tasks;
 mod turns;
-mod way_report;
 
 #[cfg(test)]
 mod tests;
 
-pub use alarms::{Alarms, INTERVAL, Level, Line, Standing};
+pub use alarms::{AlarmLine, Alarms, INTERVAL, Level, Standing};
 pub use counters::{Count, Counters};
-pub use http::{Answered, BODY_MAX_BYTES, Head, answer, body_too_large};
-pub use operator::{Operator, WayName};
+pub use http::{Answered, BODY_MAX_BYTES, RequestHead, answer, body_too_large};
+pub use lane_report::LaneReport;
+pub use operator::{LaneName, Operator};
 pub use platform::{Platform, Process, random_u64};
 pub use refusal::{Kind, Refusal};
-pub use sender::{Destination, Inbox, List, Proxy, Sender, WayPlan};
+pub use sender::{Destination, Inbox, LanePlan, List, Proxy, Sender};
 pub use signal::{First, Signal, first};
-pub use state::{App, Configured, World};
+pub use state::{App, Configured, Runtime};
 pub use store::{Change, Found, Keys, Store, StoreError};
-pub use way_report::WayReport;
 
 use turns::Turns;

@@ -1,4 +1,4 @@
-//! Everything that happens on the ways to APNs, turned into what the operator is told and what is
+//! Everything that happens on the lanes to APNs, turned into what the operator is told and what is
 //! counted: [`Operator`], one for each instance.
 //!
 //! | alarm | about | begins | is over |
@@ -16,7 +16,7 @@
 
 use std::collections::VecDeque;
 
-use super::alarms::{Alarms, Line};
+use super::alarms::{AlarmLine, Alarms};
 use super::counters::{Count, Counters};
 use super::refusal::{Kind, Refusal};
 use crate::delivery::News;
@@ -33,7 +33,7 @@ const NOT_KEPT: &str = "outcomes-not-kept";
 
 /// What a lane is called in front of its operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WayName {
+pub struct LaneName {
     /// `key ABC123DEFG of team DEF123GHIJ` or `identity shop`.
     pub credential: String,
     /// `development` or `production`.
@@ -44,14 +44,14 @@ pub struct WayName {
     pub has_certificate: bool,
 }
 
-impl WayName {
+impl LaneName {
     /// Who, and where they are good.
     fn who(&self) -> String {
         format!("{}, {}", self.credential, self.environment)
     }
 
     /// Who, and whom they ask.
-    fn lane(&self) -> String {
+    fn full_name(&self) -> String {
         format!("{} to {}", self.who(), self.address)
     }
 
@@ -69,31 +69,31 @@ impl WayName {
 pub struct Operator {
     alarms: Alarms,
     counters: Counters,
-    lines: VecDeque<Line>,
+    lines: VecDeque<AlarmLine>,
 }
 
 impl Operator {
     // ---- what happens
 
     /// An outcome has come from a lane, for an app if it is about one.
-    pub fn delivered(&mut self, now: Now, way: &WayName, topic: Option<&str>, outcome: &Outcome) {
+    pub fn delivered(&mut self, now: Now, lane: &LaneName, topic: Option<&str>, outcome: &Outcome) {
         if let Outcome::Rejected { status, reason, .. } = outcome {
-            self.refused(now, way, topic, (reason, *status));
+            self.refused(now, lane, topic, (reason, *status));
         }
         if self.alarms.is_quiet() {
             return;
         }
         if !matches!(outcome, Outcome::Unanswered { .. }) {
-            self.good(now, FAILING, || way.place());
+            self.good(now, FAILING, || lane.place());
         }
         if Refusal::vouches_for_credential(outcome) {
-            self.good(now, Kind::Credential.alarm(), || way.who());
-            self.good(now, Kind::Certificate.alarm(), || way.who());
+            self.good(now, Kind::Credential.alarm(), || lane.who());
+            self.good(now, Kind::Certificate.alarm(), || lane.who());
         }
         if let Some(topic) = topic
             && Refusal::vouches_for_topic(outcome)
         {
-            let subject = || format!("{topic} for {}", way.who());
+            let subject = || format!("{topic} for {}", lane.who());
             self.good(now, Kind::Topic.alarm(), subject);
         }
     }
@@ -101,7 +101,7 @@ impl Operator {
     fn refused(
         &mut self,
         now: Now,
-        way: &WayName,
+        lane: &LaneName,
         topic: Option<&str>,
         (reason, status): (&Reason, u16),
     ) {
@@ -109,64 +109,64 @@ impl Operator {
             return;
         };
         self.counters.add(Count::Refused(reason));
-        let (who, name) = (way.who(), reason.name().unwrap_or("other"));
+        let (who, name) = (lane.who(), reason.name().unwrap_or("other"));
         let subject = match (kind, topic) {
             (Kind::Topic, Some(topic)) => format!("{topic} for {who}: {name}"),
             _ => format!("{who}: {name}"),
         };
-        let address = &way.address;
+        let address = &lane.address;
         let text = || format!("{address} answers {status} {reason}. {remedy}.");
         self.note(now, kind.alarm(), &subject, text);
     }
 
     /// A lane has something to tell.
-    pub fn heard(&mut self, now: Now, way: &WayName, news: &News) {
+    pub fn heard(&mut self, now: Now, lane: &LaneName, news: &News) {
         match news {
-            News::Connected => self.good(now, FAILING, || way.place()),
-            News::ConnectFailed(why) => self.connect_failed(now, way, why),
+            News::Connected => self.good(now, FAILING, || lane.place()),
+            News::ConnectFailed(why) => self.connect_failed(now, lane, why),
             News::CredentialRefused(reason) => {
                 let status = reason.usual_status().unwrap_or_default();
-                self.refused(now, way, None, (reason, status));
+                self.refused(now, lane, None, (reason, status));
             }
             News::BreakerOpened => {
                 self.counters.add(Count::BreakerOpened);
                 let text = || BREAKER_OPEN.to_owned();
-                self.note(now, BREAKER, &way.lane(), text);
+                self.note(now, BREAKER, &lane.full_name(), text);
             }
-            News::BreakerClosed => self.good(now, BREAKER, || way.lane()),
+            News::BreakerClosed => self.good(now, BREAKER, || lane.full_name()),
         }
     }
 
-    fn connect_failed(&mut self, now: Now, way: &WayName, why: &str) {
+    fn connect_failed(&mut self, now: Now, lane: &LaneName, why: &str) {
         self.counters.add(Count::ConnectFailed);
         // As TLS libraries have it: "received fatal alert: CertificateRevoked".
-        if way.has_certificate && why.to_ascii_lowercase().contains("alert") {
+        if lane.has_certificate && why.to_ascii_lowercase().contains("alert") {
             self.counters.add(Count::RefusedByTls);
             let refusal = Refusal::of_reason(&Reason::BadCertificate, 403);
             let remedy = refusal.map_or("", |refusal| refusal.remedy);
-            let subject = format!("{}: tls-alert", way.who());
-            let text = || format!("no connection to {}: {why}. {remedy}.", way.address);
+            let subject = format!("{}: tls-alert", lane.who());
+            let text = || format!("no connection to {}: {why}. {remedy}.", lane.address);
             self.note(now, Kind::Certificate.alarm(), &subject, text);
             return;
         }
-        let remedy = match way.has_certificate {
-            true => CERTIFICATE_OR_WAY,
-            false => WAY,
+        let remedy = match lane.has_certificate {
+            true => CERTIFICATE_OR_CONNECTION,
+            false => CONNECTION,
         };
         let text = || format!("no connection: {why}. {remedy}.");
-        self.note(now, FAILING, &way.place(), text);
+        self.note(now, FAILING, &lane.place(), text);
     }
 
     /// A lane took a message no more, `waiting` being before it.
-    pub fn queue_full(&mut self, now: Now, way: &WayName, waiting: usize) {
+    pub fn queue_full(&mut self, now: Now, lane: &LaneName, waiting: usize) {
         self.counters.add(Count::QueueFull);
         let text = || format!("{waiting} wait already, and the next were refused. {QUEUE_FULL}.");
-        self.note(now, QUEUE, &way.lane(), text);
+        self.note(now, QUEUE, &lane.full_name(), text);
     }
 
     /// Half of what waited is gone.
-    pub fn queue_eased(&mut self, now: Now, way: &WayName) {
-        self.good(now, QUEUE, || way.lane());
+    pub fn queue_eased(&mut self, now: Now, lane: &LaneName) {
+        self.good(now, QUEUE, || lane.full_name());
     }
 
     /// A refusal of one of the topic's devices is not believed; `is_new` if those before it were.
@@ -223,7 +223,7 @@ impl Operator {
     // ---- what comes of it
 
     /// The next line for the log.
-    pub fn poll_line(&mut self) -> Option<Line> {
+    pub fn poll_line(&mut self) -> Option<AlarmLine> {
         self.lines.pop_front()
     }
 
@@ -257,10 +257,10 @@ impl Operator {
     }
 }
 
-const WAY: &str = "\
+const CONNECTION: &str = "\
     Run dunlin doctor, which says where the way to this server ends: name, firewall, proxy or \
     TLS";
-const CERTIFICATE_OR_WAY: &str = "\
+const CERTIFICATE_OR_CONNECTION: &str = "\
     Run dunlin doctor, which says where the way to this server ends, and whether it takes the \
     certificate";
 const BREAKER_OPEN: &str = "\
@@ -283,8 +283,8 @@ mod tests {
     use super::*;
     use crate::provider::Why;
 
-    fn way() -> WayName {
-        WayName {
+    fn lane() -> LaneName {
+        LaneName {
             credential: "key ABC123DEFG of team DEF123GHIJ".into(),
             environment: "production",
             address: "api.push.apple.com:443".into(),
@@ -292,11 +292,11 @@ mod tests {
         }
     }
 
-    fn certificate() -> WayName {
-        WayName {
+    fn certificate() -> LaneName {
+        LaneName {
             credential: "identity shop".into(),
             has_certificate: true,
-            ..way()
+            ..lane()
         }
     }
 
@@ -304,12 +304,12 @@ mod tests {
         Now::ZERO + Duration::from_secs(secs)
     }
 
-    fn lines(operator: &mut Operator) -> Vec<Line> {
+    fn lines(operator: &mut Operator) -> Vec<AlarmLine> {
         core::iter::from_fn(|| operator.poll_line()).collect()
     }
 
     /// The one line there is.
-    fn line(operator: &mut Operator) -> Line {
+    fn line(operator: &mut Operator) -> AlarmLine {
         let [line] = lines(operator).try_into().unwrap();
         line
     }
@@ -335,7 +335,7 @@ mod tests {
         ] {
             let mut operator = Operator::default();
             let outcome = rejected(status, reason);
-            operator.delivered(at(0), &way(), Some("a.b"), &outcome);
+            operator.delivered(at(0), &lane(), Some("a.b"), &outcome);
             let told = line(&mut operator);
             let name = Reason::parse(reason).name().unwrap_or("other");
             assert_eq!(
@@ -350,7 +350,12 @@ mod tests {
                 text.starts_with("api.push.apple.com:443 answers "),
                 "{text}"
             );
-            operator.delivered(at(1), &way(), Some("a.c"), &rejected(400, "BadDeviceToken"));
+            operator.delivered(
+                at(1),
+                &lane(),
+                Some("a.c"),
+                &rejected(400, "BadDeviceToken"),
+            );
             let over = line(&mut operator);
             assert_eq!((over.level, &over.subject), (Level::Info, &told.subject));
             let counts = operator.take_counts().unwrap();
@@ -364,7 +369,7 @@ mod tests {
         let outcome = rejected(403, "InvalidProviderToken");
         for millis in 0..65_000 {
             let now = Now::ZERO + Duration::from_millis(millis);
-            operator.delivered(now, &way(), Some("a.b"), &outcome);
+            operator.delivered(now, &lane(), Some("a.b"), &outcome);
         }
         let times: Vec<u64> = lines(&mut operator).iter().map(|line| line.times).collect();
         assert_eq!(times, [1, 60_000]);
@@ -373,14 +378,14 @@ mod tests {
             rejected(500, "InternalServerError"),
             rejected(403, "ExpiredProviderToken"),
         ] {
-            operator.delivered(at(66), &way(), Some("a.b"), &nothing);
+            operator.delivered(at(66), &lane(), Some("a.b"), &nothing);
         }
         assert!(
             lines(&mut operator)
                 .iter()
                 .all(|line| line.level == Level::Error)
         );
-        operator.delivered(at(67), &way(), Some("a.b"), &accepted());
+        operator.delivered(at(67), &lane(), Some("a.b"), &accepted());
         let over = lines(&mut operator);
         assert_eq!(over.len(), 2, "{over:?}");
         assert!(over.iter().all(|line| line.level == Level::Info));
@@ -390,11 +395,11 @@ mod tests {
     #[test]
     fn another_credential_or_environment_is_another_matter() {
         let mut operator = Operator::default();
-        let elsewhere = WayName {
+        let elsewhere = LaneName {
             environment: "development",
-            ..way()
+            ..lane()
         };
-        operator.delivered(at(0), &way(), None, &rejected(403, "InvalidProviderToken"));
+        operator.delivered(at(0), &lane(), None, &rejected(403, "InvalidProviderToken"));
         assert_eq!(lines(&mut operator).len(), 1);
         operator.delivered(at(1), &elsewhere, None, &accepted());
         operator.delivered(at(1), &certificate(), None, &accepted());
@@ -412,7 +417,7 @@ mod tests {
     fn a_topic_that_is_refused_is_named_and_over_when_one_is_accepted() {
         let mut operator = Operator::default();
         for reason in ["TopicDisallowed", "Forbidden"] {
-            operator.delivered(at(0), &way(), Some("a.b"), &rejected(403, reason));
+            operator.delivered(at(0), &lane(), Some("a.b"), &rejected(403, reason));
             let told = line(&mut operator);
             assert_eq!(told.alarm, "topic-refused");
             assert!(
@@ -421,10 +426,15 @@ mod tests {
             );
             assert!(told.text.contains("bundle identifier"), "{told:?}");
         }
-        operator.delivered(at(1), &way(), Some("a.c"), &accepted());
-        operator.delivered(at(1), &way(), Some("a.b"), &rejected(400, "BadDeviceToken"));
+        operator.delivered(at(1), &lane(), Some("a.c"), &accepted());
+        operator.delivered(
+            at(1),
+            &lane(),
+            Some("a.b"),
+            &rejected(400, "BadDeviceToken"),
+        );
         assert_eq!(lines(&mut operator), []);
-        operator.delivered(at(2), &way(), Some("a.b"), &accepted());
+        operator.delivered(at(2), &lane(), Some("a.b"), &accepted());
         assert_eq!(lines(&mut operator).len(), 2);
         assert!(operator.is_quiet());
     }
@@ -467,7 +477,7 @@ mod tests {
         let mut operator = Operator::default();
         let failed = News::ConnectFailed("api.push.apple.com: TCP: connection refused".into());
         for secs in 0..10 {
-            operator.heard(at(secs), &way(), &failed);
+            operator.heard(at(secs), &lane(), &failed);
         }
         let told = line(&mut operator);
         assert_eq!(told.alarm, "connections-failing");
@@ -479,15 +489,20 @@ mod tests {
         assert_eq!(operator.poll_timeout(), Some(at(60)));
         operator.handle_timeout(at(60));
         assert_eq!(line(&mut operator).times, 9);
-        operator.delivered(at(61), &way(), None, &Outcome::unanswered(Why::NotSent));
+        operator.delivered(at(61), &lane(), None, &Outcome::unanswered(Why::NotSent));
         assert_eq!(lines(&mut operator), []);
         // A refusal is an answer.
-        operator.delivered(at(62), &way(), None, &rejected(403, "InvalidProviderToken"));
+        operator.delivered(
+            at(62),
+            &lane(),
+            None,
+            &rejected(403, "InvalidProviderToken"),
+        );
         let [refused, over] = lines(&mut operator).try_into().unwrap();
         assert_eq!((refused.level, over.level), (Level::Error, Level::Info));
         assert_eq!(over.alarm, "connections-failing");
-        operator.heard(at(200), &way(), &failed);
-        operator.heard(at(201), &way(), &News::Connected);
+        operator.heard(at(200), &lane(), &failed);
+        operator.heard(at(201), &lane(), &News::Connected);
         assert_eq!(lines(&mut operator).len(), 2);
         assert_eq!(
             operator.take_counts().unwrap(),
@@ -499,15 +514,15 @@ mod tests {
     fn a_breaker_a_queue_and_a_guard_begin_and_end() {
         let mut operator = Operator::default();
         let begin: [&dyn Fn(&mut Operator); 5] = [
-            &|it| it.heard(at(0), &way(), &News::BreakerOpened),
-            &|it| it.queue_full(at(0), &way(), 10),
+            &|it| it.heard(at(0), &lane(), &News::BreakerOpened),
+            &|it| it.queue_full(at(0), &lane(), 10),
             &|it| it.guard_holds(at(0), "a.b", true),
             &|it| it.misconfigured(at(0), "dunlin.toml: no such file"),
             &|it| it.outcome_not_kept(at(0), "store-unavailable"),
         ];
         let end: [&dyn Fn(&mut Operator); 5] = [
-            &|it| it.heard(at(5), &way(), &News::BreakerClosed),
-            &|it| it.queue_eased(at(5), &way()),
+            &|it| it.heard(at(5), &lane(), &News::BreakerClosed),
+            &|it| it.queue_eased(at(5), &lane()),
             &|it| it.guard_is_calm(at(5), "a.b"),
             &|it| it.configured(at(5)),
             &|it| it.outcome_kept(at(5)),
@@ -521,7 +536,7 @@ mod tests {
                 told.text.ends_with('.') && told.text.contains(". "),
                 "{told:?}"
             );
-            assert_eq!(Line::parse(&told.to_string()), Some(told.clone()));
+            assert_eq!(AlarmLine::parse(&told.to_string()), Some(told.clone()));
             begin(&mut operator);
             assert_eq!(lines(&mut operator), [], "once a minute");
             end(&mut operator);

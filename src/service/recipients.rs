@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{App, Found, Store, Turns, World};
+use super::{App, Found, Runtime, Store, Turns};
 use crate::api::{Problem, Recipients};
 use crate::environment::Environment;
 use crate::notification::{DeviceToken, Topic};
@@ -66,8 +66,8 @@ struct Wanted<'a> {
 ///
 /// # Errors
 /// 400 if tokens are without a topic; 404 if nobody has a device; 422 if they are too many; 503.
-pub async fn resolve<W: World>(
-    app: &App<W>,
+pub async fn resolve<R: Runtime>(
+    app: &App<R>,
     to: &Recipients,
     topic: Option<&Topic>,
     covers: impl Fn(&Topic) -> bool,
@@ -121,9 +121,9 @@ fn unique<T: Ord>(all: &[T]) -> Vec<&T> {
     all.iter().filter(|one| seen.insert(*one)).collect()
 }
 
-async fn of_tokens<W: World>(
-    app: &App<W>,
-    turns: &mut Turns<'_, W::Platform>,
+async fn of_tokens<R: Runtime>(
+    app: &App<R>,
+    turns: &mut Turns<'_, R::Platform>,
     tokens: &[DeviceToken],
     topic: &Topic,
 ) -> Result<Vec<Target>, Problem> {
@@ -154,9 +154,9 @@ pub(super) fn keys_of<'d>(devices: impl Iterator<Item = &'d DeviceRef>) -> Vec<S
 }
 
 /// The records under these keys, in their order.
-pub(super) async fn records<W: World>(
-    app: &App<W>,
-    turns: &mut Turns<'_, W::Platform>,
+pub(super) async fn records<R: Runtime>(
+    app: &App<R>,
+    turns: &mut Turns<'_, R::Platform>,
     keys: Vec<String>,
 ) -> Result<Vec<Option<DeviceRecord>>, Problem> {
     let mut found = read(app, &keys).await?;
@@ -169,8 +169,8 @@ pub(super) async fn records<W: World>(
     Ok(records)
 }
 
-async fn read<W: World>(
-    app: &App<W>,
+async fn read<R: Runtime>(
+    app: &App<R>,
     keys: &[String],
 ) -> Result<BTreeMap<String, Option<Vec<u8>>>, Problem> {
     let found: Vec<Found> = app
@@ -187,9 +187,9 @@ fn unreadable(error: CorruptRecord) -> Problem {
     Problem::from(Failure::<core::convert::Infallible>::Corrupt(error))
 }
 
-async fn of_aliases<W: World>(
-    app: &App<W>,
-    turns: &mut Turns<'_, W::Platform>,
+async fn of_aliases<R: Runtime>(
+    app: &App<R>,
+    turns: &mut Turns<'_, R::Platform>,
     aliases: &[Alias],
     wanted: &Wanted<'_>,
 ) -> Result<Resolved, Problem> {
@@ -220,9 +220,9 @@ async fn of_aliases<W: World>(
 }
 
 /// The devices that may be those of aliases, each with the alias that it may be of.
-async fn candidates<'a, W: World>(
-    app: &App<W>,
-    turns: &mut Turns<'_, W::Platform>,
+async fn candidates<'a, R: Runtime>(
+    app: &App<R>,
+    turns: &mut Turns<'_, R::Platform>,
     aliases: &[&'a Alias],
     wanted: &Wanted<'_>,
 ) -> Result<Vec<(&'a Alias, DeviceRef)>, Problem> {
@@ -275,9 +275,9 @@ struct Known<'a> {
 }
 
 /// Reads which apps some aliases have devices in, and which devices an older version has listed.
-async fn known<'a, W: World>(
-    app: &App<W>,
-    turns: &mut Turns<'_, W::Platform>,
+async fn known<'a, R: Runtime>(
+    app: &App<R>,
+    turns: &mut Turns<'_, R::Platform>,
     aliases: &[&'a Alias],
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Known<'a>>, Problem> {

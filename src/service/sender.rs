@@ -1,7 +1,7 @@
-//! The ways to APNs as calls use them: many messages in, their outcomes out as they come.
+//! The lanes to APNs as calls use them: many messages in, their outcomes out as they come.
 //!
 //! ```text
-//!   submit_many ─► way ─► connections ─► APNs
+//!   submit_many ─► lane ─► connections ─► APNs
 //!                   └─ outcomes ─► Inbox ─► next: those that have come, at least one
 //! ```
 
@@ -11,36 +11,36 @@ use core::future::poll_fn;
 use core::task::{Poll, Waker};
 use std::rc::Rc;
 
-use super::WayReport;
+use super::LaneReport;
 use crate::auth::SharedTokens;
 use crate::config::Endpoint;
 use crate::delivery::{Delivered, Order, Way};
 use crate::dial::Credentials;
 use crate::tls_name::TlsName;
 
-/// Longest text of what a way suffers from, in characters: it is told with every result, and may
+/// Longest text of what a lane suffers from, in characters: it is told with every result, and may
 /// come from a library.
 const TROUBLE_CHARS: usize = 200;
 
 /// Carries messages to APNs, and reads the lists of feedback services.
 pub trait Sender {
-    /// An open way, which many calls have at once.
-    type Way: Clone;
+    /// An open lane, which many calls have at once.
+    type Lane: Clone;
 
     /// A connection to a feedback service.
     type List: List;
 
-    /// Makes a way. Its connections are opened when something is to be sent.
-    fn open(&self, plan: WayPlan) -> Self::Way;
+    /// Makes a lane. Its connections are opened when something is to be sent.
+    fn open(&self, plan: LanePlan) -> Self::Lane;
 
-    /// What a way has to know before something is handed in: what the wall clock shows, and the
+    /// What a lane has to know before something is handed in: what the wall clock shows, and the
     /// provider tokens from now on, where requests carry one.
-    fn refresh(&self, way: &Self::Way, tokens: Option<&SharedTokens>);
+    fn refresh(&self, lane: &Self::Lane, tokens: Option<&SharedTokens>);
 
     /// Hands messages in, each with a number by which its outcome is known. Takes as many from the
     /// front as there is room for and says how many that were; each of these has its outcome in the
     /// inbox at its deadline at the latest. The others are dropped. Waits for nobody.
-    fn submit_many(&self, way: &Self::Way, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize;
+    fn submit_many(&self, lane: &Self::Lane, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize;
 
     /// Connects to a feedback service; an error is for people.
     fn open_list(&self, from: &Destination) -> impl Future<Output = Result<Self::List, String>>;
@@ -78,12 +78,12 @@ pub struct Proxy {
     pub credentials: Option<Credentials>,
 }
 
-/// A way that is to be opened.
-pub struct WayPlan {
+/// A lane that is to be opened.
+pub struct LanePlan {
     /// Where its connections go.
     pub destination: Destination,
     /// For the operator.
-    pub report: WayReport,
+    pub report: LaneReport,
     /// What is sent when, and on which connection.
     pub lane: Box<dyn Way>,
     /// The credential whose provider tokens its requests carry, if they do: the argument of
@@ -92,7 +92,7 @@ pub struct WayPlan {
 }
 
 /// Without the lane, whose contents are pushes.
-impl fmt::Debug for WayPlan {
+impl fmt::Debug for LanePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WayPlan")
             .field("destination", &self.destination)

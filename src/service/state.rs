@@ -1,4 +1,4 @@
-//! What all calls of an instance share: settings, the store, credentials and the ways to APNs.
+//! What all calls of an instance share: settings, the store, credentials and the lanes to APNs.
 
 use core::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,8 +7,8 @@ use std::rc::Rc;
 use super::durable::Gathering;
 use super::signer::Signer;
 use super::{
-    Destination, Platform, Process, Proxy, Sender, Store, StoreError, WayName, WayPlan, WayReport,
-    random_u64,
+    Destination, LaneName, LanePlan, LaneReport, Platform, Process, Proxy, Sender, Store,
+    StoreError, random_u64,
 };
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};
@@ -26,17 +26,17 @@ use crate::tls_name::TlsName;
 const GATEWAY_WINDOW: usize = 10_000;
 
 /// What an instance stands on.
-pub trait World {
+pub trait Runtime {
     /// Clocks, randomness, turns and the operator.
     type Platform: Platform;
     /// The store.
     type Store: Store;
-    /// The ways to APNs.
+    /// The lanes to APNs.
     type Sender: Sender;
 }
 
-/// A way to APNs in such a world.
-pub(super) type WayOf<W> = <<W as World>::Sender as Sender>::Way;
+/// A lane to APNs on such a platform.
+pub(super) type LaneOf<R> = <<R as Runtime>::Sender as Sender>::Lane;
 
 /// What an instance is configured by, apart from the settings themselves.
 #[derive(Debug)]
@@ -52,38 +52,38 @@ pub struct Configured {
 }
 
 /// The shared part of an instance.
-pub struct App<W: World> {
+pub struct App<R: Runtime> {
     pub(super) settings: Settings,
     pub(super) process: Process,
-    pub(super) platform: W::Platform,
-    pub(super) store: W::Store,
-    pub(super) sender: W::Sender,
+    pub(super) platform: R::Platform,
+    pub(super) store: R::Store,
+    pub(super) sender: R::Sender,
     /// The one in the settings.
     proxy: Option<Rc<Proxy>>,
     /// Of each credential, in their order; `None` for a certificate.
     signers: Vec<Option<Signer>>,
     /// At most six for each credential: three services in two environments.
-    lanes: RefCell<BTreeMap<(usize, Environment, Service), WayOf<W>>>,
+    lanes: RefCell<BTreeMap<(usize, Environment, Service), LaneOf<R>>>,
     /// At most one for each app on the binary protocols.
-    gateways: RefCell<BTreeMap<usize, WayOf<W>>>,
+    gateways: RefCell<BTreeMap<usize, LaneOf<R>>>,
     /// Keeps a wrong credential from looking like dead devices.
     pub(super) guard: RefCell<Guard>,
     gathering: Gathering,
 }
 
-impl<W: World> core::fmt::Debug for App<W> {
+impl<R: Runtime> core::fmt::Debug for App<R> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("App").finish_non_exhaustive()
     }
 }
 
-impl<W: World> App<W> {
-    /// An instance that has no way to APNs yet.
+impl<R: Runtime> App<R> {
+    /// An instance that has no lane to APNs yet.
     pub fn new(
         configured: Configured,
-        platform: W::Platform,
-        store: W::Store,
-        sender: W::Sender,
+        platform: R::Platform,
+        store: R::Store,
+        sender: R::Sender,
     ) -> Self {
         let Configured {
             settings,
@@ -127,7 +127,7 @@ impl<W: World> App<W> {
     }
 
     /// The store.
-    pub const fn store(&self) -> &W::Store {
+    pub const fn store(&self) -> &R::Store {
         &self.store
     }
 
@@ -136,14 +136,14 @@ impl<W: World> App<W> {
         self.gathering.durable(&self.platform, &self.store).await
     }
 
-    /// The way from a credential to a service of an environment; if the credential is a key, with a
+    /// The lane from a credential to a service of an environment; if the credential is a key, with a
     /// provider token that is good.
     pub(super) fn lane(
         &self,
         credential: usize,
         environment: Environment,
         service: Service,
-    ) -> Result<WayOf<W>, Problem> {
+    ) -> Result<LaneOf<R>, Problem> {
         let service = self.settings.carrier(environment, service);
         let of_index = (
             self.settings.credentials().get(credential),
@@ -156,15 +156,15 @@ impl<W: World> App<W> {
         let mut lanes = self.lanes.borrow_mut();
         let lane = lanes.entry(place).or_insert_with(|| {
             let endpoint = self.settings.service(environment, service);
-            let name = WayName {
+            let name = LaneName {
                 credential: proven_by.to_string(),
                 environment: environment.as_str(),
                 address: endpoint.to_string(),
                 has_certificate: proven_by.identity().is_some(),
             };
-            self.sender.open(WayPlan {
+            self.sender.open(LanePlan {
                 destination: self.destination(endpoint, proven_by.tls_name(endpoint)),
-                report: WayReport::new(name),
+                report: LaneReport::new(name),
                 lane: Box::new(self.provider_api(endpoint)),
                 signer: signer.as_ref().map(|_| credential),
             })
@@ -177,8 +177,8 @@ impl<W: World> App<W> {
         Ok(lane)
     }
 
-    /// The way to an app's binary gateway; `None` if it has none.
-    pub(super) fn gateway(&self, index: usize) -> Option<WayOf<W>> {
+    /// The lane to an app's binary gateway; `None` if it has none.
+    pub(super) fn gateway(&self, index: usize) -> Option<LaneOf<R>> {
         let binary = self.settings.binary_apps().get(index)?;
         let endpoint = binary.gateway.as_ref()?;
         let mut gateways = self.gateways.borrow_mut();
@@ -188,15 +188,15 @@ impl<W: World> App<W> {
                 queue: self.settings.delivery().queue,
                 window: GATEWAY_WINDOW,
             };
-            let name = WayName {
+            let name = LaneName {
                 credential: format!("identity {}", binary.identity().unwrap_or("none")),
                 environment: binary.environment.as_str(),
                 address: endpoint.to_string(),
                 has_certificate: binary.identity().is_some(),
             };
-            self.sender.open(WayPlan {
+            self.sender.open(LanePlan {
                 destination: self.destination(endpoint, binary.tls_name(endpoint)),
-                report: WayReport::new(name),
+                report: LaneReport::new(name),
                 lane: Box::new(GatewayLane::new(config)),
                 signer: None,
             })

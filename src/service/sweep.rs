@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use super::store::persistently;
-use super::{App, Platform, Store, StoreError, Turns, World};
+use super::{App, Platform, Runtime, Store, StoreError, Turns};
 use crate::api::{Caller, SweepReport};
 use crate::notification::Topic;
 use crate::receipt;
@@ -16,7 +16,7 @@ use crate::time::UnixTime;
 /// Bytes that a key counts for in [`Turns`], which does not see its value: a record with some tags.
 const BYTES: usize = 1_024;
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// Marks what has not been seen for long, forgets what was removed long ago; of the caller's
     /// topics alone, if it is bound to some. An error is for people; what was done until then stays
     /// done.

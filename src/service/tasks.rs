@@ -2,11 +2,11 @@
 
 use core::fmt::Display;
 
-use super::{App, Platform, World};
+use super::{App, Platform, Runtime};
 use crate::api::{Caller, FeedbackReport, Problem, Reply, Task};
 use crate::config::Scope;
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `POST /v1/tasks/{task}`: the report, 200 also when something in it failed. Whoever is bound
     /// to topics runs it for these alone.
     ///

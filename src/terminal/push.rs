@@ -49,13 +49,13 @@ pub struct PushOptions {
 /// A push as the options say it.
 #[derive(Debug, Default)]
 pub struct PushCommand {
-    request: Request,
+    request: PushRequest,
     alert: Alert,
     content: Option<Content>,
 }
 
 #[derive(Debug, Default, Serialize)]
-struct Request {
+struct PushRequest {
     to: To,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<String>,
@@ -85,7 +85,7 @@ struct Request {
     payload: Option<Box<RawValue>>,
 }
 
-impl Request {
+impl PushRequest {
     fn says_nothing(&self) -> bool {
         let json = |request: &Self| serde_json::to_string(request).ok();
         json(self) == json(&Self::default())
@@ -161,7 +161,7 @@ impl PushCommand {
         let PushOptions {
             tokens, aliases, ..
         } = options;
-        let request = Request {
+        let request = PushRequest {
             to: To { tokens, aliases },
             topic: options.topic,
             environment: options.environment,

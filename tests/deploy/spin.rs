@@ -341,7 +341,7 @@ fn the_schedule_runs_both_tasks_and_reaches_the_service_only() {
         let service = &manifest.variables["service"];
         let service = service.default.as_deref().unwrap();
         let task = &component.variables["task"];
-        dunlin_cron_spin::Call::new(service, task, "key").unwrap();
+        dunlin_cron_spin::TaskCall::new(service, task, "key").unwrap();
         tasks.insert(&**task);
         assert_eq!(component.variables["service"], "{{ service }}");
         assert_eq!(component.variables["api_key"], "{{ tasks_api_key }}");

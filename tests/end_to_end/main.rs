@@ -5,6 +5,7 @@
 mod binary;
 mod broadcast;
 mod certificate;
+mod connecting;
 mod fleet;
 mod life;
 mod operator;
@@ -14,7 +15,6 @@ mod soak;
 mod sweep;
 mod tenants;
 mod wasi_http;
-mod way;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -46,7 +46,7 @@ pub(crate) fn joined(pieces: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(pieces.len()));
     let mut rest = pieces;
     while !rest.is_empty() {
-        let (head, after) = Head::read(rest)?;
+        let (head, after) = BerHead::read(rest)?;
         let length = head.length.filter(|_| head.tag == OCTET_STRING)?;
         let (piece, after) = after.split_at_checked(length)?;
         bytes.extend_from_slice(piece);
@@ -56,13 +56,13 @@ pub(crate) fn joined(pieces: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Tag and length.
-struct Head {
+struct BerHead {
     tag: u8,
     /// `None` if the end is marked instead.
     length: Option<usize>,
 }
 
-impl Head {
+impl BerHead {
     /// What is read, and what comes after it.
     fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (&tag, rest) = bytes.split_first()?;
@@ -89,7 +89,7 @@ impl Head {
 
 /// Appends the first value as DER; what comes after it is the answer.
 fn copy<'a>(bytes: &'a [u8], der: &mut Vec<u8>, depth: usize) -> Option<&'a [u8]> {
-    let (head, rest) = Head::read(bytes)?;
+    let (head, rest) = BerHead::read(bytes)?;
     if head.tag & CONSTRUCTED == 0 {
         let (value, rest) = rest.split_at_checked(head.length?)?;
         put(head.tag, value, der);

@@ -6,11 +6,11 @@ use clap::Args;
 use dunlin::terminal::{Content, Exit, PushCommand, PushOptions, parse_number};
 use dunlin_cli::Error;
 use dunlin_cli::client::ServiceUrl;
-use dunlin_cli::commands::{Call, Place};
+use dunlin_cli::commands::{Call, ServiceAccess};
 
 /// Where the registry or the service is, for every command that needs one.
 #[derive(Args)]
-pub struct At {
+pub struct ServiceArguments {
     /// The configuration file.
     #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
     config: PathBuf,
@@ -30,8 +30,8 @@ pub struct At {
     component: Option<PathBuf>,
 }
 
-impl From<At> for Place {
-    fn from(at: At) -> Self {
+impl From<ServiceArguments> for ServiceAccess {
+    fn from(at: ServiceArguments) -> Self {
         Self {
             config: at.config,
             url: at.url,
@@ -108,7 +108,7 @@ pub struct Push {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub at: At,
+    pub at: ServiceArguments,
 }
 
 impl Push {
@@ -116,7 +116,7 @@ impl Push {
     ///
     /// # Errors
     /// [`Exit::Usage`], if the options do not go together, or a file that they name cannot be used.
-    pub fn call(self) -> Result<(Call, Place, bool), Error> {
+    pub fn call(self) -> Result<(Call, ServiceAccess, bool), Error> {
         let usage =
             |why: String| Error::with(Exit::Usage, format!("{why}; see dunlin push --help"));
         let content = match (self.payload, self.request) {
@@ -175,12 +175,12 @@ pub struct Devices {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    at: At,
+    at: ServiceArguments,
 }
 
 impl Devices {
     /// The call, and where it is to be made.
-    pub fn call(self) -> (Call, Place, bool) {
+    pub fn call(self) -> (Call, ServiceAccess, bool) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let limit = self.limit.map(|limit| limit.to_string());
         for (name, value) in [

@@ -38,13 +38,13 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceUrl {
     is_tls: bool,
-    at: At,
+    at: Authority,
     /// What goes in front of every path: empty, or `/` and more.
     prefix: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum At {
+enum Authority {
     /// Where it listens.
     Listen(Listen),
     /// A host as hosts are compared, and a port.
@@ -97,7 +97,7 @@ impl FromStr for ServiceUrl {
         }
         Ok(Self {
             is_tls,
-            at: At::Host(host, port),
+            at: Authority::Host(host, port),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -107,7 +107,7 @@ impl From<Listen> for ServiceUrl {
     fn from(listen: Listen) -> Self {
         Self {
             is_tls: false,
-            at: At::Listen(listen),
+            at: Authority::Listen(listen),
             prefix: String::new(),
         }
     }
@@ -130,23 +130,23 @@ impl ServiceUrl {
     /// Host and port, as a `Host` field has them.
     fn authority(&self) -> String {
         match &self.at {
-            At::Listen(listen) => match listen.literal() {
+            Authority::Listen(listen) => match listen.literal() {
                 Some(address) => reachable(address).to_string(),
                 None => listen.to_string(),
             },
-            At::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            At::Host(host, port) => format!("{host}:{port}"),
+            Authority::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+            Authority::Host(host, port) => format!("{host}:{port}"),
         }
     }
 
     async fn connect(&self) -> std::io::Result<TcpStream> {
         match &self.at {
-            At::Listen(listen) => {
+            Authority::Listen(listen) => {
                 let addresses = listen.addresses().await?;
                 let addresses: Vec<_> = addresses.into_iter().map(reachable).collect();
                 TcpStream::connect(addresses.as_slice()).await
             }
-            At::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
+            Authority::Host(host, port) => TcpStream::connect((host.as_str(), *port)).await,
         }
     }
 
@@ -156,7 +156,7 @@ impl ServiceUrl {
     /// If the port is 0.
     fn check(&self) -> Result<(), Error> {
         match &self.at {
-            At::Listen(listen) if listen.port() == 0 => Err(Error::with(
+            Authority::Listen(listen) if listen.port() == 0 => Err(Error::with(
                 Exit::Usage,
                 "host.listen has port 0, so where the service listens is in its log alone; say it \
                  with --url or DUNLIN_URL",
@@ -230,7 +230,7 @@ async fn reach(service: &ServiceUrl) -> Result<Box<dyn Stream>, Error> {
     let failed =
         |why: &dyn fmt::Display| Error::with(Exit::NotReached, format!("{service}: {why}"));
     let tcp = service.connect().await.map_err(|error| failed(&error))?;
-    let At::Host(host, _) = &service.at else {
+    let Authority::Host(host, _) = &service.at else {
         return Ok(Box::new(tcp));
     };
     if !service.is_tls {

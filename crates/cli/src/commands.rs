@@ -33,7 +33,7 @@ const MAX_CONTENT: u64 = 1024 * 1024;
 
 /// Where what is needed is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct ServiceAccess {
     /// The configuration file.
     pub config: PathBuf,
     /// A service to ask, whatever the configuration says.
@@ -96,7 +96,7 @@ impl Call {
 ///
 /// # Errors
 /// If the configuration, the store, the component or the service cannot be used.
-pub async fn run(call: Call, place: &Place, json: bool) -> Result<Exit, Error> {
+pub async fn run(call: Call, place: &ServiceAccess, json: bool) -> Result<Exit, Error> {
     let reply_to = call.reply_to;
     let Answer { status, body } = answer(call, place).await?;
     let rendered = terminal::render(reply_to, status, body.as_bytes(), json);
@@ -108,7 +108,7 @@ pub async fn run(call: Call, place: &Place, json: bool) -> Result<Exit, Error> {
     }
 }
 
-async fn answer(call: Call, place: &Place) -> Result<Answer, Error> {
+async fn answer(call: Call, place: &ServiceAccess) -> Result<Answer, Error> {
     let key = place.api_key.as_deref();
     if let Some(url) = &place.url {
         let key = key.ok_or_else(|| {
@@ -150,7 +150,12 @@ async fn there(call: Call, service: ServiceUrl, key: &str) -> Result<Answer, Err
 }
 
 /// Has the function answer in this process.
-async fn here(call: Call, place: &Place, config: &Config, store: Store) -> Result<Answer, Error> {
+async fn here(
+    call: Call,
+    place: &ServiceAccess,
+    config: &Config,
+    store: Store,
+) -> Result<Answer, Error> {
     let component = place.component.as_deref();
     let status = Status::default();
     let engine = serve::load(&place.config, component, config, &store, &status)?;

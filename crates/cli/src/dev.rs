@@ -55,7 +55,7 @@ const LISTEN: SocketAddr =
 
 /// What `dunlin dev` can be told.
 #[derive(Debug)]
-pub struct Options {
+pub struct DevOptions {
     /// Where everything is kept.
     pub folder: PathBuf,
     /// Where to listen; port 8080, or a free one if it is taken, unless given.
@@ -91,7 +91,7 @@ impl Dev {
     ///
     /// # Errors
     /// If the folder cannot be written, a given address is taken, or the service does not start.
-    pub async fn start(options: &Options) -> Result<Self, Error> {
+    pub async fn start(options: &DevOptions) -> Result<Self, Error> {
         options.rules.check()?;
         let folder = &options.folder;
         let config_folder = folder.join("config");
@@ -222,7 +222,7 @@ const READY_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// As [`Dev::start`].
-pub async fn run(options: &Options) -> Result<(), Error> {
+pub async fn run(options: &DevOptions) -> Result<(), Error> {
     let stop = hangup::or_lost_terminal(stop_signal()?)?;
     let dev = Dev::start(options).await?;
     // Standard output may be closed; the service is up all the same.
@@ -264,7 +264,7 @@ fn api_key(folder: &Path) -> Result<String, Error> {
 async fn start_simulator(
     folder: &Path,
     key: &KeyPair,
-    options: &Options,
+    options: &DevOptions,
 ) -> Result<Simulator, Error> {
     let control = match &options.simulator {
         Some(listen) => Some(listen.address().await?),

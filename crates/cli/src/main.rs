@@ -17,7 +17,7 @@ use dunlin_cli::{Error, dev, doctor, hangup, output, simulate, status};
 use dunlin_host::files;
 use dunlin_host::listen::Listen;
 
-use arguments::{At, Devices, Push};
+use arguments::{Devices, Push, ServiceArguments};
 
 /// What a flood took goes back to the system when the flood is over.
 #[global_allocator]
@@ -57,7 +57,7 @@ enum Command {
     Feedback(Feedback),
     /// Say what the running service has done.
     #[command(after_help = EXIT_CODES)]
-    Status(Status),
+    Status(StatusArguments),
     /// Run a simulated APNs alone.
     Simulate(Simulate),
 }
@@ -68,7 +68,7 @@ struct Sweep {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    at: At,
+    at: ServiceArguments,
 }
 
 #[derive(Args)]
@@ -80,7 +80,7 @@ struct Feedback {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    at: At,
+    at: ServiceArguments,
 }
 
 #[derive(Args)]
@@ -98,7 +98,7 @@ struct Doctor {
 }
 
 #[derive(Args)]
-struct Status {
+struct StatusArguments {
     /// The configuration file of the running service.
     #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
     config: PathBuf,
@@ -242,9 +242,9 @@ async fn run(command: Command) -> Result<Exit, Error> {
             json,
             no_ask,
         }) => {
-            let options = doctor::Options {
+            let options = doctor::DoctorOptions {
                 asks: !no_ask,
-                ..doctor::Options::default()
+                ..doctor::DoctorOptions::default()
             };
             let report = doctor::examine(&config, options).await;
             output::data(&match json {
@@ -256,7 +256,7 @@ async fn run(command: Command) -> Result<Exit, Error> {
                 false => Exit::Done,
             })
         }
-        Command::Status(Status { config, url }) => {
+        Command::Status(StatusArguments { config, url }) => {
             let text = status::status(&config, url.as_ref()).await?;
             output::data(&visible_lines(&text))?;
             Ok(Exit::Done)
@@ -282,7 +282,7 @@ async fn run_service(command: Command) -> Result<(), Error> {
             rules,
             component,
         }) => {
-            let options = dev::Options {
+            let options = dev::DevOptions {
                 folder,
                 listen,
                 simulator,
@@ -292,7 +292,7 @@ async fn run_service(command: Command) -> Result<(), Error> {
             dev::run(&options).await?;
         }
         Command::Simulate(asked) => {
-            let options = simulate::Options {
+            let options = simulate::SimulateOptions {
                 provider: asked.provider,
                 channels: asked.channels,
                 production: asked.production,

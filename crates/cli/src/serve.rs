@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dunlin_certificates::{Finding, Level};
 use dunlin_host::config::StoreSettings;
 use dunlin_host::engine::{Engine, Grants};
-use dunlin_host::host::{Host, Parts, load as load_component};
+use dunlin_host::host::{Host, HostParts, load as load_component};
 use dunlin_host::metrics::Status;
 use dunlin_host::store::{Store, StoreError};
 use dunlin_host::wasi::http_client::HttpClient;
@@ -60,7 +60,7 @@ impl Server {
             .map(|(name, identity)| (name.to_string(), identity.info().clone()));
         let expiry = ExpiryWatch::start(certificates.collect(), &status);
         let engine = load_with(config_file, component, &config, identities, &store, &status)?;
-        let host = Host::start(Parts {
+        let host = Host::start(HostParts {
             listener,
             engine,
             store,

@@ -47,7 +47,7 @@ impl Rules {
 
 /// What `dunlin simulate` can be told.
 #[derive(Debug)]
-pub struct Options {
+pub struct SimulateOptions {
     /// Where the provider API is.
     pub provider: Listen,
     /// Where channels are managed.
@@ -76,7 +76,7 @@ pub struct Options {
 ///
 /// # Errors
 /// If an address is taken, or a key or the folder cannot be read.
-pub async fn run(options: &Options) -> Result<(), Error> {
+pub async fn run(options: &SimulateOptions) -> Result<(), Error> {
     let stop = hangup::or_lost_terminal(stop_signal()?)?;
     options.rules.check()?;
     let keys = options

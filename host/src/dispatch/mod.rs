@@ -57,7 +57,7 @@ const QUEUES_FULL: &str = "requests-refused";
 const QUEUES: &str = "queues of all instances";
 
 /// Whether the answer to a request may be a large one.
-fn reads_much(request: &Request) -> bool {
+fn reads_much(request: &WholeRequest) -> bool {
     let route = Route::parse(request.method().as_str(), request.uri().path());
     route.is_ok_and(|route| route.may_answer_at_length())
 }
@@ -67,7 +67,7 @@ fn reads_much(request: &Request) -> bool {
 const READS: usize = 2;
 
 /// A request with its whole body.
-pub type Request = http::Request<Bytes>;
+pub type WholeRequest = http::Request<Bytes>;
 
 /// An answer, its body still to come.
 pub type Response = http::Response<WasiBody>;
@@ -215,7 +215,7 @@ impl Dispatcher {
     /// See [`DispatchError`].
     pub async fn call(
         &self,
-        mut request: Request,
+        mut request: WholeRequest,
         room: &mut Room,
     ) -> Result<Response, DispatchError> {
         let may_write = !request.method().is_safe();
@@ -259,7 +259,11 @@ impl Dispatcher {
     }
 
     /// A read that may have a large answer.
-    async fn read(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+    async fn read(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
         if !room.fit_within(MAX_HELD, ROOM_TIME).await {
             return Err(DispatchError::Overloaded);
         }
@@ -268,7 +272,11 @@ impl Dispatcher {
         self.attempt(request, room).await
     }
 
-    async fn attempt(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+    async fn attempt(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
         // Its effect is the same when it runs twice (RFC 9110, section 9.2.2).
         let repeatable = request.method().is_idempotent().then(|| request.clone());
         match (self.enqueue(request, room).await, repeatable) {
@@ -281,14 +289,18 @@ impl Dispatcher {
         }
     }
 
-    async fn enqueue(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+    async fn enqueue(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
         let is_safe = request.method().is_safe();
         let (answered, _loaded) = self.hand_over(request)?;
         held(classify(answered.await.ok())?, is_safe, room).await
     }
 
     /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
-    fn hand_over(&self, request: Request) -> Result<(Answered, Loaded), DispatchError> {
+    fn hand_over(&self, request: WholeRequest) -> Result<(Answered, Loaded), DispatchError> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
         let queue = queues
             .iter()
@@ -403,7 +415,7 @@ async fn make_room(bytes: usize, is_safe: bool, room: &mut Room) -> Result<(), D
     }
 }
 
-fn into_wasi(request: Request) -> http::Request<WasiBody> {
+fn into_wasi(request: WholeRequest) -> http::Request<WasiBody> {
     request.map(|body| {
         Full::new(body)
             .map_err(|never| match never {})

@@ -10,7 +10,7 @@ use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::WasiBody;
 
-use super::link::{Lease, Piece};
+use super::client_connection::{Lease, Piece};
 
 /// Most bytes that are handed to the runtime at once: what it keeps of one stream, too.
 pub(super) const PIECE: usize = 16 * 1024;

@@ -9,9 +9,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Incoming};
 use tokio::time::Instant;
 
+use super::client_connection::ClientConnection;
 use super::connections::Connections;
 use super::limits::Limits;
-use super::link::Link;
 use super::problem::Problem;
 use crate::dispatch::DispatchError;
 use crate::room::Room;
@@ -36,9 +36,9 @@ pub(super) struct RequestRoom {
 }
 
 impl RequestRoom {
-    pub fn new(connections: &Connections, link: &Link) -> Self {
+    pub fn new(connections: &Connections, client: &ClientConnection) -> Self {
         let [small, large] = &connections.requests;
-        let [small_share, large_share] = &link.requests;
+        let [small_share, large_share] = &client.requests;
         Self {
             small: small.room(small_share),
             large: large.room(large_share),

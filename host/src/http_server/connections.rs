@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use tracing::{debug, warn};
 
+use super::client_connection::{ClientConnection, Instruction, millis, period};
 use super::limits::Limits;
-use super::link::{Link, Order, millis, period};
 use crate::room::Budget;
 
 /// Least time between two warnings that the places run out, in milliseconds.
@@ -31,7 +31,7 @@ pub(super) struct Connections {
     started: Instant,
     /// Of the periods in which pieces of answers are counted, in milliseconds.
     pub period: u64,
-    links: Mutex<HashMap<u64, Arc<Link>>>,
+    clients: Mutex<HashMap<u64, Arc<ClientConnection>>>,
     next: AtomicU64,
     /// Requests that have shown a key, and those that have not, whose answers are not taken yet.
     open: AtomicUsize,
@@ -49,7 +49,7 @@ impl Connections {
         Arc::new(Self {
             started: Instant::now(),
             period: period(limits.answer_time.max(limits.keyless_answer_time)),
-            links: Mutex::default(),
+            clients: Mutex::default(),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             open_keyless: AtomicUsize::new(0),
@@ -72,31 +72,33 @@ impl Connections {
 
     /// A new connection. If it is one too many, another goes for it; if there is none that could,
     /// it may ask for the probes alone.
-    pub fn add(self: &Arc<Self>, peer: SocketAddr) -> Arc<Link> {
+    pub fn add(self: &Arc<Self>, peer: SocketAddr) -> Arc<ClientConnection> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let link = Link::new(self, number, peer);
-        let mut links = self.lock();
+        let client = ClientConnection::new(self, number, peer);
+        let mut clients = self.lock();
         let places = self.limits.connections;
-        let staying = links.values().filter(|link| link.order() == Order::None);
-        if links.len() >= places && staying.count() >= places {
-            match self.longest_idle(&links) {
-                Some((victim, order)) => {
+        let staying = clients
+            .values()
+            .filter(|client| client.instruction() == Instruction::None);
+        if clients.len() >= places && staying.count() >= places {
+            match self.longest_idle(&clients) {
+                Some((victim, instruction)) => {
                     debug!(peer = %victim.peer, "connection closed: its place is needed");
-                    victim.tell(order);
+                    victim.tell(instruction);
                     // A place that is none is left to one that has none either.
                     let is_none = victim.probes_only.load(Ordering::Relaxed);
-                    link.probes_only.store(is_none, Ordering::Relaxed);
+                    client.probes_only.store(is_none, Ordering::Relaxed);
                 }
                 // Somebody can go in a moment.
-                None if links.values().any(|other| other.can_go_soon()) => {}
+                None if clients.values().any(|other| other.can_go_soon()) => {}
                 None => {
-                    link.probes_only.store(true, Ordering::Relaxed);
+                    client.probes_only.store(true, Ordering::Relaxed);
                     self.warn_of_places();
                 }
             }
         }
-        links.insert(number, Arc::clone(&link));
-        link
+        clients.insert(number, Arc::clone(&client));
+        client
     }
 
     /// The connection has ended.
@@ -107,7 +109,7 @@ impl Connections {
     /// Closes one that can be missed, because the system has no more descriptors.
     pub fn make_place(&self) {
         if let Some((victim, _)) = self.longest_idle(&self.lock()) {
-            victim.tell(Order::Cut);
+            victim.tell(Instruction::Cut);
         }
     }
 
@@ -177,58 +179,64 @@ impl Connections {
         if !self.is_due(&self.cut, CUT_EVERY) {
             return;
         }
-        let links = self.lock();
-        let keyless = links
-            .values()
-            .filter(|link| !link.is_keyed() && link.order() < Order::Cut && link.open() > 0);
-        let most = keyless.max_by_key(|link| (link.open(), std::cmp::Reverse(link.number)));
-        if let Some(link) = most {
-            debug!(peer = %link.peer, "connection closed: it takes the fewest of its answers");
-            link.tell(Order::Cut);
+        let clients = self.lock();
+        let keyless = clients.values().filter(|client| {
+            !client.is_keyed() && client.instruction() < Instruction::Cut && client.open() > 0
+        });
+        let most = keyless.max_by_key(|client| (client.open(), std::cmp::Reverse(client.number)));
+        if let Some(client) = most {
+            debug!(peer = %client.peer, "connection closed: it takes the fewest of its answers");
+            client.tell(Instruction::Cut);
         }
     }
 
     /// Who goes first, and how: without a key, whatever it does; with one, while it is idle. No
     /// connection goes that has only come.
-    fn longest_idle(&self, links: &HashMap<u64, Arc<Link>>) -> Option<(Arc<Link>, Order)> {
+    fn longest_idle(
+        &self,
+        clients: &HashMap<u64, Arc<ClientConnection>>,
+    ) -> Option<(Arc<ClientConnection>, Instruction)> {
         let least = millis(self.limits.place_time);
-        let can_go = |link: &&Arc<Link>| {
-            let is_idle = link.is_keyed() && link.open() == 0;
-            link.order() == Order::None && (is_idle || link.is_missed_by_nobody(least))
+        let can_go = |client: &&Arc<ClientConnection>| {
+            let is_idle = client.is_keyed() && client.open() == 0;
+            client.instruction() == Instruction::None
+                && (is_idle || client.is_missed_by_nobody(least))
         };
-        let victim = links
+        let victim = clients
             .values()
             .filter(can_go)
-            .min_by_key(|link| (link.is_keyed(), link.active()))?;
+            .min_by_key(|client| (client.is_keyed(), client.active()))?;
         // One that can go in a moment goes before one with a key.
-        if victim.is_keyed() && links.values().any(|link| link.can_go_soon()) {
+        if victim.is_keyed() && clients.values().any(|client| client.can_go_soon()) {
             return None;
         }
-        let order = match victim.is_keyed() {
-            true => Order::Finish,
-            false => Order::Cut,
+        let instruction = match victim.is_keyed() {
+            true => Instruction::Finish,
+            false => Instruction::Cut,
         };
-        Some((Arc::clone(victim), order))
+        Some((Arc::clone(victim), instruction))
     }
 
     /// Tells every connection what is due.
     pub fn sweep(&self) {
         let now = self.now();
-        for link in self.lock().values() {
-            if let Some((order, why)) = link.due(now) {
-                debug!(peer = %link.peer, why, "connection closed");
-                link.tell(order);
+        for client in self.lock().values() {
+            if let Some((instruction, why)) = client.due(now) {
+                debug!(peer = %client.peer, why, "connection closed");
+                client.tell(instruction);
             }
         }
     }
 
     /// Tells every connection the same.
-    pub fn tell_all(&self, order: Order) {
-        self.lock().values().for_each(|link| link.tell(order));
+    pub fn tell_all(&self, instruction: Instruction) {
+        self.lock()
+            .values()
+            .for_each(|client| client.tell(instruction));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Link>>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<ClientConnection>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -258,10 +266,10 @@ mod tests {
     }
 
     /// A connection that has come and had a turn.
-    fn come(all: &Arc<Connections>) -> Arc<Link> {
-        let link = all.add(SocketAddr::from(([127, 0, 0, 1], 1)));
-        link.begin_turn();
-        link
+    fn come(all: &Arc<Connections>) -> Arc<ClientConnection> {
+        let client = all.add(SocketAddr::from(([127, 0, 0, 1], 1)));
+        client.begin_turn();
+        client
     }
 
     #[test]
@@ -270,8 +278,8 @@ mod tests {
         let (keyed, keyless) = (come(&all), come(&all));
         drop(keyed.begin(true));
         come(&all);
-        assert_eq!(keyed.order(), Order::None);
-        assert_eq!(keyless.order(), Order::Cut);
+        assert_eq!(keyed.instruction(), Instruction::None);
+        assert_eq!(keyless.instruction(), Instruction::Cut);
     }
 
     #[test]
@@ -285,8 +293,12 @@ mod tests {
         drop(keyed.begin(true));
         let others: Vec<_> = (0..5).map(|_| come(&all)).collect();
         all.make_place();
-        assert_eq!(keyed.order(), Order::None);
-        assert!(others.iter().all(|link| link.order() == Order::None));
+        assert_eq!(keyed.instruction(), Instruction::None);
+        assert!(
+            others
+                .iter()
+                .all(|client| client.instruction() == Instruction::None)
+        );
     }
 
     #[test]
@@ -296,8 +308,8 @@ mod tests {
             ..Limits::default()
         };
         let all = Connections::new(limits);
-        let links: Vec<_> = (0..3).map(|_| come(&all)).collect();
-        let [idle, answered, waiting] = links.as_slice() else {
+        let clients: Vec<_> = (0..3).map(|_| come(&all)).collect();
+        let [idle, answered, waiting] = clients.as_slice() else {
             unreachable!()
         };
         answered.head(http::Version::HTTP_11);
@@ -309,8 +321,11 @@ mod tests {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         come(&all);
-        let orders = [idle, answered, waiting].map(|link| link.order());
-        assert_eq!(orders, [Order::None, Order::Cut, Order::None]);
+        let instructions = [idle, answered, waiting].map(|client| client.instruction());
+        assert_eq!(
+            instructions,
+            [Instruction::None, Instruction::Cut, Instruction::None]
+        );
         drop(lease);
     }
 
@@ -318,20 +333,25 @@ mod tests {
     fn at_work_with_a_key_nobody_goes_and_the_new_one_may_only_probe() {
         let all = connections(2);
         let busy = [come(&all), come(&all)];
-        let leases: Vec<_> = busy.iter().map(|link| link.begin(true)).collect();
+        let leases: Vec<_> = busy.iter().map(|client| client.begin(true)).collect();
         let late = come(&all);
         assert!(late.probes_only.load(Ordering::Relaxed));
-        assert!(busy.iter().all(|link| link.order() == Order::None));
+        assert!(
+            busy.iter()
+                .all(|client| client.instruction() == Instruction::None)
+        );
         // The next one takes the place of the one that has only come.
         let later = come(&all);
-        assert_eq!(late.order(), Order::Cut);
+        assert_eq!(late.instruction(), Instruction::Cut);
         assert!(later.probes_only.load(Ordering::Relaxed));
         all.remove(late.number);
         all.remove(later.number);
         drop(leases);
         let next = come(&all);
         assert!(!next.probes_only.load(Ordering::Relaxed));
-        let told = busy.iter().filter(|link| link.order() == Order::Finish);
+        let told = busy
+            .iter()
+            .filter(|client| client.instruction() == Instruction::Finish);
         assert_eq!(told.count(), 1, "they are idle now");
     }
 
@@ -343,15 +363,15 @@ mod tests {
         assert!(held.iter().all(Option::is_some));
         let probe = modest.begin(false);
         assert!(probe.is_some(), "a probe has its answer");
-        assert_eq!(greedy.order(), Order::Cut);
-        assert_eq!(modest.order(), Order::None);
+        assert_eq!(greedy.instruction(), Instruction::Cut);
+        assert_eq!(modest.instruction(), Instruction::None);
     }
 
     #[test]
     fn requests_are_bounded_also_those_without_a_key() {
         let all = connections(10);
-        let link = come(&all);
-        let held: Vec<_> = (0..20).filter_map(|_| link.begin(false)).collect();
+        let client = come(&all);
+        let held: Vec<_> = (0..20).filter_map(|_| client.begin(false)).collect();
         assert_eq!(held.len(), 8, "twice what a listener has of them");
         let probe = come(&all);
         let first = probe.begin(false);

@@ -12,12 +12,12 @@ use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::Service;
 
-use super::Answer;
+use super::HostReply;
 use super::answer::{self, AnswerBody};
 use super::body::{self, RequestRoom};
+use super::client_connection::{ClientConnection, Instruction, Lease};
 use super::connections::Connections;
 use super::gate::{Keys, check_host};
-use super::link::{Lease, Link, Order};
 use super::probes::{self, Metrics, Probe};
 use super::problem::{Problem, respond};
 use super::work::Work;
@@ -36,7 +36,7 @@ pub(super) struct Front<W> {
 /// The front as one connection has it.
 pub(super) struct Desk<W> {
     pub front: Arc<Front<W>>,
-    pub link: Arc<Link>,
+    pub client: Arc<ClientConnection>,
 }
 
 type Working = Pin<Box<dyn Future<Output = Response<AnswerBody>> + Send>>;
@@ -66,9 +66,9 @@ impl<W: Work> Service<Request<Incoming>> for Desk<W> {
 
     /// What can be said by the head alone is said here, before anything is kept of the request.
     fn call(&self, request: Request<Incoming>) -> Answering {
-        self.link.head(request.version());
+        self.client.head(request.version());
         let decided = self.decide(&request).err();
-        let Some(lease) = self.link.begin(decided.is_none()) else {
+        let Some(lease) = self.client.begin(decided.is_none()) else {
             self.front.status.request(true);
             return self.refuse(&request);
         };
@@ -80,8 +80,8 @@ impl<W: Work> Service<Request<Incoming>> for Desk<W> {
             let answer = answer::for_method(request.method(), answer);
             return Answering::Now(Some(Ok(answer)));
         }
-        let (front, link) = (Arc::clone(&self.front), Arc::clone(&self.link));
-        Answering::Later(Box::pin(front.function(request, link, lease)))
+        let (front, client) = (Arc::clone(&self.front), Arc::clone(&self.client));
+        Answering::Later(Box::pin(front.function(request, client, lease)))
     }
 }
 
@@ -92,11 +92,11 @@ enum Decided {
     /// In the function's place: it would say the same.
     Unadmitted(dunlin::api::Problem),
     /// A probe has its answer.
-    Probed(Box<Answer>),
+    Probed(Box<HostReply>),
 }
 
 impl Decided {
-    fn into_answer(self) -> Answer {
+    fn into_answer(self) -> HostReply {
         match self {
             Self::Refused(problem) => problem.into_response(),
             Self::Unadmitted(problem) => respond(problem.into_reply()),
@@ -117,10 +117,10 @@ impl<W: Work> Desk<W> {
         if fields > most {
             return Err(Decided::Refused(Problem::too_many_fields(most, fields)));
         }
-        let probes_only = self.link.probes_only.load(Ordering::Relaxed);
+        let probes_only = self.client.probes_only.load(Ordering::Relaxed);
         if probes_only {
             // One question, and it makes place.
-            self.link.tell(Order::Finish);
+            self.client.tell(Instruction::Finish);
         }
         if let Some(probe) = Probe::of(request.uri().path()) {
             let unready = || front.work.unready();
@@ -145,7 +145,7 @@ impl<W: Work> Desk<W> {
             Version::HTTP_2 => Err(h2::Reason::REFUSED_STREAM.into()),
             // There is one on such a connection, and it is the last.
             _ => {
-                self.link.tell(Order::Finish);
+                self.client.tell(Instruction::Finish);
                 Ok(answer::whole(Problem::no_place().into_response(), None))
             }
         }))
@@ -156,11 +156,11 @@ impl<W: Work> Front<W> {
     async fn function(
         self: Arc<Self>,
         request: Request<Incoming>,
-        link: Arc<Link>,
+        client: Arc<ClientConnection>,
         mut lease: Lease,
     ) -> Response<AnswerBody> {
         let method = request.method().clone();
-        let answered = self.ask(request, &link, &mut lease).await;
+        let answered = self.ask(request, &client, &mut lease).await;
         self.status.request(answered.is_err());
         let answer = match answered {
             Ok(answer) => answer::function(answer, lease),
@@ -172,12 +172,12 @@ impl<W: Work> Front<W> {
     async fn ask(
         &self,
         request: Request<Incoming>,
-        link: &Link,
+        client: &ClientConnection,
         lease: &mut Lease,
     ) -> Result<crate::dispatch::Response, Problem> {
         let limits = &self.connections.limits;
         let (mut head, body) = request.into_parts();
-        let mut room = RequestRoom::new(&self.connections, link);
+        let mut room = RequestRoom::new(&self.connections, client);
         let head_bytes = body::head_bytes(&head.uri, &head.headers);
         let body = body::whole(body, head_bytes, limits, &mut room).await?;
         set_length(&mut head.headers, &body);

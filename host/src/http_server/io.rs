@@ -1,4 +1,4 @@
-//! A socket that tells its [`Link`] what it takes and brings, and that does not take an answer away
+//! A socket that tells its [`ClientConnection`] what it takes and brings, and that does not take an answer away
 //! with it when it is closed.
 
 use std::io;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::link::{Link, Order};
+use super::client_connection::{ClientConnection, Instruction};
 
 /// How long a closed socket is read from, and how many bytes. Closed with bytes in it that nobody
 /// has read, it would be reset, and the client might lose the answer that said why (RFC 9112,
@@ -32,19 +32,19 @@ pub(super) struct Watched {
     /// The last turn of its task, and how many bytes were read in it.
     turn: u64,
     read: usize,
-    link: Arc<Link>,
+    client: Arc<ClientConnection>,
     lingering: Option<Pin<Box<Sleep>>>,
     lingered: usize,
 }
 
 impl Watched {
-    pub fn new(stream: TcpStream, link: Arc<Link>) -> Self {
+    pub fn new(stream: TcpStream, client: Arc<ClientConnection>) -> Self {
         Self {
             stream: Some(stream),
             has_moved: false,
             turn: 0,
             read: 0,
-            link,
+            client,
             lingering: None,
             lingered: 0,
         }
@@ -74,10 +74,10 @@ impl Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let turn = self.link.turn();
+        let turn = self.client.turn();
         if turn != self.turn {
             (self.turn, self.read) = (turn, 0);
-            if self.link.takes_too_little() {
+            if self.client.takes_too_little() {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }
@@ -95,14 +95,14 @@ impl Watched {
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.link.has_written(result.is_pending());
+        self.client.has_written(result.is_pending());
         result
     }
 
     /// Reads what still comes, until the client has closed its side too.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut bytes = [0; 4_096];
-        while self.lingered < LINGER_BYTES && self.link.order() == Order::None {
+        while self.lingered < LINGER_BYTES && self.client.instruction() == Instruction::None {
             let mut buffer = ReadBuf::new(&mut bytes);
             if self.stream()?.poll_read(context, &mut buffer).is_pending() {
                 let sleep = self
@@ -126,16 +126,16 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.has_moved && self.link.has_moved() {
+        if !self.has_moved && self.client.has_moved() {
             self.move_in(context)?;
         }
         let before = buffer.filled().len();
-        match self.link.is_keyed() {
+        match self.client.is_keyed() {
             true => ready!(self.stream()?.poll_read(context, buffer))?,
             false => ready!(self.poll_read_keyless(context, buffer))?,
         }
         if buffer.filled().len() > before {
-            self.link.has_read();
+            self.client.has_read();
         }
         Poll::Ready(Ok(()))
     }

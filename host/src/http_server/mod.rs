@@ -15,13 +15,13 @@
 
 mod answer;
 mod body;
+mod client_connection;
 mod connections;
 mod exec;
 mod front;
 mod gate;
 mod io;
 mod limits;
-mod link;
 mod probes;
 mod problem;
 mod work;
@@ -43,18 +43,18 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::{debug, error, info, warn};
 
 use crate::metrics::Status;
+use client_connection::{ClientConnection, Instruction};
 use connections::{Connections, sweep_for_ever};
 use exec::AtOnce;
 use front::{Desk, Front};
 pub(crate) use gate::Keys;
 use io::Watched;
 pub use limits::Limits;
-use link::{Link, Order};
 use probes::Metrics;
 pub use work::Work;
 
 /// An answer of the host, its body in memory.
-type Answer = Response<Bytes>;
+type HostReply = Response<Bytes>;
 
 /// How often a quiet h2c client is asked whether it is there, and how long it may take to say so.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -140,11 +140,11 @@ impl<W: Work> Server<W> {
         accepting.abort();
         let _ = accepting.await;
         info!("finishing open requests");
-        connections.tell_all(Order::Finish);
+        connections.tell_all(Instruction::Finish);
         let all = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
         if tokio::time::timeout(patience, all).await.is_err() {
             warn!("requests were still open when the shutdown time ran out");
-            connections.tell_all(Order::Cut);
+            connections.tell_all(Instruction::Cut);
         }
     }
 }
@@ -260,13 +260,13 @@ impl Drop for Entrance {
     }
 }
 
-type Connection<W> = auto::Connection<'static, TokioIo<Watched>, Desk<W>, AtOnce>;
+type HttpConnection<W> = auto::Connection<'static, TokioIo<Watched>, Desk<W>, AtOnce>;
 
 /// A connection, for as long as it is there.
 struct Talk<W: Work> {
-    connection: Pin<Box<Connection<W>>>,
-    link: Arc<Link>,
-    done: Order,
+    connection: Pin<Box<HttpConnection<W>>>,
+    client: Arc<ClientConnection>,
+    done: Instruction,
     _known: Known,
 }
 
@@ -278,22 +278,22 @@ impl<W: Work> Talk<W> {
         place: OwnedSemaphorePermit,
         builder: &auto::Builder<AtOnce>,
     ) -> Self {
-        let link = front.connections.add(peer);
+        let client = front.connections.add(peer);
         let known = Known {
             connections: Arc::clone(&front.connections),
-            number: link.number,
+            number: client.number,
             _place: place,
         };
         let desk = Desk {
             front: Arc::clone(front),
-            link: Arc::clone(&link),
+            client: Arc::clone(&client),
         };
-        let io = TokioIo::new(Watched::new(stream, Arc::clone(&link)));
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&client)));
         let connection = builder.serve_connection(io, desk).into_owned();
         Self {
             connection: Box::pin(connection),
-            link,
-            done: Order::None,
+            client,
+            done: Instruction::None,
             _known: known,
         }
     }
@@ -302,7 +302,7 @@ impl<W: Work> Talk<W> {
     async fn run(mut self, main: Handle) {
         if self.goes_on(true).await {
             main.spawn(async move {
-                self.link.move_in();
+                self.client.move_in();
                 self.goes_on(false).await;
             });
         }
@@ -312,30 +312,30 @@ impl<W: Work> Talk<W> {
     async fn goes_on(&mut self, is_in_lobby: bool) -> bool {
         let Self {
             connection,
-            link,
+            client,
             done,
             ..
         } = self;
-        while *done < Order::Cut {
+        while *done < Instruction::Cut {
             let talking = poll_fn(|context| {
-                link.begin_turn();
+                client.begin_turn();
                 connection.as_mut().poll(context)
             });
             tokio::select! {
                 ended = talking => {
                     if let Err(error) = ended {
-                        debug!(peer = %link.peer, %error, "connection ended");
+                        debug!(peer = %client.peer, %error, "connection ended");
                     }
                     return false;
                 }
-                order = link.told(*done, is_in_lobby) => {
-                    if order == *done {
+                instruction = client.told(*done, is_in_lobby) => {
+                    if instruction == *done {
                         return true;
                     }
-                    *done = order;
+                    *done = instruction;
                 }
             }
-            if *done == Order::Finish {
+            if *done == Instruction::Finish {
                 connection.as_mut().graceful_shutdown();
             }
         }

@@ -15,7 +15,7 @@ use dunlin::api::Problem;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 
-use super::Answer;
+use super::HostReply;
 use super::problem::respond;
 use crate::metrics::Status;
 
@@ -98,7 +98,7 @@ pub(super) fn answer(
     status: &Status,
     metrics: &Metrics,
     unready: impl FnOnce() -> Vec<Cow<'static, str>>,
-) -> Answer {
+) -> HostReply {
     if method != Method::GET && method != Method::HEAD {
         return respond(Problem::method_not_allowed("GET, HEAD").into_reply());
     }
@@ -115,7 +115,7 @@ pub(super) fn answer(
     }
 }
 
-fn text(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
+fn text(status: StatusCode, kind: &'static str, body: Bytes) -> HostReply {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dispatch::{DispatchError, Dispatcher, Request, Response};
+use crate::dispatch::{DispatchError, Dispatcher, Response, WholeRequest};
 use crate::room::Room;
 
 /// Whoever answers requests.
@@ -10,7 +10,7 @@ pub trait Work: Send + Sync + 'static {
     /// Runs one request to its answer, for which it makes `room` first.
     fn call(
         &self,
-        request: Request,
+        request: WholeRequest,
         room: &mut Room,
     ) -> impl Future<Output = Result<Response, DispatchError>> + Send;
 
@@ -19,7 +19,11 @@ pub trait Work: Send + Sync + 'static {
 }
 
 impl Work for Dispatcher {
-    async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+    async fn call(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
         Self::call(self, request, room).await
     }
 

@@ -10,8 +10,8 @@ use tracing::{error, info};
 
 use super::embedded::Embedded;
 use super::overlay::Value;
-use super::trouble::{Line, Trouble};
-use super::{COMMIT_MARGIN, Progress, Shared, State};
+use super::trouble::{Trouble, TroubleLine};
+use super::{COMMIT_MARGIN, Progress, SharedStore, StoreState};
 
 /// What is handed to the backend at once.
 struct Batch {
@@ -22,7 +22,7 @@ struct Batch {
     is_last: bool,
 }
 
-impl State {
+impl StoreState {
     fn take_batch(&mut self) -> Batch {
         self.committing_bytes = self.pending.bytes();
         self.committing = Arc::new(self.pending.take());
@@ -47,7 +47,7 @@ impl State {
 }
 
 /// Tells those who wait for the disk that the commit thread has ended.
-pub(super) struct Gone<'a>(pub(super) &'a Shared);
+pub(super) struct Gone<'a>(pub(super) &'a SharedStore);
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
@@ -56,7 +56,7 @@ impl Drop for Gone<'_> {
     }
 }
 
-impl Shared {
+impl SharedStore {
     /// `why` the disk takes no writes from the start, if it does not.
     pub(super) fn commit_until_closed(&self, why: Option<&Arc<str>>) {
         let Some(backend) = &self.backend else { return };
@@ -98,16 +98,16 @@ impl Shared {
         }
     }
 
-    fn tell(&self, line: Option<Line>) {
+    fn tell(&self, line: Option<TroubleLine>) {
         match line {
             None => {}
-            Some(Line::Begun(why)) => error!(
+            Some(TroubleLine::Begun(why)) => error!(
                 "{STORE_UNAVAILABLE}: {}: {why}. What needs no disk goes on; what has to be on it \
                  is refused with 503. Free space there, or mend the disk: it is tried again by \
                  itself",
                 self.path.display(),
             ),
-            Some(Line::Over(over)) => {
+            Some(TroubleLine::Over(over)) => {
                 let refused = self.refused.swap(0, Ordering::Relaxed);
                 info!("the store is written again, {over}; {refused} requests were refused");
             }

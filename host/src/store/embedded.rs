@@ -37,13 +37,13 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Embedded {
     disk: Arc<dyn Disk>,
-    open: RwLock<Open>,
+    open: RwLock<OpenDatabase>,
     /// Held by whoever opens a view, so that only one does.
     rescue: Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenDatabase {
     /// `None` after the store was closed.
     database: Option<Database>,
     /// Whether what is written to it is on disk.
@@ -52,7 +52,7 @@ struct Open {
     number: u64,
 }
 
-impl Open {
+impl OpenDatabase {
     fn database(&self) -> Result<&Database, StoreError> {
         let closed = || StoreError::Disk("it is closed".into());
         self.database.as_ref().ok_or_else(closed)
@@ -89,7 +89,7 @@ impl Embedded {
                 _ => return Err(error),
             },
         };
-        let open = Open {
+        let open = OpenDatabase {
             database: Some(database),
             is_on_disk: failed.is_none(),
             number: 0,
@@ -121,7 +121,7 @@ impl Embedded {
         self.disk.free()
     }
 
-    fn opened(&self) -> RwLockReadGuard<'_, Open> {
+    fn opened(&self) -> RwLockReadGuard<'_, OpenDatabase> {
         self.open.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,7 +129,7 @@ impl Embedded {
     fn replace(&self, database: Database, is_on_disk: bool) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         let number = open.number + 1;
-        *open = Open {
+        *open = OpenDatabase {
             database: Some(database),
             is_on_disk,
             number,

@@ -111,7 +111,7 @@ pub enum Swap {
 }
 
 #[derive(Default)]
-struct State {
+struct StoreState {
     /// Not yet handed to the backend.
     pending: Overlay,
     /// With the backend now.
@@ -124,7 +124,7 @@ struct State {
     closing: bool,
 }
 
-impl State {
+impl StoreState {
     fn held(&self, key: &str) -> Option<&Value> {
         self.pending
             .get(key)
@@ -134,9 +134,9 @@ impl State {
 }
 
 /// Without keys and values: they are devices, aliases and a provider token.
-impl fmt::Debug for State {
+impl fmt::Debug for StoreState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State")
+        f.debug_struct("StoreState")
             .field("pending", &self.pending.len())
             .field("committing", &self.committing.len())
             .field("written", &self.written)
@@ -154,8 +154,8 @@ struct Progress {
 }
 
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedStore {
+    state: Mutex<StoreState>,
     work: Condvar,
     backend: Option<Embedded>,
     /// For people.
@@ -170,7 +170,7 @@ struct Shared {
 /// A store, shared by all instances of the function.
 #[derive(Clone, Debug)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<SharedStore>,
     committer: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
 }
 
@@ -202,7 +202,7 @@ impl Store {
             durable: 0,
             trouble: trouble.clone(),
         });
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedStore {
             state: Mutex::default(),
             work: Condvar::new(),
             backend,
@@ -417,14 +417,14 @@ impl Store {
     }
 }
 
-impl Shared {
-    /// A poisoned lock means a panic between two field writes of `State`, each of which leaves it
+impl SharedStore {
+    /// A poisoned lock means a panic between two field writes of `StoreState`, each of which leaves it
     /// readable.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, state: &State, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn read(&self, state: &StoreState, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match state.held(key) {
             Some(value) => Ok(value.clone()),
             None => self.read_backend(key),
@@ -437,7 +437,7 @@ impl Shared {
             .map_or(Ok(None), |backend| backend.get(key))
     }
 
-    fn write(&self, state: &mut State, key: &str, value: Value) -> Result<(), StoreError> {
+    fn write(&self, state: &mut StoreState, key: &str, value: Value) -> Result<(), StoreError> {
         let size = key.len() + value.as_ref().map_or(0, Vec::len);
         let waiting = state.pending.bytes() + state.committing_bytes + size;
         if self.backend.is_some() && waiting > MAX_PENDING_BYTES {

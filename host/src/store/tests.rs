@@ -131,7 +131,7 @@ async fn listing_pages_through_memory_and_disk() {
 #[test]
 fn writes_beyond_the_bound_are_refused() {
     // A store whose commit thread never runs stands for a disk that does not keep up.
-    let mut state = State::default();
+    let mut state = StoreState::default();
     let (_folder, store) = on_disk();
     let value = vec![0; MAX_PENDING_BYTES / 2];
     store

@@ -43,7 +43,7 @@ struct Current {
 
 /// To be told to the operator.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum TroubleLine {
     Begun(Arc<str>),
     Over(Over),
 }
@@ -65,7 +65,7 @@ impl fmt::Display for Over {
 
 impl Trouble {
     /// An attempt to write has failed.
-    pub(super) fn failed(&mut self, now: Instant, why: &Arc<str>) -> Option<Line> {
+    pub(super) fn failed(&mut self, now: Instant, why: &Arc<str>) -> Option<TroubleLine> {
         let current = self.now.get_or_insert_with(|| Current {
             since: now,
             why: Arc::clone(why),
@@ -80,18 +80,22 @@ impl Trouble {
     }
 
     /// One has succeeded.
-    pub(super) fn succeeded(&mut self, now: Instant) -> Option<Line> {
+    pub(super) fn succeeded(&mut self, now: Instant) -> Option<TroubleLine> {
         let current = self.now.take()?;
         let over = Over {
             lasted: now.saturating_duration_since(current.since),
             failed: current.failed,
         };
-        current.told.then_some(Line::Over(over))
+        current.told.then_some(TroubleLine::Over(over))
     }
 
     /// A tick has passed: what is to be told, and whether to try again. `has_room` says whether
     /// what is to be written has room on the disk, if that is known.
-    pub(super) fn tick(&mut self, now: Instant, has_room: Option<bool>) -> (Option<Line>, bool) {
+    pub(super) fn tick(
+        &mut self,
+        now: Instant,
+        has_room: Option<bool>,
+    ) -> (Option<TroubleLine>, bool) {
         let line = self.tell(now);
         let Some(current) = &mut self.now else {
             return (line, true);
@@ -110,7 +114,7 @@ impl Trouble {
         self.now.is_some()
     }
 
-    fn tell(&mut self, now: Instant) -> Option<Line> {
+    fn tell(&mut self, now: Instant) -> Option<TroubleLine> {
         let is_quiet = |told: Instant| now.saturating_duration_since(told) < QUIET;
         let current = self.now.as_mut().filter(|current| !current.told)?;
         if self.last_told.is_some_and(is_quiet) {
@@ -118,7 +122,7 @@ impl Trouble {
         }
         current.told = true;
         self.last_told = Some(now);
-        Some(Line::Begun(Arc::clone(&current.why)))
+        Some(TroubleLine::Begun(Arc::clone(&current.why)))
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
         let mut trouble = Trouble::default();
         assert_eq!(trouble.succeeded(start), None);
         let begun = trouble.failed(start, &full());
-        assert_eq!(begun, Some(Line::Begun(full())));
+        assert_eq!(begun, Some(TroubleLine::Begun(full())));
         for n in 1..1_000 {
             assert_eq!(trouble.failed(start + SECOND * n, &full()), None);
             assert_eq!(trouble.tick(start + SECOND * n, None).0, None);
@@ -148,7 +152,7 @@ mod tests {
             failed: 1_000,
         };
         let line = trouble.succeeded(start + SECOND * 2_000);
-        assert_eq!(line, Some(Line::Over(over)));
+        assert_eq!(line, Some(TroubleLine::Over(over)));
         assert!(!trouble.is_there());
         assert_eq!(over.to_string(), "after 2000.0 s and 1000 failed attempts");
     }
@@ -166,12 +170,15 @@ mod tests {
         assert_eq!(lines, 20, "in ten minutes");
         // One that stays is told as soon as it may be, without another attempt.
         let now = start + SECOND * 601;
-        assert_eq!(trouble.failed(now, &full()), Some(Line::Begun(full())));
+        assert_eq!(
+            trouble.failed(now, &full()),
+            Some(TroubleLine::Begun(full()))
+        );
         assert!(trouble.succeeded(now).is_some());
         assert_eq!(trouble.failed(now + SECOND, &full()), None);
         assert_eq!(trouble.tick(now + SECOND * 59, None).0, None);
         let line = trouble.tick(now + SECOND * 60, None).0;
-        assert_eq!(line, Some(Line::Begun(full())));
+        assert_eq!(line, Some(TroubleLine::Begun(full())));
     }
 
     /// The ticks at which an attempt that fails again is made.

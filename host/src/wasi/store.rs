@@ -95,7 +95,7 @@ pub fn add_to_linker<T: KeyValueHost + 'static>(linker: &mut Linker<T>) -> wasmt
     batch::add_to_linker::<_, KeyValue>(linker, T::keyvalue)
 }
 
-type Answer<T> = wasmtime::Result<Result<T, store::Error>>;
+type StoreResult<T> = wasmtime::Result<Result<T, store::Error>>;
 
 fn other(error: &StoreError) -> store::Error {
     store::Error::Other(error.to_string())
@@ -115,7 +115,7 @@ fn check(key: &str, value: &[u8]) -> Result<(), store::Error> {
 }
 
 impl store::Host for KeyValueView<'_> {
-    fn open(&mut self, identifier: String) -> Answer<Resource<Bucket>> {
+    fn open(&mut self, identifier: String) -> StoreResult<Resource<Bucket>> {
         if identifier != DEFAULT {
             return Ok(Err(store::Error::NoSuchStore));
         }
@@ -124,11 +124,11 @@ impl store::Host for KeyValueView<'_> {
 }
 
 impl store::HostBucket for KeyValueView<'_> {
-    fn get(&mut self, _: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
+    fn get(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<Option<Vec<u8>>> {
         Ok(self.store.get(&key).map_err(|error| other(&error)))
     }
 
-    fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
+    fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> StoreResult<()> {
         if let Err(error) = check(&key, &value) {
             return Ok(Err(error));
         }
@@ -138,11 +138,11 @@ impl store::HostBucket for KeyValueView<'_> {
             .map_err(|error| other(&error)))
     }
 
-    fn delete(&mut self, _: Resource<Bucket>, key: String) -> Answer<()> {
+    fn delete(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<()> {
         Ok(self.store.put(&key, None).map_err(|error| other(&error)))
     }
 
-    fn exists(&mut self, _: Resource<Bucket>, key: String) -> Answer<bool> {
+    fn exists(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<bool> {
         Ok(self
             .store
             .get(&key)
@@ -154,7 +154,7 @@ impl store::HostBucket for KeyValueView<'_> {
         &mut self,
         _: Resource<Bucket>,
         cursor: Option<String>,
-    ) -> Answer<store::KeyResponse> {
+    ) -> StoreResult<store::KeyResponse> {
         let page = self.store.list(cursor.as_deref());
         Ok(page
             .map(|page| store::KeyResponse {
@@ -175,7 +175,7 @@ impl batch::Host for KeyValueView<'_> {
         &mut self,
         _: Resource<Bucket>,
         keys: Vec<String>,
-    ) -> Answer<Vec<(String, Option<Vec<u8>>)>> {
+    ) -> StoreResult<Vec<(String, Option<Vec<u8>>)>> {
         let values = self.store.get_many(&keys);
         Ok(values
             .map(|values| keys.into_iter().zip(values).collect())
@@ -186,7 +186,7 @@ impl batch::Host for KeyValueView<'_> {
         &mut self,
         _: Resource<Bucket>,
         values: Vec<(String, Vec<u8>)>,
-    ) -> Answer<()> {
+    ) -> StoreResult<()> {
         for (key, value) in values {
             if let Err(error) = check(&key, &value) {
                 return Ok(Err(error));
@@ -205,14 +205,14 @@ impl batch::Host for KeyValueView<'_> {
         })
     }
 
-    fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Answer<()> {
+    fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> StoreResult<()> {
         let mut delete = |key: &String| self.store.put(key, None).map_err(|error| other(&error));
         Ok(keys.iter().try_for_each(&mut delete))
     }
 }
 
 impl atomics::Host for KeyValueView<'_> {
-    fn increment(&mut self, _: Resource<Bucket>, key: String, delta: i64) -> Answer<i64> {
+    fn increment(&mut self, _: Resource<Bucket>, key: String, delta: i64) -> StoreResult<i64> {
         if let Err(error) = check(&key, &[]) {
             return Ok(Err(error));
         }
@@ -246,14 +246,14 @@ impl atomics::Host for KeyValueView<'_> {
 }
 
 impl atomics::HostCas for KeyValueView<'_> {
-    fn new(&mut self, _: Resource<Bucket>, key: String) -> Answer<Resource<Cas>> {
+    fn new(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<Resource<Cas>> {
         match self.store.get(&key) {
             Ok(expected) => Ok(Ok(self.table.push(Cas { key, expected })?)),
             Err(error) => Ok(Err(other(&error))),
         }
     }
 
-    fn current(&mut self, cas: Resource<Cas>) -> Answer<Option<Vec<u8>>> {
+    fn current(&mut self, cas: Resource<Cas>) -> StoreResult<Option<Vec<u8>>> {
         Ok(Ok(self.table.get(&cas)?.expected.clone()))
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin::config::Settings;
-use dunlin_host::dispatch::{DispatchError, Request, Response};
+use dunlin_host::dispatch::{DispatchError, Response, WholeRequest};
 use dunlin_host::http_server::{Limits, Server, Work, bind};
 use dunlin_host::metrics::Status;
 use dunlin_host::room::Room;
@@ -77,7 +77,11 @@ impl Stub {
 }
 
 impl Work for Stub {
-    async fn call(&self, request: Request, room: &mut Room) -> Result<Response, DispatchError> {
+    async fn call(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         let path = request.uri().path();
         let body = match path.strip_prefix("/large/") {

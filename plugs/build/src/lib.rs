@@ -25,9 +25,9 @@ const THIS_PACKAGE: &str = "plugs/build/Cargo.toml";
 
 /// Why there is no component; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
+pub struct BuildError(String);
 
-impl Error {
+impl BuildError {
     /// Of a sentence that says it.
     pub fn new(why: impl Into<String>) -> Self {
         Self(why.into())
@@ -38,13 +38,13 @@ impl Error {
     }
 }
 
-impl std::fmt::Display for Error {
+impl std::fmt::Display for BuildError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for BuildError {}
 
 /// Where the sources are, and where everything is built.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Part {
     /// # Errors
     /// If it does not build, whose errors are then on standard error; if the compilation target is missing
     /// and cannot be added; of [`Part::Tls`], if there is no compiler for its C.
-    pub fn build(self, workspace: &Workspace) -> Result<PathBuf, Error> {
+    pub fn build(self, workspace: &Workspace) -> Result<PathBuf, BuildError> {
         nested::run(self, workspace)
     }
 
@@ -157,7 +157,7 @@ impl Part {
 ///
 /// # Errors
 /// For each that is not there, why.
-pub fn for_spin(workspace: &Workspace) -> Result<Vec<PathBuf>, Vec<Error>> {
+pub fn for_spin(workspace: &Workspace) -> Result<Vec<PathBuf>, Vec<BuildError>> {
     let output = Output::open(workspace).map_err(|error| vec![error])?;
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for part in Part::OF_SPIN {

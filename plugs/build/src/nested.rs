@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::target::{self, TARGET};
 use crate::tools::Tools;
-use crate::{Error, Part, Workspace};
+use crate::{BuildError, Part, Workspace};
 
 /// What is set for the build of whoever runs this, and not meant for a component.
 const OF_ANOTHER_BUILD: [&str; 4] = [
@@ -53,7 +53,7 @@ pub fn cargo_for_component() -> Command {
 }
 
 /// Builds a part, and says where it is.
-pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, Error> {
+pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, BuildError> {
     target::ensure()?;
     let target = workspace.target.join(part.folder());
     let mut command = cargo_for_component();
@@ -76,10 +76,10 @@ pub(crate) fn run(part: Part, workspace: &Workspace) -> Result<PathBuf, Error> {
             let file = format!("{}.wasm", part.package().replace('-', "_"));
             Ok(target.join(TARGET).join("component").join(file))
         }
-        Ok(_) => Err(Error::new(format!(
+        Ok(_) => Err(BuildError::new(format!(
             "{} did not build; its errors are above",
             part.package()
         ))),
-        Err(error) => Err(Error::new(format!("cargo: {error}"))),
+        Err(error) => Err(BuildError::new(format!("cargo: {error}"))),
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Part, Workspace};
+use crate::{BuildError, Part, Workspace};
 
 /// The folder, into which nobody else builds until this is dropped.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl Output {
     ///
     /// # Errors
     /// If it cannot be made or locked.
-    pub fn open(workspace: &Workspace) -> Result<Self, Error> {
+    pub fn open(workspace: &Workspace) -> Result<Self, BuildError> {
         let folder = workspace.target.join("plugs");
         let locked = || {
             std::fs::create_dir_all(&folder)?;
@@ -32,7 +32,7 @@ impl Output {
             }
             Ok(file)
         };
-        let lock = locked().map_err(|error| Error::at(&folder, &error))?;
+        let lock = locked().map_err(|error| BuildError::at(&folder, &error))?;
         Ok(Self {
             workspace: workspace.clone(),
             folder,
@@ -49,7 +49,7 @@ impl Output {
     ///
     /// # Errors
     /// As [`Part::build`], or if the file cannot be written.
-    pub fn put(&self, part: Part) -> Result<PathBuf, Error> {
+    pub fn put(&self, part: Part) -> Result<PathBuf, BuildError> {
         let built = part.build(&self.workspace)?;
         self.write(part.file_name(), &read(&built)?)
     }
@@ -58,7 +58,7 @@ impl Output {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Error> {
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, BuildError> {
         let path = self.folder.join(name);
         if std::fs::read(&path).is_ok_and(|present| present == bytes) {
             return Ok(path);
@@ -66,7 +66,7 @@ impl Output {
         let beside = path.with_extension("new");
         std::fs::write(&beside, bytes)
             .and_then(|()| std::fs::rename(&beside, &path))
-            .map_err(|error| Error::at(&path, &error))?;
+            .map_err(|error| BuildError::at(&path, &error))?;
         Ok(path)
     }
 }
@@ -75,6 +75,6 @@ impl Output {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|error| Error::at(path, &error))
+pub fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    std::fs::read(path).map_err(|error| BuildError::at(path, &error))
 }

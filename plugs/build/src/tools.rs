@@ -2,13 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use crate::Error;
+use crate::BuildError;
 
 /// Whether what the C in the plug for TLS is compiled with is there.
 ///
 /// # Errors
 /// What is missing, and where it comes from.
-pub fn check_tools() -> Result<(), Error> {
+pub fn check_tools() -> Result<(), BuildError> {
     Tools::find().map(drop)
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Those that `CC_wasm32_wasip2` and `AR_wasm32_wasip2` name, or clang and llvm-ar.
-    pub(crate) fn find() -> Result<Self, Error> {
+    pub(crate) fn find() -> Result<Self, BuildError> {
         let named = |variable: &str, default: &str| {
             std::env::var(variable).unwrap_or_else(|_| default.to_owned())
         };
@@ -49,8 +49,8 @@ impl Tools {
             .env("AR_wasm32_wasip2", &self.archiver);
     }
 
-    fn missing(what: &str) -> Error {
-        Error::new(format!(
+    fn missing(what: &str) -> BuildError {
+        BuildError::new(format!(
             "expected {what}, got none. TLS inside a component has C in it: install clang and llvm \
              (Debian: apt-get install clang llvm), or name others in CC_wasm32_wasip2 and \
              AR_wasm32_wasip2"

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dunlin_build::{Error, Output, Part, Workspace, read};
+use dunlin_build::{BuildError, Output, Part, Workspace, read};
 
 use crate::join;
 
@@ -44,7 +44,7 @@ impl Built {
 ///
 /// # Errors
 /// If something does not build, whose errors are then on standard error, or clang is missing.
-pub fn build(workspace: &Workspace) -> Result<Built, Error> {
+pub fn build(workspace: &Workspace) -> Result<Built, BuildError> {
     // Known at once, and not after minutes.
     dunlin_build::check_tools()?;
     let output = Output::open(workspace)?;

@@ -29,15 +29,15 @@ const LISTEN: &str = "; set the variable service to where the service listens, \
 const TASKS: [&str; 2] = ["feedback", "sweep"];
 
 /// One request.
-pub struct Call {
+pub struct TaskCall {
     service: SocketAddr,
     task: &'static str,
     api_key: String,
 }
 
-impl fmt::Debug for Call {
+impl fmt::Debug for TaskCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
+        f.debug_struct("TaskCall")
             .field("service", &self.service)
             .field("task", &self.task)
             .finish_non_exhaustive()
@@ -89,7 +89,7 @@ impl fmt::Display for CallError {
 
 impl std::error::Error for CallError {}
 
-impl Call {
+impl TaskCall {
     /// # Errors
     /// If one of the three is not what it should be.
     pub fn new(service: &str, task: &str, api_key: &str) -> Result<Self, CallError> {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_three_are_checked_and_the_key_is_not_told() {
-        let new = Call::new;
+        let new = TaskCall::new;
         assert!(matches!(
             new("localhost:3000", "sweep", "k"),
             Err(CallError::Service(_))
@@ -193,7 +193,7 @@ mod tests {
     fn an_error_names_the_address_that_was_called() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = listener.local_addr().unwrap().to_string();
-        let call = Call::new(&service, "sweep", "secret-key").unwrap();
+        let call = TaskCall::new(&service, "sweep", "secret-key").unwrap();
         // What is not read would cut the answer off.
         let mut asked = vec![0; call.request().len()];
         let serving = std::thread::spawn(move || {
@@ -219,7 +219,7 @@ mod tests {
     fn a_call_asks_for_the_task_with_the_key() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let service = listener.local_addr().unwrap().to_string();
-        let call = Call::new(&service, "feedback", "secret-key").unwrap();
+        let call = TaskCall::new(&service, "feedback", "secret-key").unwrap();
         let request = call.request();
         assert!(request.starts_with("POST /v1/tasks/feedback HTTP/1.0\r\n"));
         assert!(request.contains("\r\nAuthorization: Bearer secret-key\r\n"));

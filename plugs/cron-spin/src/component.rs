@@ -3,7 +3,7 @@
 use bindings::fermyon::spin::variables;
 use bindings::{Error, Guest, Metadata};
 
-use crate::Call;
+use crate::TaskCall;
 
 #[allow(
     missing_docs,
@@ -36,7 +36,7 @@ impl Guest for Task {
 }
 
 fn run() -> Result<String, String> {
-    let call = Call::new(
+    let call = TaskCall::new(
         &variable("service")?,
         &variable("task")?,
         &variable("api_key")?,

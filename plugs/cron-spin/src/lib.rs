@@ -15,4 +15,4 @@ mod call;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]
 mod component;
 
-pub use call::{ANSWER_MAX_BYTES, Call, CallError};
+pub use call::{ANSWER_MAX_BYTES, CallError, TaskCall};

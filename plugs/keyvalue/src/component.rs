@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::{Backend, NAME, Page, StoreError, Swap};
+use crate::{Backend, KeyValueError, NAME, Page, Swap};
 use bindings::atomics::{Cas, CasError, Guest as GuestAtomics, GuestCas};
 use bindings::batch::Guest as GuestBatch;
 use bindings::store::{Bucket, BucketBorrow, Error, Guest as GuestStore, GuestBucket, KeyResponse};
@@ -22,32 +22,32 @@ mod from_draft;
 mod from_files;
 
 #[cfg(feature = "draft")]
-use from_draft::{Store, bindings, open};
+use from_draft::{ExportedStore, bindings, open};
 #[cfg(not(feature = "draft"))]
-use from_files::{Store, bindings, open};
+use from_files::{ExportedStore, bindings, open};
 
 thread_local! {
-    static STORE: RefCell<Option<Rc<Store>>> = const { RefCell::new(None) };
+    static STORE: RefCell<Option<Rc<ExportedStore>>> = const { RefCell::new(None) };
 }
 
 struct Plug;
 
 /// An open store.
-struct Opened(Rc<Store>);
+struct Opened(Rc<ExportedStore>);
 
 /// A compare-and-swap under way.
 struct Swapping {
-    store: Rc<Store>,
+    store: Rc<ExportedStore>,
     key: String,
     current: Option<Vec<u8>>,
 }
 
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
+impl From<KeyValueError> for Error {
+    fn from(error: KeyValueError) -> Self {
         match error {
-            StoreError::NoSuchStore => Self::NoSuchStore,
-            StoreError::AccessDenied => Self::AccessDenied,
-            StoreError::Other(why) => Self::Other(why),
+            KeyValueError::NoSuchStore => Self::NoSuchStore,
+            KeyValueError::AccessDenied => Self::AccessDenied,
+            KeyValueError::Other(why) => Self::Other(why),
         }
     }
 }

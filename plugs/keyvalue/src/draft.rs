@@ -14,21 +14,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Backend, Page, StoreError, Swap, check};
+use crate::{Backend, KeyValueError, Page, Swap, check};
 
 /// A bucket of the older interface.
 #[expect(missing_docs, reason = "they are the interface's own")]
 #[expect(clippy::missing_errors_doc, reason = "if the platform fails")]
 pub trait DraftBucket {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    fn exists(&self, key: &str) -> Result<bool, StoreError>;
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
-    fn delete(&self, key: &str) -> Result<(), StoreError>;
-    fn list_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StoreError>;
-    fn increment(&self, key: &str, delta: u64) -> Result<u64, StoreError>;
-    fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
-    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), StoreError>;
-    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError>;
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError>;
+    fn exists(&self, key: &str) -> Result<bool, KeyValueError>;
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError>;
+    fn delete(&self, key: &str) -> Result<(), KeyValueError>;
+    fn list_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), KeyValueError>;
+    fn increment(&self, key: &str, delta: u64) -> Result<u64, KeyValueError>;
+    fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, KeyValueError>;
+    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), KeyValueError>;
+    fn delete_many(&self, keys: &[String]) -> Result<(), KeyValueError>;
 }
 
 /// The newer interface on a bucket of the older one.
@@ -36,32 +36,37 @@ pub trait DraftBucket {
 pub struct Emulated<B>(pub B);
 
 impl<B: DraftBucket> Backend for Emulated<B> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
         self.0.get(key)
     }
 
-    fn exists(&self, key: &str) -> Result<bool, StoreError> {
+    fn exists(&self, key: &str) -> Result<bool, KeyValueError> {
         self.0.exists(key)
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError> {
         check(key, value)?;
         self.0.set(key, value)
     }
 
-    fn delete(&self, key: &str) -> Result<(), StoreError> {
+    fn delete(&self, key: &str) -> Result<(), KeyValueError> {
         self.0.delete(key)
     }
 
-    fn list(&self, cursor: Option<&str>) -> Result<Page, StoreError> {
-        let unknown = |_| StoreError::other("expected a cursor of an earlier page, got another");
+    fn list(&self, cursor: Option<&str>) -> Result<Page, KeyValueError> {
+        let unknown = |_| KeyValueError::other("expected a cursor of an earlier page, got another");
         let cursor = cursor.map(|text| text.parse().map_err(unknown));
         let (keys, next) = self.0.list_keys(cursor.transpose()?)?;
         let next = next.map(|number| number.to_string());
         Ok(Page { keys, next })
     }
 
-    fn swap(&self, key: &str, expected: Option<&[u8]>, value: &[u8]) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<Swap, KeyValueError> {
         check(key, value)?;
         let newest = self.0.get(key)?;
         if newest.as_deref() != expected {
@@ -71,15 +76,16 @@ impl<B: DraftBucket> Backend for Emulated<B> {
         Ok(Swap::Done)
     }
 
-    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, KeyValueError> {
         check(key, &[])?;
         let delta = u64::try_from(delta)
-            .map_err(|_| StoreError::other("expected an increment of at least 0, got less"))?;
+            .map_err(|_| KeyValueError::other("expected an increment of at least 0, got less"))?;
         let sum = self.0.increment(key, delta)?;
-        i64::try_from(sum).map_err(|_| StoreError::other("the sum is beyond 64 bits with a sign"))
+        i64::try_from(sum)
+            .map_err(|_| KeyValueError::other("the sum is beyond 64 bits with a sign"))
     }
 
-    fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, KeyValueError> {
         let found = self.0.get_many(keys)?;
         let found: BTreeMap<_, _> = found.into_iter().collect();
         // A key may be asked for twice.
@@ -87,14 +93,14 @@ impl<B: DraftBucket> Backend for Emulated<B> {
         Ok(values.collect())
     }
 
-    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), KeyValueError> {
         for (key, value) in values {
             check(key, value)?;
         }
         self.0.set_many(values)
     }
 
-    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+    fn delete_many(&self, keys: &[String]) -> Result<(), KeyValueError> {
         self.0.delete_many(keys)
     }
 }
@@ -109,33 +115,36 @@ mod tests {
     struct Memory(RefCell<BTreeMap<String, Vec<u8>>>);
 
     impl DraftBucket for Memory {
-        fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
             Ok(self.0.borrow().get(key).cloned())
         }
 
-        fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        fn exists(&self, key: &str) -> Result<bool, KeyValueError> {
             Ok(self.0.borrow().contains_key(key))
         }
 
-        fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError> {
             self.0.borrow_mut().insert(key.to_owned(), value.to_vec());
             Ok(())
         }
 
-        fn delete(&self, key: &str) -> Result<(), StoreError> {
+        fn delete(&self, key: &str) -> Result<(), KeyValueError> {
             self.0.borrow_mut().remove(key);
             Ok(())
         }
 
         /// Pages of two.
-        fn list_keys(&self, cursor: Option<u64>) -> Result<(Vec<String>, Option<u64>), StoreError> {
+        fn list_keys(
+            &self,
+            cursor: Option<u64>,
+        ) -> Result<(Vec<String>, Option<u64>), KeyValueError> {
             let from = usize::try_from(cursor.unwrap_or(0)).unwrap();
             let keys: Vec<_> = self.0.borrow().keys().skip(from).take(2).cloned().collect();
             let next = (keys.len() == 2).then(|| cursor.unwrap_or(0) + 2);
             Ok((keys, next))
         }
 
-        fn increment(&self, key: &str, delta: u64) -> Result<u64, StoreError> {
+        fn increment(&self, key: &str, delta: u64) -> Result<u64, KeyValueError> {
             let old = self.get(key)?.map_or(0, |value| {
                 String::from_utf8(value).unwrap().parse::<u64>().unwrap()
             });
@@ -144,7 +153,7 @@ mod tests {
         }
 
         /// In another order than asked.
-        fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, KeyValueError> {
             let all = self.0.borrow();
             let wanted = all.iter().rev().filter(|(key, _)| keys.contains(key));
             Ok(wanted
@@ -152,13 +161,13 @@ mod tests {
                 .collect())
         }
 
-        fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), KeyValueError> {
             values
                 .iter()
                 .try_for_each(|(key, value)| self.set(key, value))
         }
 
-        fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        fn delete_many(&self, keys: &[String]) -> Result<(), KeyValueError> {
             keys.iter().try_for_each(|key| self.delete(key))
         }
     }

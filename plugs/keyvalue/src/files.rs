@@ -32,7 +32,7 @@ use sha2::{Digest as _, Sha256};
 use crate::listing::names;
 use crate::lock::{self, LOCKS};
 use crate::record::{self, KEY_PART_BYTES, RECORD_MAX_BYTES};
-use crate::{Backend, Page, StoreError, Swap, check};
+use crate::{Backend, KeyValueError, Page, Swap, check};
 
 /// How long what a crash has left in `new` is kept.
 pub const LEFT_FOR: Duration = Duration::from_mins(10);
@@ -62,7 +62,7 @@ pub struct Files {
 }
 
 /// Where a key is.
-struct Place {
+struct KeyPaths {
     shard: PathBuf,
     file: PathBuf,
     lock: usize,
@@ -76,7 +76,7 @@ enum Expected<'a> {
 
 impl Expected<'_> {
     /// What is there instead, if it is something else.
-    fn lost(&self, key: &str, place: &Place) -> Result<Option<Swap>, StoreError> {
+    fn lost(&self, key: &str, place: &KeyPaths) -> Result<Option<Swap>, KeyValueError> {
         let Self::Value(expected) = self else {
             return Ok(None);
         };
@@ -91,7 +91,7 @@ impl Files {
     ///
     /// # Errors
     /// If it cannot be written to.
-    pub fn open(folder: &Path, now: SystemTime) -> Result<Self, StoreError> {
+    pub fn open(folder: &Path, now: SystemTime) -> Result<Self, KeyValueError> {
         let files = Self {
             folder: folder.to_owned(),
             instance: RandomState::new().build_hasher().finish(),
@@ -99,7 +99,7 @@ impl Files {
             named: Cell::new(0),
         };
         files.prepare(now).map_err(|error| {
-            StoreError::other(format_args!("the folder {}: {error}", folder.display()))
+            KeyValueError::other(format_args!("the folder {}: {error}", folder.display()))
         })?;
         Ok(files)
     }
@@ -121,7 +121,7 @@ impl Files {
         format!("{:016x}-{count:x}", self.instance)
     }
 
-    fn place(&self, key: &str) -> Place {
+    fn place(&self, key: &str) -> KeyPaths {
         let hash = Sha256::digest(key);
         let lock = usize::from(hash.first().copied().unwrap_or_default()) % LOCKS;
         let name: String = hash
@@ -133,7 +133,7 @@ impl Files {
             .folder
             .join(name.get(..SHARD_DIGITS).unwrap_or_default());
         let file = shard.join(name);
-        Place { shard, file, lock }
+        KeyPaths { shard, file, lock }
     }
 
     /// Puts a value (`None` removes it) in the place of what is expected. Gives what is there instead,
@@ -143,7 +143,7 @@ impl Files {
         key: &str,
         expected: &Expected<'_>,
         value: Option<&[u8]>,
-    ) -> Result<Swap, StoreError> {
+    ) -> Result<Swap, KeyValueError> {
         let place = self.place(key);
         // What is lost already need not be written.
         if let Some(lost) = expected.lost(key, &place)? {
@@ -167,10 +167,10 @@ impl Files {
     fn replace_by(
         &self,
         key: &str,
-        place: &Place,
+        place: &KeyPaths,
         expected: &Expected<'_>,
         aside: Option<&Path>,
-    ) -> Result<Swap, StoreError> {
+    ) -> Result<Swap, KeyValueError> {
         if aside.is_some() {
             self.make_shard(&place.shard).map_err(disk)?;
         }
@@ -253,22 +253,22 @@ impl Files {
 }
 
 impl Backend for Files {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
         read(key, &self.place(key).file)
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError> {
         check(key, value)?;
         self.replace(key, &Expected::Anything, Some(value))
             .map(drop)
     }
 
-    fn delete(&self, key: &str) -> Result<(), StoreError> {
+    fn delete(&self, key: &str) -> Result<(), KeyValueError> {
         self.replace(key, &Expected::Anything, None).map(drop)
     }
 
     /// The cursor is the last folder of the page before.
-    fn list(&self, cursor: Option<&str>) -> Result<Page, StoreError> {
+    fn list(&self, cursor: Option<&str>) -> Result<Page, KeyValueError> {
         let mut page = Page::default();
         let shards = self.shards().map_err(disk)?;
         let mut left = shards
@@ -285,7 +285,12 @@ impl Backend for Files {
         Ok(page)
     }
 
-    fn swap(&self, key: &str, expected: Option<&[u8]>, value: &[u8]) -> Result<Swap, StoreError> {
+    fn swap(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<Swap, KeyValueError> {
         check(key, value)?;
         self.replace(key, &Expected::Value(expected), Some(value))
     }
@@ -295,20 +300,20 @@ impl Backend for Files {
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
 )]
-fn disk(error: io::Error) -> StoreError {
-    StoreError::other(format_args!("the store's folder: {error}"))
+fn disk(error: io::Error) -> KeyValueError {
+    KeyValueError::other(format_args!("the store's folder: {error}"))
 }
 
-fn taken_over() -> StoreError {
-    StoreError::other("too slow: another writer took over")
+fn taken_over() -> KeyValueError {
+    KeyValueError::other("too slow: another writer took over")
 }
 
 /// The value in a key's file, if there is one.
-fn read(key: &str, file: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+fn read(key: &str, file: &Path) -> Result<Option<Vec<u8>>, KeyValueError> {
     match read_at_most(file, RECORD_MAX_BYTES) {
         Ok(bytes) => match record::decode(&bytes, key) {
             Some(value) => Ok(Some(value)),
-            None => Err(StoreError::other(format_args!(
+            None => Err(KeyValueError::other(format_args!(
                 "{}: expected a whole record, got a damaged one",
                 file.display()
             ))),

@@ -34,7 +34,7 @@ pub const TRIES_MAX: usize = 64;
 
 /// Why a call failed. No key and no value is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
+pub enum KeyValueError {
     /// There is no store of that name.
     NoSuchStore,
     /// The platform does not let us.
@@ -43,13 +43,13 @@ pub enum StoreError {
     Other(String),
 }
 
-impl StoreError {
+impl KeyValueError {
     pub(crate) fn other(why: impl core::fmt::Display) -> Self {
         Self::Other(why.to_string())
     }
 }
 
-impl core::fmt::Display for StoreError {
+impl core::fmt::Display for KeyValueError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::NoSuchStore => write!(f, "expected the store {NAME}, got another name"),
@@ -59,7 +59,7 @@ impl core::fmt::Display for StoreError {
     }
 }
 
-impl core::error::Error for StoreError {}
+impl core::error::Error for KeyValueError {}
 
 /// What became of a compare-and-swap.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,19 +95,20 @@ pub struct Page {
 /// All of them fail if the platform does, and writes if a key or value is beyond its bound.
 #[expect(missing_docs, reason = "they are the interface's own")]
 pub trait Backend {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
-    fn exists(&self, key: &str) -> Result<bool, StoreError> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError>;
+    fn exists(&self, key: &str) -> Result<bool, KeyValueError> {
         Ok(self.get(key)?.is_some())
     }
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
-    fn delete(&self, key: &str) -> Result<(), StoreError>;
-    fn list(&self, cursor: Option<&str>) -> Result<Page, StoreError>;
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError>;
+    fn delete(&self, key: &str) -> Result<(), KeyValueError>;
+    fn list(&self, cursor: Option<&str>) -> Result<Page, KeyValueError>;
 
     /// Sets a key that holds what is expected.
-    fn swap(&self, key: &str, expected: Option<&[u8]>, value: &[u8]) -> Result<Swap, StoreError>;
+    fn swap(&self, key: &str, expected: Option<&[u8]>, value: &[u8])
+    -> Result<Swap, KeyValueError>;
 
     /// Adds to a decimal number; an absent one is 0. Returns the sum.
-    fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
+    fn increment(&self, key: &str, delta: i64) -> Result<i64, KeyValueError> {
         let mut current = self.get(key)?;
         for _ in 0..TRIES_MAX {
             let sum = sum(current.as_deref(), delta)?;
@@ -116,26 +117,26 @@ pub trait Backend {
                 Swap::Lost(newest) => current = newest,
             }
         }
-        Err(StoreError::other("too many writers of one key"))
+        Err(KeyValueError::other("too many writers of one key"))
     }
 
-    fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, KeyValueError> {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
     /// Returns once this, and everything written before, survives a crash.
-    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+    fn set_many(&self, values: &[(String, Vec<u8>)]) -> Result<(), KeyValueError> {
         values
             .iter()
             .try_for_each(|(key, value)| self.set(key, value))
     }
 
-    fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+    fn delete_many(&self, keys: &[String]) -> Result<(), KeyValueError> {
         keys.iter().try_for_each(|key| self.delete(key))
     }
 }
 
-fn sum(current: Option<&[u8]>, delta: i64) -> Result<i64, StoreError> {
+fn sum(current: Option<&[u8]>, delta: i64) -> Result<i64, KeyValueError> {
     let number = match current {
         None => Some(0),
         Some(bytes) => core::str::from_utf8(bytes)
@@ -144,14 +145,14 @@ fn sum(current: Option<&[u8]>, delta: i64) -> Result<i64, StoreError> {
     };
     number
         .and_then(|number| number.checked_add(delta))
-        .ok_or_else(|| StoreError::other("expected a number of 64 bits, got something else"))
+        .ok_or_else(|| KeyValueError::other("expected a number of 64 bits, got something else"))
 }
 
 /// Whether a key and a value are within their bounds.
-pub(crate) fn check(key: &str, value: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn check(key: &str, value: &[u8]) -> Result<(), KeyValueError> {
     let within = |what: &str, limit: usize, got: usize| match got <= limit {
         true => Ok(()),
-        false => Err(StoreError::other(format_args!(
+        false => Err(KeyValueError::other(format_args!(
             "{what}: expected at most {limit} bytes, got {got}"
         ))),
     };

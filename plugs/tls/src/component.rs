@@ -119,14 +119,14 @@ impl Drop for Done {
 }
 
 /// The ends of `send` that are ours.
-struct Sending {
+struct SendEnds {
     cleartext: StreamReader<u8>,
     ciphertext: StreamWriter<u8>,
     done: Done,
 }
 
 /// The ends of `receive` that are ours.
-struct Receiving {
+struct ReceiveEnds {
     ciphertext: StreamReader<u8>,
     cleartext: StreamWriter<u8>,
     done: Done,
@@ -135,8 +135,8 @@ struct Receiving {
 /// What is set up before the handshake.
 #[derive(Default)]
 struct Connector {
-    sending: RefCell<Option<Sending>>,
-    receiving: RefCell<Option<Receiving>>,
+    sending: RefCell<Option<SendEnds>>,
+    receiving: RefCell<Option<ReceiveEnds>>,
 }
 
 impl GuestConnector for Connector {
@@ -148,7 +148,7 @@ impl GuestConnector for Connector {
     fn send(&self, cleartext: StreamReader<u8>) -> (StreamReader<u8>, FutureReader<Told>) {
         let (ciphertext, reader) = wit_stream::new();
         let (done, future) = Done::new();
-        self.sending.replace(Some(Sending {
+        self.sending.replace(Some(SendEnds {
             cleartext,
             ciphertext,
             done,
@@ -159,7 +159,7 @@ impl GuestConnector for Connector {
     fn receive(&self, ciphertext: StreamReader<u8>) -> (StreamReader<u8>, FutureReader<Told>) {
         let (cleartext, reader) = wit_stream::new();
         let (done, future) = Done::new();
-        self.receiving.replace(Some(Receiving {
+        self.receiving.replace(Some(ReceiveEnds {
             ciphertext,
             cleartext,
             done,
@@ -183,8 +183,8 @@ impl GuestConnector for Connector {
 
 async fn open(
     server_name: &str,
-    mut sending: Sending,
-    mut receiving: Receiving,
+    mut sending: SendEnds,
+    mut receiving: ReceiveEnds,
 ) -> Result<(), TlsError> {
     let name = TlsName::parse(server_name).map_err(|error| TlsError::new(error.to_string()))?;
     let mut session = session_with(&name)?;
@@ -195,24 +195,24 @@ async fn open(
     }
     let early = shaken?;
     session.check_protocol()?;
-    let link = Rc::new(Link::new(session));
-    let Sending {
+    let connection = Rc::new(SharedConnection::new(session));
+    let SendEnds {
         cleartext,
         ciphertext,
         done: sent,
     } = sending;
-    spawn_local(carry_out(Rc::clone(&link), ciphertext));
+    spawn_local(carry_out(Rc::clone(&connection), ciphertext));
     spawn_local({
-        let link = Rc::clone(&link);
-        async move { sent.tell(take_in(&link, cleartext).await).await }
+        let connection = Rc::clone(&connection);
+        async move { sent.tell(take_in(&connection, cleartext).await).await }
     });
     spawn_local(async move {
-        let Receiving {
+        let ReceiveEnds {
             ciphertext,
             cleartext,
             done,
         } = receiving;
-        let received = carry_in(&link, ciphertext, cleartext, early).await;
+        let received = carry_in(&connection, ciphertext, cleartext, early).await;
         done.tell(received).await;
     });
     Ok(())
@@ -234,8 +234,8 @@ fn session_with(name: &TlsName) -> Result<Session, TlsError> {
 /// Ends when both sides agree; gives the clear text that came with the last message.
 async fn shake_hands(
     session: &mut Session,
-    sending: &mut Sending,
-    receiving: &mut Receiving,
+    sending: &mut SendEnds,
+    receiving: &mut ReceiveEnds,
 ) -> Result<Vec<u8>, TlsError> {
     let mut early = Vec::new();
     let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
@@ -264,7 +264,7 @@ async fn flush(session: &mut Session, to: &mut StreamWriter<u8>) -> Result<(), T
 }
 
 /// What the tasks of a connection share.
-struct Link {
+struct SharedConnection {
     session: RefCell<Session>,
     /// There will be nothing more to carry out.
     finished: Cell<bool>,
@@ -276,7 +276,7 @@ struct Link {
     drained: Bell,
 }
 
-impl Link {
+impl SharedConnection {
     fn new(session: Session) -> Self {
         Self {
             session: RefCell::new(session),
@@ -330,10 +330,10 @@ impl Bell {
 }
 
 /// Session to transport. Ends the stream when all is out, or when nobody takes it any more.
-async fn carry_out(link: Rc<Link>, mut to: StreamWriter<u8>) {
+async fn carry_out(connection: Rc<SharedConnection>, mut to: StreamWriter<u8>) {
     let mut ciphertext = Vec::new();
     loop {
-        link.session.borrow_mut().transmit(&mut ciphertext);
+        connection.session.borrow_mut().transmit(&mut ciphertext);
         if !ciphertext.is_empty() {
             ciphertext = to.write_all(ciphertext).await;
             if !ciphertext.is_empty() {
@@ -341,33 +341,36 @@ async fn carry_out(link: Rc<Link>, mut to: StreamWriter<u8>) {
             }
             continue;
         }
-        link.drained.ring();
-        if link.finished.get() {
+        connection.drained.ring();
+        if connection.finished.get() {
             break;
         }
-        link.wanted.wait().await;
+        connection.wanted.wait().await;
     }
-    link.broken.set(!ciphertext.is_empty());
-    link.drained.ring();
+    connection.broken.set(!ciphertext.is_empty());
+    connection.drained.ring();
 }
 
 /// Function to session, and the end of TLS behind it.
-async fn take_in(link: &Link, from: StreamReader<u8>) -> Result<(), TlsError> {
-    let taken = take_all(link, from).await;
+async fn take_in(connection: &SharedConnection, from: StreamReader<u8>) -> Result<(), TlsError> {
+    let taken = take_all(connection, from).await;
     if taken.is_ok() {
-        link.session.borrow_mut().close();
+        connection.session.borrow_mut().close();
     }
-    link.finished.set(true);
-    taken.and(link.carried_out().await)
+    connection.finished.set(true);
+    taken.and(connection.carried_out().await)
 }
 
-async fn take_all(link: &Link, mut from: StreamReader<u8>) -> Result<(), TlsError> {
+async fn take_all(
+    connection: &SharedConnection,
+    mut from: StreamReader<u8>,
+) -> Result<(), TlsError> {
     let mut buffer = Vec::with_capacity(SEND_MAX_BYTES);
     loop {
         let (result, filled) = from.read(buffer).await;
         if !filled.is_empty() {
-            link.session.borrow_mut().send(&filled)?;
-            link.carried_out().await?;
+            connection.session.borrow_mut().send(&filled)?;
+            connection.carried_out().await?;
         }
         if !matches!(result, StreamResult::Complete(_)) {
             return Ok(());
@@ -379,7 +382,7 @@ async fn take_all(link: &Link, mut from: StreamReader<u8>) -> Result<(), TlsErro
 
 /// Transport to session to function, until either of them ends.
 async fn carry_in(
-    link: &Link,
+    connection: &SharedConnection,
     mut from: StreamReader<u8>,
     mut to: StreamWriter<u8>,
     early: Vec<u8>,
@@ -396,18 +399,21 @@ async fn carry_in(
             }
         }
         outcome?;
-        if link.session.borrow().is_closed_by_peer() {
+        if connection.session.borrow().is_closed_by_peer() {
             return Ok(());
         }
         let (result, filled) = from.read(buffer).await;
-        outcome = link.session.borrow_mut().receive(&filled, &mut cleartext);
-        if link.session.borrow().wants_transmit() {
+        outcome = connection
+            .session
+            .borrow_mut()
+            .receive(&filled, &mut cleartext);
+        if connection.session.borrow().wants_transmit() {
             // An alert, or an answer to new keys.
-            link.wanted.ring();
+            connection.wanted.ring();
         }
         if !matches!(result, StreamResult::Complete(_))
             && outcome.is_ok()
-            && !link.session.borrow().is_closed_by_peer()
+            && !connection.session.borrow().is_closed_by_peer()
         {
             outcome = Err(TlsError::new("the server hung up without ending TLS"));
         }

@@ -1,6 +1,6 @@
 //! The JSON of a push becomes its raw values, each of the right kind.
 
-use super::{Body, MAX_RECIPIENTS, To, Via};
+use super::{MAX_RECIPIENTS, PushBody, To, Via};
 use crate::api::Problem;
 use crate::api::body::{Field, Members, takes};
 
@@ -42,7 +42,7 @@ static TO_FIELDS: [Field; 4] = [
     Field::private("aliases", "an array of strings such as [\"anna\",\"ben\"]"),
 ];
 
-impl<'a> Body<'a> {
+impl<'a> PushBody<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
         let body = Members::of_body(bytes, &FIELDS, BODY)?;
         Ok(Self {

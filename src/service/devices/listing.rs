@@ -1,7 +1,7 @@
 //! A page of devices: candidates out of an index, and what their records say of them.
 
 use super::super::recipients::{keys_of, records};
-use super::super::{App, Store, Turns, World};
+use super::super::{App, Runtime, Store, Turns};
 use crate::api::{DeviceQuery, Problem};
 use crate::notification::Topic;
 use crate::registry::{Candidates, DevicePage, candidates};
@@ -13,8 +13,8 @@ const RECORDS_AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// 503.
-pub async fn page<W: World>(
-    app: &App<W>,
+pub async fn page<R: Runtime>(
+    app: &App<R>,
     query: &DeviceQuery,
     visible: impl Fn(&Topic) -> bool,
 ) -> Result<DevicePage, Problem> {

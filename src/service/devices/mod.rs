@@ -3,7 +3,7 @@
 mod doubts;
 mod listing;
 
-use super::{App, Platform, Store, World};
+use super::{App, Platform, Runtime, Store};
 use crate::api::{Caller, DeviceQuery, Problem, Reply, device_page_reply, device_reply};
 use crate::config::Scope;
 use crate::registry::{self, DeviceRef, Registration};
@@ -14,7 +14,7 @@ fn require(caller: Caller<'_>, device: &DeviceRef) -> Result<(), Problem> {
     caller.require_topic(&device.topic)
 }
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `PUT /v1/devices/{token}`, `POST /v1/devices`.
     pub(super) async fn register(
         &self,

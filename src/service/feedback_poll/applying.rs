@@ -5,7 +5,7 @@ use super::{LOST, Poll};
 use crate::feedback::{Run, page_key, tuples};
 use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
 use crate::service::store::persistently;
-use crate::service::{Platform, Store, Turns, World};
+use crate::service::{Platform, Runtime, Store, Turns};
 use crate::time::UnixTime;
 
 /// Devices whose deaths are dealt with between two turns of the other tasks of the instance.
@@ -20,12 +20,12 @@ const PAGES_A_READ: u32 = 8;
 
 /// When the service said it, and when the registry is told of it.
 #[derive(Clone, Copy)]
-struct Told {
+struct ToldAt {
     read_at: UnixTime,
     now: UnixTime,
 }
 
-impl<W: World> Poll<'_, W> {
+impl<R: Runtime> Poll<'_, R> {
     pub(super) async fn apply_all(&mut self) -> Result<(), String> {
         let runs = self.change(|spool, _| spool.runs().to_vec()).await?;
         for run in runs {
@@ -88,7 +88,7 @@ impl<W: World> Poll<'_, W> {
     async fn apply_pages(&mut self, run: &Run, pages: &[Vec<u8>]) -> Result<(), String> {
         let app = self.app;
         let now = app.platform.unix_time();
-        let told = Told {
+        let told = ToldAt {
             read_at: run.read_at(now),
             now,
         };
@@ -118,11 +118,11 @@ impl<W: World> Poll<'_, W> {
         &mut self,
         burials: &mut Burials,
         batch: &[(Located, UnixTime)],
-        told: Told,
-        turns: &mut Turns<'_, W::Platform>,
+        told: ToldAt,
+        turns: &mut Turns<'_, R::Platform>,
     ) -> Result<(), String> {
         let (platform, store) = (&self.app.platform, &self.app.store);
-        let Told { read_at, now } = told;
+        let ToldAt { read_at, now } = told;
         let keys: Vec<_> = batch.iter().map(|(device, _)| device.key()).collect();
         let read = persistently(platform, async || store.get_many(&keys).await);
         let read = read.await.map_err(|error| error.0)?;

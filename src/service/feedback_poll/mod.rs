@@ -15,7 +15,7 @@ mod reading;
 use core::time::Duration;
 
 use super::store::{change, persistently};
-use super::{App, Platform, World, random_u64};
+use super::{App, Platform, Runtime, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{Busy, Holder, Spool, Stopped, spool_key};
@@ -28,8 +28,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const LOST: &str = "another host has taken the poll over";
 
 /// One poll of one app.
-struct Poll<'a, W: World> {
-    app: &'a App<W>,
+struct Poll<'a, R: Runtime> {
+    app: &'a App<R>,
     binary: &'a BinaryApp,
     holder: Holder,
     key: String,
@@ -41,7 +41,7 @@ struct Poll<'a, W: World> {
     unreadable: u64,
 }
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// Polls the feedback service of one app, if it has one.
     pub(super) async fn poll(&self, binary: &BinaryApp) -> Option<AppFeedback> {
         binary.feedback.as_ref()?;
@@ -79,7 +79,7 @@ impl<W: World> App<W> {
     }
 }
 
-impl<W: World> Poll<'_, W> {
+impl<R: Runtime> Poll<'_, R> {
     async fn read_and_apply(&mut self) -> Result<(), String> {
         let read = self.read_list().await;
         let applied = self.apply_all().await;

@@ -6,12 +6,12 @@ use super::Poll;
 use crate::config::Endpoint;
 use crate::feedback::{Bounds, Intake, Opened, Page, Stopped};
 use crate::service::store::persistently;
-use crate::service::{First, List, Platform, Sender, Store, World, first};
+use crate::service::{First, List, Platform, Runtime, Sender, Store, first};
 
 /// Room for what is read at a time, in bytes.
 const READ_BYTES: usize = 64 * 1024;
 
-impl<W: World> Poll<'_, W> {
+impl<R: Runtime> Poll<'_, R> {
     async fn open_run(&self) -> Result<Option<Opened>, String> {
         let now = self.app.platform.unix_time();
         self.change(|spool, _| spool.open_run(now)).await
@@ -61,7 +61,7 @@ impl<W: World> Poll<'_, W> {
     /// Reads until the end of the list, or to a bound.
     async fn read_all(
         &mut self,
-        list: &mut <W::Sender as Sender>::List,
+        list: &mut <R::Sender as Sender>::List,
         intake: &mut Intake,
         bounds: &mut Bounds,
     ) -> Result<(), String> {

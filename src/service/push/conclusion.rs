@@ -8,25 +8,25 @@ use crate::environment::Environment;
 use crate::notification::{ApnsId, Topic};
 use crate::provider::Outcome;
 use crate::registry::{self, Burial, Death, DeviceRef, Ruling, Verdict};
-use crate::service::{App, Count, Platform, Store, Turns, World};
+use crate::service::{App, Count, Platform, Runtime, Store, Turns};
 use crate::time::Now;
 
 /// What reading and writing a record counts for in [`Turns`].
 const RECORD_UNITS: usize = 8;
 
 /// See the module.
-pub(super) struct Conclusion<'a, W: World> {
-    app: &'a App<W>,
+pub(super) struct Conclusion<'a, R: Runtime> {
+    app: &'a App<R>,
     times: Times,
-    turns: Turns<'a, W::Platform>,
+    turns: Turns<'a, R::Platform>,
     /// Since others had their turn last: what is done in between takes no time.
     now: Now,
     /// The places of devices whose removal the guard does not believe in any more.
     taken_back: Vec<usize>,
 }
 
-impl<'a, W: World> Conclusion<'a, W> {
-    pub(super) fn new(app: &'a App<W>, times: Times) -> Self {
+impl<'a, R: Runtime> Conclusion<'a, R> {
+    pub(super) fn new(app: &'a App<R>, times: Times) -> Self {
         Self {
             app,
             times,

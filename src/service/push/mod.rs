@@ -15,7 +15,7 @@ mod prepare;
 mod sending;
 
 use super::recipients::{Resolved, resolve};
-use super::{App, Platform, World};
+use super::{App, Platform, Runtime};
 use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
 use crate::config::Scope;
 use crate::notification::Topic;
@@ -28,14 +28,14 @@ use prepare::{Prepared, prepare};
 use sending::{Sending, Times};
 
 /// A push with the devices that it goes to.
-struct Push<W: World> {
-    prepared: Prepared<W>,
+struct Push<R: Runtime> {
+    prepared: Prepared<R>,
     /// The aliases that have none.
     unmatched: Vec<Alias>,
     asked_at: UnixTime,
 }
 
-impl<W: World> App<W> {
+impl<R: Runtime> App<R> {
     /// `POST /v1/push`; `key` is the idempotency key in its header.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl<W: World> App<W> {
         caller: Caller<'_>,
         request: &PushRequest,
         asked_at: UnixTime,
-    ) -> Result<Push<W>, Problem> {
+    ) -> Result<Push<R>, Problem> {
         let keyed = request.idempotency_key.is_some() && !request.dry_run;
         let covers = |topic: &Topic| caller.covers(topic);
         let topic = request.topic.as_ref();
@@ -115,7 +115,7 @@ impl<W: World> App<W> {
     async fn carry_out_push(
         &self,
         request: &PushRequest,
-        push: Push<W>,
+        push: Push<R>,
     ) -> Result<(Vec<PushResult>, Vec<Alias>), Problem> {
         let Push {
             prepared,

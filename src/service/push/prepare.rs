@@ -1,4 +1,4 @@
-//! The way to each of the devices that a push is for.
+//! The lane for each of the devices that a push is for.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,35 +11,35 @@ use crate::notification::{Notification, Topic};
 use crate::registry::Trial;
 use crate::service::platform::new_apns_id;
 use crate::service::recipients::Target;
-use crate::service::state::WayOf;
-use crate::service::{App, Turns, World};
+use crate::service::state::LaneOf;
+use crate::service::{App, Runtime, Turns};
 
-/// Notifications, and the ways that they take.
-pub(super) struct Prepared<W: World> {
+/// Notifications, and the lanes that they take.
+pub(super) struct Prepared<R: Runtime> {
     pub(super) devices: Vec<ToDevice>,
     /// What [`ToDevice`] has numbers of.
-    pub(super) ways: Vec<WayOf<W>>,
+    pub(super) lanes: Vec<LaneOf<R>>,
 }
 
-/// One notification and the way it takes.
+/// One notification and the lane that it takes.
 pub(super) struct ToDevice {
     pub(super) target: Target,
     pub(super) notification: Arc<Notification>,
     /// In which environments, and what came of it.
     pub(super) trial: Trial,
-    pub(super) way: usize,
-    /// The way to [`Trial::elsewhere`].
+    pub(super) lane: usize,
+    /// The lane to [`Trial::elsewhere`].
     pub(super) other: Option<usize>,
 }
 
-/// Finds the way to each target. Everything is checked here, so that a request is carried out or
+/// Finds the lane for each target. Everything is checked here, so that a request is carried out or
 /// refused whole.
-pub(super) async fn prepare<W: World>(
-    app: &App<W>,
+pub(super) async fn prepare<R: Runtime>(
+    app: &App<R>,
     request: &PushRequest,
     targets: Vec<Target>,
-) -> Result<Prepared<W>, Problem> {
-    let mut ways = Ways {
+) -> Result<Prepared<R>, Problem> {
+    let mut lanes = Lanes {
         app,
         via: request.via,
         known: BTreeMap::new(),
@@ -50,17 +50,17 @@ pub(super) async fn prepare<W: World>(
     let mut devices = Vec::with_capacity(targets.len());
     for target in targets {
         let notification = request.notification(&target.device, new_apns_id(&app.platform))?;
-        devices.push(ways.prepare(request.environment, target, notification)?);
+        devices.push(lanes.prepare(request.environment, target, notification)?);
         turns.worked(1).await;
     }
-    let ways = ways.open;
-    Ok(Prepared { devices, ways })
+    let lanes = lanes.open;
+    Ok(Prepared { devices, lanes })
 }
 
 /// Where notifications of a topic go in an environment.
 #[derive(Clone, Copy)]
 enum Route {
-    /// The number of the way.
+    /// The number of the lane.
     Provider(usize),
     /// The index of the app.
     Gateway(usize),
@@ -68,18 +68,18 @@ enum Route {
     None,
 }
 
-/// The ways of a push, each looked up once: finding one renews its provider token.
-struct Ways<'a, W: World> {
-    app: &'a App<W>,
+/// The lanes of a push, each looked up once: finding one renews its provider token.
+struct Lanes<'a, R: Runtime> {
+    app: &'a App<R>,
     via: Option<Via>,
     /// In each environment.
     known: BTreeMap<Topic, [Option<Route>; 2]>,
-    open: Vec<WayOf<W>>,
-    /// The number of the way to each app's gateway, if it has one.
+    open: Vec<LaneOf<R>>,
+    /// The number of the lane to each app's gateway, if it has one.
     gateways: BTreeMap<usize, Option<usize>>,
 }
 
-impl<W: World> Ways<'_, W> {
+impl<R: Runtime> Lanes<'_, R> {
     fn prepare(
         &mut self,
         named: Option<Environment>,
@@ -91,11 +91,11 @@ impl<W: World> Ways<'_, W> {
         let trial = Trial::new(named, target.known, default);
         let environment = trial.environment();
         let topic = &target.device.topic;
-        let way = self
-            .way(&notification, environment)?
-            .ok_or_else(|| self.no_way(topic, environment))?;
+        let lane = self
+            .lane(&notification, environment)?
+            .ok_or_else(|| self.no_lane(topic, environment))?;
         let other = match trial.elsewhere() {
-            Some(elsewhere) => self.way_if_any(&notification, elsewhere)?,
+            Some(elsewhere) => self.lane_if_any(&notification, elsewhere)?,
             None => None,
         };
         let is_used = |elsewhere| {
@@ -111,21 +111,21 @@ impl<W: World> Ways<'_, W> {
             target,
             notification,
             trial,
-            way,
+            lane,
             other,
         })
     }
 
-    /// The way that a notification takes in an environment; `None` if there is no credential for
+    /// The lane that a notification takes in an environment; `None` if there is no credential for
     /// it.
-    fn way(
+    fn lane(
         &mut self,
         notification: &Notification,
         environment: Environment,
     ) -> Result<Option<usize>, Problem> {
         match self.route(notification.topic(), environment)? {
             Route::None => Ok(None),
-            Route::Provider(way) => Ok(Some(way)),
+            Route::Provider(lane) => Ok(Some(lane)),
             Route::Gateway(index) => self.gateway(index, notification),
         }
     }
@@ -164,15 +164,15 @@ impl<W: World> Ways<'_, W> {
         }
     }
 
-    /// As [`Self::way`]; what cannot be said there is no way either.
-    fn way_if_any(
+    /// As [`Self::lane`]; what cannot be said there is no lane for either.
+    fn lane_if_any(
         &mut self,
         notification: &Notification,
         environment: Environment,
     ) -> Result<Option<usize>, Problem> {
-        match self.way(notification, environment) {
+        match self.lane(notification, environment) {
             Err(problem) if problem.status() == 400 => Ok(None),
-            way => way,
+            lane => lane,
         }
     }
 
@@ -196,7 +196,7 @@ impl<W: World> Ways<'_, W> {
     }
 
     /// Why there is none.
-    fn no_way(&self, topic: &Topic, environment: Environment) -> Problem {
+    fn no_lane(&self, topic: &Topic, environment: Environment) -> Problem {
         let by_http2 = self.via != Some(Via::Binary);
         match by_http2 && self.app.settings.lacks_key_for(topic, environment) {
             true => Problem::provider_token_needed(topic.as_str(), environment.as_str()),

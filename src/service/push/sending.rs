@@ -6,8 +6,8 @@ use super::prepare::{Prepared, ToDevice};
 use crate::api::Problem;
 use crate::delivery::{Delivered, Order};
 use crate::provider::{Outcome, Why};
-use crate::service::state::WayOf;
-use crate::service::{App, Inbox, Sender, Turns, World};
+use crate::service::state::LaneOf;
+use crate::service::{App, Inbox, Runtime, Sender, Turns};
 use crate::time::{Now, UnixTime};
 
 /// When a request began, and when its outcomes must be there.
@@ -28,10 +28,10 @@ pub(super) struct Ended {
 }
 
 /// A push that is being sent. Its messages are known by their places among `all`.
-pub(super) struct Sending<'a, W: World> {
-    app: &'a App<W>,
+pub(super) struct Sending<'a, R: Runtime> {
+    app: &'a App<R>,
     all: Vec<Ended>,
-    ways: Vec<WayOf<W>>,
+    lanes: Vec<LaneOf<R>>,
     times: Times,
     inbox: Inbox,
     /// How many outcomes are still to come.
@@ -40,14 +40,14 @@ pub(super) struct Sending<'a, W: World> {
 
 /// Which environment is meant.
 #[derive(Clone, Copy)]
-enum Place {
+enum Attempt {
     First,
     Elsewhere,
 }
 
-impl<'a, W: World> Sending<'a, W> {
-    pub(super) fn new(app: &'a App<W>, prepared: Prepared<W>, times: Times) -> Self {
-        let Prepared { devices, ways } = prepared;
+impl<'a, R: Runtime> Sending<'a, R> {
+    pub(super) fn new(app: &'a App<R>, prepared: Prepared<R>, times: Times) -> Self {
+        let Prepared { devices, lanes } = prepared;
         let all = devices.into_iter().map(|to| Ended {
             to,
             delivered: None,
@@ -55,7 +55,7 @@ impl<'a, W: World> Sending<'a, W> {
         Self {
             app,
             all: all.collect(),
-            ways,
+            lanes,
             times,
             inbox: Inbox::default(),
             under_way: 0,
@@ -71,7 +71,7 @@ impl<'a, W: World> Sending<'a, W> {
         let all: Vec<_> = (0..self.all.len()).collect();
         let mut turns = Turns::new(&self.app.platform);
         for some in all.chunks(AT_ONCE) {
-            let refused = self.hand_in(some, Place::First);
+            let refused = self.hand_in(some, Attempt::First);
             if self.under_way == 0 {
                 return Err(Problem::queue_full());
             }
@@ -85,7 +85,7 @@ impl<'a, W: World> Sending<'a, W> {
             }
             turns.worked(some.len()).await;
         }
-        self.collect(Place::First).await;
+        self.collect(Attempt::First).await;
         Ok(())
     }
 
@@ -93,18 +93,18 @@ impl<'a, W: World> Sending<'a, W> {
     pub(super) async fn try_elsewhere(&mut self) {
         let goes_on = |one: &Ended| {
             let outcome = one.delivered.as_ref().map(|delivered| &delivered.outcome);
-            let has_way = one.to.other.is_some();
-            has_way && outcome.is_some_and(|outcome| one.to.trial.goes_on(outcome))
+            let has_lane = one.to.other.is_some();
+            has_lane && outcome.is_some_and(|outcome| one.to.trial.goes_on(outcome))
         };
         let again = self.all.iter().enumerate().filter(|(_, one)| goes_on(one));
         let again: Vec<_> = again.map(|(number, _)| number).collect();
         let mut turns = Turns::new(&self.app.platform);
         for some in again.chunks(AT_ONCE) {
             // What finds no room has the outcome that it had.
-            self.hand_in(some, Place::Elsewhere);
+            self.hand_in(some, Attempt::Elsewhere);
             turns.worked(some.len()).await;
         }
-        self.collect(Place::Elsewhere).await;
+        self.collect(Attempt::Elsewhere).await;
     }
 
     /// What has become of it.
@@ -112,21 +112,23 @@ impl<'a, W: World> Sending<'a, W> {
         self.all
     }
 
-    /// Hands messages in, those together that follow each other on one way. Returns those that
+    /// Hands messages in, those together that follow each other on one lane. Returns those that
     /// found no room. If the first of all finds none, nothing is handed in.
-    fn hand_in(&mut self, numbers: &[usize], place: Place) -> Vec<usize> {
-        let way_of = |number: &usize| place.way(&self.all.get(*number)?.to);
+    fn hand_in(&mut self, numbers: &[usize], place: Attempt) -> Vec<usize> {
+        let lane_of = |number: &usize| place.lane(&self.all.get(*number)?.to);
         let mut refused = Vec::new();
-        for group in numbers.chunk_by(|a, b| way_of(a) == way_of(b)) {
-            let way = group.first().and_then(way_of);
-            let taken = way.and_then(|way| self.ways.get(way)).map_or(0, |way| {
-                let orders = group.iter().filter_map(|number| self.order(*number));
-                let sender = &self.app.sender;
-                sender.submit_many(way, orders.collect(), &self.inbox)
-            });
+        for group in numbers.chunk_by(|a, b| lane_of(a) == lane_of(b)) {
+            let lane = group.first().and_then(lane_of);
+            let taken = lane
+                .and_then(|lane| self.lanes.get(lane))
+                .map_or(0, |lane| {
+                    let orders = group.iter().filter_map(|number| self.order(*number));
+                    let sender = &self.app.sender;
+                    sender.submit_many(lane, orders.collect(), &self.inbox)
+                });
             self.under_way += taken;
             refused.extend(group.iter().skip(taken));
-            if self.under_way == 0 && matches!(place, Place::First) {
+            if self.under_way == 0 && matches!(place, Attempt::First) {
                 break;
             }
         }
@@ -144,7 +146,7 @@ impl<'a, W: World> Sending<'a, W> {
     }
 
     /// Waits for the outcomes of all that are under way.
-    async fn collect(&mut self, place: Place) {
+    async fn collect(&mut self, place: Attempt) {
         // Those that are there already are taken without a pause.
         let mut turns = Turns::new(&self.app.platform);
         while self.under_way > 0 {
@@ -163,10 +165,10 @@ impl<'a, W: World> Sending<'a, W> {
     }
 }
 
-impl Place {
-    fn way(self, to: &ToDevice) -> Option<usize> {
+impl Attempt {
+    fn lane(self, to: &ToDevice) -> Option<usize> {
         match self {
-            Self::First => Some(to.way),
+            Self::First => Some(to.lane),
             Self::Elsewhere => to.other,
         }
     }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::support::{Desk, OfTests, settings};
 use crate::api::{Problem, Reply};
-use crate::service::{Head, answer};
+use crate::service::{RequestHead, answer};
 
 /// Asks without a configuration, or with one; whether the body was read.
 fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, String, bool) {
@@ -13,7 +13,7 @@ fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, Strin
         let values = headers.iter().filter(|(known, _)| *known == name);
         values.map(|(_, value)| value.as_bytes().to_vec()).collect()
     };
-    let head = Head {
+    let head = RequestHead {
         method,
         target,
         header: &header,
@@ -101,7 +101,7 @@ fn while_the_store_takes_no_writes_what_has_to_be_on_disk_is_not_begun() {
         let (method, target) = line.split_once(' ').unwrap();
         let desk = Desk::new();
         for is_unwritable in [true, false] {
-            let head = Head {
+            let head = RequestHead {
                 method,
                 target,
                 header: &|_| Vec::new(),

@@ -1,4 +1,4 @@
-//! The service on a platform of its own: a store in memory, ways to APNs that answer by a script,
+//! The service on a platform of its own: a store in memory, lanes to APNs that answer by a script,
 //! and a clock that moves on when nobody has anything to do.
 
 mod broadcasts;
@@ -6,9 +6,9 @@ mod devices;
 mod feedback;
 mod guard;
 mod http;
+mod lanes;
 mod push;
 mod receipts;
 mod store;
 pub(super) mod support;
 mod sweep;
-mod ways;

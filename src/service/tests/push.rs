@@ -1,4 +1,4 @@
-//! The way of a push: which environment is tried when, what is reported, and what is learned.
+//! What becomes of a push: which environment is tried when, what is reported, and what is learned.
 
 use std::time::Duration;
 
@@ -243,7 +243,7 @@ fn aliases_without_a_device_are_named_beside_what_was_sent() {
 }
 
 #[test]
-fn devices_of_two_apps_go_by_the_way_of_each() {
+fn devices_of_two_apps_go_by_the_lane_of_each() {
     let desk = Desk::new();
     desk.register("anna", 1..2);
     let now = crate::time::UnixTime::from_secs(1);

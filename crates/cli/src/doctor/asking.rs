@@ -40,9 +40,9 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{AT_ONCE, Answer, Service, Target, chain};
+use super::connection::{AT_ONCE, ServerKind, ServerReply, Target, chain};
 use super::report::{Line, Severity};
-use super::way::Ways;
+use super::route::Routes;
 use crate::config::is_reached;
 
 /// Most topics of a credential that are asked about. Ours.
@@ -98,7 +98,7 @@ fn question(
         },
         target: Target {
             is_proxied: settings.proxy_for(&endpoint.host).is_some(),
-            service: Service::Http2(Api::Push, identity),
+            service: ServerKind::Http2(Api::Push, identity),
             endpoint,
         },
         token,
@@ -130,11 +130,11 @@ fn token(folder: &Path, key: &TokenKey, now: UnixTime) -> Option<ProviderToken> 
 pub(super) async fn ask(
     questions: Vec<Question>,
     provider: &Provider,
-    ways: &Ways<'_>,
+    routes: &Routes<'_>,
     patience: Duration,
 ) -> Vec<Line> {
     let asked = stream::iter(questions)
-        .map(|question| async move { question.ask(provider, ways, patience).await })
+        .map(|question| async move { question.ask(provider, routes, patience).await })
         .buffered(AT_ONCE);
     asked.concat().await
 }
@@ -147,13 +147,13 @@ impl Question {
         Line::new(Severity::Note, &self.subject, what, advice)
     }
 
-    async fn ask(self, provider: &Provider, ways: &Ways<'_>, patience: Duration) -> Vec<Line> {
+    async fn ask(self, provider: &Provider, routes: &Routes<'_>, patience: Duration) -> Vec<Line> {
         let until = Instant::now() + patience;
         let identity = match &self.target.service {
-            Service::Http2(_, identity) => identity.clone(),
-            Service::Gateway(_) | Service::Feedback => None,
+            ServerKind::Http2(_, identity) => identity.clone(),
+            ServerKind::Gateway(_) | ServerKind::Feedback => None,
         };
-        let Ok(tcp) = ways.connect(&self.target, until).await else {
+        let Ok(tcp) = routes.connect(&self.target, until).await else {
             return vec![self.skipped()];
         };
         let secured = self
@@ -204,7 +204,7 @@ impl Question {
         &self,
         sender: &mut SendRequest<Full<Bytes>>,
         topic: Option<&Topic>,
-    ) -> Result<Answer, String> {
+    ) -> Result<ServerReply, String> {
         let uri = format!("https://{}{PATH}", self.target.endpoint.uri_host());
         let mut request = Request::post(uri)
             .header("apns-push-type", "background")
@@ -224,9 +224,9 @@ impl Question {
     }
 
     /// What an answer says of the credential.
-    fn judged(&self, topic: Option<&Topic>, answer: &Answer) -> Line {
+    fn judged(&self, topic: Option<&Topic>, answer: &ServerReply) -> Line {
         let Self { subject, what, .. } = self;
-        let Answer { status, reason, .. } = answer;
+        let ServerReply { status, reason, .. } = answer;
         let about = topic.map_or_else(String::new, |topic| format!(" for {topic}"));
         let line =
             |severity, text: String, advice: &str| Line::new(severity, subject, text, advice);
@@ -292,8 +292,8 @@ mod tests {
         environments = ["production"]
     "#;
 
-    fn answered(status: u16, reason: &str) -> Answer {
-        Answer {
+    fn answered(status: u16, reason: &str) -> ServerReply {
+        ServerReply {
             status,
             reason: match reason {
                 "" => Reason::Missing,

@@ -8,7 +8,7 @@
 //! feedback: TCP
 //! ```
 //!
-//! TCP is `way.rs`: directly, or through the proxy. HTTP/2 is spoken by the provider API, by what
+//! TCP is `route.rs`: directly, or through the proxy. HTTP/2 is spoken by the provider API, by what
 //! broadcasts go to where that is elsewhere, and by the management of channels. Only who has
 //! channels needs the last, so there what is wrong is a warning.
 //!
@@ -41,7 +41,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::report::{Line, Severity};
-use super::way::{Failure, Ways};
+use super::route::{Failure, Routes};
 
 /// Most servers that are examined at once.
 pub(super) const AT_ONCE: usize = 8;
@@ -54,7 +54,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 
 /// What is at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum ServerKind {
     /// One that speaks HTTP/2, and the identity that it is shown.
     Http2(Api, Option<String>),
     /// A binary gateway, and the identity that it is shown.
@@ -66,7 +66,7 @@ pub(super) enum Service {
 /// A server of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    pub(super) service: Service,
+    pub(super) service: ServerKind,
     pub(super) endpoint: Endpoint,
     /// Whether it is reached through the proxy.
     pub(super) is_proxied: bool,
@@ -90,11 +90,11 @@ pub(super) struct Date {
 pub(super) async fn examine(
     targets: Vec<Target>,
     provider: &Provider,
-    ways: &Ways<'_>,
+    routes: &Routes<'_>,
     patience: Duration,
 ) -> Vec<Examined> {
     stream::iter(targets)
-        .map(|target| async move { target.examine(provider, ways, patience).await })
+        .map(|target| async move { target.examine(provider, routes, patience).await })
         .buffered(AT_ONCE)
         .collect()
         .await
@@ -107,7 +107,7 @@ impl Target {
     pub(super) fn subject(&self) -> String {
         let Endpoint { host, port } = &self.endpoint;
         match &self.service {
-            Service::Http2(service, identity) => {
+            ServerKind::Http2(service, identity) => {
                 let name = match service {
                     Api::Push => "connection",
                     Api::Broadcast => "broadcast",
@@ -116,18 +116,23 @@ impl Target {
                 let shown = identity.as_ref().map(|identity| format!(" as {identity}"));
                 format!("{name} {host}:{port}{}", shown.unwrap_or_default())
             }
-            Service::Gateway(_) => format!("gateway {host}:{port}"),
-            Service::Feedback => format!("feedback {host}:{port}"),
+            ServerKind::Gateway(_) => format!("gateway {host}:{port}"),
+            ServerKind::Feedback => format!("feedback {host}:{port}"),
         }
     }
 
-    async fn examine(self, provider: &Provider, ways: &Ways<'_>, patience: Duration) -> Examined {
+    async fn examine(
+        self,
+        provider: &Provider,
+        routes: &Routes<'_>,
+        patience: Duration,
+    ) -> Examined {
         let began = Instant::now();
-        let reached = self.reach(provider, ways, began + patience).await;
+        let reached = self.reach(provider, routes, began + patience).await;
         let subject = self.subject();
         match reached {
             Ok((what, date)) => {
-                let proxy = ways.proxy_of(&self).map(|proxy| format!("{proxy}, "));
+                let proxy = routes.proxy_of(&self).map(|proxy| format!("{proxy}, "));
                 let proxy = proxy.unwrap_or_default();
                 let what = format!("{proxy}{what}, {} ms", began.elapsed().as_millis());
                 let line = Line::ok(&subject, what);
@@ -135,7 +140,7 @@ impl Target {
             }
             Err(Failure { what, advice }) => {
                 let line = match self.service {
-                    Service::Http2(Api::Channels, _) => {
+                    ServerKind::Http2(Api::Channels, _) => {
                         let advice = format!("{advice} {CHANNELS}");
                         Line::new(Severity::Warning, &subject, what, &advice)
                     }
@@ -146,12 +151,12 @@ impl Target {
         }
     }
 
-    async fn reach(&self, provider: &Provider, ways: &Ways<'_>, until: Instant) -> Reached {
-        let tcp = ways.connect(self, until).await?;
+    async fn reach(&self, provider: &Provider, routes: &Routes<'_>, until: Instant) -> Reached {
+        let tcp = routes.connect(self, until).await?;
         let secure = |protocol, identity| self.secure(provider, protocol, identity, tcp, until);
         match &self.service {
-            Service::Feedback => Ok(("TCP".to_owned(), None)),
-            Service::Http2(_, identity) => {
+            ServerKind::Feedback => Ok(("TCP".to_owned(), None)),
+            ServerKind::Http2(_, identity) => {
                 let stream = secure(Protocol::Http2, identity.clone()).await?;
                 let asked = self.ask(stream, until).await;
                 match identity {
@@ -159,7 +164,7 @@ impl Target {
                     None => Ok(without_certificate(asked)),
                 }
             }
-            Service::Gateway(identity) => {
+            ServerKind::Gateway(identity) => {
                 listen(secure(Protocol::Binary, identity.clone()).await?).await?;
                 Ok(("TCP, TLS".to_owned(), None))
             }
@@ -203,7 +208,11 @@ impl Target {
 
     /// One request, whose answer only has to be one. It asks for nothing that there is, and carries
     /// no token.
-    async fn ask(&self, stream: TlsStream<TcpStream>, until: Instant) -> Result<Answer, String> {
+    async fn ask(
+        &self,
+        stream: TlsStream<TcpStream>,
+        until: Instant,
+    ) -> Result<ServerReply, String> {
         let asked = async {
             let io = TokioIo::new(stream);
             let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
@@ -233,7 +242,7 @@ impl Target {
         answered.unwrap_or_else(|_| Err("no answer".to_owned()))
     }
 
-    pub(super) async fn answer(&self, response: Response<Incoming>) -> Answer {
+    pub(super) async fn answer(&self, response: Response<Incoming>) -> ServerReply {
         let ours = SystemTime::now();
         let (head, body) = response.into_parts();
         let date = date_of(&head.headers).map(|theirs| Date {
@@ -243,7 +252,7 @@ impl Target {
         });
         let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await;
         let body = body.map(Collected::to_bytes).unwrap_or_default();
-        Answer {
+        ServerReply {
             status: head.status.as_u16(),
             reason: Reason::from_json(&body),
             date,
@@ -252,17 +261,17 @@ impl Target {
 }
 
 /// What a server answered.
-pub(super) struct Answer {
+pub(super) struct ServerReply {
     pub(super) status: u16,
     pub(super) reason: Reason,
     pub(super) date: Option<Date>,
 }
 
 /// An answer of whichever kind shows that the provider API is there; none, that somebody is.
-fn without_certificate(asked: Result<Answer, String>) -> (String, Option<Date>) {
+fn without_certificate(asked: Result<ServerReply, String>) -> (String, Option<Date>) {
     let said = "TCP, TLS, ALPN h2,";
     match asked {
-        Ok(Answer { status, date, .. }) => {
+        Ok(ServerReply { status, date, .. }) => {
             let what = format!("{said} and a request without a token was answered {status}");
             (what, date)
         }
@@ -275,19 +284,19 @@ fn without_certificate(asked: Result<Answer, String>) -> (String, Option<Date>) 
 
 /// With TLS 1.3 a certificate is refused after the handshake, and APNs does it later still: by 403,
 /// or by ending the connection with a reason.
-fn with_certificate(asked: Result<Answer, String>) -> Reached {
+fn with_certificate(asked: Result<ServerReply, String>) -> Reached {
     let failed = |got: String| {
         let what = format!("expected the server to take the certificate, got {got}");
         Err(Failure::new(what, CERTIFICATE))
     };
     match asked {
         Err(why) => failed(why),
-        Ok(Answer {
+        Ok(ServerReply {
             status: 403,
             reason,
             ..
         }) => failed(format!("403 {reason}")),
-        Ok(Answer { status, date, .. }) => {
+        Ok(ServerReply { status, date, .. }) => {
             let what = "TCP, TLS, ALPN h2, and a request with the certificate was answered";
             Ok((format!("{what} {status}"), date))
         }

@@ -16,8 +16,8 @@ mod connection;
 mod credentials;
 mod machine;
 mod report;
+mod route;
 mod secrets;
-mod way;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,17 +30,17 @@ use dunlin_host::wasi::tls::{Provider, roots_from};
 
 use crate::config::{Config, folder_of};
 use asking::Question;
-use connection::{Service, Target};
+use connection::{ServerKind, Target};
 use credentials::Usable;
 pub use report::{Line, Report, Severity};
-use way::{Proxy, Ways};
+use route::{Proxy, Routes};
 
 /// How long the command waits for each server.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How to examine.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct DoctorOptions {
     /// How long each server is waited for.
     pub patience: Duration,
     /// Whether APNs is asked if it takes each credential, by a push to a device that there cannot
@@ -48,7 +48,7 @@ pub struct Options {
     pub asks: bool,
 }
 
-impl Default for Options {
+impl Default for DoctorOptions {
     /// As the command does: everything, ten seconds for each server.
     fn default() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Default for Options {
 }
 
 /// Examines everything that a configuration file names.
-pub async fn examine(config_file: &Path, options: Options) -> Report {
+pub async fn examine(config_file: &Path, options: DoctorOptions) -> Report {
     let mut report = Report::default();
     let subject = "configuration";
     let config = match Config::read(config_file) {
@@ -137,7 +137,7 @@ async fn connections(
     let trust = trust
         .filter(|(name, _)| !distrusted.contains(&name.to_ascii_lowercase()))
         .map(|(name, path)| (name.as_str(), path.as_path()));
-    let ways = Ways {
+    let routes = Routes {
         addresses: &config.host.addresses,
         proxy,
     };
@@ -145,11 +145,11 @@ async fn connections(
     let mut asked = Vec::new();
     match Provider::new(trust, identities) {
         Ok(provider) => {
-            for examined in connection::examine(targets, &provider, &ways, patience).await {
+            for examined in connection::examine(targets, &provider, &routes, patience).await {
                 report.lines.push(examined.line);
                 dates.extend(examined.date);
             }
-            asked = asking::ask(questions, &provider, &ways, patience).await;
+            asked = asking::ask(questions, &provider, &routes, patience).await;
         }
         // Roots and identities have been looked at; a file may have changed since.
         Err(error) => {
@@ -166,7 +166,7 @@ async fn connections(
 /// The servers of a configuration, each once.
 fn targets(settings: &Settings) -> Vec<Target> {
     let mut targets: Vec<Target> = Vec::new();
-    let mut add = |service: Service, endpoint: &Endpoint| {
+    let mut add = |service: ServerKind, endpoint: &Endpoint| {
         let target = Target {
             service,
             endpoint: endpoint.clone(),
@@ -183,17 +183,17 @@ fn targets(settings: &Settings) -> Vec<Target> {
             }
             let endpoint = settings.service(environment, service);
             for identity in shown(settings, environment) {
-                add(Service::Http2(service, identity), endpoint);
+                add(ServerKind::Http2(service, identity), endpoint);
             }
         }
     }
     for app in settings.binary_apps() {
         let identity = app.identity().map(str::to_owned);
         if let Some(gateway) = &app.gateway {
-            add(Service::Gateway(identity), gateway);
+            add(ServerKind::Gateway(identity), gateway);
         }
         if let Some(feedback) = &app.feedback {
-            add(Service::Feedback, feedback);
+            add(ServerKind::Feedback, feedback);
         }
     }
     targets
@@ -233,7 +233,7 @@ fn shown(settings: &Settings, environment: Environment) -> BTreeSet<Option<Strin
 /// Whether there is all that it takes to connect.
 fn is_ready(target: &Target, distrusted: &BTreeSet<String>, identities: &Usable<'_>) -> bool {
     let has_identity = match &target.service {
-        Service::Gateway(Some(identity)) | Service::Http2(_, Some(identity)) => {
+        ServerKind::Gateway(Some(identity)) | ServerKind::Http2(_, Some(identity)) => {
             identities.contains_key(identity.as_str())
         }
         _ => true,
@@ -272,15 +272,15 @@ mod tests {
             gateway = { host = "localhost", port = 2 }
         "#;
         let targets = targets(&Settings::parse(text).unwrap());
-        let services: Vec<&Service> = targets.iter().map(|target| &target.service).collect();
+        let services: Vec<&ServerKind> = targets.iter().map(|target| &target.service).collect();
         assert_eq!(
             services,
             [
-                &Service::Http2(Api::Push, None),
-                &Service::Http2(Api::Channels, None),
-                &Service::Gateway(Some("one".into())),
-                &Service::Feedback,
-                &Service::Gateway(Some("two".into())),
+                &ServerKind::Http2(Api::Push, None),
+                &ServerKind::Http2(Api::Channels, None),
+                &ServerKind::Gateway(Some("one".into())),
+                &ServerKind::Feedback,
+                &ServerKind::Gateway(Some("two".into())),
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin_cli::doctor::{Options, Severity};
+use dunlin_cli::doctor::{DoctorOptions, Severity};
 use dunlin_simulator::CertificateAuthority;
 
 use crate::setup::{
@@ -68,9 +68,9 @@ async fn a_key_that_apns_does_not_know_is_an_error_with_its_remedy() {
     assert!(line.advice.contains("the key is not revoked"), "{line:?}");
 
     let unasked = folder
-        .examine_with(Options {
+        .examine_with(DoctorOptions {
             asks: false,
-            ..Options::default()
+            ..DoctorOptions::default()
         })
         .await;
     assert!(!unasked.has_errors(), "{}", unasked.text());
@@ -85,9 +85,9 @@ async fn nothing_is_sent_where_it_is_not_to_be_asked() {
     let folder = Folder::new()
         .with_apns("localhost", simulator.provider_addr().port())
         .with_trust(authority.certificate_pem());
-    let options = Options {
+    let options = DoctorOptions {
         asks: false,
-        ..Options::default()
+        ..DoctorOptions::default()
     };
     folder.examine_with(options).await;
     let sent = simulator.journal();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_cli::doctor::{self, Line, Options, Report, Severity};
+use dunlin_cli::doctor::{self, DoctorOptions, Line, Report, Severity};
 use dunlin_simulator::{CertificateAuthority, Config, Simulator};
 use http::{HeaderValue, Response, header};
 use http_body_util::Full;
@@ -139,14 +139,14 @@ impl Folder {
     }
 
     pub(crate) async fn examine_for(&self, patience: Duration) -> Report {
-        self.examine_with(Options {
+        self.examine_with(DoctorOptions {
             patience,
-            ..Options::default()
+            ..DoctorOptions::default()
         })
         .await
     }
 
-    pub(crate) async fn examine_with(&self, options: Options) -> Report {
+    pub(crate) async fn examine_with(&self, options: DoctorOptions) -> Report {
         let report = doctor::examine(&self.config(), options).await;
         for Line { advice, .. } in &report.lines {
             assert!(advice.is_empty() || advice.ends_with('.'), "{advice}");

@@ -24,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
-use super::session::{End, Session, Way};
+use super::session::{ConnectionEnd, Ending, Session};
 use crate::fault::{Action, Fault, GatewayAction};
 use crate::state::State;
 use crate::stats::Service;
@@ -66,7 +66,7 @@ async fn read(
     mut session: Session,
     tls: &mut TlsStream<TcpStream>,
     mut cut: Option<CutPoint>,
-) -> Option<End> {
+) -> Option<ConnectionEnd> {
     let mut buffer = BytesMut::new();
     loop {
         if let Some(CutPoint { left: 0, pause_ms }) = cut {
@@ -77,9 +77,9 @@ async fn read(
         let room = cut.as_ref().map_or(u64::MAX, |cut| cut.left);
         match (&mut *tls).take(room).read_buf(&mut buffer).await {
             Ok(0) => {
-                return Some(End {
+                return Some(ConnectionEnd {
                     delay_ms: 0,
-                    way: Way::Close,
+                    ending: Ending::Close,
                 });
             }
             Ok(read) => {
@@ -98,7 +98,7 @@ async fn read(
     }
 }
 
-async fn finish(mut tls: TlsStream<TcpStream>, end: End) {
+async fn finish(mut tls: TlsStream<TcpStream>, end: ConnectionEnd) {
     if end.delay_ms > 0 {
         let delay = sleep(Duration::from_millis(end.delay_ms));
         tokio::pin!(delay);
@@ -107,10 +107,10 @@ async fn finish(mut tls: TlsStream<TcpStream>, end: End) {
             () = tls::discard(&mut tls) => delay.await,
         }
     }
-    match end.way {
-        Way::Silence => return tls::discard(&mut tls).await,
-        Way::Reset => return tls::reset(tls),
-        Way::Packet { bytes, split } => {
+    match end.ending {
+        Ending::Silence => return tls::discard(&mut tls).await,
+        Ending::Reset => return tls::reset(tls),
+        Ending::Packet { bytes, split } => {
             let size = if split { 1 } else { bytes.len() };
             for part in bytes.chunks(size) {
                 if tls.write_all(part).await.is_err() || tls.flush().await.is_err() {
@@ -118,7 +118,7 @@ async fn finish(mut tls: TlsStream<TcpStream>, end: End) {
                 }
             }
         }
-        Way::Close => {}
+        Ending::Close => {}
     }
     // It fails only if the client is gone already.
     let _ = tls.shutdown().await;

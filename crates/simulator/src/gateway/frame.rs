@@ -26,7 +26,7 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use super::status::Status;
+use super::status::StatusByte;
 
 /// What one notification says. A part it does not have is empty or `None`.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) enum Next {
     Notification(Notification),
     /// Something that is none, as far as it could be read, and the status it gets. There is no telling
     /// where the next one begins.
-    Malformed(Notification, Status),
+    Malformed(Notification, StatusByte),
 }
 
 /// Takes the next notification out of `buffer`.
@@ -57,7 +57,7 @@ pub(super) fn next(buffer: &mut BytesMut) -> Next {
         None => Next::More,
         Some(&command @ (0 | 1)) => simple(buffer, command),
         Some(2) => framed(buffer),
-        Some(&command) => Next::Malformed(Notification::of(command), Status::PROTOCOL_ERROR),
+        Some(&command) => Next::Malformed(Notification::of(command), StatusByte::PROTOCOL_ERROR),
     }
 }
 
@@ -112,23 +112,23 @@ fn simple(buffer: &mut BytesMut, command: u8) -> Next {
 }
 
 /// How long token and payload are, once both are there.
-fn lengths(mut rest: &[u8]) -> Result<Option<(usize, usize)>, Status> {
+fn lengths(mut rest: &[u8]) -> Result<Option<(usize, usize)>, StatusByte> {
     let Ok(token) = rest.try_get_u16().map(usize::from) else {
         return Ok(None);
     };
     match token {
-        0 => return Err(Status::MISSING_TOKEN),
+        0 => return Err(StatusByte::MISSING_TOKEN),
         1..=MAX_TOKEN => {}
-        _ => return Err(Status::INVALID_TOKEN_SIZE),
+        _ => return Err(StatusByte::INVALID_TOKEN_SIZE),
     }
     let mut behind = rest.get(token..).unwrap_or_default();
     let Ok(payload) = behind.try_get_u16().map(usize::from) else {
         return Ok(None);
     };
     match payload {
-        0 => Err(Status::MISSING_PAYLOAD),
+        0 => Err(StatusByte::MISSING_PAYLOAD),
         1..=MAX_PAYLOAD => Ok((payload <= behind.len()).then_some((token, payload))),
-        _ => Err(Status::INVALID_PAYLOAD_SIZE),
+        _ => Err(StatusByte::INVALID_PAYLOAD_SIZE),
     }
 }
 
@@ -140,7 +140,7 @@ fn framed(buffer: &mut BytesMut) -> Next {
     };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     if length > MAX_FRAME {
-        return Next::Malformed(Notification::of(2), Status::PROTOCOL_ERROR);
+        return Next::Malformed(Notification::of(2), StatusByte::PROTOCOL_ERROR);
     }
     if rest.len() < length {
         return Next::More;
@@ -163,11 +163,11 @@ fn items(mut rest: Bytes) -> Next {
         is_odd |= !found.put(id, &data);
     }
     if found.token.is_empty() {
-        Next::Malformed(found, Status::MISSING_TOKEN)
+        Next::Malformed(found, StatusByte::MISSING_TOKEN)
     } else if found.payload.is_empty() {
-        Next::Malformed(found, Status::MISSING_PAYLOAD)
+        Next::Malformed(found, StatusByte::MISSING_PAYLOAD)
     } else if is_odd {
-        Next::Malformed(found, Status::PROTOCOL_ERROR)
+        Next::Malformed(found, StatusByte::PROTOCOL_ERROR)
     } else {
         Next::Notification(found)
     }

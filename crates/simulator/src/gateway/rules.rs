@@ -20,7 +20,7 @@
 use serde_json::{Map, Value};
 
 use super::frame::{MAX_PAYLOAD, MAX_TOKEN, Notification};
-use super::status::Status;
+use super::status::StatusByte;
 use crate::config::Validation;
 use crate::reason::Reason;
 use crate::state::State;
@@ -36,7 +36,7 @@ pub(super) enum Verdict {
     Gone {
         since_s: u32,
     },
-    Refused(Status),
+    Refused(StatusByte),
 }
 
 /// Judges a notification to `token`, its own in hexadecimal, from a client whose certificate says `topic`.
@@ -54,10 +54,10 @@ fn check(
     token: &str,
     topic: Option<&str>,
     state: &State,
-) -> Result<Verdict, Status> {
-    let topic = topic.ok_or(Status::MISSING_TOPIC)?;
+) -> Result<Verdict, StatusByte> {
+    let topic = topic.ok_or(StatusByte::MISSING_TOPIC)?;
     if !is_topic(topic) {
-        return Err(Status::INVALID_TOPIC_SIZE);
+        return Err(StatusByte::INVALID_TOPIC_SIZE);
     }
     check_token_size(notification, token, state)?;
     let is_simple = notification.command != 2;
@@ -66,7 +66,7 @@ fn check(
         _ => MAX_PAYLOAD,
     };
     if notification.payload.len() > at_most {
-        return Err(Status::INVALID_PAYLOAD_SIZE);
+        return Err(StatusByte::INVALID_PAYLOAD_SIZE);
     }
     if state.config.validation == Validation::AcceptAll {
         return Ok(Verdict::Accepted);
@@ -75,21 +75,25 @@ fn check(
     check_device(token, topic, state)
 }
 
-fn check_token_size(notification: &Notification, token: &str, state: &State) -> Result<(), Status> {
+fn check_token_size(
+    notification: &Notification,
+    token: &str,
+    state: &State,
+) -> Result<(), StatusByte> {
     match notification.token.len() {
         MIN_UNDECLARED_TOKEN..=MAX_TOKEN => Ok(()),
         ..MIN_UNDECLARED_TOKEN if state.devices().is_declared(token) => Ok(()),
-        _ => Err(Status::INVALID_TOKEN_SIZE),
+        _ => Err(StatusByte::INVALID_TOKEN_SIZE),
     }
 }
 
-fn check_payload(notification: &Notification) -> Result<(), Status> {
+fn check_payload(notification: &Notification) -> Result<(), StatusByte> {
     let root: Map<String, Value> =
-        serde_json::from_slice(&notification.payload).map_err(|_| Status::PROCESSING_ERROR)?;
+        serde_json::from_slice(&notification.payload).map_err(|_| StatusByte::PROCESSING_ERROR)?;
     match notification.priority {
-        Some(10) if is_silent(&root) => Err(Status::PROCESSING_ERROR),
+        Some(10) if is_silent(&root) => Err(StatusByte::PROCESSING_ERROR),
         None | Some(5 | 10) => Ok(()),
-        Some(_) => Err(Status::PROTOCOL_ERROR),
+        Some(_) => Err(StatusByte::PROTOCOL_ERROR),
     }
 }
 
@@ -100,9 +104,9 @@ fn is_silent(root: &Map<String, Value>) -> bool {
     has("content-available") && !["alert", "badge", "sound"].into_iter().any(has)
 }
 
-fn check_device(token: &str, topic: &str, state: &State) -> Result<Verdict, Status> {
+fn check_device(token: &str, topic: &str, state: &State) -> Result<Verdict, StatusByte> {
     if state.devices().is_for_another_topic(token, topic) {
-        return Err(Status::INVALID_TOKEN);
+        return Err(StatusByte::INVALID_TOKEN);
     }
     match state.obstacle(token, state.config.environment) {
         None => Ok(Verdict::Accepted),
@@ -112,7 +116,7 @@ fn check_device(token: &str, topic: &str, state: &State) -> Result<Verdict, Stat
                 since_s: u32::try_from(since_s).unwrap_or(u32::MAX),
             })
         }
-        Some(_) => Err(Status::INVALID_TOKEN),
+        Some(_) => Err(StatusByte::INVALID_TOKEN),
     }
 }
 

@@ -18,7 +18,7 @@ use bytes::BytesMut;
 
 use super::frame::{self, MAX_TOKEN, Next, Notification};
 use super::rules::{self, Verdict};
-use super::status::Status;
+use super::status::StatusByte;
 use crate::config::Validation;
 use crate::fault::{Action, Fault, GatewayAction};
 use crate::ids::hex;
@@ -38,14 +38,14 @@ pub(super) struct Session {
 
 /// How and when a connection ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct ConnectionEnd {
     pub(super) delay_ms: u64,
-    pub(super) way: Way,
+    pub(super) ending: Ending,
 }
 
 /// How a connection ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum Ending {
     /// TLS and TCP are closed in good order.
     Close,
     /// The same, after a packet.
@@ -63,9 +63,9 @@ pub(super) enum Way {
 /// What becomes of a notification.
 struct Outcome {
     /// As it goes into the journal.
-    status: Option<Status>,
+    status: Option<StatusByte>,
     /// What it does to its connection.
-    way: Option<Way>,
+    ending: Option<Ending>,
 }
 
 impl Session {
@@ -79,7 +79,7 @@ impl Session {
     }
 
     /// Takes what is whole out of `buffer`, up to a notification that ends the connection.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Option<End> {
+    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Option<ConnectionEnd> {
         loop {
             let ended = match frame::next(buffer) {
                 Next::More => return None,
@@ -92,7 +92,11 @@ impl Session {
         }
     }
 
-    fn settle(&mut self, notification: &Notification, malformed: Option<Status>) -> Option<End> {
+    fn settle(
+        &mut self,
+        notification: &Notification,
+        malformed: Option<StatusByte>,
+    ) -> Option<ConnectionEnd> {
         let token = notification.token.get(..MAX_TOKEN);
         let token = hex(token.unwrap_or(&notification.token));
         let verdict = malformed.map_or_else(
@@ -101,7 +105,7 @@ impl Session {
         );
         let fault = self.fault(&token, verdict);
         let outcome = self.outcome(notification, verdict, fault.as_ref());
-        if outcome.status == Some(Status::NO_ERRORS) {
+        if outcome.status == Some(StatusByte::NO_ERRORS) {
             self.last_taken = notification.identifier.unwrap_or(0);
             if let (Verdict::Gone { since_s }, Some(topic)) = (verdict, &self.topic) {
                 self.give_feedback(topic, &notification.token, since_s);
@@ -109,7 +113,9 @@ impl Session {
         }
         self.record(notification, token, outcome.status, fault.as_ref());
         let delay_ms = fault.map_or(0, |fault| fault.delay_ms);
-        outcome.way.map(|way| End { delay_ms, way })
+        outcome
+            .ending
+            .map(|ending| ConnectionEnd { delay_ms, ending })
     }
 
     fn is_strict(&self) -> bool {
@@ -131,48 +137,52 @@ impl Session {
         fault: Option<&Fault>,
     ) -> Outcome {
         let judged = match verdict {
-            Verdict::Accepted | Verdict::Gone { .. } => Status::NO_ERRORS,
+            Verdict::Accepted | Verdict::Gone { .. } => StatusByte::NO_ERRORS,
             Verdict::Refused(status) => status,
         };
-        let is_good = judged == Status::NO_ERRORS;
+        let is_good = judged == StatusByte::NO_ERRORS;
         let own = notification.identifier.unwrap_or(0);
         let answered = |status, identifier: Option<u32>, split| Outcome {
             status: Some(status),
-            way: Some(answer(
+            ending: Some(answer(
                 notification.command,
                 status.packet(identifier.unwrap_or(own)),
                 split,
             )),
         };
-        let closed = |accept: bool, way| Outcome {
-            status: (accept && is_good).then_some(Status::NO_ERRORS),
-            way: Some(way),
+        let closed = |accept: bool, ending| Outcome {
+            status: (accept && is_good).then_some(StatusByte::NO_ERRORS),
+            ending: Some(ending),
         };
         match fault.map(|fault| &fault.action) {
             Some(Action::Gateway(GatewayAction::Status {
                 status,
                 identifier,
                 split,
-            })) => answered(Status(*status), *identifier, *split),
+            })) => answered(StatusByte(*status), *identifier, *split),
             Some(Action::Gateway(GatewayAction::Response { identifier, split })) => {
                 answered(judged, *identifier, *split)
             }
-            Some(Action::Gateway(GatewayAction::Silence)) => closed(false, Way::Silence),
-            Some(Action::Gateway(GatewayAction::Close { accept })) => closed(*accept, Way::Close),
-            Some(Action::Gateway(GatewayAction::Reset { accept })) => closed(*accept, Way::Reset),
+            Some(Action::Gateway(GatewayAction::Silence)) => closed(false, Ending::Silence),
+            Some(Action::Gateway(GatewayAction::Close { accept })) => {
+                closed(*accept, Ending::Close)
+            }
+            Some(Action::Gateway(GatewayAction::Reset { accept })) => {
+                closed(*accept, Ending::Reset)
+            }
             Some(Action::Gateway(GatewayAction::Shutdown { accept })) => {
                 let last = if *accept && is_good {
                     own
                 } else {
                     self.last_taken
                 };
-                let packet = Status::SHUTDOWN.packet(last);
+                let packet = StatusByte::SHUTDOWN.packet(last);
                 closed(*accept, answer(notification.command, packet, false))
             }
             // No other action is set off by a notification.
             _ if is_good => Outcome {
-                status: Some(Status::NO_ERRORS),
-                way: None,
+                status: Some(StatusByte::NO_ERRORS),
+                ending: None,
             },
             _ => answered(judged, None, false),
         }
@@ -188,14 +198,14 @@ impl Session {
         &self,
         notification: &Notification,
         token: String,
-        status: Option<Status>,
+        status: Option<StatusByte>,
         fault: Option<&Fault>,
     ) {
         self.state.counters.notified(status.map(|status| status.0));
         if !self.is_strict() {
             return;
         }
-        let reason = status.filter(|status| *status != Status::NO_ERRORS);
+        let reason = status.filter(|status| *status != StatusByte::NO_ERRORS);
         let payload = notification.payload.get(..MAX_KEPT_PAYLOAD);
         let received = Received {
             sequence: 0,
@@ -220,7 +230,7 @@ impl Session {
             payload: payload.unwrap_or(&notification.payload).to_vec(),
             payload_length: notification.payload.len(),
             status: status.map(|status| u16::from(status.0)),
-            reason: reason.and_then(Status::meaning).map(str::to_owned),
+            reason: reason.and_then(StatusByte::meaning).map(str::to_owned),
             apns_id: String::new(),
             fault: fault.map(|fault| fault.action.name().to_owned()),
             why: None,
@@ -231,10 +241,10 @@ impl Session {
 }
 
 /// How a notification of this command is answered: command 0 gets no packet.
-fn answer(command: u8, bytes: [u8; 6], split: bool) -> Way {
+fn answer(command: u8, bytes: [u8; 6], split: bool) -> Ending {
     if command == 0 {
-        Way::Close
+        Ending::Close
     } else {
-        Way::Packet { bytes, split }
+        Ending::Packet { bytes, split }
     }
 }

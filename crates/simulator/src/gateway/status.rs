@@ -5,9 +5,9 @@
 
 /// The status byte of an error-response packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Status(pub(crate) u8);
+pub(crate) struct StatusByte(pub(crate) u8);
 
-impl Status {
+impl StatusByte {
     pub(super) const NO_ERRORS: Self = Self(0);
     pub(super) const PROCESSING_ERROR: Self = Self(1);
     pub(super) const MISSING_TOKEN: Self = Self(2);
@@ -60,13 +60,13 @@ mod tests {
     fn packets_are_those_of_other_libraries() {
         // chvanikoff/apns4ex: test/lib/apns/message_worker_test.exs.
         for (status, hex) in [
-            (Status::PROCESSING_ERROR, "0801000004d2"),
-            (Status::MISSING_TOPIC, "0803000004d2"),
-            (Status::MISSING_PAYLOAD, "0804000004d2"),
-            (Status::INVALID_PAYLOAD_SIZE, "0807000004d2"),
-            (Status::INVALID_TOKEN, "0808000004d2"),
-            (Status::SHUTDOWN, "080a000004d2"),
-            (Status(255), "08ff000004d2"),
+            (StatusByte::PROCESSING_ERROR, "0801000004d2"),
+            (StatusByte::MISSING_TOPIC, "0803000004d2"),
+            (StatusByte::MISSING_PAYLOAD, "0804000004d2"),
+            (StatusByte::INVALID_PAYLOAD_SIZE, "0807000004d2"),
+            (StatusByte::INVALID_TOKEN, "0808000004d2"),
+            (StatusByte::SHUTDOWN, "080a000004d2"),
+            (StatusByte(255), "08ff000004d2"),
         ] {
             assert_eq!(crate::ids::hex(&status.packet(1234)), hex);
         }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn the_table_has_its_twelve_rows() {
-        let known = (0..=255).filter(|byte| Status(*byte).meaning().is_some());
+        let known = (0..=255).filter(|byte| StatusByte(*byte).meaning().is_some());
         let known: Vec<u8> = known.collect();
         assert_eq!(known, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 128, 255]);
     }

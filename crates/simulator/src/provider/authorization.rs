@@ -56,12 +56,12 @@ struct Accepted {
 
 /// Why a token is refused: for the client, and for whoever reads the journal.
 #[derive(Debug)]
-struct Refusal {
+struct TokenRefusal {
     reason: Reason,
     why: String,
 }
 
-impl Refusal {
+impl TokenRefusal {
     fn new(reason: Reason, why: impl Into<String>) -> Self {
         let why = why.into();
         Self { reason, why }
@@ -116,7 +116,7 @@ impl Authorization {
             return Ok(());
         }
         self.check_token(header, config, log, now_s)
-            .map_err(|Refusal { reason, why }| {
+            .map_err(|TokenRefusal { reason, why }| {
                 self.why = Some(why);
                 reason
             })?;
@@ -131,7 +131,7 @@ impl Authorization {
         config: &Config,
         log: &TokenLog,
         now_s: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TokenRefusal> {
         let rules = &config.token_rules;
         let jwt = bearer(header)?;
         if let Some(current) = self.current.as_ref().filter(|current| current.jwt == jwt) {
@@ -152,7 +152,7 @@ impl Authorization {
                      connection, got less",
                     offered.key_id
                 );
-                Refusal::new(reason, why)
+                TokenRefusal::new(reason, why)
             })?;
         self.current = Some(offered);
         Ok(())
@@ -172,9 +172,9 @@ impl Authorization {
 }
 
 impl Accepted {
-    fn may_follow(&self, earlier: &Self, config: &Config) -> Result<(), Refusal> {
+    fn may_follow(&self, earlier: &Self, config: &Config) -> Result<(), TokenRefusal> {
         if self.team_id != earlier.team_id {
-            return Err(Refusal::invalid(format!(
+            return Err(TokenRefusal::invalid(format!(
                 "expected the team {:?}, whose token this connection has seen, got {:?}",
                 earlier.team_id, self.team_id
             )));
@@ -191,7 +191,7 @@ impl Accepted {
                 "expected the key {:?}, whose token this connection has seen, got {:?}",
                 earlier.key_id, self.key_id
             );
-            return Err(Refusal::new(Reason::UnrelatedKeyIdInToken, why));
+            return Err(TokenRefusal::new(Reason::UnrelatedKeyIdInToken, why));
         }
         let least = config.token_rules.update_interval_s;
         let between = self.issued_s.abs_diff(earlier.issued_s);
@@ -199,25 +199,25 @@ impl Accepted {
             let why = format!(
                 "expected {least} s between the iat of two tokens on a connection, got {between} s"
             );
-            return Err(Refusal::new(Reason::TooManyProviderTokenUpdates, why));
+            return Err(TokenRefusal::new(Reason::TooManyProviderTokenUpdates, why));
         }
         Ok(())
     }
 }
 
 /// The token of a header: none if the scheme is another, which is as good as no token.
-fn bearer(header: Option<&[u8]>) -> Result<&str, Refusal> {
-    let missing = |why| Refusal::new(Reason::MissingProviderToken, why);
+fn bearer(header: Option<&[u8]>) -> Result<&str, TokenRefusal> {
+    let missing = |why| TokenRefusal::new(Reason::MissingProviderToken, why);
     let header = header.ok_or_else(|| missing("expected an authorization header, got none"))?;
     let text = std::str::from_utf8(header)
-        .map_err(|_| Refusal::invalid("expected ASCII in the authorization header"))?;
+        .map_err(|_| TokenRefusal::invalid("expected ASCII in the authorization header"))?;
     match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
         _ => Err(missing("expected authorization: bearer <token>")),
     }
 }
 
-fn check_age(issued_s: u64, now_s: u64, rules: &TokenRules) -> Result<(), Refusal> {
+fn check_age(issued_s: u64, now_s: u64, rules: &TokenRules) -> Result<(), TokenRefusal> {
     let (age, ahead) = (
         now_s.saturating_sub(issued_s),
         issued_s.saturating_sub(now_s),
@@ -235,11 +235,11 @@ fn check_age(issued_s: u64, now_s: u64, rules: &TokenRules) -> Result<(), Refusa
     } else {
         return Ok(());
     };
-    Err(Refusal::new(Reason::ExpiredProviderToken, why))
+    Err(TokenRefusal::new(Reason::ExpiredProviderToken, why))
 }
 
 #[derive(Deserialize)]
-struct Header {
+struct TokenHeader {
     alg: String,
     kid: String,
 }
@@ -277,8 +277,8 @@ impl IssuedAt {
 }
 
 /// A token taken apart.
-struct Parts {
-    header: Header,
+struct TokenParts {
+    header: TokenHeader,
     claims: Claims,
     issued_s: u64,
     signature: Vec<u8>,
@@ -286,8 +286,8 @@ struct Parts {
 }
 
 /// Checks form and signature, not the age.
-fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accepted, Refusal> {
-    let Parts {
+fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accepted, TokenRefusal> {
+    let TokenParts {
         header,
         claims,
         issued_s,
@@ -295,7 +295,7 @@ fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accept
         warnings,
     } = decode(jwt)?;
     if header.alg != "ES256" {
-        return Err(Refusal::invalid(format!(
+        return Err(TokenRefusal::invalid(format!(
             "expected alg \"ES256\", got {:?}",
             header.alg
         )));
@@ -305,18 +305,18 @@ fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accept
         _ if config.accept_any_key => known.and_then(|key| key.topics.clone()),
         None => {
             let why = format!("expected a kid that is known here, got {:?}", header.kid);
-            return Err(Refusal::invalid(why));
+            return Err(TokenRefusal::invalid(why));
         }
         Some(key) => {
             let signed = jwt.rsplit_once('.').map_or("", |(signed, _)| signed);
             if key.team_id != claims.iss {
-                return Err(Refusal::invalid(format!(
+                return Err(TokenRefusal::invalid(format!(
                     "expected iss {:?}, the team of the key {:?}, got {:?}",
                     key.team_id, key.key_id, claims.iss
                 )));
             }
             if !key.public_key.verifies(signed.as_bytes(), &signature) {
-                return Err(Refusal::invalid(format!(
+                return Err(TokenRefusal::invalid(format!(
                     "expected a signature by the key {:?}, got another one",
                     key.key_id
                 )));
@@ -335,9 +335,9 @@ fn verify(jwt: &str, config: &Config, environment: Environment) -> Result<Accept
     })
 }
 
-fn check_environment(key: &TrustedKey, environment: Environment) -> Result<(), Refusal> {
+fn check_environment(key: &TrustedKey, environment: Environment) -> Result<(), TokenRefusal> {
     match key.environment {
-        Some(own) if own != environment => Err(Refusal::new(
+        Some(own) if own != environment => Err(TokenRefusal::new(
             Reason::BadEnvironmentKeyIdInToken,
             format!("expected a key for {environment:?}, got one for {own:?} alone"),
         )),
@@ -345,16 +345,16 @@ fn check_environment(key: &TrustedKey, environment: Environment) -> Result<(), R
     }
 }
 
-fn decode(jwt: &str) -> Result<Parts, Refusal> {
+fn decode(jwt: &str) -> Result<TokenParts, TokenRefusal> {
     if jwt.len() > MAX_TOKEN {
-        return Err(Refusal::invalid(format!(
+        return Err(TokenRefusal::invalid(format!(
             "expected at most {MAX_TOKEN} characters, got {}",
             jwt.len()
         )));
     }
     let parts: Vec<&str> = jwt.split('.').collect();
     let [header, claims, signature] = parts[..] else {
-        return Err(Refusal::invalid(format!(
+        return Err(TokenRefusal::invalid(format!(
             "expected three parts with points between them, got {}",
             parts.len()
         )));
@@ -363,18 +363,18 @@ fn decode(jwt: &str) -> Result<Parts, Refusal> {
     if jwt.contains('=') {
         warnings.push(PADDED);
     }
-    let header: Header = json("header", header)?;
+    let header: TokenHeader = json("header", header)?;
     let claims: Claims = json("claims", claims)?;
     if matches!(claims.iat, IssuedAt::Text(_)) {
         warnings.push(TEXT_DATE);
     }
     let issued_s = claims.iat.seconds().ok_or_else(|| {
-        Refusal::invalid("expected iat in seconds since 1970, got something else")
+        TokenRefusal::invalid("expected iat in seconds since 1970, got something else")
     })?;
-    let signature = BASE64URL
-        .decode(signature)
-        .map_err(|error| Refusal::invalid(format!("the signature is not base64url: {error}")))?;
-    Ok(Parts {
+    let signature = BASE64URL.decode(signature).map_err(|error| {
+        TokenRefusal::invalid(format!("the signature is not base64url: {error}"))
+    })?;
+    Ok(TokenParts {
         header,
         claims,
         issued_s,
@@ -384,16 +384,17 @@ fn decode(jwt: &str) -> Result<Parts, Refusal> {
 }
 
 /// A part of a token that is JSON.
-fn json<T: DeserializeOwned>(name: &str, part: &str) -> Result<T, Refusal> {
+fn json<T: DeserializeOwned>(name: &str, part: &str) -> Result<T, TokenRefusal> {
     let bytes = BASE64URL
         .decode(part)
-        .map_err(|error| Refusal::invalid(format!("the {name} is not base64url: {error}")))?;
+        .map_err(|error| TokenRefusal::invalid(format!("the {name} is not base64url: {error}")))?;
     let expected = match name {
         "header" => "{\"alg\":\"ES256\",\"kid\":…}",
         _ => "{\"iss\":…,\"iat\":seconds}",
     };
-    serde_json::from_slice(&bytes)
-        .map_err(|_| Refusal::invalid(format!("expected {expected} as {name}, got something else")))
+    serde_json::from_slice(&bytes).map_err(|_| {
+        TokenRefusal::invalid(format!("expected {expected} as {name}, got something else"))
+    })
 }
 
 /// With padding and without (RFC 7515, section 2, is without).

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
-use super::exchange::{self, Connection, HARD_STREAM_LIMIT, Session};
+use super::exchange::{self, Connection, ExchangeState, HARD_STREAM_LIMIT};
 use crate::config::Environment;
 use crate::fault::Action;
 use crate::state::State;
@@ -66,7 +66,7 @@ async fn run(
         environment,
         number,
         wire,
-        session: Mutex::new(Session::new(topic, environment)),
+        session: Mutex::new(ExchangeState::new(topic, environment)),
     };
     let ((), result) = tokio::join!(pump, drive(connection, stream));
     if let Err(error) = result {

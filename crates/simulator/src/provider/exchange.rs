@@ -43,12 +43,12 @@ pub(super) struct Connection {
     /// Its number in the journal.
     pub(super) number: u64,
     pub(super) wire: Wire,
-    pub(super) session: Mutex<Session>,
+    pub(super) session: Mutex<ExchangeState>,
 }
 
 /// What they change.
 #[derive(Default)]
-pub(super) struct Session {
+pub(super) struct ExchangeState {
     authorization: Authorization,
     /// Whether the stream limit was raised.
     raised: bool,
@@ -305,7 +305,7 @@ impl Connection {
     }
 }
 
-impl Session {
+impl ExchangeState {
     /// Of a client whose certificate is for `topic`, or that has shown none.
     pub(super) fn new(topic: Option<String>, environment: Environment) -> Self {
         Self {
@@ -351,7 +351,7 @@ pub(super) fn stream_limit(config: &Config) -> u32 {
 }
 
 /// Whether a request gets an answer in spite of the fault; of GOAWAY see
-/// [`Session::goes_unprocessed`].
+/// [`ExchangeState::goes_unprocessed`].
 fn is_answered(fault: &Fault) -> bool {
     match &fault.action {
         Action::Close { after_bytes } => *after_bytes > 0,

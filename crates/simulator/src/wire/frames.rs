@@ -34,18 +34,18 @@ const MAX_FRAME: usize = 16_384;
 pub(super) struct Frame {
     pub(super) bytes: BytesMut,
     /// `None` for bytes that pass as they are.
-    pub(super) head: Option<Head>,
+    pub(super) head: Option<FrameHead>,
 }
 
 /// What the first nine bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct FrameHead {
     pub(super) kind: u8,
     flags: u8,
     pub(super) stream: u32,
 }
 
-impl Head {
+impl FrameHead {
     pub(super) fn ends_stream(self) -> bool {
         matches!(self.kind, DATA | HEADERS) && self.flags & FLAG_END_STREAM != 0
     }
@@ -105,7 +105,7 @@ impl Framer {
         let mut header: &[u8] = self.buffer.get(..HEADER)?;
         let length = usize::try_from(header.get_uint(3)).unwrap_or(usize::MAX);
         let (kind, flags) = (header.get_u8(), header.get_u8());
-        let head = Head {
+        let head = FrameHead {
             kind,
             flags,
             stream: header.get_u32() & 0x7fff_ffff,
@@ -190,7 +190,7 @@ fn frame(kind: u8, payload: &[u8]) -> Bytes {
 mod tests {
     use super::*;
 
-    fn all(framer: &mut Framer, bytes: &[u8]) -> Vec<Option<Head>> {
+    fn all(framer: &mut Framer, bytes: &[u8]) -> Vec<Option<FrameHead>> {
         framer.buffer.extend_from_slice(bytes);
         std::iter::from_fn(|| framer.next())
             .map(|frame| frame.head)

@@ -1,4 +1,4 @@
-//! Stands between a TLS stream and an HTTP/2 server and turns orders ("send GOAWAY with this reason",
+//! Stands between a TLS stream and an HTTP/2 server and turns instructions ("send GOAWAY with this reason",
 //! "cut after 20 bytes") into bytes at the right place.
 //!
 //! Source: RFC 9113 section 5.1.2 (stream limit), 6.5.3 (acknowledging SETTINGS), 6.8 (GOAWAY). The `h2`
@@ -8,13 +8,13 @@
 //! ```text
 //! client == TLS ==> inbound  --(frames, without ACKs of our SETTINGS)--> h2 server
 //!        <= TLS === outbound <-(frames; first SETTINGS rewritten)------- h2 server
-//!                      ^ orders, carried out between two frames
+//!                      ^ instructions, carried out between two frames
 //! ```
 //!
-//! Invariants: bytes are forwarded in order and unchanged except as drawn; an order is carried out
+//! Invariants: bytes are forwarded in order and unchanged except as drawn; an instruction is carried out
 //! between two frames of the server, never
 //! before its first SETTINGS.
-//! Limits: 64 KiB in each direction between the two sides, [`MAX_ORDERS`] orders waiting.
+//! Limits: 64 KiB in each direction between the two sides, [`MAX_INSTRUCTIONS`] instructions waiting.
 
 mod frames;
 mod pump;
@@ -26,13 +26,13 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::mpsc;
 
-use self::state::State;
+use self::state::WireState;
 
 /// The handle by which a connection's requests reach its wire.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    state: Arc<Mutex<State>>,
-    orders: mpsc::Sender<Order>,
+    state: Arc<Mutex<WireState>>,
+    instructions: mpsc::Sender<Instruction>,
 }
 
 /// Puts the two halves together: the stream to give to the HTTP/2 server, the handle, and the future
@@ -44,14 +44,21 @@ pub(crate) fn attach<S: AsyncRead + AsyncWrite + Unpin>(
     cut_received: Option<u64>,
 ) -> (DuplexStream, Wire, impl Future<Output = ()>) {
     let (server_side, our_side) = tokio::io::duplex(BUFFER);
-    let (orders, waiting) = mpsc::channel(MAX_ORDERS);
-    let state = Arc::new(Mutex::new(State::new(stream_limit)));
+    let (instructions, waiting) = mpsc::channel(MAX_INSTRUCTIONS);
+    let state = Arc::new(Mutex::new(WireState::new(stream_limit)));
     let pump = pump::run(tls, our_side, waiting, Arc::clone(&state), cut_received);
-    (server_side, Wire { state, orders }, pump)
+    (
+        server_side,
+        Wire {
+            state,
+            instructions,
+        },
+        pump,
+    )
 }
 
 /// Something to be done between two frames.
-enum Order {
+enum Instruction {
     /// Send these bytes.
     Bytes(Bytes),
     /// Send SETTINGS with this stream limit.
@@ -71,13 +78,13 @@ impl Wire {
     /// Tells the client a new stream limit. A higher one is in force at once, a lower one when the
     /// client has acknowledged it.
     pub(crate) async fn set_stream_limit(&self, limit: u32) {
-        self.order(Order::StreamLimit(limit)).await;
+        self.instruct(Instruction::StreamLimit(limit)).await;
     }
 
     /// Sends GOAWAY and closes the connection when every stream up to `last_stream` is done.
     pub(crate) async fn goaway(&self, last_stream: u32, error_code: u32, debug: &[u8]) {
         let frame = frames::goaway(last_stream, error_code, debug);
-        self.order(Order::Goaway(frame, last_stream)).await;
+        self.instruct(Instruction::Goaway(frame, last_stream)).await;
     }
 
     /// Sends GOAWAY with the highest last-stream-id there is and then another with the real one; RFC 9113 6.8
@@ -87,30 +94,30 @@ impl Wire {
             frames::goaway(HIGHEST_STREAM, 0, &[]),
             frames::goaway(last_stream, 0, debug),
         ];
-        self.order(Order::Goaway(both.concat().into(), last_stream))
+        self.instruct(Instruction::Goaway(both.concat().into(), last_stream))
             .await;
     }
 
     /// Sends bytes that need not be a frame.
     pub(crate) async fn send_raw(&self, bytes: Vec<u8>) {
-        self.order(Order::Bytes(bytes.into())).await;
+        self.instruct(Instruction::Bytes(bytes.into())).await;
     }
 
     /// Cuts the connection after `bytes` more bytes.
     pub(crate) async fn cut_after(&self, bytes: u64) {
-        self.order(Order::CutAfter(bytes)).await;
+        self.instruct(Instruction::CutAfter(bytes)).await;
     }
 
-    async fn order(&self, order: Order) {
+    async fn instruct(&self, instruction: Instruction) {
         // It fails only if the connection is over, and then there is nobody to do it to.
-        let _ = self.orders.send(order).await;
+        let _ = self.instructions.send(instruction).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WireState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 const HIGHEST_STREAM: u32 = 0x7fff_ffff;
 const BUFFER: usize = 64 * 1024;
-const MAX_ORDERS: usize = 64;
+const MAX_INSTRUCTIONS: usize = 64;

@@ -1,4 +1,4 @@
-//! Moves the bytes of one connection in both directions, frame by frame, and carries out orders.
+//! Moves the bytes of one connection in both directions, frame by frame, and carries out instructions.
 //!
 //! Source: RFC 9113 section 5.4.1 (ending a connection). After a close by us the client gets
 //! [`LINGER`] to read what is under way: closing a socket that has unread bytes resets it, and a GOAWAY
@@ -17,16 +17,16 @@ use tokio::io::{
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::Order;
+use super::Instruction;
 use super::frames::{self, Framer};
-use super::state::State;
+use super::state::WireState;
 
 /// Runs until the connection is over, then drops both sides.
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     tls: S,
     server: DuplexStream,
-    orders: mpsc::Receiver<Order>,
-    state: Arc<Mutex<State>>,
+    instructions: mpsc::Receiver<Instruction>,
+    state: Arc<Mutex<WireState>>,
     cut_received: Option<u64>,
 ) {
     let (client_read, client_write) = tokio::io::split(tls);
@@ -37,20 +37,20 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         cut_after: None,
         state: &state,
     };
-    let mut outbound = pin!(outbound.run(server_read, orders));
+    let mut outbound = pin!(outbound.run(server_read, instructions));
     let mut client_is_gone = false;
     let end = tokio::select! {
         biased;
         end = &mut outbound => end,
         end = &mut inbound => match end {
-            End::Closed => {
+            PumpEnd::Closed => {
                 client_is_gone = true;
-                timeout(LINGER, outbound).await.unwrap_or(Ok(End::Cut))
+                timeout(LINGER, outbound).await.unwrap_or(Ok(PumpEnd::Cut))
             }
-            End::Cut => Ok(End::Cut),
+            PumpEnd::Cut => Ok(PumpEnd::Cut),
         }
     };
-    if matches!(end, Ok(End::Closed)) && !client_is_gone {
+    if matches!(end, Ok(PumpEnd::Closed)) && !client_is_gone {
         // Whether the client is done or the time is over: the connection ends now.
         let _ = timeout(LINGER, inbound).await;
     }
@@ -61,9 +61,9 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 async fn inbound<S: AsyncRead + AsyncWrite>(
     client: ReadHalf<S>,
     mut server: WriteHalf<DuplexStream>,
-    state: &Mutex<State>,
+    state: &Mutex<WireState>,
     cut_received: Option<u64>,
-) -> End {
+) -> PumpEnd {
     let mut client = client.take(cut_received.unwrap_or(u64::MAX));
     let mut framer = Framer::of_client();
     let mut forward = BytesMut::new();
@@ -78,18 +78,18 @@ async fn inbound<S: AsyncRead + AsyncWrite>(
         forward.clear();
     }
     if client.limit() == 0 {
-        return End::Cut;
+        return PumpEnd::Cut;
     }
     // It fails only if the server is gone already.
     let _ = server.shutdown().await;
-    End::Closed
+    PumpEnd::Closed
 }
 
 /// How a way ended.
-enum End {
+enum PumpEnd {
     /// Everything was sent and the stream was closed.
     Closed,
-    /// An order or a limit cut it.
+    /// An instruction or a limit cut it.
     Cut,
 }
 
@@ -97,15 +97,15 @@ enum End {
 struct Outbound<'a, S> {
     client: WriteHalf<S>,
     cut_after: Option<u64>,
-    state: &'a Mutex<State>,
+    state: &'a Mutex<WireState>,
 }
 
 impl<S: AsyncRead + AsyncWrite> Outbound<'_, S> {
     async fn run(
         mut self,
         mut server: ReadHalf<DuplexStream>,
-        mut orders: mpsc::Receiver<Order>,
-    ) -> io::Result<End> {
+        mut instructions: mpsc::Receiver<Instruction>,
+    ) -> io::Result<PumpEnd> {
         let mut framer = Framer::of_server();
         let mut batch = BytesMut::new();
         loop {
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite> Outbound<'_, S> {
                 // Orders first: one given before an answer was written goes before that answer. But
                 // nothing goes before the server's first SETTINGS.
                 biased;
-                Some(order) = orders.recv(), if lock(self.state).has_begun() => self.carry_out(order, &mut batch),
+                Some(instruction) = instructions.recv(), if lock(self.state).has_begun() => self.carry_out(instruction, &mut batch),
                 read = server.read_buf(framer.space()) => {
                     if read? == 0 {
                         break;
@@ -126,28 +126,28 @@ impl<S: AsyncRead + AsyncWrite> Outbound<'_, S> {
                 }
             }
             if self.send(&mut batch).await?.is_break() {
-                return Ok(End::Cut);
+                return Ok(PumpEnd::Cut);
             }
             if lock(self.state).is_drained() {
                 break;
             }
         }
         self.client.shutdown().await?;
-        Ok(End::Closed)
+        Ok(PumpEnd::Closed)
     }
 
-    fn carry_out(&mut self, order: Order, batch: &mut BytesMut) {
-        match order {
-            Order::Bytes(bytes) => batch.extend_from_slice(&bytes),
-            Order::StreamLimit(limit) => {
+    fn carry_out(&mut self, instruction: Instruction, batch: &mut BytesMut) {
+        match instruction {
+            Instruction::Bytes(bytes) => batch.extend_from_slice(&bytes),
+            Instruction::StreamLimit(limit) => {
                 lock(self.state).stream_limit_sent(limit);
                 batch.extend_from_slice(&frames::stream_limit(limit));
             }
-            Order::Goaway(frame, last_stream) => {
+            Instruction::Goaway(frame, last_stream) => {
                 lock(self.state).goaway_sent(last_stream);
                 batch.extend_from_slice(&frame);
             }
-            Order::CutAfter(bytes) => {
+            Instruction::CutAfter(bytes) => {
                 self.cut_after = Some(self.cut_after.unwrap_or(u64::MAX).min(bytes));
             }
         }
@@ -172,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite> Outbound<'_, S> {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<WireState>) -> MutexGuard<'_, WireState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -12,7 +12,7 @@ use std::collections::{HashSet, VecDeque};
 use super::frames::{self, Frame};
 
 /// What is known of one connection.
-pub(super) struct State {
+pub(super) struct WireState {
     /// In force for new streams.
     limit: u32,
     /// To be put into the server's first SETTINGS.
@@ -26,7 +26,7 @@ pub(super) struct State {
     last_answered: Option<u32>,
 }
 
-impl State {
+impl WireState {
     pub(super) fn new(limit: u32) -> Self {
         Self {
             limit,
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_stream_above_the_limit_is_marked_until_it_is_reset() {
-        let mut state = State::new(1);
+        let mut state = WireState::new(1);
         assert!(state.client_sent(&frame(frames::HEADERS, 0, 1)));
         assert!(state.client_sent(&frame(frames::HEADERS, 0, 3)));
         assert!(!state.is_over_limit(1) && state.is_over_limit(3));
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_the_answer_or_a_reset_passes() {
-        let mut state = State::new(1);
+        let mut state = WireState::new(1);
         state.client_sent(&frame(frames::HEADERS, 0, 1));
         state.server_sent(&mut frame(frames::HEADERS, 1, 1));
         state.client_sent(&frame(frames::HEADERS, 0, 3));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn trailers_do_not_open_a_stream() {
-        let mut state = State::new(2);
+        let mut state = WireState::new(2);
         state.client_sent(&frame(frames::HEADERS, 0, 1));
         state.client_sent(&frame(frames::HEADERS, 1, 1));
         state.client_sent(&frame(frames::HEADERS, 0, 3));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_acknowledgements_of_our_settings_are_kept_from_the_server() {
-        let mut state = State::new(1);
+        let mut state = WireState::new(1);
         state.server_sent(&mut frame(frames::SETTINGS, 0, 0));
         state.stream_limit_sent(5);
         assert!(state.client_sent(&frame(frames::SETTINGS, 1, 0)));
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_higher_limit_holds_at_once_and_a_lower_one_when_acknowledged() {
-        let mut state = State::new(1);
+        let mut state = WireState::new(1);
         state.stream_limit_sent(2);
         state.client_sent(&frame(frames::HEADERS, 0, 1));
         state.client_sent(&frame(frames::HEADERS, 0, 3));
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_goaway_is_drained_when_nothing_below_it_is_open() {
-        let mut state = State::new(9);
+        let mut state = WireState::new(9);
         for stream in [1, 3, 5] {
             state.client_sent(&frame(frames::HEADERS, 0, stream));
         }

@@ -50,7 +50,7 @@ use tracing::debug;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use self::body::Watched;
-use self::pace::Pace;
+use self::pace::ConnectPace;
 use crate::wasi::sockets::{Addresses, AllowedHost};
 use crate::wasi::tls::Provider;
 
@@ -77,11 +77,11 @@ const STREAMS_AT_FIRST: usize = 1;
 
 /// The client, for all instances. Clones share its connections.
 #[derive(Clone)]
-pub struct HttpClient(Arc<Shared>);
+pub struct HttpClient(Arc<SharedClient>);
 
-struct Shared {
+struct SharedClient {
     /// By host in lower case, and port.
-    servers: BTreeMap<(String, u16), Server>,
+    servers: BTreeMap<(String, u16), PooledServer>,
     addresses: Arc<Addresses>,
     tls: Provider,
 }
@@ -96,27 +96,27 @@ impl std::fmt::Debug for HttpClient {
 
 /// One server, and the connection to it.
 #[derive(Default)]
-struct Server(Mutex<Connection>);
+struct PooledServer(Mutex<PooledConnection>);
 
 #[derive(Default)]
-struct Connection {
+struct PooledConnection {
     sender: Option<SendRequest<Watched>>,
     /// Requests on it that were given up since one was answered.
     given_up: Arc<AtomicU32>,
     /// Counts connections, so that one that has ended is put away once.
     number: u64,
     failed: Option<(Instant, Unreached)>,
-    pace: Pace,
+    pace: ConnectPace,
 }
 
 /// A connection as those have it who send on it.
-struct Open {
+struct OpenConnection {
     number: u64,
     sender: SendRequest<Watched>,
     given_up: Arc<AtomicU32>,
 }
 
-impl Connection {
+impl PooledConnection {
     /// Sends no more by the connection of this number.
     fn put_away(&mut self, number: u64) {
         if self.number == number {
@@ -124,11 +124,11 @@ impl Connection {
         }
     }
 
-    fn usable(&self) -> Option<Open> {
+    fn usable(&self) -> Option<OpenConnection> {
         let is_stuck = self.given_up.load(Ordering::Relaxed) >= RETIRE_AFTER;
         let sender = self.sender.as_ref();
         let sender = sender.filter(|sender| !sender.is_closed() && !is_stuck);
-        sender.map(|sender| Open {
+        sender.map(|sender| OpenConnection {
             number: self.number,
             sender: sender.clone(),
             given_up: Arc::clone(&self.given_up),
@@ -187,8 +187,10 @@ impl HttpClient {
     /// To these servers and no others.
     pub fn new(servers: &[AllowedHost], addresses: Arc<Addresses>, tls: Provider) -> Self {
         let key = |host: &AllowedHost| (host.name.to_ascii_lowercase(), host.port);
-        let servers = servers.iter().map(|host| (key(host), Server::default()));
-        Self(Arc::new(Shared {
+        let servers = servers
+            .iter()
+            .map(|host| (key(host), PooledServer::default()));
+        Self(Arc::new(SharedClient {
             servers: servers.collect(),
             addresses,
             tls,
@@ -211,14 +213,14 @@ impl HttpClient {
         })?;
         for _ in 0..ATTEMPTS {
             let connected = timeout(patience, self.connection(at)).await;
-            let Open {
+            let OpenConnection {
                 number,
                 mut sender,
                 given_up,
             } = connected.unwrap_or(Err(Unreached::Late))?;
             let waiting = Waiting(Some(given_up));
             let sent = sender.try_send_request(request);
-            // See `Shared::forget`.
+            // See `SharedClient::forget`.
             drop(sender);
             let sent = sent.await;
             waiting.ended(sent.is_ok());
@@ -249,7 +251,7 @@ impl HttpClient {
     }
 
     /// The server that a request is for, if it is an allowed one.
-    fn server(&self, uri: &http::Uri) -> Option<(&(String, u16), &Server)> {
+    fn server(&self, uri: &http::Uri) -> Option<(&(String, u16), &PooledServer)> {
         if uri.scheme() != Some(&http::uri::Scheme::HTTPS) {
             return None;
         }
@@ -266,7 +268,7 @@ impl HttpClient {
     /// The connection to a server: the one there is, or a new one. The attempt outlives whoever
     /// asks for it: others wait for it, too, and one that is slow would otherwise never come to its
     /// end.
-    async fn connection(&self, at: &(String, u16)) -> Result<Open, Unreached> {
+    async fn connection(&self, at: &(String, u16)) -> Result<OpenConnection, Unreached> {
         let began = Instant::now();
         let (shared, at) = (Arc::clone(&self.0), at.clone());
         let attempt = tokio::spawn(async move { shared.connection(&at, began).await });
@@ -274,12 +276,12 @@ impl HttpClient {
     }
 }
 
-impl Shared {
+impl SharedClient {
     async fn connection(
         self: &Arc<Self>,
         at: &(String, u16),
         began: Instant,
-    ) -> Result<Open, Unreached> {
+    ) -> Result<OpenConnection, Unreached> {
         let server = self.servers.get(at).ok_or(Unreached::Lookup)?;
         let mut connection = server.0.lock().await;
         if let Some(open) = connection.usable() {
@@ -302,7 +304,7 @@ impl Shared {
                 tokio::spawn(forgetting);
                 connection.sender = Some(sender.clone());
                 connection.given_up = Arc::default();
-                Ok(Open {
+                Ok(OpenConnection {
                     number: connection.number,
                     sender,
                     given_up: Arc::clone(&connection.given_up),
@@ -361,7 +363,7 @@ where
     Ok((sender, ended))
 }
 
-impl Server {
+impl PooledServer {
     /// The connection of this number has ended. Whoever is at it meanwhile replaces it, or the next
     /// request finds out.
     fn put_away(&self, number: u64) {

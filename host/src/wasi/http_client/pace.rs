@@ -14,12 +14,12 @@ const BURST: u32 = 8;
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ConnectPace {
     /// When as many may be opened at once as ever.
     whole_at: Option<Instant>,
 }
 
-impl Pace {
+impl ConnectPace {
     /// How long the next has to wait.
     pub(super) fn wait(&self, now: Instant) -> Duration {
         let left = self.whole_at.map(|at| at.saturating_duration_since(now));
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_burst_and_then_one_in_each_interval() {
         let began = Instant::now();
-        let (mut pace, mut now) = (Pace::default(), began);
+        let (mut pace, mut now) = (ConnectPace::default(), began);
         let mut at = Vec::new();
         for _ in 0..12 {
             now += pace.wait(now);

@@ -44,7 +44,7 @@ impl Default for KeepAlive {
 }
 
 #[derive(Debug)]
-enum State {
+enum SocketState {
     Idle,
     Connecting,
     Connected {
@@ -61,12 +61,12 @@ enum State {
 pub struct TcpSocket {
     family: IpAddressFamily,
     keep_alive: KeepAlive,
-    state: State,
+    state: SocketState,
 }
 
-type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
+type SocketResult<T> = wasmtime::Result<Result<T, ErrorCode>>;
 type Socket = Resource<TcpSocket>;
-type End = FutureReader<Result<(), ErrorCode>>;
+type EndReader = FutureReader<Result<(), ErrorCode>>;
 
 /// Opens a connection with the usual options.
 ///
@@ -98,19 +98,19 @@ impl<T: Send> HostTcpSocketWithStore<T> for Sockets {
         store: &Accessor<T, Self>,
         socket: Socket,
         remote: IpSocketAddress,
-    ) -> Answer<()> {
+    ) -> SocketResult<()> {
         let remote = from_wit(remote);
-        let started = store.with(|mut access| -> Answer<KeepAlive> {
+        let started = store.with(|mut access| -> SocketResult<KeepAlive> {
             let NetworkView { table, network } = access.get();
             let allowed = network.allows_address(remote);
             let socket = table.get_mut(&socket)?;
-            if !matches!(socket.state, State::Idle) {
+            if !matches!(socket.state, SocketState::Idle) {
                 return Ok(Err(ErrorCode::InvalidState));
             }
             if !allowed {
                 return Ok(Err(ErrorCode::AccessDenied));
             }
-            socket.state = State::Connecting;
+            socket.state = SocketState::Connecting;
             Ok(Ok(socket.keep_alive))
         })?;
         let keep_alive = match started {
@@ -130,9 +130,9 @@ impl<T: Send> HostTcpSocketWithStore<T> for Sockets {
         mut store: Access<'_, T, Self>,
         socket: Socket,
         mut data: StreamReader<u8>,
-    ) -> wasmtime::Result<End> {
+    ) -> wasmtime::Result<EndReader> {
         let half = match &mut store.get().table.get_mut(&socket)?.state {
-            State::Connected { write, .. } => write.take(),
+            SocketState::Connected { write, .. } => write.take(),
             _ => None,
         };
         let Some(half) = half else {
@@ -147,9 +147,9 @@ impl<T: Send> HostTcpSocketWithStore<T> for Sockets {
     fn receive(
         mut store: Access<'_, T, Self>,
         socket: Socket,
-    ) -> wasmtime::Result<(StreamReader<u8>, End)> {
+    ) -> wasmtime::Result<(StreamReader<u8>, EndReader)> {
         let half = match &mut store.get().table.get_mut(&socket)?.state {
-            State::Connected { read, .. } => read.take(),
+            SocketState::Connected { read, .. } => read.take(),
             _ => None,
         };
         let Some(half) = half else {
@@ -163,7 +163,7 @@ impl<T: Send> HostTcpSocketWithStore<T> for Sockets {
 }
 
 /// The future of a stream that cannot be had: the socket is not connected, or it was taken before.
-fn refused<T: Send>(store: &mut Access<'_, T, Sockets>) -> wasmtime::Result<End> {
+fn refused<T: Send>(store: &mut Access<'_, T, Sockets>) -> wasmtime::Result<EndReader> {
     FutureReader::new(store, async {
         wasmtime::error::Ok(Err(ErrorCode::InvalidState))
     })
@@ -177,7 +177,7 @@ impl TcpSocket {
             Ok((local, remote, stream)) => {
                 let (read, write) = stream.into_split();
                 let (read, write) = (Some(read), Some(write));
-                self.state = State::Connected {
+                self.state = SocketState::Connected {
                     local,
                     remote,
                     read,
@@ -186,14 +186,14 @@ impl TcpSocket {
                 Ok(())
             }
             Err(error) => {
-                self.state = State::Failed;
+                self.state = SocketState::Failed;
                 Err(error)
             }
         }
     }
 
     fn set_keep_alive(&mut self, set: impl FnOnce(&mut KeepAlive)) -> Result<(), ErrorCode> {
-        if !matches!(self.state, State::Idle) {
+        if !matches!(self.state, SocketState::Idle) {
             return Err(ErrorCode::InvalidState);
         }
         set(&mut self.keep_alive);
@@ -202,33 +202,33 @@ impl TcpSocket {
 }
 
 impl HostTcpSocket for NetworkView<'_> {
-    fn create(&mut self, family: IpAddressFamily) -> Answer<Socket> {
+    fn create(&mut self, family: IpAddressFamily) -> SocketResult<Socket> {
         let socket = TcpSocket {
             family,
             keep_alive: KeepAlive::default(),
-            state: State::Idle,
+            state: SocketState::Idle,
         };
         Ok(Ok(self.table.push(socket)?))
     }
 
-    fn bind(&mut self, _: Socket, _: IpSocketAddress) -> Answer<()> {
+    fn bind(&mut self, _: Socket, _: IpSocketAddress) -> SocketResult<()> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn listen(&mut self, _: Socket) -> Answer<StreamReader<Socket>> {
+    fn listen(&mut self, _: Socket) -> SocketResult<StreamReader<Socket>> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn get_local_address(&mut self, socket: Socket) -> Answer<IpSocketAddress> {
+    fn get_local_address(&mut self, socket: Socket) -> SocketResult<IpSocketAddress> {
         Ok(match &self.table.get(&socket)?.state {
-            State::Connected { local, .. } => Ok(to_wit(*local)),
+            SocketState::Connected { local, .. } => Ok(to_wit(*local)),
             _ => Err(ErrorCode::InvalidState),
         })
     }
 
-    fn get_remote_address(&mut self, socket: Socket) -> Answer<IpSocketAddress> {
+    fn get_remote_address(&mut self, socket: Socket) -> SocketResult<IpSocketAddress> {
         Ok(match &self.table.get(&socket)?.state {
-            State::Connected { remote, .. } => Ok(to_wit(*remote)),
+            SocketState::Connected { remote, .. } => Ok(to_wit(*remote)),
             _ => Err(ErrorCode::InvalidState),
         })
     }
@@ -241,70 +241,70 @@ impl HostTcpSocket for NetworkView<'_> {
         Ok(self.table.get(&socket)?.family)
     }
 
-    fn set_listen_backlog_size(&mut self, _: Socket, _: u64) -> Answer<()> {
+    fn set_listen_backlog_size(&mut self, _: Socket, _: u64) -> SocketResult<()> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn get_keep_alive_enabled(&mut self, socket: Socket) -> Answer<bool> {
+    fn get_keep_alive_enabled(&mut self, socket: Socket) -> SocketResult<bool> {
         Ok(Ok(self.table.get(&socket)?.keep_alive.enabled))
     }
 
-    fn set_keep_alive_enabled(&mut self, socket: Socket, value: bool) -> Answer<()> {
+    fn set_keep_alive_enabled(&mut self, socket: Socket, value: bool) -> SocketResult<()> {
         Ok(self
             .table
             .get_mut(&socket)?
             .set_keep_alive(|keep| keep.enabled = value))
     }
 
-    fn get_keep_alive_idle_time(&mut self, socket: Socket) -> Answer<WitDuration> {
+    fn get_keep_alive_idle_time(&mut self, socket: Socket) -> SocketResult<WitDuration> {
         Ok(Ok(nanos(self.table.get(&socket)?.keep_alive.idle)))
     }
 
-    fn set_keep_alive_idle_time(&mut self, socket: Socket, value: WitDuration) -> Answer<()> {
+    fn set_keep_alive_idle_time(&mut self, socket: Socket, value: WitDuration) -> SocketResult<()> {
         let socket = self.table.get_mut(&socket)?;
         Ok(socket.set_keep_alive(|keep| keep.idle = at_least_a_second(value)))
     }
 
-    fn get_keep_alive_interval(&mut self, socket: Socket) -> Answer<WitDuration> {
+    fn get_keep_alive_interval(&mut self, socket: Socket) -> SocketResult<WitDuration> {
         Ok(Ok(nanos(self.table.get(&socket)?.keep_alive.interval)))
     }
 
-    fn set_keep_alive_interval(&mut self, socket: Socket, value: WitDuration) -> Answer<()> {
+    fn set_keep_alive_interval(&mut self, socket: Socket, value: WitDuration) -> SocketResult<()> {
         let socket = self.table.get_mut(&socket)?;
         Ok(socket.set_keep_alive(|keep| keep.interval = at_least_a_second(value)))
     }
 
-    fn get_keep_alive_count(&mut self, socket: Socket) -> Answer<u32> {
+    fn get_keep_alive_count(&mut self, socket: Socket) -> SocketResult<u32> {
         Ok(Ok(self.table.get(&socket)?.keep_alive.count))
     }
 
-    fn set_keep_alive_count(&mut self, socket: Socket, value: u32) -> Answer<()> {
+    fn set_keep_alive_count(&mut self, socket: Socket, value: u32) -> SocketResult<()> {
         // Linux takes 1 to 127.
         let socket = self.table.get_mut(&socket)?;
         Ok(socket.set_keep_alive(|keep| keep.count = value.clamp(1, 127)))
     }
 
-    fn get_hop_limit(&mut self, _: Socket) -> Answer<u8> {
+    fn get_hop_limit(&mut self, _: Socket) -> SocketResult<u8> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn set_hop_limit(&mut self, _: Socket, _: u8) -> Answer<()> {
+    fn set_hop_limit(&mut self, _: Socket, _: u8) -> SocketResult<()> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn get_receive_buffer_size(&mut self, _: Socket) -> Answer<u64> {
+    fn get_receive_buffer_size(&mut self, _: Socket) -> SocketResult<u64> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn set_receive_buffer_size(&mut self, _: Socket, _: u64) -> Answer<()> {
+    fn set_receive_buffer_size(&mut self, _: Socket, _: u64) -> SocketResult<()> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn get_send_buffer_size(&mut self, _: Socket) -> Answer<u64> {
+    fn get_send_buffer_size(&mut self, _: Socket) -> SocketResult<u64> {
         Ok(Err(ErrorCode::NotSupported))
     }
 
-    fn set_send_buffer_size(&mut self, _: Socket, _: u64) -> Answer<()> {
+    fn set_send_buffer_size(&mut self, _: Socket, _: u64) -> SocketResult<()> {
         Ok(Err(ErrorCode::NotSupported))
     }
 

@@ -11,10 +11,10 @@ use super::{NetworkView, Sockets};
 #[derive(Debug)]
 pub enum UdpSocket {}
 
-type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
+type SocketResult<T> = wasmtime::Result<Result<T, ErrorCode>>;
 type Socket = Resource<UdpSocket>;
 
-fn refuse<T>() -> Answer<T> {
+fn refuse<T>() -> SocketResult<T> {
     Ok(Err(ErrorCode::NotSupported))
 }
 
@@ -24,37 +24,37 @@ impl<T: Send> HostUdpSocketWithStore<T> for Sockets {
         _: Socket,
         _: Vec<u8>,
         _: Option<IpSocketAddress>,
-    ) -> Answer<()> {
+    ) -> SocketResult<()> {
         refuse()
     }
 
-    async fn receive(_: &Accessor<T, Self>, _: Socket) -> Answer<(Vec<u8>, IpSocketAddress)> {
+    async fn receive(_: &Accessor<T, Self>, _: Socket) -> SocketResult<(Vec<u8>, IpSocketAddress)> {
         refuse()
     }
 }
 
 impl HostUdpSocket for NetworkView<'_> {
-    fn create(&mut self, _: IpAddressFamily) -> Answer<Socket> {
+    fn create(&mut self, _: IpAddressFamily) -> SocketResult<Socket> {
         refuse()
     }
 
-    fn bind(&mut self, _: Socket, _: IpSocketAddress) -> Answer<()> {
+    fn bind(&mut self, _: Socket, _: IpSocketAddress) -> SocketResult<()> {
         refuse()
     }
 
-    fn connect(&mut self, _: Socket, _: IpSocketAddress) -> Answer<()> {
+    fn connect(&mut self, _: Socket, _: IpSocketAddress) -> SocketResult<()> {
         refuse()
     }
 
-    fn disconnect(&mut self, _: Socket) -> Answer<()> {
+    fn disconnect(&mut self, _: Socket) -> SocketResult<()> {
         refuse()
     }
 
-    fn get_local_address(&mut self, _: Socket) -> Answer<IpSocketAddress> {
+    fn get_local_address(&mut self, _: Socket) -> SocketResult<IpSocketAddress> {
         refuse()
     }
 
-    fn get_remote_address(&mut self, _: Socket) -> Answer<IpSocketAddress> {
+    fn get_remote_address(&mut self, _: Socket) -> SocketResult<IpSocketAddress> {
         refuse()
     }
 
@@ -62,27 +62,27 @@ impl HostUdpSocket for NetworkView<'_> {
         Err(wasmtime::format_err!("there are no UDP sockets"))
     }
 
-    fn get_unicast_hop_limit(&mut self, _: Socket) -> Answer<u8> {
+    fn get_unicast_hop_limit(&mut self, _: Socket) -> SocketResult<u8> {
         refuse()
     }
 
-    fn set_unicast_hop_limit(&mut self, _: Socket, _: u8) -> Answer<()> {
+    fn set_unicast_hop_limit(&mut self, _: Socket, _: u8) -> SocketResult<()> {
         refuse()
     }
 
-    fn get_receive_buffer_size(&mut self, _: Socket) -> Answer<u64> {
+    fn get_receive_buffer_size(&mut self, _: Socket) -> SocketResult<u64> {
         refuse()
     }
 
-    fn set_receive_buffer_size(&mut self, _: Socket, _: u64) -> Answer<()> {
+    fn set_receive_buffer_size(&mut self, _: Socket, _: u64) -> SocketResult<()> {
         refuse()
     }
 
-    fn get_send_buffer_size(&mut self, _: Socket) -> Answer<u64> {
+    fn get_send_buffer_size(&mut self, _: Socket) -> SocketResult<u64> {
         refuse()
     }
 
-    fn set_send_buffer_size(&mut self, _: Socket, _: u64) -> Answer<()> {
+    fn set_send_buffer_size(&mut self, _: Socket, _: u64) -> SocketResult<()> {
         refuse()
     }
 

@@ -42,10 +42,10 @@ type Recipe = (Option<String>, Option<String>, Protocol);
 /// Trust by server name, and identities by their own names.
 #[derive(Clone)]
 pub struct Provider {
-    shared: Arc<Shared>,
+    shared: Arc<SharedTls>,
 }
 
-struct Shared {
+struct SharedTls {
     public: Arc<RootCertStore>,
     roots: BTreeMap<String, Arc<RootCertStore>>,
     identities: BTreeMap<String, Identity>,
@@ -105,7 +105,7 @@ impl Provider {
             .into_iter()
             .map(|(name, identity)| (name.to_owned(), identity))
             .collect();
-        let shared = Shared {
+        let shared = SharedTls {
             public: Arc::new(public),
             roots,
             identities,
@@ -131,7 +131,7 @@ impl Provider {
     }
 }
 
-impl Shared {
+impl SharedTls {
     fn config_for(&self, name: &TlsName) -> Result<Arc<ClientConfig>, TrustError> {
         let host = name.host.to_ascii_lowercase();
         let trusted = self.roots.contains_key(&host).then_some(host);

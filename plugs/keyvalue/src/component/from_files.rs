@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::StoreError;
+use crate::KeyValueError;
 use crate::files::Files;
 
 /// What `wit/` says, in Rust.
@@ -35,12 +35,12 @@ pub(super) mod bindings {
     export!(Plug with_types_in self);
 }
 
-pub(super) type Store = Files;
+pub(super) type ExportedStore = Files;
 
 const FOLDER_VARIABLE: &str = "DUNLIN_KEYVALUE_FOLDER";
 const FOLDER_DEFAULT: &str = "/store";
 
-pub(super) fn open() -> Result<Files, StoreError> {
+pub(super) fn open() -> Result<Files, KeyValueError> {
     let folder = std::env::var(FOLDER_VARIABLE).unwrap_or_else(|_| FOLDER_DEFAULT.to_owned());
     Files::open(Path::new(&folder), SystemTime::now())
 }

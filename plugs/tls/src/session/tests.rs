@@ -14,7 +14,7 @@ use super::*;
 use crate::Provider;
 
 /// A server, and the files that trust it.
-struct World {
+struct Peers {
     folder: TempDir,
     server: Arc<ServerConfig>,
 }
@@ -25,7 +25,7 @@ enum Asks {
     EveryClient,
 }
 
-fn world(alpn: &[&[u8]], asks: Asks) -> World {
+fn peers(alpn: &[&[u8]], asks: Asks) -> Peers {
     let folder = tempfile::tempdir().unwrap();
     let key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
@@ -61,13 +61,13 @@ fn world(alpn: &[&[u8]], asks: Asks) -> World {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let mut server = builder.with_single_cert(chain, key).unwrap();
     server.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    World {
+    Peers {
         folder,
         server: Arc::new(server),
     }
 }
 
-impl World {
+impl Peers {
     fn provider(&self) -> Provider {
         let settings =
             "[tls.trust]\nlocalhost = 'ca.pem'\n[tls.identities.shop]\ncertificate = 'shop.pem'";
@@ -124,9 +124,9 @@ impl Pair {
 
 #[test]
 fn bytes_arrive_both_ways_however_they_are_cut() {
-    let world = world(&[b"h2"], Asks::Nobody);
+    let peers = peers(&[b"h2"], Asks::Nobody);
     for piece in [1, 7, 1_000, 100_000] {
-        let mut pair = world.pair(&mut world.provider(), "localhost");
+        let mut pair = peers.pair(&mut peers.provider(), "localhost");
         assert!(pair.client.is_handshaking());
         pair.settle(piece).unwrap();
         assert!(!pair.client.is_handshaking());
@@ -144,8 +144,8 @@ fn bytes_arrive_both_ways_however_they_are_cut() {
 
 #[test]
 fn everything_that_was_sent_is_transmitted_at_once() {
-    let world = world(&[b"h2"], Asks::Nobody);
-    let mut pair = world.pair(&mut world.provider(), "localhost");
+    let peers = peers(&[b"h2"], Asks::Nobody);
+    let mut pair = peers.pair(&mut peers.provider(), "localhost");
     pair.settle(1_000).unwrap();
     pair.client.send(&vec![7; SEND_MAX_BYTES]).unwrap();
     assert!(pair.client.wants_transmit());
@@ -161,8 +161,8 @@ fn a_server_that_speaks_something_else_is_refused() {
         (&[][..], "localhost", "to speak h2, got nothing"),
         (&[&b"h2"[..]][..], "binary:@localhost", ""),
     ] {
-        let world = world(alpn, Asks::Nobody);
-        let mut pair = world.pair(&mut world.provider(), name);
+        let peers = peers(alpn, Asks::Nobody);
+        let mut pair = peers.pair(&mut peers.provider(), name);
         pair.settle(1_000).unwrap();
         match pair.client.check_protocol() {
             Ok(()) => assert_eq!(expected, "", "nothing was asked for, so nothing is chosen"),
@@ -173,11 +173,11 @@ fn a_server_that_speaks_something_else_is_refused() {
 
 #[test]
 fn an_identity_is_shown_when_it_is_asked_for_by_name() {
-    let world = world(&[], Asks::EveryClient);
-    let mut pair = world.pair(&mut world.provider(), "binary:shop@localhost");
+    let peers = peers(&[], Asks::EveryClient);
+    let mut pair = peers.pair(&mut peers.provider(), "binary:shop@localhost");
     pair.settle(1_000).unwrap();
     assert_eq!(pair.server.peer_certificates().unwrap().len(), 1);
-    let mut pair = world.pair(&mut world.provider(), "binary:@localhost");
+    let mut pair = peers.pair(&mut peers.provider(), "binary:@localhost");
     let refused = pair.settle(1_000).unwrap_err();
     assert!(
         refused.to_string().contains("CertificateRequired"),
@@ -187,9 +187,9 @@ fn an_identity_is_shown_when_it_is_asked_for_by_name() {
 
 #[test]
 fn a_server_that_is_not_trusted_gets_nothing() {
-    let world = world(&[b"h2"], Asks::Nobody);
-    let mut provider = Provider::new(TlsSettings::default(), world.folder.path());
-    let mut pair = world.pair(&mut provider, "localhost");
+    let peers = peers(&[b"h2"], Asks::Nobody);
+    let mut provider = Provider::new(TlsSettings::default(), peers.folder.path());
+    let mut pair = peers.pair(&mut provider, "localhost");
     let error = pair.settle(1_000).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
     assert!(pair.client.wants_transmit(), "an alert");
@@ -197,10 +197,10 @@ fn a_server_that_is_not_trusted_gets_nothing() {
 
 #[test]
 fn a_second_connection_resumes_the_first() {
-    let world = world(&[b"h2"], Asks::Nobody);
-    let mut provider = world.provider();
+    let peers = peers(&[b"h2"], Asks::Nobody);
+    let mut provider = peers.provider();
     for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
-        let mut pair = world.pair(&mut provider, "localhost");
+        let mut pair = peers.pair(&mut provider, "localhost");
         pair.settle(1_000).unwrap();
         assert_eq!(pair.client.tls.handshake_kind(), Some(expected));
     }
@@ -208,8 +208,8 @@ fn a_second_connection_resumes_the_first() {
 
 #[test]
 fn the_end_is_told_both_ways() {
-    let world = world(&[b"h2"], Asks::Nobody);
-    let mut pair = world.pair(&mut world.provider(), "localhost");
+    let peers = peers(&[b"h2"], Asks::Nobody);
+    let mut pair = peers.pair(&mut peers.provider(), "localhost");
     pair.settle(1_000).unwrap();
     pair.client.send(b"last").unwrap();
     pair.client.close();
@@ -225,11 +225,11 @@ fn the_end_is_told_both_ways() {
 
 #[test]
 fn what_is_not_tls_is_an_error_and_never_a_panic() {
-    let world = world(&[b"h2"], Asks::Nobody);
+    let peers = peers(&[b"h2"], Asks::Nobody);
     let mut bytes = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
     bytes.extend(0..=255);
     for cut in 0..bytes.len() {
-        let mut pair = world.pair(&mut world.provider(), "localhost");
+        let mut pair = peers.pair(&mut peers.provider(), "localhost");
         let mut out = Vec::new();
         let (early, late) = bytes.split_at(cut);
         let first = pair.client.receive(early, &mut out);

@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::notification::{DeviceToken, Topic};
 use crate::provider::Outcome;
 use crate::registry::{Alias, DeviceRecord, DeviceRef, Registration, device};
-use crate::service::{App, Configured, Head, Platform as _, Process, World, answer};
+use crate::service::{App, Configured, Platform as _, Process, RequestHead, Runtime, answer};
 
 /// The app that every test has.
 pub(in crate::service) const APP: &str = "com.example.app";
@@ -27,7 +27,7 @@ const SECRET: &str = "secret";
 /// What the tests stand on.
 pub(in crate::service) struct OfTests;
 
-impl World for OfTests {
+impl Runtime for OfTests {
     type Platform = TestPlatform;
     type Store = TestStore;
     type Sender = TestSender;
@@ -161,7 +161,7 @@ impl Desk {
             "idempotency-key" => key.map(|key| key.as_bytes().to_vec()).into_iter().collect(),
             _ => Vec::new(),
         };
-        let head = Head {
+        let head = RequestHead {
             method,
             target,
             header: &header,

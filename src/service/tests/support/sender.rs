@@ -1,4 +1,4 @@
-//! Ways to APNs that answer by a script, and feedback services that say what they are told to.
+//! Lanes to APNs that answer by a script, and feedback services that say what they are told to.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,13 +11,13 @@ use crate::delivery::{Delivered, Order};
 use crate::notification::DeviceToken;
 use crate::provider::{Message, Outcome, Reason, Why};
 use crate::receipt::RECEIPT_KEYS;
-use crate::service::{Destination, Inbox, List, Platform as _, Sender, WayPlan};
+use crate::service::{Destination, Inbox, LanePlan, List, Platform as _, Sender};
 use crate::time::Now;
 
 /// A message that was handed in.
 #[derive(Clone, Debug)]
 pub(in crate::service) struct Sent {
-    /// Whose way it took, as the operator knows it.
+    /// Whose lane it took, as the operator knows it.
     pub(in crate::service) credential: String,
     /// Where that leads.
     pub(in crate::service) environment: &'static str,
@@ -83,14 +83,14 @@ struct Inner {
     batches: RefCell<Vec<usize>>,
     room: Cell<usize>,
     opened: Cell<usize>,
-    /// The tokens that ways were given last.
+    /// The tokens that lanes were given last.
     tokens: RefCell<Option<SharedTokens>>,
     lists: RefCell<VecDeque<Vec<Piece>>>,
     events: RefCell<Vec<Event>>,
 }
 
-/// A way that a plan became.
-pub(in crate::service) struct TestWay(WayPlan);
+/// A lane that a plan became.
+pub(in crate::service) struct TestLane(LanePlan);
 
 impl TestSender {
     pub(super) fn new(platform: TestPlatform, store: TestStore) -> Self {
@@ -129,12 +129,12 @@ impl TestSender {
         self.0.batches.take()
     }
 
-    /// How many ways were opened.
+    /// How many lanes were opened.
     pub(in crate::service) fn opened(&self) -> usize {
         self.0.opened.get()
     }
 
-    /// The provider tokens that a way was given last.
+    /// The provider tokens that a lane was given last.
     pub(in crate::service) fn tokens(&self) -> Option<SharedTokens> {
         self.0.tokens.borrow().clone()
     }
@@ -173,19 +173,24 @@ pub(in crate::service) fn rejected(status: u16, reason: &str) -> Outcome {
 }
 
 impl Sender for TestSender {
-    type Way = Rc<TestWay>;
+    type Lane = Rc<TestLane>;
     type List = TestList;
 
-    fn open(&self, plan: WayPlan) -> Rc<TestWay> {
+    fn open(&self, plan: LanePlan) -> Rc<TestLane> {
         self.0.opened.set(self.0.opened.get() + 1);
-        Rc::new(TestWay(plan))
+        Rc::new(TestLane(plan))
     }
 
-    fn refresh(&self, _: &Rc<TestWay>, tokens: Option<&SharedTokens>) {
+    fn refresh(&self, _: &Rc<TestLane>, tokens: Option<&SharedTokens>) {
         *self.0.tokens.borrow_mut() = tokens.cloned();
     }
 
-    fn submit_many(&self, way: &Rc<TestWay>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
+    fn submit_many(
+        &self,
+        lane: &Rc<TestLane>,
+        orders: Vec<(usize, Order)>,
+        inbox: &Inbox,
+    ) -> usize {
         let mut taken = 0;
         for (number, order) in orders {
             let Some(room) = self.0.room.get().checked_sub(1) else {
@@ -193,7 +198,7 @@ impl Sender for TestSender {
             };
             self.0.room.set(room);
             taken += 1;
-            let name = way.0.report.name();
+            let name = lane.0.report.name();
             let sent = Sent {
                 credential: name.credential.clone(),
                 environment: name.environment,

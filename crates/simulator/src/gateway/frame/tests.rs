@@ -28,7 +28,7 @@ fn whole(bytes: &[u8]) -> Notification {
     }
 }
 
-fn refused(bytes: &[u8]) -> (Status, Option<u32>) {
+fn refused(bytes: &[u8]) -> (StatusByte, Option<u32>) {
     match read(bytes).0 {
         Next::Malformed(part, status) => (status, part.identifier),
         _ => panic!("not refused: {}", hex(bytes)),
@@ -144,7 +144,10 @@ fn items_may_come_in_any_order_and_the_last_three_may_be_missing() {
 fn a_repeated_item_is_a_protocol_error() {
     for repeated in all_items() {
         let items = [&all_items()[..], &[repeated]].concat();
-        assert_eq!(refused(&frame(&items)), (Status::PROTOCOL_ERROR, Some(9)));
+        assert_eq!(
+            refused(&frame(&items)),
+            (StatusByte::PROTOCOL_ERROR, Some(9))
+        );
     }
 }
 
@@ -162,7 +165,11 @@ fn items_of_another_length_or_another_id_are_protocol_errors() {
         vec![PRIORITY, 0, 2, 10],
     ] {
         let items = [&all_items()[..2], std::slice::from_ref(&odd)].concat();
-        assert_eq!(refused(&frame(&items)).0, Status::PROTOCOL_ERROR, "{odd:?}");
+        assert_eq!(
+            refused(&frame(&items)).0,
+            StatusByte::PROTOCOL_ERROR,
+            "{odd:?}"
+        );
     }
 }
 
@@ -172,17 +179,17 @@ fn a_missing_token_or_payload_is_said_before_anything_else() {
     let odd = item(9, &[1]);
     let id = || identifier.clone();
     for (items, status) in [
-        (vec![payload, id()], Status::MISSING_TOKEN),
-        (vec![token.clone(), id()], Status::MISSING_PAYLOAD),
-        (vec![token.clone(), id(), odd], Status::MISSING_PAYLOAD),
+        (vec![payload, id()], StatusByte::MISSING_TOKEN),
+        (vec![token.clone(), id()], StatusByte::MISSING_PAYLOAD),
+        (vec![token.clone(), id(), odd], StatusByte::MISSING_PAYLOAD),
         (
             vec![token, item(PAYLOAD, b""), id()],
-            Status::MISSING_PAYLOAD,
+            StatusByte::MISSING_PAYLOAD,
         ),
     ] {
         assert_eq!(refused(&frame(&items)), (status, Some(9)));
     }
-    assert_eq!(refused(&frame(&[])), (Status::MISSING_TOKEN, None));
+    assert_eq!(refused(&frame(&[])), (StatusByte::MISSING_TOKEN, None));
 }
 
 #[test]
@@ -190,7 +197,7 @@ fn real_answers_of_apns_are_given_again() {
     let [_, payload, identifier, ..] = all_items();
     // node-apn issue 149: a token of no bytes gave 08 02 00000000.
     let items = [item(TOKEN, &[]), payload.clone(), identifier.clone()];
-    assert_eq!(refused(&frame(&items)), (Status::MISSING_TOKEN, None));
+    assert_eq!(refused(&frame(&items)), (StatusByte::MISSING_TOKEN, None));
     // houston issue 56: a token shorter than its length says gave "missing payload".
     let short = [&[TOKEN, 0, 32][..], &[7; 16]].concat();
     let items = [
@@ -198,7 +205,7 @@ fn real_answers_of_apns_are_given_again() {
         item(PAYLOAD, b"{\"aps\":{\"alert\":\"Hi\"}}"),
         identifier,
     ];
-    assert_eq!(refused(&frame(&items)).0, Status::MISSING_PAYLOAD);
+    assert_eq!(refused(&frame(&items)).0, StatusByte::MISSING_PAYLOAD);
     let seen = vectors("error_frame_real");
     assert_eq!(seen[0]["expected"]["hex"], "080200000000");
     assert_eq!(seen[1]["expected"]["status_seen"], 4);
@@ -211,7 +218,7 @@ fn what_is_no_command_is_a_protocol_error_at_once() {
         assert!(matches!(read(&bytes).0, Next::Malformed(..)), "{row}");
     }
     for command in 3..=255 {
-        assert_eq!(refused(&[command]), (Status::PROTOCOL_ERROR, None));
+        assert_eq!(refused(&[command]), (StatusByte::PROTOCOL_ERROR, None));
     }
 }
 
@@ -220,11 +227,11 @@ fn lengths_nothing_has_are_refused_as_soon_as_they_are_there() {
     let simple = [&[0, 0, 4][..], &[7; 4]].concat();
     let with_payload = |length: u16| [&simple[..], &length.to_be_bytes()].concat();
     for (bytes, status) in [
-        (vec![0, 0, 0], Status::MISSING_TOKEN),
-        (vec![0, 0, 101], Status::INVALID_TOKEN_SIZE),
-        (vec![0, 255, 255], Status::INVALID_TOKEN_SIZE),
-        (with_payload(0), Status::MISSING_PAYLOAD),
-        (with_payload(2049), Status::INVALID_PAYLOAD_SIZE),
+        (vec![0, 0, 0], StatusByte::MISSING_TOKEN),
+        (vec![0, 0, 101], StatusByte::INVALID_TOKEN_SIZE),
+        (vec![0, 255, 255], StatusByte::INVALID_TOKEN_SIZE),
+        (with_payload(0), StatusByte::MISSING_PAYLOAD),
+        (with_payload(2049), StatusByte::INVALID_PAYLOAD_SIZE),
     ] {
         assert_eq!(refused(&bytes), (status, None));
         let enhanced = [&[1, 0, 0, 0, 9, 0, 0, 1, 0], &bytes[1..]].concat();
@@ -250,5 +257,5 @@ fn a_frame_has_room_for_the_longest_items_and_no_more() {
     assert_eq!(whole(&bytes).payload.len(), 0xffff);
     let one_more = u32::try_from(MAX_FRAME + 1).unwrap().to_be_bytes();
     let header = [&[2], &one_more[..]].concat();
-    assert_eq!(refused(&header), (Status::PROTOCOL_ERROR, None));
+    assert_eq!(refused(&header), (StatusByte::PROTOCOL_ERROR, None));
 }

@@ -64,12 +64,12 @@ fn a_good_notification_is_accepted_by_every_command() {
 fn a_certificate_has_to_say_a_topic() {
     let (state, token) = (state(), hex(&good().token));
     let refused = |topic| judge(&good(), &token, topic, &state);
-    assert_eq!(refused(None), Verdict::Refused(Status::MISSING_TOPIC));
+    assert_eq!(refused(None), Verdict::Refused(StatusByte::MISSING_TOPIC));
     let long = "a".repeat(256);
     for topic in ["", "a b", &long] {
         assert_eq!(
             refused(Some(topic)),
-            Verdict::Refused(Status::INVALID_TOPIC_SIZE)
+            Verdict::Refused(StatusByte::INVALID_TOPIC_SIZE)
         );
     }
 }
@@ -80,7 +80,7 @@ fn tokens_are_eight_to_a_hundred_bytes_unless_declared() {
         token: vec![0; length].into(),
         ..good()
     };
-    let invalid = Verdict::Refused(Status::INVALID_TOKEN_SIZE);
+    let invalid = Verdict::Refused(StatusByte::INVALID_TOKEN_SIZE);
     for (length, expected) in [
         (1, invalid),
         (7, invalid),
@@ -98,7 +98,7 @@ fn tokens_are_eight_to_a_hundred_bytes_unless_declared() {
 
 #[test]
 fn payloads_have_the_limit_of_their_command() {
-    let invalid = Verdict::Refused(Status::INVALID_PAYLOAD_SIZE);
+    let invalid = Verdict::Refused(StatusByte::INVALID_PAYLOAD_SIZE);
     assert_eq!(verdict(&sized(2, 2048)), Verdict::Accepted);
     assert_eq!(verdict(&sized(2, 2049)), invalid);
     for command in [0, 1] {
@@ -118,7 +118,7 @@ fn a_payload_is_a_json_object() {
     for payload in ["[]", "1", "", "{", "{}}", "\u{0}", "{}\u{0}"] {
         assert_eq!(
             verdict(&with_payload(payload)),
-            Verdict::Refused(Status::PROCESSING_ERROR),
+            Verdict::Refused(StatusByte::PROCESSING_ERROR),
             "{payload}"
         );
     }
@@ -134,7 +134,7 @@ fn priority_10_needs_something_to_show() {
     let silent = r#"{"aps":{"content-available":1},"own":{"alert":"no"}}"#;
     assert_eq!(
         verdict(&priority(silent, Some(10))),
-        Verdict::Refused(Status::PROCESSING_ERROR)
+        Verdict::Refused(StatusByte::PROCESSING_ERROR)
     );
     for (payload, said) in [
         (silent, Some(5)),
@@ -149,7 +149,7 @@ fn priority_10_needs_something_to_show() {
     for odd in [0, 1, 9, 11, 255] {
         assert_eq!(
             verdict(&priority("{}", Some(odd))),
-            Verdict::Refused(Status::PROTOCOL_ERROR)
+            Verdict::Refused(StatusByte::PROTOCOL_ERROR)
         );
     }
 }
@@ -166,7 +166,7 @@ fn devices_are_what_they_were_declared() {
     assert_eq!(declared(DeviceState::Valid, None), Verdict::Accepted);
     assert_eq!(
         declared(DeviceState::OtherEnvironment, None),
-        Verdict::Refused(Status::INVALID_TOKEN)
+        Verdict::Refused(StatusByte::INVALID_TOKEN)
     );
     let gone = |since_s| Verdict::Gone { since_s };
     assert_eq!(declared(DeviceState::Unregistered, Some(7_999)), gone(7));
@@ -179,7 +179,7 @@ fn devices_are_what_they_were_declared() {
     state.devices().declare(other, 0).unwrap();
     assert_eq!(
         judged(&good(), &state),
-        Verdict::Refused(Status::INVALID_TOKEN)
+        Verdict::Refused(StatusByte::INVALID_TOKEN)
     );
     let closed = strict_or_not(Config {
         only_declared_devices: true,
@@ -187,7 +187,7 @@ fn devices_are_what_they_were_declared() {
     });
     assert_eq!(
         judged(&good(), &closed),
-        Verdict::Refused(Status::INVALID_TOKEN)
+        Verdict::Refused(StatusByte::INVALID_TOKEN)
     );
 }
 
@@ -201,6 +201,6 @@ fn without_validation_only_lengths_count() {
     assert_eq!(judged(&with_payload("[]"), &state), Verdict::Accepted);
     assert_eq!(
         judged(&sized(2, 2049), &state),
-        Verdict::Refused(Status::INVALID_PAYLOAD_SIZE)
+        Verdict::Refused(StatusByte::INVALID_PAYLOAD_SIZE)
     );
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{Client, Key, NEW_CHANNEL, NOW_S, Push, TOPIC, config, control_json};
 
 /// How a row is reached.
-enum Way {
+enum Cause {
     /// By one request.
     Rule(Push),
     /// By a request after another, which is accepted, on the same connection.
@@ -85,9 +85,9 @@ impl Bench {
         Push::manage(method, &self.token(0), "channels").with("apns-channel-id", &self.channel)
     }
 
-    fn way_of_push(&self, reason: &str) -> Way {
+    fn cause_of_push(&self, reason: &str) -> Cause {
         let (good, old) = (self.push(), self.keys[0].bearer(NOW_S - 3601));
-        Way::Rule(match reason {
+        Cause::Rule(match reason {
             "BadCollapseId" => good.with("apns-collapse-id", &"a".repeat(65)),
             "BadDeviceToken" => good.to("xyz"),
             "BadEnvironmentKeyIdInToken" => good.with("authorization", &self.token(2)),
@@ -116,22 +116,22 @@ impl Bench {
             "PayloadTooLarge" => good.body(vec![b' '; 4097]),
             "TooManyProviderTokenUpdates" => {
                 let next = self.keys[0].bearer(NOW_S - 1);
-                return Way::After(good.clone(), good.with("authorization", &next));
+                return Cause::After(good.clone(), good.with("authorization", &next));
             }
             "TopicDisallowed" => good.with("authorization", &self.token(3)),
             "UnrelatedKeyIdInToken" => {
                 let other = good.clone().with("authorization", &self.token(1));
-                return Way::After(good, other);
+                return Cause::After(good, other);
             }
             "Unregistered" => good.to("aa01"),
-            _ => return Way::Fault(good),
+            _ => return Cause::Fault(good),
         })
     }
 
-    fn way_of_broadcast(&self, reason: &str) -> Way {
+    fn cause_of_broadcast(&self, reason: &str) -> Cause {
         let (good, old) = (self.broadcast(), self.keys[0].bearer(NOW_S - 3601));
         let to = |path: String, push: Push| Push { path, ..push };
-        Way::Rule(match reason {
+        Cause::Rule(match reason {
             "BadChannelId" => good.with("apns-channel-id", "?"),
             "BadExpirationDate" => good.with("apns-expiration", "1700000000"),
             "BadMessageId" => good.with("apns-request-id", "1"),
@@ -153,20 +153,20 @@ impl Bench {
             "PayloadTooLarge" => good.body(vec![b' '; 5121]),
             "TooManyProviderTokenUpdates" => {
                 let next = self.keys[0].bearer(NOW_S - 1);
-                return Way::After(good.clone(), good.with("authorization", &next));
+                return Cause::After(good.clone(), good.with("authorization", &next));
             }
             "TopicDisallowed" => to(format!("/4/broadcasts/apps/{TOPIC}.voip"), good),
             "TopicMismatch" => good.with("authorization", &self.token(3)),
-            _ => return Way::Fault(good),
+            _ => return Cause::Fault(good),
         })
     }
 
     /// Asks on a connection of its own; whether a rule gave the answer.
-    async fn reach(&self, way: Way, expected: (u16, &str), call: Call) -> bool {
-        let (first, push, is_rule) = match way {
-            Way::Rule(push) => (None, push, true),
-            Way::After(first, push) => (Some(first), push, true),
-            Way::Fault(push) => (None, push, false),
+    async fn reach(&self, cause: Cause, expected: (u16, &str), call: Call) -> bool {
+        let (first, push, is_rule) = match cause {
+            Cause::Rule(push) => (None, push, true),
+            Cause::After(first, push) => (Some(first), push, true),
+            Cause::Fault(push) => (None, push, false),
         };
         let client = if push.path.starts_with("/1/") {
             Client::connect_for_channels(&self.simulator).await
@@ -198,8 +198,8 @@ async fn every_reason_of_pushes_is_reached() {
     let bench = bench().await;
     let mut by_fault = Vec::new();
     for &(status, reason) in PUSH_REASONS {
-        let way = bench.way_of_push(reason);
-        if !bench.reach(way, (status, reason), Call::Push).await {
+        let cause = bench.cause_of_push(reason);
+        if !bench.reach(cause, (status, reason), Call::Push).await {
             by_fault.push(reason);
         }
     }
@@ -222,8 +222,8 @@ async fn every_reason_of_broadcasts_and_channels_is_reached() {
     let bench = bench().await;
     let mut by_fault = Vec::new();
     for &(status, reason) in BROADCAST_REASONS {
-        let way = bench.way_of_broadcast(reason);
-        if !bench.reach(way, (status, reason), Call::Broadcast).await {
+        let cause = bench.cause_of_broadcast(reason);
+        if !bench.reach(cause, (status, reason), Call::Broadcast).await {
             by_fault.push(reason);
         }
     }
@@ -241,7 +241,7 @@ async fn every_reason_of_broadcasts_and_channels_is_reached() {
 #[tokio::test]
 async fn the_spelling_that_apples_servers_were_seen_with_can_be_played() {
     let bench = bench().await;
-    let way = Way::Fault(bench.push());
+    let cause = Cause::Fault(bench.push());
     let expected = (403, "BadEnvironmentKeyInToken");
-    assert!(!bench.reach(way, expected, Call::Push).await);
+    assert!(!bench.reach(cause, expected, Call::Push).await);
 }

@@ -53,14 +53,14 @@ impl fmt::Display for Proxy {
 }
 
 /// How servers are reached.
-pub(super) struct Ways<'a> {
+pub(super) struct Routes<'a> {
     /// Addresses that are not looked up.
     pub(super) addresses: &'a Addresses,
     /// For those targets that are behind it.
     pub(super) proxy: Option<Proxy>,
 }
 
-impl Ways<'_> {
+impl Routes<'_> {
     /// The proxy that a server is behind.
     pub(super) fn proxy_of(&self, target: &Target) -> Option<&Proxy> {
         self.proxy.as_ref().filter(|_| target.is_proxied)

@@ -22,7 +22,7 @@ const FLUSH_TIME: u64 = 20;
 /// What a connection was told to do; the greater includes the lesser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Order {
+pub(super) enum Instruction {
     /// To go on.
     None = 0,
     /// To finish what it has, and to close: GOAWAY in HTTP/2.
@@ -33,7 +33,7 @@ pub(super) enum Order {
 
 /// What is known of a connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct ClientConnection {
     pub number: u64,
     pub peer: SocketAddr,
     /// It may ask for the probes alone, because there is no place for it.
@@ -62,15 +62,15 @@ pub(super) struct Link {
     untaken: [AtomicU32; PERIODS],
     /// Requests that there was no place for.
     refused: AtomicU32,
-    order: AtomicU8,
-    ordered: AtomicU64,
+    instruction: AtomicU8,
+    instructed: AtomicU64,
     told: Notify,
     pub requests: [Arc<Share>; 2],
     pub answers: Arc<Share>,
     connections: Arc<Connections>,
 }
 
-impl Link {
+impl ClientConnection {
     pub fn new(connections: &Arc<Connections>, number: u64, peer: SocketAddr) -> Arc<Self> {
         let limits = &connections.limits;
         let now = connections.now();
@@ -93,8 +93,8 @@ impl Link {
             blocked: AtomicU64::new(0),
             untaken: std::array::from_fn(|_| AtomicU32::new(0)),
             refused: AtomicU32::new(0),
-            order: AtomicU8::new(Order::None as u8),
-            ordered: AtomicU64::new(0),
+            instruction: AtomicU8::new(Instruction::None as u8),
+            instructed: AtomicU64::new(0),
             told: Notify::new(),
             requests: [share(limits.small_requests), share(limits.large_requests)],
             answers: share(limits.answers),
@@ -148,7 +148,7 @@ impl Link {
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(Lease {
-            link: Arc::clone(self),
+            client: Arc::clone(self),
             is_keyed,
             room,
         })
@@ -181,7 +181,7 @@ impl Link {
                 self.blocked.store(now, Ordering::Relaxed);
                 let may_block = self.connections.may_block();
                 if !may_block && !self.is_keyed() {
-                    self.tell(Order::Cut);
+                    self.tell(Instruction::Cut);
                 }
             }
             (true, false) => self.unblocked(),
@@ -196,30 +196,34 @@ impl Link {
     }
 
     /// Tells it to do this, if it was not told to do more.
-    pub fn tell(&self, order: Order) {
-        if self.order.fetch_max(order as u8, Ordering::Relaxed) < order as u8 {
+    pub fn tell(&self, instruction: Instruction) {
+        if self
+            .instruction
+            .fetch_max(instruction as u8, Ordering::Relaxed)
+            < instruction as u8
+        {
             let now = self.connections.now();
-            self.ordered.store(now, Ordering::Relaxed);
+            self.instructed.store(now, Ordering::Relaxed);
             self.told.notify_one();
         }
     }
 
     /// What it was told to do.
-    pub fn order(&self) -> Order {
-        match self.order.load(Ordering::Relaxed) {
-            0 => Order::None,
-            1 => Order::Finish,
-            _ => Order::Cut,
+    pub fn instruction(&self) -> Instruction {
+        match self.instruction.load(Ordering::Relaxed) {
+            0 => Instruction::None,
+            1 => Instruction::Finish,
+            _ => Instruction::Cut,
         }
     }
 
     /// Resolves when it is told to do more than it has done; or, while it is among those without a
     /// key, when it has shown one.
-    pub async fn told(&self, done: Order, is_among_keyless: bool) -> Order {
+    pub async fn told(&self, done: Instruction, is_among_keyless: bool) -> Instruction {
         loop {
-            let order = self.order();
-            if order > done || (is_among_keyless && self.is_keyed()) {
-                return order;
+            let instruction = self.instruction();
+            if instruction > done || (is_among_keyless && self.is_keyed()) {
+                return instruction;
             }
             self.told.notified().await;
         }
@@ -261,7 +265,7 @@ impl Link {
     }
 
     /// What it is to be told at this moment, and why.
-    pub fn due(&self, now: u64) -> Option<(Order, &'static str)> {
+    pub fn due(&self, now: u64) -> Option<(Instruction, &'static str)> {
         let limits = &self.connections.limits;
         let is_over = |since: u64, time: Duration| since != 0 && now > since + millis(time);
         let (is_keyed, open) = (self.is_keyed(), self.open());
@@ -269,7 +273,7 @@ impl Link {
             true => limits.answer_time,
             false => limits.keyless_answer_time,
         };
-        let cut = |why| Some((Order::Cut, why));
+        let cut = |why| Some((Instruction::Cut, why));
         if is_over(self.blocked.load(Ordering::Relaxed), answer_time) {
             return cut("it takes nothing");
         }
@@ -287,15 +291,15 @@ impl Link {
         if open > 0 {
             return None;
         }
-        match self.order() {
-            Order::None => is_over(self.active().max(1), limits.idle_time)
-                .then_some((Order::Finish, "it is idle")),
-            Order::Finish => is_over(
-                self.ordered.load(Ordering::Relaxed).max(1),
+        match self.instruction() {
+            Instruction::None => is_over(self.active().max(1), limits.idle_time)
+                .then_some((Instruction::Finish, "it is idle")),
+            Instruction::Finish => is_over(
+                self.instructed.load(Ordering::Relaxed).max(1),
                 limits.finish_time,
             )
-            .then_some((Order::Cut, "it was told to go")),
-            Order::Cut => None,
+            .then_some((Instruction::Cut, "it was told to go")),
+            Instruction::Cut => None,
         }
     }
 
@@ -326,7 +330,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.unblocked();
     }
@@ -349,7 +353,7 @@ fn index(period: u64) -> usize {
 /// The place of a request, from its head to the last byte of its answer that the client has taken.
 #[derive(Debug)]
 pub(super) struct Lease {
-    link: Arc<Link>,
+    client: Arc<ClientConnection>,
     is_keyed: bool,
     /// Of its answer.
     pub room: Room,
@@ -357,11 +361,11 @@ pub(super) struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.link.open.fetch_sub(1, Ordering::Relaxed);
-        let now = self.link.connections.now();
-        self.link.active.store(now, Ordering::Relaxed);
-        self.link.has_been_answered.store(true, Ordering::Relaxed);
-        self.link.connections.end(self.is_keyed);
+        self.client.open.fetch_sub(1, Ordering::Relaxed);
+        let now = self.client.connections.now();
+        self.client.active.store(now, Ordering::Relaxed);
+        self.client.has_been_answered.store(true, Ordering::Relaxed);
+        self.client.connections.end(self.is_keyed);
     }
 }
 
@@ -376,7 +380,7 @@ pub(super) struct Piece {
 impl Piece {
     /// These bytes, which are known to be held until they are taken.
     pub fn bytes(bytes: bytes::Bytes, lease: &Arc<Lease>) -> bytes::Bytes {
-        let period = lease.link.hand_over();
+        let period = lease.client.hand_over();
         let lease = Arc::clone(lease);
         bytes::Bytes::from_owner(Self {
             bytes,
@@ -394,7 +398,7 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.lease.link.count(self.period, |count| {
+        self.lease.client.count(self.period, |count| {
             count.fetch_sub(1, Ordering::Relaxed);
         });
     }
@@ -405,14 +409,14 @@ mod tests {
     use super::*;
     use crate::http_server::Limits;
 
-    fn link() -> Arc<Link> {
+    fn client() -> Arc<ClientConnection> {
         let connections = Connections::new(Limits::default());
         connections.add(SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
-    fn after(link: &Link, time: Duration) -> Option<Order> {
-        let now = link.connections.now() + millis(time);
-        link.due(now).map(|(order, _)| order)
+    fn after(client: &ClientConnection, time: Duration) -> Option<Instruction> {
+        let now = client.connections.now() + millis(time);
+        client.due(now).map(|(instruction, _)| instruction)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -420,52 +424,64 @@ mod tests {
     #[test]
     fn a_piece_has_its_time_to_be_taken_and_others_do_not_lend_it_theirs() {
         for (is_keyed, time) in [(true, 20), (false, 5)] {
-            let link = link();
-            link.head(http::Version::HTTP_2);
-            let lease = Arc::new(link.begin(is_keyed).unwrap());
+            let client = client();
+            client.head(http::Version::HTTP_2);
+            let lease = Arc::new(client.begin(is_keyed).unwrap());
             let stuck = Piece::bytes("stuck".into(), &lease);
             drop(Piece::bytes("taken".into(), &lease));
-            assert_eq!(after(&link, SECOND * (time - 1)), None);
-            assert_eq!(after(&link, SECOND * (time + 5)), Some(Order::Cut));
+            assert_eq!(after(&client, SECOND * (time - 1)), None);
+            assert_eq!(after(&client, SECOND * (time + 5)), Some(Instruction::Cut));
             drop(stuck);
-            assert_eq!(after(&link, SECOND * (time + 5)), None);
+            assert_eq!(after(&client, SECOND * (time + 5)), None);
         }
     }
 
     #[test]
     fn an_answer_that_is_worked_on_is_not_idle() {
-        let link = link();
-        link.head(http::Version::HTTP_2);
-        let lease = link.begin(true);
-        assert_eq!(after(&link, SECOND * 1_000), None);
+        let client = client();
+        client.head(http::Version::HTTP_2);
+        let lease = client.begin(true);
+        assert_eq!(after(&client, SECOND * 1_000), None);
         drop(lease);
-        assert_eq!(after(&link, SECOND * 59), None);
-        assert_eq!(after(&link, SECOND * 61), Some(Order::Finish));
-        link.tell(Order::Finish);
-        assert_eq!(after(&link, SECOND), None);
-        assert_eq!(after(&link, SECOND * 3), Some(Order::Cut), "it did not go");
+        assert_eq!(after(&client, SECOND * 59), None);
+        assert_eq!(after(&client, SECOND * 61), Some(Instruction::Finish));
+        client.tell(Instruction::Finish);
+        assert_eq!(after(&client, SECOND), None);
+        assert_eq!(
+            after(&client, SECOND * 3),
+            Some(Instruction::Cut),
+            "it did not go"
+        );
     }
 
     #[test]
     fn a_head_has_its_time_and_a_socket_too() {
-        let link = link();
-        assert_eq!(after(&link, SECOND * 9), None);
-        assert_eq!(after(&link, SECOND * 11), Some(Order::Cut), "no request");
-        link.has_read();
-        link.head(http::Version::HTTP_11);
-        assert_eq!(after(&link, SECOND * 11), None);
-        link.has_read();
-        assert_eq!(after(&link, SECOND * 11), Some(Order::Cut), "half a head");
-        link.head(http::Version::HTTP_11);
-        link.has_written(true);
-        assert_eq!(after(&link, SECOND * 4), None);
+        let client = client();
+        assert_eq!(after(&client, SECOND * 9), None);
         assert_eq!(
-            after(&link, SECOND * 6),
-            Some(Order::Cut),
+            after(&client, SECOND * 11),
+            Some(Instruction::Cut),
+            "no request"
+        );
+        client.has_read();
+        client.head(http::Version::HTTP_11);
+        assert_eq!(after(&client, SECOND * 11), None);
+        client.has_read();
+        assert_eq!(
+            after(&client, SECOND * 11),
+            Some(Instruction::Cut),
+            "half a head"
+        );
+        client.head(http::Version::HTTP_11);
+        client.has_written(true);
+        assert_eq!(after(&client, SECOND * 4), None);
+        assert_eq!(
+            after(&client, SECOND * 6),
+            Some(Instruction::Cut),
             "it takes nothing"
         );
-        link.has_written(false);
-        assert_eq!(after(&link, SECOND * 6), None);
+        client.has_written(false);
+        assert_eq!(after(&client, SECOND * 6), None);
     }
 
     #[test]
@@ -476,15 +492,15 @@ mod tests {
         };
         let connections = Connections::new(limits);
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let links: Vec<_> = (0..4).map(|_| connections.add(peer)).collect();
+        let clients: Vec<_> = (0..4).map(|_| connections.add(peer)).collect();
         let keyed = connections.add(peer);
         drop(keyed.begin(true));
-        for link in links.iter().chain([&keyed]) {
-            link.has_written(true);
+        for client in clients.iter().chain([&keyed]) {
+            client.has_written(true);
         }
-        let orders: Vec<_> = links.iter().map(|link| link.order()).collect();
-        let [none, cut] = [Order::None, Order::Cut];
-        assert_eq!(orders, [none, none, cut, cut]);
-        assert_eq!(keyed.order(), none);
+        let instructions: Vec<_> = clients.iter().map(|client| client.instruction()).collect();
+        let [none, cut] = [Instruction::None, Instruction::Cut];
+        assert_eq!(instructions, [none, none, cut, cut]);
+        assert_eq!(keyed.instruction(), none);
     }
 }

@@ -1,8 +1,8 @@
-//! Which way is taken, and the provider tokens that go with it.
+//! Which lane is taken, and the provider tokens that go with it.
 
 use super::support::{APP, Desk, OTHER, settings, token};
 use crate::delivery::{Lane, LaneConfig};
-use crate::service::{Platform as _, WayName, WayReport};
+use crate::service::{LaneName, LaneReport, Platform as _};
 use crate::time::UnixTime;
 
 const KEY: &str = "[[credentials]]\nkey_id = \"ABC123DEFG\"\nteam_id = \"DEF123GHIJ\"\n\
@@ -19,7 +19,7 @@ fn push(desk: &Desk, app: &str, more: &str) -> (u16, serde_json::Value) {
 }
 
 #[test]
-fn a_way_is_opened_once_for_each_credential_and_environment() {
+fn a_lane_is_opened_once_for_each_credential_and_environment() {
     let desk = Desk::new();
     for _ in 0..3 {
         push(&desk, APP, r#","environment":"production""#);
@@ -84,23 +84,23 @@ fn the_gateway_is_taken_where_it_is_the_default_or_is_asked_for() {
              gateway = {{ host = \"gateway.example.com\" }}\n{via}"
         )
     };
-    let ways = |via: &str, more: &str| {
+    let lanes = |via: &str, more: &str| {
         let desk = Desk::with(&settings(&gateway(via)));
         let (status, reply) = push(&desk, APP, more);
         assert_eq!(status, 200, "{reply}");
         desk.sender.take_sent().pop().unwrap().credential
     };
-    assert_eq!(ways("", ""), "identity shop");
-    assert_eq!(ways("", r#","via":"binary""#), "identity legacy");
-    assert_eq!(ways("via = \"binary\"\n", ""), "identity legacy");
+    assert_eq!(lanes("", ""), "identity shop");
+    assert_eq!(lanes("", r#","via":"binary""#), "identity legacy");
+    assert_eq!(lanes("via = \"binary\"\n", ""), "identity legacy");
     assert_eq!(
-        ways("via = \"binary\"\n", r#","via":"http2""#),
+        lanes("via = \"binary\"\n", r#","via":"http2""#),
         "identity shop"
     );
 }
 
 #[test]
-fn what_a_gateway_cannot_be_told_is_refused_and_an_app_without_one_has_no_way() {
+fn what_a_gateway_cannot_be_told_is_refused_and_an_app_without_one_has_no_lane() {
     let config = format!(
         "[[binary]]\ntopic = \"{APP}\"\ngateway = {{ host = \"g.example.com\" }}\ncommand = 0\n"
     );
@@ -126,7 +126,7 @@ fn a_full_queue_is_told_when_it_begins_and_when_half_of_it_is_gone() {
     let desk = Desk::new();
     push(&desk, APP, "");
     let sent = desk.sender.take_sent().pop().unwrap();
-    let report = WayReport::new(WayName {
+    let report = LaneReport::new(LaneName {
         credential: "identity shop".to_owned(),
         environment: "production",
         address: "api.example.com:443".to_owned(),

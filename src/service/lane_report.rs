@@ -1,25 +1,25 @@
-//! What the operator is told of one way to APNs.
+//! What the operator is told of one lane to APNs.
 
 use core::cell::{Cell, RefCell};
 
-use super::{Platform, WayName};
+use super::{LaneName, Platform};
 use crate::delivery::{News, Way};
 use crate::notification::Topic;
 use crate::provider::Outcome;
 
-/// Listens to a way. Whoever drives the way calls it after everything that the way was told.
+/// Listens to a lane. Whoever drives it calls this after everything that the lane was told.
 #[derive(Debug)]
-pub struct WayReport {
-    name: WayName,
+pub struct LaneReport {
+    name: LaneName,
     /// How many waited when the queue was full, until half of them are gone; 0 if it is not.
     full_at: Cell<usize>,
-    /// How TLS says that the last connection ended, until the way has told what it makes of it.
+    /// How TLS says that the last connection ended, until the lane has told what it makes of it.
     last_end: RefCell<Option<String>>,
 }
 
-impl WayReport {
-    /// Of a way that has told nothing yet.
-    pub const fn new(name: WayName) -> Self {
+impl LaneReport {
+    /// Of a lane that has told nothing yet.
+    pub const fn new(name: LaneName) -> Self {
         Self {
             name,
             full_at: Cell::new(0),
@@ -27,8 +27,8 @@ impl WayReport {
         }
     }
 
-    /// What the way is called.
-    pub const fn name(&self) -> &WayName {
+    /// What the lane is called.
+    pub const fn name(&self) -> &LaneName {
         &self.name
     }
 
@@ -38,15 +38,15 @@ impl WayReport {
     }
 
     /// The queue took no more.
-    pub fn overflowed(&self, platform: &impl Platform, way: &dyn Way) {
-        let waiting = way.status().waiting;
+    pub fn overflowed(&self, platform: &impl Platform, lane: &dyn Way) {
+        let waiting = lane.status().waiting;
         self.full_at.set(waiting.max(1));
         platform.tell(|operator, now| operator.queue_full(now, &self.name, waiting));
     }
 
-    /// Tells what the way has to tell, and that the queue is not full any more.
-    pub fn pass_on(&self, platform: &impl Platform, way: &mut dyn Way) {
-        while let Some(mut news) = way.poll_news() {
+    /// Tells what the lane has to tell, and that the queue is not full any more.
+    pub fn pass_on(&self, platform: &impl Platform, lane: &mut dyn Way) {
+        while let Some(mut news) = lane.poll_news() {
             if let News::ConnectFailed(why) = &mut news
                 && let Some(end) = self.last_end.take()
             {
@@ -55,7 +55,7 @@ impl WayReport {
             platform.tell(|operator, now| operator.heard(now, &self.name, &news));
         }
         let full_at = self.full_at.get();
-        if full_at > 0 && way.status().waiting <= full_at / 2 {
+        if full_at > 0 && lane.status().waiting <= full_at / 2 {
             self.full_at.set(0);
             platform.tell(|operator, now| operator.queue_eased(now, &self.name));
         }
