@@ -46,8 +46,8 @@ pub fn authenticate<'a>(
         .ok_or_else(|| Problem::unauthorized("an unknown key"))
 }
 
-/// Whether a call is to be looked at further, by what stands in its head: the caller is known, and the
-/// key is good for the call. It is asked before the body is read, by whoever reads it.
+/// Whether a call is to be looked at further, by what stands in its head: the caller is known, and
+/// the key is good for the call. It is asked before the body is read, by whoever reads it.
 ///
 /// # Errors
 /// 401 as [`authenticate`] has it, and 403 if the key has not the scope of the call.

@@ -36,7 +36,8 @@ pub struct BroadcastRequest {
     pub environment: Option<Environment>,
     /// Check everything and send nothing.
     pub dry_run: bool,
-    /// What the broadcast is known by, so that it is carried out once however often it is asked for.
+    /// What the broadcast is known by, so that it is carried out once however often it is asked
+    /// for.
     pub idempotency_key: Option<IdempotencyKey>,
     warnings: Vec<String>,
 }
@@ -82,8 +83,8 @@ fn invalid(error: InvalidNotification) -> Problem {
 impl BroadcastRequest {
     /// Reads the body; `now` is what `ttl_s` counts from, and `caller` whose idempotency keys are
     /// meant. `fallback_id` names the request unless the caller did, by an identifier or by an
-    /// idempotency key. What the payload holds is checked as that of a push: `"strict": false` turns
-    /// what is against Apple's documents into warnings in the reply.
+    /// idempotency key. What the payload holds is checked as that of a push: `"strict": false`
+    /// turns what is against Apple's documents into warnings in the reply.
     ///
     /// # Errors
     /// 400 with the path of the field.

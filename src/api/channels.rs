@@ -7,8 +7,8 @@
 //! | `GET /v1/channels/{id}?topic=&environment=` | | 200, the channel |
 //! | `DELETE /v1/channels/{id}?topic=&environment=` | | 204 |
 //!
-//! A channel is `{"channel", "topic", "environment", "storage_policy"}`. What APNs refuses, or leaves
-//! unanswered, is a problem: it was asked for one thing, and that was not done.
+//! A channel is `{"channel", "topic", "environment", "storage_policy"}`. What APNs refuses, or
+//! leaves unanswered, is a problem: it was asked for one thing, and that was not done.
 
 use serde::Serialize;
 

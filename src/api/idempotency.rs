@@ -1,8 +1,8 @@
 //! An idempotency key in the header `Idempotency-Key`, or in the field `idempotency_key`.
 //!
 //! Source: *The Idempotency-Key HTTP Header Field* (draft-ietf-httpapi-idempotency-key-header): a
-//! string of RFC 8941, section 3.3.3, `"order:17"`. What most services and their clients have is the
-//! same without quotes, `order:17`; both are the same key.
+//! string of RFC 8941, section 3.3.3, `"order:17"`. What most services and their clients have is
+//! the same without quotes, `order:17`; both are the same key.
 
 use super::Problem;
 use crate::receipt::{IdempotencyKey, InvalidKey};

@@ -5,7 +5,7 @@
 //!   Authorization ─► Caller         (or 401 / 403)
 //!   Content-Type, Content-Encoding ─► BodyKind   (or 415)
 //!   query ─────────► Topic, DeviceQuery   (or 400 with the name of the field)
-//!   body ──────────► PushRequest, BroadcastRequest, Registration (or 400 with the path of the field)
+//!   body ──────────► PushRequest, BroadcastRequest, Registration   (or 400 with the field's path)
 //!   results ───────► Reply
 //! ```
 //!

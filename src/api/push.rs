@@ -196,8 +196,8 @@ impl PushRequest {
     }
 
     /// The reply to this push once it was carried out, whatever became of it, or checked for a dry
-    /// run: 200, with the aliases that have no devices, and with the warnings, which are the same for
-    /// every device, once.
+    /// run: 200, with the aliases that have no devices, and with the warnings, which are the same
+    /// for every device, once.
     pub fn reply(&self, results: &[PushResult], unmatched: &[Alias]) -> Reply {
         let count = |wanted: fn(&Outcome) -> bool| {
             results
@@ -262,7 +262,8 @@ impl PushBody<'_> {
     ) -> Result<Inspected, Problem> {
         let inspected = Payload::inspect(self.payload.get().as_bytes(), options.push_type);
         let mut inspected = inspected.map_err(invalid)?;
-        // A push type that was forgotten shows best in the topic: every finding below follows from it.
+        // A push type that was forgotten shows best in the topic: every finding below follows from
+        // it.
         if let Some(topic) = topic {
             inspected.push_type.check_topic(topic).map_err(invalid)?;
             inspected.check_topic(topic);

@@ -1,4 +1,5 @@
-//! A receipt as a reply, to whoever asks for it and to whoever sends a push or a broadcast a second time.
+//! A receipt as a reply, to whoever asks for it and to whoever sends a push or a broadcast a second
+//! time.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

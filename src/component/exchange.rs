@@ -5,8 +5,9 @@
 //!                                             └─ error-code: sent or not, as far as it tells
 //! ```
 //!
-//! Limits: 1 MiB of a body, the rest is dropped; [`CONNECT_TIMEOUT`] for a connection, and seven eighths
-//! of what is left until the deadline, where the platform has such an option. Everything else is the deadline of the lane, which drops the exchange.
+//! Limits: 1 MiB of a body, the rest is dropped; [`CONNECT_TIMEOUT`] for a connection, and seven
+//! eighths of what is left until the deadline, where the platform has such an option. Everything
+//! else is the deadline of the lane, which drops the exchange.
 
 use std::time::Duration;
 
@@ -123,8 +124,8 @@ async fn read(mut stream: StreamReader<u8>) -> (Vec<u8>, bool) {
     }
 }
 
-/// What an error tells of the request. Sources: the meanings of the codes in IANA's *HTTP Proxy Error
-/// Types* (RFC 9209, section 2.3), after which those of `wasi:http` are named.
+/// What an error tells of the request. Sources: the meanings of the codes in IANA's *HTTP Proxy
+/// Error Types* (RFC 9209, section 2.3), after which those of `wasi:http` are named.
 ///
 /// TLS errors and alerts may come "either during the handshake or afterwards", so what they say is
 /// for the lane to decide, which knows whether there ever was an answer. Only one about a

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   http ─► push, devices, channels, broadcasts, tasks ─┬─► registry, receipt, feedback
-//!                     │ App: settings, signers, lanes   ├─► Store      keys in, values out, many at once
+//!                     │ App: settings, signers, lanes   ├─► Store      keys in, values out
 //!                     │                                 ├─► Sender     messages in, outcomes out
 //!                     └─ Turns                          └─► Platform   clocks, randomness, turns
 //!

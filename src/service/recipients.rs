@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   recipients, each once ─► lists of devices ─► are they too many? ─► records, 64 at a time
-//!                                                     └─ refused         └─ those that belong there
+//!                                                     └─ refused         └─ those of the app
 //! ```
 //!
 //! Bounds: 10,000 devices of a push, counted before the first record is read; 16,384 lists in which

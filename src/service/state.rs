@@ -136,8 +136,8 @@ impl<R: Runtime> App<R> {
         self.gathering.durable(&self.platform, &self.store).await
     }
 
-    /// The lane from a credential to a service of an environment; if the credential is a key, with a
-    /// provider token that is good.
+    /// The lane from a credential to a service of an environment; if the credential is a key, with
+    /// a provider token that is good.
     pub(super) fn lane(
         &self,
         credential: usize,

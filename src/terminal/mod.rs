@@ -9,9 +9,9 @@
 //! The words are those of `wasi:cli/run`, on any platform. The binary `dunlin` reads a command line
 //! of its own with the same commands, and what both share is here: what a push says, what a reply
 //! means, and the [`Exit`] it is told by; it hands on the request that has come of its own options
-//! with `request METHOD TARGET`, which is in no help. `wasi:cli/run` itself can only say whether all
-//! went well. Whatever comes from others is made visible before it is printed: aliases, reasons of
-//! APNs, texts of errors.
+//! with `request METHOD TARGET`, which is in no help. `wasi:cli/run` itself can only say whether
+//! all went well. Whatever comes from others is made visible before it is printed: aliases, reasons
+//! of APNs, texts of errors.
 
 mod exit;
 mod push;

@@ -274,8 +274,8 @@ fn a_problem_is_a_line_beside_the_data() {
 
 #[test]
 fn devices_and_tasks_are_shown() {
-    let body = r#"{"devices":[{"token":"a1","topic":"com.example.app","alias":"anna","tags":["news"]}],
-        "cursor":"next"}"#;
+    let body = r#"{"devices":[
+        {"token":"a1","topic":"com.example.app","alias":"anna","tags":["news"]}],"cursor":"next"}"#;
     let devices = shown(ReplyTo::Devices, 200, body);
     assert_eq!(devices.data, "a1  com.example.app  -  anna  #news");
     assert_eq!(devices.notes, "1 device, more with --cursor next");

@@ -114,8 +114,8 @@ fn the_core_builds_for_unknown_wasm_without_imports() {
     }
 }
 
-/// The folder of a dependency's sources. Asked for this platform alone: cargo has what was built here,
-/// and not what other systems would need.
+/// The folder of a dependency's sources. Asked for this platform alone: cargo has what was built
+/// here, and not what other systems would need.
 fn sources_of(package: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let rustc = Command::new("rustc").arg("-vV").output().unwrap();

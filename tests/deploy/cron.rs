@@ -1,7 +1,7 @@
 //! `plugs/cron-spin` under the runtime that Spin has, called as its cron trigger calls it.
 //!
-//! What stands in for Spin: its variables, and sockets that reach loopback. What this does not show is
-//! how Spin's own trigger and its list of allowed addresses behave.
+//! What stands in for Spin: its variables, and sockets that reach loopback. What this does not show
+//! is how Spin's own trigger and its list of allowed addresses behave.
 
 use dunlin_tests::plugs::cron_spin;
 use dunlin_tests::stack::{API_KEY, Options, Stack};

@@ -1,8 +1,9 @@
-//! The manifests in `deploy/` and `spin.toml`, held against what the service is: against the defaults of
-//! the code, against each other, and against the schemas of the platforms that read them.
+//! The manifests in `deploy/` and `spin.toml`, held against what the service is: against the
+//! defaults of the code, against each other, and against the schemas of the platforms that read
+//! them.
 //!
-//! None of the platforms runs here. What can be tried without them is: the component for the cron trigger
-//! under the runtime that Spin has, and the host with a folder as Kubernetes mounts it.
+//! None of the platforms runs here. What can be tried without them is: the component for the cron
+//! trigger under the runtime that Spin has, and the host with a folder as Kubernetes mounts it.
 #![cfg(test)]
 
 mod container;

@@ -5,8 +5,8 @@
 //!   ..data ─► ..2026_01_01_00_00_00.1/     the files; replaced as a whole when one of them changes
 //! ```
 //!
-//! The sandbox has to follow the links, which are relative and stay inside the folder, and nothing there
-//! may have to be written.
+//! The sandbox has to follow the links, which are relative and stay inside the folder, and nothing
+//! there may have to be written.
 
 use std::fs::{Permissions, create_dir_all, set_permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

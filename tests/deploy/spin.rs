@@ -1,8 +1,9 @@
 //! `spin.toml` by Spin's schema of manifests, version 2.
 //!
-//! The model is that of `crates/manifest/src/schema/` in spinframework/spin (`v2.rs`, `v2/component.rs`,
-//! `v2/trigger.rs`, `v2/dependency.rs`, `common.rs`; read in November 2026), as strict as that, and
-//! without what `spin.toml` has no use for. Of dependencies it has what all versions of 4 have.
+//! The model is that of `crates/manifest/src/schema/` in spinframework/spin (`v2.rs`,
+//! `v2/component.rs`, `v2/trigger.rs`, `v2/dependency.rs`, `common.rs`; read in November 2026), as
+//! strict as that, and without what `spin.toml` has no use for. Of dependencies it has what all
+//! versions of 4 have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -233,8 +234,8 @@ fn spin_build_makes_the_same_files() {
     }
 }
 
-/// What Spin 4.1 supplies to a component, as far as one of ours may ask for it. Outgoing HTTP is in the
-/// list because nothing else looks up names.
+/// What Spin 4.1 supplies to a component, as far as one of ours may ask for it. Outgoing HTTP is in
+/// the list because nothing else looks up names.
 const OFFERED: [(&str, &str); 15] = [
     ("wasi:cli/", "0.3.0"),
     ("wasi:clocks/", "0.3.0"),

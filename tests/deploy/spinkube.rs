@@ -1,8 +1,8 @@
 //! `deploy/spinkube`, by the schema of `SpinApp` and against `spin.toml`.
 //!
 //! The model has the names of `config/crd/bases/core.spinkube.dev_spinapps.yaml` and
-//! `api/v1alpha1/spinapp_types.go` in spinframework/spin-operator (v1alpha1; read in November 2026), as
-//! far as they are used here; what is not named is refused.
+//! `api/v1alpha1/spinapp_types.go` in spinframework/spin-operator (v1alpha1; read in
+//! November 2026), as far as they are used here; what is not named is refused.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Pushes by the legacy binary gateway, through the host, to a simulator that shares no code with the
-//! component.
+//! Pushes by the legacy binary gateway, through the host, to a simulator that shares no code with
+//! the component.
 
 use std::collections::BTreeMap;
 
@@ -106,7 +106,8 @@ async fn what_the_gateway_cannot_be_told_is_refused_whole() {
     let (_folder, stack) = crate::stack().await;
     let large = "x".repeat(2_100);
     let body = format!(
-        r#"{{"to":{{"token":"{}"}},"topic":"{TOPIC}","via":"binary","payload":{{"aps":{{"alert":"{large}"}}}}}}"#,
+        r#"{{"to":{{"token":"{}"}},"topic":"{TOPIC}","via":"binary",
+            "payload":{{"aps":{{"alert":"{large}"}}}}}}"#,
         token(1)
     );
     let reply = stack.call("POST", "/v1/push", &body).await;

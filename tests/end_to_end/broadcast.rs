@@ -1,4 +1,5 @@
-//! Channels and broadcasts, through the host, to a simulator that shares no code with the component.
+//! Channels and broadcasts, through the host, to a simulator that shares no code with the
+//! component.
 
 use dunlin_simulator::{Call, Received};
 use dunlin_tests::client::{Client, Reply};
@@ -6,7 +7,8 @@ use dunlin_tests::stack::{Options, Stack, TOPIC};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-const UPDATE: &str = r#"{"aps":{"timestamp":1770000000,"event":"update","content-state":{"score":"2:1"}}, "own" : 1}"#;
+const UPDATE: &str = r#"{"aps":{"timestamp":1770000000,"event":"update",
+    "content-state":{"score":"2:1"}}, "own" : 1}"#;
 
 async fn create(stack: &Stack, policy: &str) -> String {
     let body = json!({"topic": TOPIC, "storage_policy": policy}).to_string();
@@ -135,8 +137,11 @@ async fn a_broadcast_that_is_repeated_gets_the_first_ones_reply_and_sends_nothin
     let body = |score: &str| {
         let content = json!({"score": score});
         let aps = json!({"timestamp": 1, "event": "update", "content-state": content});
-        json!({"topic": TOPIC, "channel": channel, "idempotency_key": "goal:3", "payload": {"aps": aps}})
-            .to_string()
+        let payload = json!({ "aps": aps });
+        json!({
+            "topic": TOPIC, "channel": channel, "idempotency_key": "goal:3", "payload": payload
+        })
+        .to_string()
     };
     let once = body("2:1");
     let calls = (0..8).map(|_| stack.call("POST", "/v1/broadcasts", &once));

@@ -1,5 +1,5 @@
-//! Client certificates in the place of provider tokens, through the host, to a simulator that shares no
-//! code with the component.
+//! Client certificates in the place of provider tokens, through the host, to a simulator that
+//! shares no code with the component.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -223,8 +223,11 @@ async fn a_topic_that_only_a_key_could_push_to_has_a_problem_of_its_own() {
     };
     let stack = Stack::start(folder.path(), options).await;
     let body = |topic: &str, kind: &str| {
-        json!({"to": {"token": token(1)}, "topic": topic, "push_type": kind, "payload": {"aps": {"badge": 1}}, "strict": false})
-            .to_string()
+        json!({
+            "to": {"token": token(1)}, "topic": topic, "push_type": kind,
+            "payload": {"aps": {"badge": 1}}, "strict": false
+        })
+        .to_string()
     };
     let query = body(&format!("{TOPIC}.location-query"), "location");
     let reply = stack.call("POST", "/v1/push", &query).await;
@@ -284,7 +287,8 @@ async fn a_certificate_that_is_not_for_what_is_configured_keeps_the_service_from
     for (with, expected) in [
         (
             "identity = \"app\"\ntopics = [\"com.example.other\"]",
-            "credentials[1], tls.identities.app: topics: expected com.example.other in the certificate, got com.example.app. ",
+            "credentials[1], tls.identities.app: topics: expected com.example.other in the \
+            certificate, got com.example.app. ",
         ),
         (
             "identity = \"app\"",
@@ -296,7 +300,8 @@ async fn a_certificate_that_is_not_for_what_is_configured_keeps_the_service_from
         ),
         (
             "identity = \"app\"\nkey_id = \"ABC123DEFG\"",
-            "credentials[1]: expected either key_id, team_id and key_file, or identity; got key_id, identity",
+            "credentials[1]: expected either key_id, team_id and key_file, or identity; got \
+            key_id, identity",
         ),
     ] {
         fs::write(&file, good.replace(&topics, with)).unwrap();

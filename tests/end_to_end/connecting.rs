@@ -108,8 +108,8 @@ async fn when_all_addresses_fail_the_last_reason_is_told() {
     stack.stop().await;
 }
 
-/// The provider API, channels, the binary gateway and the feedback service, none of whose names can be
-/// looked up here.
+/// The provider API, channels, the binary gateway and the feedback service, none of whose names can
+/// be looked up here.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_goes_through_the_proxy() {
     if wants_sockets("a proxy in front of APNs") {

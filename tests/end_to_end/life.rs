@@ -287,8 +287,8 @@ async fn the_schedule_polls_and_says_so() {
             break;
         }
         assert!(Instant::now() < until, "{}", metrics.text());
-        // What a poll reads that began before the registration says nothing of it; and the report of
-        // a second may be over before it is seen.
+        // What a poll reads that began before the registration says nothing of it; and the report
+        // of a second may be over before it is seen.
         if told.elapsed() > Duration::from_secs(3) {
             told = Instant::now();
             launch(&stack, &registration).await;
@@ -314,7 +314,8 @@ async fn the_environment_is_learned_and_what_no_environment_knows_is_removed() {
     let bad = Device::new(token(8)).with_state(DeviceState::OtherEnvironment, None);
     stack.simulator.add_device(bad).unwrap();
     let named = format!(
-        r#"{{"to":{{"token":"{}"}},"topic":"{TOPIC}","environment":"development","payload":{ALERT}}}"#,
+        r#"{{"to":{{"token":"{}"}},"topic":"{TOPIC}","environment":"development",
+            "payload":{ALERT}}}"#,
         token(8)
     );
     let reply = stack.call("POST", "/v1/push", &named).await.json();

@@ -13,7 +13,8 @@ const ALERT: &str = r#"{"aps":{"alert":"once"}}"#;
 fn body(n: u32, key: &str) -> String {
     let token = token(n);
     format!(
-        r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{ALERT},"idempotency_key":"{key}"}}"#
+        r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{ALERT},
+            "idempotency_key":"{key}"}}"#
     )
 }
 

@@ -1,5 +1,5 @@
-//! Pushes through the whole stack while the simulator draws faults at random: every push ends with one
-//! outcome, and the simulator's journal agrees with each.
+//! Pushes through the whole stack while the simulator draws faults at random: every push ends with
+//! one outcome, and the simulator's journal agrees with each.
 //!
 //! `DUNLIN_SOAK` is how many pushes there are, by default 20,000; `DUNLIN_SEED` repeats a run.
 //!
@@ -7,7 +7,8 @@
 //! requests, and nothing may be lost; `DUNLIN_TEST_TRANSPORT=wasi-http` is for either:
 //!
 //! ```text
-//! DUNLIN_SOAK=200000 DUNLIN_GOAWAY=50 cargo test -p dunlin-tests --test end_to_end soak -- --nocapture
+//! DUNLIN_SOAK=200000 DUNLIN_GOAWAY=50 \
+//!     cargo test -p dunlin-tests --test end_to_end soak -- --nocapture
 //! ```
 
 use std::collections::HashMap;
@@ -205,7 +206,8 @@ async fn whatever_apns_does_every_push_has_one_true_outcome() {
     let journal = stack.simulator.journal();
     let seen = by_id(&journal);
     results.iter().for_each(|result| check(result, &seen));
-    // Faults hit some four in a hundred, and a connection that is cut takes a hundred others with it.
+    // Faults hit some four in a hundred, and a connection that is cut takes a hundred others with
+    // it.
     assert!(counts["accepted"] > pushes / 2, "{counts:?}");
 
     stack.simulator.clear_faults();

@@ -67,12 +67,14 @@ const CALLS: [(&str, &str); 18] = [
 ];
 
 const BODIES: [&str; 14] = [
-    r#"{"to":{"token":"00ff00ff00ff00ff"},"topic":"com.example.app","payload":{"aps":{"alert":"Hi"}}}"#,
+    r#"{"to":{"token":"00ff00ff00ff00ff"},"topic":"com.example.app",
+        "payload":{"aps":{"alert":"Hi"}}}"#,
     r#"{"to":{"tokens":["<00ff 00ff>","ABCD"]},"topic":"com.example.app","environment":"production",
         "push_type":"background","priority":5,"ttl_s":3600,"dry_run":true,"via":"http2",
         "payload":{"aps":{"content-available":1}}}"#,
     r#"{"to":{"alias":"anna"},"expiration":1900000000,"collapse_id":"news","push_type":"alert",
-        "idempotency_key":"k-1","payload":{"aps":{"alert":{"title":"\u00e9"},"badge":0},"own":[1]}}"#,
+        "idempotency_key":"k-1",
+        "payload":{"aps":{"alert":{"title":"\u00e9"},"badge":0},"own":[1]}}"#,
     r#"{"to":{"aliases":["anna","ben"]},"topic":"com.example.app.voip","push_type":"voip",
         "priority":10,"payload":{"call":1}}"#,
     r#"{"to":{"token":"0a"},"topic":"a","id":"01234567-89ab-cdef-0123-456789abcdef","payload":{}}"#,

@@ -119,7 +119,8 @@ async fn an_apns_that_never_answers_ends_at_the_deadline() {
     stack.stop().await;
 }
 
-/// Whoever gives a request up resets its stream: otherwise those that stay would fill the connection.
+/// Whoever gives a request up resets its stream: otherwise those that stay would fill the
+/// connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_given_up_leaves_its_stream() {
     let simulator = Config {
@@ -141,7 +142,8 @@ async fn a_connection_that_answers_nothing_is_replaced() {
     stack.stop().await;
 }
 
-/// RFC 9113, section 8.7: a refused stream has not been processed; of any other reset that is not known.
+/// RFC 9113, section 8.7: a refused stream has not been processed; of any other reset that is not
+/// known.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_is_unanswered_unless_the_stream_was_refused() {
     let (_folder, stack) = patient().await;

@@ -42,7 +42,8 @@ impl Client {
         writeln!(stdin, "{asked}").unwrap();
     }
 
-    /// The next event that is one of `wanted`. Anything that is wrong with the connection itself fails.
+    /// The next event that is one of `wanted`. Anything that is wrong with the connection itself
+    /// fails.
     pub fn event(&self, wanted: &[&str]) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {

@@ -1,5 +1,5 @@
-//! node-apn and aioapns against the provider API: what they send is journalled as they mean it, and they make of
-//! each answer what Apple's documents say.
+//! node-apn and aioapns against the provider API: what they send is journalled as they mean it, and
+//! they make of each answer what Apple's documents say.
 
 use dunlin_simulator::{
     Action, Config, Device, DeviceState, Fault, PublicKey, Received, Simulator, TrustedKey,
@@ -182,8 +182,8 @@ async fn a_key_that_is_not_trusted_is_refused(kind: Kind) {
 
 async fn many_at_once_are_answered_each_by_its_own(kind: Kind) {
     const COUNT: usize = 300;
-    // aioapns 4.0 counts wrongly when SETTINGS allow more streams than before: after the first push it takes a
-    // connection with two streams for full and opens another.
+    // aioapns 4.0 counts wrongly when SETTINGS allow more streams than before: after the first push
+    // it takes a connection with two streams for full and opens another.
     let width = match kind {
         Kind::NodeApn => COUNT,
         Kind::Aioapns => 2,
@@ -191,7 +191,8 @@ async fn many_at_once_are_answered_each_by_its_own(kind: Kind) {
     let Some(mut pair) = Pair::start(kind, true).await else {
         return;
     };
-    // Neither client waits for SETTINGS, which allow one stream until a valid provider token was seen.
+    // Neither client waits for SETTINGS, which allow one stream until a valid provider token was
+    // seen.
     assert_eq!(told(&pair.alert(&token(0), "x")), (200, None, None));
     let is_bad = |number: usize| number.is_multiple_of(7);
     for number in (1..=COUNT).filter(|number| is_bad(*number)) {
@@ -221,8 +222,8 @@ async fn after_a_goaway_the_next_goes_on_another_connection(kind: Kind) {
     let Some(mut pair) = Pair::start(kind, true).await else {
         return;
     };
-    // node-apn takes the answers it is still owed, and gives up what gets none. aioapns cuts the connection at once
-    // and sends again what was on it.
+    // node-apn takes the answers it is still owed, and gives up what gets none. aioapns cuts the
+    // connection at once and sends again what was on it.
     let is_answered = matches!(kind, Kind::NodeApn);
     let goaway = Fault::new(Action::Goaway {
         reason: Some("Shutdown".to_owned()),

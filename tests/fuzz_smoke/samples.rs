@@ -17,8 +17,9 @@ pub const PUSHES: &[&str] = &[
         "payload":{"aps":{"alert":{"title":"\u00e9","body":"b"},"badge":0},"own":[1,2.5,null]}}"#,
     r#"{"to":{"aliases":["anna","ben"]},"topic":"com.example.app.voip","push_type":"voip",
         "priority":10,"payload":{"call":1}}"#,
-    r#"{"to":{"token":"0a"},"topic":"a.push-type.liveactivity","push_type":"liveactivity","strict":false,
-        "payload":{"aps":{"timestamp":1700000000,"event":"end","relevance-score":25.5,"own":[]}}}"#,
+    r#"{"to":{"token":"0a"},"topic":"a.push-type.liveactivity","push_type":"liveactivity",
+        "strict":false,"payload":{"aps":{"timestamp":1700000000,"event":"end",
+        "relevance-score":25.5,"own":[]}}}"#,
     r#"{"to":{"token":"0a"},"topic":"a","id":"0123456789ab-cdef-0123-4567-89abcdef",
         "payload":{"aps":{"badge":1}}}"#,
     r#"{"to":{"token":"0a"},"topic":"a","id":"01234567-89ab-cdef-0123-456789abcdef",
@@ -27,7 +28,8 @@ pub const PUSHES: &[&str] = &[
 
 pub const REGISTRATIONS: &[&str] = &[
     r#"{"topic":"com.example.app"}"#,
-    r#"{"topic":"com.example.app","environment":"development","alias":"anna","tags":["b","a","b"]}"#,
+    r#"{"topic":"com.example.app","environment":"development","alias":"anna",
+        "tags":["b","a","b"]}"#,
     r#"{"topic":"a\u002eb","alias":"\u00e9\ud83d\ude00","tags":[]}"#,
 ];
 
@@ -85,8 +87,9 @@ pub const PAYLOADS: &[&str] = &[
     r#" {"aps" : {"content-available" : 1, "sound" : null}, "own" : {"a" : [[[1, -2.5e-3]]]}} "#,
     r#"{"aps":{"alert":{"title":"\u00e9\ud83d\ude00","loc-args":["a",""]},"badge":0},"":"é"}"#,
     r#"{"aps":{"mutable-content":1,"content-available":true,"alert":null,"alert":"x"}}"#,
-    r#"{"aps":{"timestamp":1,"event":"start","content-state":{"a":[]},"attributes-type":"A","attributes":{},
-        "alert":{"title":{"loc-key":"a","loc-args":["b"]},"sound":{"critical":1,"volume":0.5}},
+    r#"{"aps":{"timestamp":1,"event":"start","content-state":{"a":[]},"attributes-type":"A",
+        "attributes":{},"alert":{"title":{"loc-key":"a","loc-args":["b"]},
+        "sound":{"critical":1,"volume":0.5}},
         "relevance-score":75,"input-push-channel":"dHN0LXNyY2gtY2hubA=="},"mdm":"m"}"#,
     "{}",
 ];
@@ -117,10 +120,12 @@ pub const RESPONSES: &[&str] = &[
 ];
 
 pub const BROADCASTS: &[&str] = &[
-    r#"{"topic":"com.example.app","channel":"dHN0LXNyY2gtY2hubA==","payload":{"aps":{"timestamp":1,"event":"end"}}}"#,
-    r#"{"topic":"a.b","channel":"a+/=","strict":false,"environment":"sandbox","priority":5,"ttl_s":60,
-        "id":"01234567-89ab-cdef-0123-456789abcdef","dry_run":true,"payload":{}}"#,
-    r#"{"topic":"a\u002eb","channel":"\u0061","expiration":1700000000,"strict":false,"payload":{"a":1}}"#,
+    r#"{"topic":"com.example.app","channel":"dHN0LXNyY2gtY2hubA==",
+        "payload":{"aps":{"timestamp":1,"event":"end"}}}"#,
+    r#"{"topic":"a.b","channel":"a+/=","strict":false,"environment":"sandbox","priority":5,
+        "ttl_s":60,"id":"01234567-89ab-cdef-0123-456789abcdef","dry_run":true,"payload":{}}"#,
+    r#"{"topic":"a\u002eb","channel":"\u0061","expiration":1700000000,"strict":false,
+        "payload":{"a":1}}"#,
 ];
 
 pub const CHANNEL_ANSWERS: &[&str] = &[

@@ -372,7 +372,8 @@ test! {
             let head = b"POST /echo HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\nhalf";
             drop(open(host.address, head).await);
             drop(open(host.address, b"GET /ok HTT").await);
-            let waits = open(host.address, b"GET /slow?ms=200 HTTP/1.1\r\nhost: test\r\n\r\n").await;
+            let slow = b"GET /slow?ms=200 HTTP/1.1\r\nhost: test\r\n\r\n";
+            let waits = open(host.address, slow).await;
             host.until_waiting(1).await;
             drop(waits);
             let mut reads = open(host.address, b"GET /big HTTP/1.1\r\nhost: test\r\n\r\n").await;

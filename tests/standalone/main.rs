@@ -1,7 +1,7 @@
 //! The function with its plugs on the stock runtime: nothing of the host of ours is in it.
 //!
-//! `dunlin-standalone.wasm` runs as `wasmtime serve` and `wasmtime run` of version 48 run it, and speaks
-//! to the simulator with TLS of its own and a store of its own.
+//! `dunlin-standalone.wasm` runs as `wasmtime serve` and `wasmtime run` of version 48 run it, and
+//! speaks to the simulator with TLS of its own and a store of its own.
 //!
 //! The whole end-to-end suite runs there too, with `DUNLIN_TEST_PLATFORM=wasmtime`; here is what
 //! only these platforms have.
@@ -212,7 +212,8 @@ async fn a_server_that_never_shakes_hands_costs_one_push_and_not_the_instance() 
     let sent = stack.push(&token(1), ALERT).await;
     assert_eq!(sent["outcome"], "unanswered", "{sent}");
     let body = format!(
-        r#"{{"to":{{"token":"{}"}},"environment":"production","topic":"{TOPIC}","payload":{ALERT}}}"#,
+        r#"{{"to":{{"token":"{}"}},"environment":"production","topic":"{TOPIC}",
+            "payload":{ALERT}}}"#,
         token(1)
     );
     let reply = stack.call("POST", "/v1/push", &body).await;

@@ -1,5 +1,6 @@
-//! What was skipped in this run, and how to have it run. Cargo runs the tests of a package in the order
-//! of their names, and this package last, so that this is the end of `cargo test --workspace`.
+//! What was skipped in this run, and how to have it run. Cargo runs the tests of a package in the
+//! order of their names, and this package last, so that this is the end of `cargo
+//! test --workspace`.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! Decodes feedback tuples as they come from a connection, 64 KiB at a time and cut anywhere, and
-//! prints how many a second. `crates/cli/benches/feedback.rs` builds it for `wasm32-wasip2` and runs it.
+//! prints how many a second. `crates/cli/benches/feedback.rs` builds it for `wasm32-wasip2` and
+//! runs it.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! BER turned into DER, as far as the two differ in files with certificates and keys.
 //!
-//! Source: X.690, 8 (BER) and 10 (what DER forbids of it). OpenSSL writes PKCS #12 in pieces when it
-//! streams, and Bouncy Castle and Java's older key stores write it so by default:
+//! Source: X.690, 8 (BER) and 10 (what DER forbids of it). OpenSSL writes PKCS #12 in pieces when
+//! it streams, and Bouncy Castle and Java's older key stores write it so by default:
 //!
 //! | BER | DER |
 //! |---|---|
@@ -9,9 +9,9 @@
 //! | a length in more bytes than it needs | in as few as can be |
 //! | an OCTET STRING in pieces: `24 … 04 … 04 …` | in one: `04 …` |
 //!
-//! What is inside an OCTET STRING is bytes to this; the reader that finds ASN.1 there calls again. A
-//! string under an implicit tag cannot be told from a SEQUENCE without knowing the structure, so its
-//! pieces stay, and [`joined`] puts them together.
+//! What is inside an OCTET STRING is bytes to this; the reader that finds ASN.1 there calls again.
+//! A string under an implicit tag cannot be told from a SEQUENCE without knowing the structure, so
+//! its pieces stay, and [`joined`] puts them together.
 //!
 //! Limits: values nested [`DEPTH_MAX`] deep, as many bytes as the file has.
 

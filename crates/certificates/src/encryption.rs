@@ -8,14 +8,14 @@
 //! algorithm, PKCS #12: SEQUENCE { OID of hash, cipher and size,
 //!                                 SEQUENCE { OCTET STRING salt, INTEGER iterations } }
 //! algorithm, PBES2:    SEQUENCE { OID, SEQUENCE {
-//!                                   SEQUENCE { OID PBKDF2, SEQUENCE {
-//!                                       OCTET STRING salt, INTEGER iterations,
-//!                                       INTEGER length OPTIONAL, SEQUENCE { OID of HMAC } DEFAULT SHA-1 } },
-//!                                   SEQUENCE { OID of cipher, OCTET STRING initial vector } } }
+//!                        SEQUENCE { OID PBKDF2, SEQUENCE {
+//!                            OCTET STRING salt, INTEGER iterations,
+//!                            INTEGER length OPTIONAL, SEQUENCE { OID of HMAC } DEFAULT SHA-1 } },
+//!                        SEQUENCE { OID of cipher, OCTET STRING initial vector } } }
 //! ```
 //!
-//! Every cipher is in CBC mode with PKCS #7 padding. RC2 with 40 bits is broken and 3DES is weak; they
-//! are read because Keychain Access writes them, and are never written here.
+//! Every cipher is in CBC mode with PKCS #7 padding. RC2 with 40 bits is broken and 3DES is weak;
+//! they are read because Keychain Access writes them, and are never written here.
 
 use std::num::NonZeroU32;
 
@@ -73,7 +73,8 @@ impl Passphrase {
         }
     }
 
-    /// None at all. To PKCS #12 that is no bytes, where an empty passphrase is its terminating zero.
+    /// None at all. To PKCS #12 that is no bytes, where an empty passphrase is its terminating
+    /// zero.
     pub(crate) fn absent() -> Self {
         Self {
             utf8: Zeroizing::default(),
@@ -97,8 +98,9 @@ pub(crate) fn decrypt_key(
     decrypt(algorithm, info.take(Tag::OctetString)?, passphrase)
 }
 
-/// Decrypts to a SEQUENCE, which is all that is encrypted in the formats here, and hands it out as DER.
-/// That it is one is what tells the right passphrase: padding alone fits by chance once in 256.
+/// Decrypts to a SEQUENCE, which is all that is encrypted in the formats here, and hands it out as
+/// DER. That it is one is what tells the right passphrase: padding alone fits by chance once
+/// in 256.
 pub(crate) fn decrypt(
     mut algorithm: Fields<'_>,
     data: &[u8],

@@ -1,8 +1,8 @@
 //! An identity and what is wanted of it turned into everything that is wrong with it.
 //!
-//! Source: [`info`](crate::info) for what a certificate says; RFC 8446 4.4.2 (the certificate of the key
-//! comes first, each next one certifies the one before it); what `ring` can sign with, which is what the
-//! host's TLS uses; RFC 5280 4.1.2.5 (both ends of the validity belong to it).
+//! Source: [`info`](crate::info) for what a certificate says; RFC 8446 4.4.2 (the certificate of
+//! the key comes first, each next one certifies the one before it); what `ring` can sign with,
+//! which is what the host's TLS uses; RFC 5280 4.1.2.5 (both ends of the validity belong to it).
 //!
 //! | what is looked at | worst |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! | it covers the environments that are configured | error |
 //! | it is from Apple | note |
 //!
-//! A certificate that is not Apple's is for a private gateway or a simulator, and what those want of it
-//! is their own affair.
+//! A certificate that is not Apple's is for a private gateway or a simulator, and what those want
+//! of it is their own affair.
 //!
 //! Left to others: whether this machine's clock is right, and whether APNs takes the certificate.
 
@@ -114,7 +114,8 @@ fn key_is_of_the_first(identity: &Identity, chain: &[Certificate]) -> Option<Fin
                 "key: expected that of the certificate {}, got another one",
                 quoted(&identity.info().name)
             ),
-            "Name the key that this certificate was requested with, or export both together from Keychain Access.",
+            "Name the key that this certificate was requested with, or export both together from \
+            Keychain Access.",
         ),
     })
 }
@@ -133,7 +134,8 @@ fn key_can_be_used(identity: &Identity, chain: &[Certificate]) -> Option<Finding
     {
         return Some(Finding::new(
             Level::Error,
-            "key: expected PKCS #8 or SEC1 with the public key in it, got a key without or a damaged one",
+            "key: expected PKCS #8 or SEC1 with the public key in it, got a key without or a \
+            damaged one",
             "Write the key anew by `openssl pkey -in OLD -out NEW`.",
         ));
     }
@@ -241,7 +243,8 @@ fn topics_are_named(info: &CertificateInfo, wanted: &Wanted) -> Option<Finding> 
     Some(Finding::new(
         level(info),
         format!(
-            "topics: expected those that the certificate lists, got none, which stands for all; it lists {}",
+            "topics: expected those that the certificate lists, got none, which stands for all; \
+            it lists {}",
             info.topics.join(", "),
         ),
         format!("Write topics = [{}] into its section.", apps.join(", ")),
@@ -278,7 +281,8 @@ fn topics_are_covered(info: &CertificateInfo, wanted: &Wanted) -> Option<Finding
             missing.join(", "),
             info.topics.join(", "),
         ),
-        "Take these topics out of the configuration, or use a certificate that lists them or a token key (.p8).",
+        "Take these topics out of the configuration, or use a certificate that lists them or a \
+        token key (.p8).",
     ))
 }
 
@@ -295,7 +299,8 @@ fn environments_are_covered(info: &CertificateInfo, wanted: &Wanted) -> Option<F
             "environment: expected a certificate for {}, got one for {}",
             wanted.environments, info.environments,
         ),
-        "Set the environment that the certificate is for, or use one of the kind Apple Push Services, which is for both.",
+        "Set the environment that the certificate is for, or use one of the kind Apple Push \
+        Services, which is for both.",
     ))
 }
 
@@ -318,8 +323,8 @@ fn is_apples(info: &CertificateInfo) -> bool {
     info.environments != Environments::default() || info.kind != CertificateKind::Other
 }
 
-/// How bad it is if the certificate does not cover a topic: what others than Apple make of it is not
-/// known.
+/// How bad it is if the certificate does not cover a topic: what others than Apple make of it is
+/// not known.
 fn level(info: &CertificateInfo) -> Level {
     match is_apples(info) {
         true => Level::Error,
@@ -343,6 +348,7 @@ fn quoted(name: &str) -> String {
     format!("{name:?}")
 }
 
-const RENEW: &str = "Create a new certificate in the developer account, put it in the place of this one, and restart.";
+const RENEW: &str = "Create a new certificate in the developer account, put it in the place of \
+    this one, and restart.";
 const CREATE: &str =
     "Create one of the kind Apple Push Notification service SSL in the developer account.";

@@ -8,11 +8,12 @@
 //! .pem or .cer, and a .pem key  ─┴► certificates in the order of the file
 //! ```
 //!
-//! A PKCS #12 file has no order, so the chain is put in order here. A PEM file has one, and TLS libraries
-//! go by it; it is kept, and [`findings`](crate::findings()) says if it is wrong.
+//! A PKCS #12 file has no order, so the chain is put in order here. A PEM file has one, and TLS
+//! libraries go by it; it is kept, and [`findings`](crate::findings()) says if it is wrong.
 //!
-//! Invariant: there is at least one certificate, and every one can be parsed. Whether the key belongs
-//! to the first is for [`findings`](crate::findings()) to say: a pair that does not fit can be shown.
+//! Invariant: there is at least one certificate, and every one can be parsed. Whether the key
+//! belongs to the first is for [`findings`](crate::findings()) to say: a pair that does not fit can
+//! be shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,9 +46,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads whichever form it is: `certificate` is a PKCS #12 file, or a certificate as PEM or DER.
-    /// `key` is the file with the private key, where it is not in the first one; PEM. Each of them may
-    /// also be the base64 of all of that, as secrets travel through environments and manifests.
+    /// Reads whichever form it is: `certificate` is a PKCS #12 file, or a certificate as PEM or
+    /// DER. `key` is the file with the private key, where it is not in the first one; PEM. Each of
+    /// them may also be the base64 of all of that, as secrets travel through environments and
+    /// manifests.
     ///
     /// # Errors
     /// [`ReadError`] says what was expected, what the file is, and what to do.
@@ -71,9 +73,9 @@ impl Identity {
         Self::of_pkcs12(&certificate.bytes, passphrase)
     }
 
-    /// Reads a PEM file with a certificate and the chain above it, in this order, and the private key
-    /// from the same file or from a second one. The certificate alone may also be DER, as Apple hands
-    /// it out (`.cer`). The key is PKCS #8, encrypted or not, PKCS #1 or SEC1.
+    /// Reads a PEM file with a certificate and the chain above it, in this order, and the private
+    /// key from the same file or from a second one. The certificate alone may also be DER, as Apple
+    /// hands it out (`.cer`). The key is PKCS #8, encrypted or not, PKCS #1 or SEC1.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -97,8 +99,8 @@ impl Identity {
     }
 
     /// Reads a PKCS #12 file (`.p12`, `.pfx`). An absent passphrase and an empty one open the same
-    /// files. The certificate is that of the key; the chain above it comes in order, and what does not
-    /// belong to it is left out. Where no certificate is the key's, all of them come.
+    /// files. The certificate is that of the key; the chain above it comes in order, and what does
+    /// not belong to it is left out. Where no certificate is the key's, all of them come.
     ///
     /// # Errors
     /// [`ReadError`]; [`Cause::Ambiguous`] if there is more than one certificate with its key.
@@ -130,8 +132,8 @@ impl Identity {
         self.key.der()
     }
 
-    /// What a TLS client shows with it, whatever version of X.509 the certificate has: the servers of
-    /// private gateways take some that rustls, which looks into its own, would not show.
+    /// What a TLS client shows with it, whatever version of X.509 the certificate has: the servers
+    /// of private gateways take some that rustls, which looks into its own, would not show.
     ///
     /// # Errors
     /// As [`check_key`](crate::check_key).
@@ -378,7 +380,8 @@ fn other_kind(expected: &'static str, form: &Form) -> ReadError {
 fn no_key(form: &Form) -> ReadError {
     let advice = match form {
         Form::Pkcs12 | Form::Certificate => {
-            "In Keychain Access, under My Certificates, export the certificate and the key below it together as .p12."
+            "In Keychain Access, under My Certificates, export the certificate and the key below \
+            it together as .p12."
         }
         _ => "Name the file with the key that the certificate was requested with.",
     };
@@ -394,7 +397,8 @@ fn no_certificate() -> ReadError {
         Cause::CertificateMissing,
         "a PKCS #12 file with a certificate",
         "one without",
-        "In Keychain Access, under My Certificates, export the certificate and not only the key below it.",
+        "In Keychain Access, under My Certificates, export the certificate and not only the key \
+        below it.",
     )
 }
 

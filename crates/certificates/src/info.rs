@@ -9,14 +9,14 @@
 //! ```text
 //! 1.2.840.113635.100.6.3.1   NULL         development
 //! 1.2.840.113635.100.6.3.2   NULL         production
-//! 1.2.840.113635.100.6.3.4   UTF8String   topics of a VoIP certificate: "com.example, com.example.voip"
+//! 1.2.840.113635.100.6.3.4   UTF8String   topics for VoIP: "com.example, com.example.voip"
 //! 1.2.840.113635.100.6.3.6   SEQUENCE { UTF8String topic, SEQUENCE { UTF8String kind, … }, … }
-//!                                         all topics: com.example (app), com.example.voip (voip), …
+//!                                         all topics: com.example (app), …
 //! subject: UID = bundle identifier, "com.example.voip", "web.com.example", "pass.com.example", …
 //! ```
 //!
-//! Where neither .4 nor .6 lists topics, the UID is the topic. Where neither .1 nor .2 is there, the kind
-//! decides about the environment, if it can. Extensions that are damaged count as absent.
+//! Where neither .4 nor .6 lists topics, the UID is the topic. Where neither .1 nor .2 is there,
+//! the kind decides about the environment, if it can. Extensions that are damaged count as absent.
 
 use std::fmt;
 
@@ -52,7 +52,8 @@ pub struct CertificateInfo {
     pub not_before: UnixTime,
     /// Valid up to and including this second.
     pub not_after: UnixTime,
-    /// The first 8 bytes of SHA-256 over its DER, as 16 hexadecimal digits: enough to tell two apart.
+    /// The first 8 bytes of SHA-256 over its DER, as 16 hexadecimal digits: enough to tell two
+    /// apart.
     pub fingerprint: String,
 }
 

@@ -9,8 +9,8 @@
 //! in a certificate: SEQUENCE { INTEGER modulus, INTEGER exponent }
 //! ```
 //!
-//! RSA keys are compared by modulus, so that one which the TLS library refuses as too short is still
-//! told from the wrong one. Others are compared through the TLS library, which knows curves.
+//! RSA keys are compared by modulus, so that one which the TLS library refuses as too short is
+//! still told from the wrong one. Others are compared through the TLS library, which knows curves.
 
 use std::fmt;
 
@@ -48,7 +48,8 @@ impl Key {
         describes_its_curve(self.0.secret_der())
     }
 
-    /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be compared.
+    /// Whether it is the key of this certificate; `None` if it is of a kind that cannot be
+    /// compared.
     pub(crate) fn belongs_to(&self, certificate: &Certificate) -> Option<bool> {
         let public = certificate.subject_public_key_info();
         if let Some(modulus) = self.modulus() {

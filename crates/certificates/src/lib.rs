@@ -11,15 +11,15 @@
 //! - [`Identity`]: a certificate, the chain above it and its private key.
 //! - [`CertificateInfo`]: what Apple has written into the certificate.
 //! - [`findings()`]: everything that keeps it from working, or soon will, each with one sentence of
-//!   advice; for `dunlin doctor`. [`expiry`] is the one of them that comes with time, [`coverage`] those
-//!   about topics and environments.
+//!   advice; for `dunlin doctor`. [`expiry`] is the one of them that comes with time, [`coverage`]
+//!   those about topics and environments.
 //! - [`ReadError`]: why a file could not be read. It is a [`Finding`] too.
 //!
 //! Invariant: no key and no passphrase is in any error, finding or `Debug`. Names of certificates,
 //! topics and dates are: they are what the reader has to tell one from another.
 //!
-//! Limits are in [`limits`]; a file past one of them is refused, never read in part. Left to others:
-//! whether a certificate is really signed by Apple, or has been revoked. APNs decides that.
+//! Limits are in [`limits`]; a file past one of them is refused, never read in part. Left to
+//! others: whether a certificate is really signed by Apple, or has been revoked. APNs decides that.
 
 mod ber;
 mod certificate;

@@ -1,5 +1,5 @@
-//! How much of a file is looked at. All numbers are **ours**: an identity from Keychain Access takes
-//! about 3 KiB.
+//! How much of a file is looked at. All numbers are **ours**: an identity from Keychain Access
+//! takes about 3 KiB.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ pub const KEYS_MAX: usize = 16;
 /// Most parts of a PKCS #12 file that are encrypted on their own, for the same reason.
 pub const PARTS_MAX: usize = 16;
 
-/// Most rounds of a key derivation. OpenSSL makes 2,048, Java 10,000; a million take about a second.
+/// Most rounds of a key derivation. OpenSSL makes 2,048, Java 10,000; a million take about a
+/// second.
 pub const ITERATIONS_MAX: u32 = 1_000_000;
 
 /// How long before its end a certificate is a warning.

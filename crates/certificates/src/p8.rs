@@ -1,7 +1,8 @@
 //! The contents of a `.p8` file turned into what is wrong with it.
 //!
-//! Source: Apple, *Establishing a token-based connection to APNs*; [`SigningKey::from_pem`] decides. What
-//! is taken here is taken there: line breaks of any kind, a missing last one, none at all.
+//! Source: Apple, *Establishing a token-based connection to APNs*; [`SigningKey::from_pem`]
+//! decides. What is taken here is taken there: line breaks of any kind, a missing last one, none at
+//! all.
 
 use dunlin::auth::SigningKey;
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
@@ -63,7 +64,8 @@ fn not_pem(form: &Form) -> &'static str {
             "Give what is in the file, or use the setting that takes the name of a file."
         }
         Form::Base64(_) => {
-            "Put the line -----BEGIN PRIVATE KEY----- before it and -----END PRIVATE KEY----- after it."
+            "Put the line -----BEGIN PRIVATE KEY----- before it and -----END PRIVATE KEY----- \
+            after it."
         }
         _ => DOWNLOAD,
     }
@@ -75,6 +77,9 @@ fn finding(expected: &str, got: &str, advice: &str) -> Finding {
 }
 
 const EXPECTED: &str = "a private key in PEM, as in the .p8 file from Apple";
-const DOWNLOAD: &str = "Take the file AuthKey_….p8 as it was downloaded from Keys in the developer account, or create a new key there.";
-const OTHER_KEY: &str = "Use the .p8 file from Keys in the developer account; a key made elsewhere is not known to Apple.";
-const CERTIFICATE: &str = "Configure it as the certificate of an identity, or use the .p8 file from Keys in the developer account.";
+const DOWNLOAD: &str = "Take the file AuthKey_….p8 as it was downloaded from Keys in the \
+    developer account, or create a new key there.";
+const OTHER_KEY: &str = "Use the .p8 file from Keys in the developer account; a key made \
+    elsewhere is not known to Apple.";
+const CERTIFICATE: &str = "Configure it as the certificate of an identity, or use the .p8 file \
+    from Keys in the developer account.";

@@ -110,8 +110,9 @@ fn configure(folder: &Path, port: u16, transport: &str) -> PathBuf {
         .collect();
     let cache = folder.join("cache");
     let text = format!(
-        "[host]\nlisten = \"127.0.0.1:0\"\ncache = \"{}\"\n[apns.production]\nhost = \"localhost\"\n\
-         port = {port}\n[[credentials]]\nkey_id = \"BENCHKEY01\"\nteam_id = \"BENCHTEAM1\"\n\
+        "[host]\nlisten = \"127.0.0.1:0\"\ncache = \"{}\"\n\
+         [apns.production]\nhost = \"localhost\"\nport = {port}\n\
+         [[credentials]]\nkey_id = \"BENCHKEY01\"\nteam_id = \"BENCHTEAM1\"\n\
          key_file = \"key.p8\"\n[[api_keys]]\nname = \"bench\"\nsha256 = \"{hash}\"\n\
          scopes = [\"send\"]\n[store]\nkind = \"file\"\npath = \"../store.redb\"\n[tls.trust]\n\
          localhost = \"../ca.pem\"\n[delivery]\ntransport = \"{transport}\"\n",
@@ -179,7 +180,8 @@ fn started(config: &Path) -> (Duration, Running, SocketAddr) {
 fn body() -> String {
     let token = "a1".repeat(32);
     format!(
-        r#"{{"to":{{"token":"{token}"}},"topic":"com.example.app","payload":{{"aps":{{"alert":"Hello"}}}}}}"#
+        r#"{{"to":{{"token":"{token}"}},"topic":"com.example.app",
+            "payload":{{"aps":{{"alert":"Hello"}}}}}}"#
     )
 }
 

@@ -1,11 +1,12 @@
-//! Turns "create", "read", "delete", "list" and "broadcast" into what APNs knows of an app's channels.
+//! Turns "create", "read", "delete", "list" and "broadcast" into what APNs knows of an app's
+//! channels.
 //!
-//! Source: Apple, *Sending channel management requests to APNs* and *Sending broadcast push notification
-//! requests to APNs* (`docs/protocols.md` 3.7).
+//! Source: Apple, *Sending channel management requests to APNs* and *Sending broadcast push
+//! notification requests to APNs* (`docs/protocols.md` 3.7).
 //!
-//! Invariant: an identifier that was made is never made again, so a deleted channel does not come back.
-//! Limits: [`Config::max_channels_per_app`](crate::Config::max_channels_per_app) for each app and
-//! [`MAX_CHANNELS`] in all; at either a new one is CannotCreateChannelConfig.
+//! Invariant: an identifier that was made is never made again, so a deleted channel does not come
+//! back. Limits: [`Config::max_channels_per_app`](crate::Config::max_channels_per_app) for each app
+//! and [`MAX_CHANNELS`] in all; at either a new one is CannotCreateChannelConfig.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -120,7 +121,8 @@ impl fmt::Display for ChannelError {
             ),
             Self::ChannelId { length } => write!(
                 f,
-                "expected a channel_id in base64, 1 to {MAX_CHANNEL_ID} characters, got {length} other bytes"
+                "expected a channel_id in base64, 1 to {MAX_CHANNEL_ID} characters, got {length} \
+                other bytes"
             ),
             Self::Full => write!(f, "expected fewer channels, got one too many"),
         }

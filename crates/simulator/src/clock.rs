@@ -1,7 +1,7 @@
 //! Turns "what time is it" into a value a test can choose.
 //!
-//! Every date the simulator compares (the age of a provider token, the moment a device went away) comes
-//! from here. Delays of scripted faults and network timeouts are real time and do not.
+//! Every date the simulator compares (the age of a provider token, the moment a device went away)
+//! comes from here. Delays of scripted faults and network timeouts are real time and do not.
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::identity::CertificateAuthority;
 use crate::keys::TrustedKey;
 
-/// How to run a [`Simulator`](crate::Simulator). Start from `Config::default()` and change what matters.
+/// How to run a [`Simulator`](crate::Simulator). Start from `Config::default()` and change what
+/// matters.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the provider API (HTTP/2 over TLS) listens. Default `127.0.0.1:0`: a free port.
@@ -19,14 +20,14 @@ pub struct Config {
     /// Where channels are managed (HTTP/2 over TLS), an address of its own as at Apple. Default
     /// `127.0.0.1:0`: a free port.
     pub channels: SocketAddr,
-    /// Where the binary gateway (legacy, over TLS) listens. It wants a client certificate of the authority;
-    /// the topic is the certificate's. Default `127.0.0.1:0`: a free port.
+    /// Where the binary gateway (legacy, over TLS) listens. It wants a client certificate of the
+    /// authority; the topic is the certificate's. Default `127.0.0.1:0`: a free port.
     pub gateway: SocketAddr,
     /// Where the feedback service (legacy, over TLS) listens, with the same certificates. Default
     /// `127.0.0.1:0`: a free port.
     pub feedback: SocketAddr,
-    /// Where the control API and the page (plain HTTP/1.1) listen. Default `127.0.0.1:0`. There is no
-    /// login: whoever reaches it reads every notification, so keep it on the loopback interface.
+    /// Where the control API and the page (plain HTTP/1.1) listen. Default `127.0.0.1:0`. There is
+    /// no login: whoever reaches it reads every notification, so keep it on the loopback interface.
     pub control: SocketAddr,
     /// Which of Apple's two environments to play. Default development.
     pub environment: Environment,
@@ -40,42 +41,43 @@ pub struct Config {
     /// Believe any key: provider tokens must still be well formed and fresh, but key id, team and
     /// signature are not looked up. Default `false`.
     pub accept_any_key: bool,
-    /// How provider tokens age and how often a new one may come. Default Apple's hour and 20 minutes.
+    /// How provider tokens age and how often a new one may come. Default Apple's hour and 20
+    /// minutes.
     pub token_rules: TokenRules,
-    /// Pairs of key ids that may follow each other on one connection, as Apple's related topic-specific keys
-    /// may. Any other change of key is UnrelatedKeyIdInToken. Default none.
+    /// Pairs of key ids that may follow each other on one connection, as Apple's related
+    /// topic-specific keys may. Any other change of key is UnrelatedKeyIdInToken. Default none.
     pub related_keys: Vec<[String; 2]>,
     /// Check requests as Apple does, or not at all. Default strict.
     pub validation: Validation,
-    /// Answer `BadDeviceToken` to a token nobody declared. Default `false`: an undeclared token is a
-    /// valid device of any app.
+    /// Answer `BadDeviceToken` to a token nobody declared. Default `false`: an undeclared token is
+    /// a valid device of any app.
     pub only_declared_devices: bool,
     /// The bundle ids of the apps there are: any other is TopicDisallowed, or TopicMismatch to
     /// broadcasts and calls about channels. Each is good with every suffix of a push type. Default
     /// `None`: any app is there.
     pub topics: Option<Vec<String>>,
-    /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000. Each
-    /// costs at most about 8 KiB of payload plus its headers (at most 16 KiB).
+    /// How many requests the journal keeps; the oldest makes way and is counted. Default 10,000.
+    /// Each costs at most about 8 KiB of payload plus its headers (at most 16 KiB).
     pub journal_capacity: usize,
-    /// What SETTINGS allow once a valid provider token was seen (before that it is 1), or with a client
-    /// certificate from the beginning. Default 1000.
-    /// From 1 to 10,000; what is outside becomes the nearer of the two.
+    /// What SETTINGS allow once a valid provider token was seen (before that it is 1), or with a
+    /// client certificate from the beginning. Default 1000. From 1 to 10,000; what is outside
+    /// becomes the nearer of the two.
     pub max_concurrent_streams: u32,
-    /// The longest payload in commands 0 and 1 of the binary gateway, in bytes. Default 256, as Apple's
-    /// early edition says; whether it became 2048 there too is not known. More than 2048 is 2048, which is
-    /// the limit of command 2.
+    /// The longest payload in commands 0 and 1 of the binary gateway, in bytes. Default 256, as
+    /// Apple's early edition says; whether it became 2048 there too is not known. More than 2048 is
+    /// 2048, which is the limit of command 2.
     pub simple_payload_limit: usize,
-    /// The bundle ids that broadcasting is switched on for; any other gets FeatureNotEnabled. Default `None`:
-    /// all of them.
+    /// The bundle ids that broadcasting is switched on for; any other gets FeatureNotEnabled.
+    /// Default `None`: all of them.
     pub broadcast_apps: Option<Vec<String>>,
-    /// How many channels an app may have; one more is CannotCreateChannelConfig. Default 10,000, as Apple
-    /// says; more than [`MAX_CHANNELS`](crate::MAX_CHANNELS) is that.
+    /// How many channels an app may have; one more is CannotCreateChannelConfig. Default 10,000, as
+    /// Apple says; more than [`MAX_CHANNELS`](crate::MAX_CHANNELS) is that.
     pub max_channels_per_app: usize,
-    /// Open connections to each of provider API, channels, gateway and feedback service; one more is closed at once
-    /// and counted. Default 4096.
+    /// Open connections to each of provider API, channels, gateway and feedback service; one more
+    /// is closed at once and counted. Default 4096.
     pub max_connections: usize,
-    /// DNS names and IP addresses the server certificates are good for. Default `localhost`, Apple's
-    /// hosts of all services, `127.0.0.1` and `::1`.
+    /// DNS names and IP addresses the server certificates are good for. Default `localhost`,
+    /// Apple's hosts of all services, `127.0.0.1` and `::1`.
     pub names: Vec<String>,
     /// The certificate authority to use again, so that a client has to trust it only once. Default
     /// none: a new one for every start.
@@ -155,17 +157,17 @@ impl Environment {
     }
 }
 
-/// What is asked of provider tokens besides their signature. A test that cannot wait makes it shorter, or
-/// chooses its own [`Config::clock`].
+/// What is asked of provider tokens besides their signature. A test that cannot wait makes it
+/// shorter, or chooses its own [`Config::clock`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenRules {
     /// Seconds after `iat` until ExpiredProviderToken. Default 3600.
     pub lifetime_s: u64,
-    /// Seconds that `iat` may be ahead of the clock; beyond that it is ExpiredProviderToken too. Apple is
-    /// silent. Default 300.
+    /// Seconds that `iat` may be ahead of the clock; beyond that it is ExpiredProviderToken too.
+    /// Apple is silent. Default 300.
     pub future_s: u64,
-    /// Seconds between the `iat` of two tokens of one key; less is TooManyProviderTokenUpdates. Default
-    /// 1200; 0 allows any number of them.
+    /// Seconds between the `iat` of two tokens of one key; less is TooManyProviderTokenUpdates.
+    /// Default 1200; 0 allows any number of them.
     pub update_interval_s: u64,
     /// Where the interval holds.
     pub updates_per: UpdateScope,
@@ -197,9 +199,10 @@ pub enum UpdateScope {
 pub enum Validation {
     /// Every rule of Apple's documents that can be checked from outside.
     Strict,
-    /// None: every push and broadcast is answered 200, and the gateway takes every notification whose lengths are
-    /// right. For benchmarks: nothing is journalled but the count, the stream limit does not change, and of
-    /// the faults only those of connections work. Calls about channels are still looked at.
+    /// None: every push and broadcast is answered 200, and the gateway takes every notification
+    /// whose lengths are right. For benchmarks: nothing is journalled but the count, the stream
+    /// limit does not change, and of the faults only those of connections work. Calls about
+    /// channels are still looked at.
     AcceptAll,
 }
 

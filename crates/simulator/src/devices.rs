@@ -27,8 +27,8 @@ pub struct Device {
     /// What APNs thinks of it.
     #[serde(default)]
     pub state: DeviceState,
-    /// For a device that is gone: when APNs found out, in milliseconds since 1970. `None` becomes the
-    /// moment of the declaration.
+    /// For a device that is gone: when APNs found out, in milliseconds since 1970. `None` becomes
+    /// the moment of the declaration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
     /// The environment it is of, where both are played; `None` means that of the first push to it.
@@ -109,8 +109,8 @@ impl fmt::Display for DeviceError {
         match self {
             Self::Token { length } => write!(
                 f,
-                "expected a token of 2 to {MAX_TOKEN_DIGITS} hexadecimal digits, an even number, got \
-                 {length} characters that are not"
+                "expected a token of 2 to {MAX_TOKEN_DIGITS} hexadecimal digits, an even number, \
+                 got {length} characters that are not"
             ),
             Self::Full => write!(f, "expected at most {MAX_DEVICES} devices, got one more"),
         }

@@ -1,5 +1,5 @@
-//! Turns a key pair into the simulator's certificate authority, and that into the TLS identities of its
-//! servers and of their clients.
+//! Turns a key pair into the simulator's certificate authority, and that into the TLS identities of
+//! its servers and of their clients.
 //!
 //! Source: RFC 5280 4.2.1 (extensions), RFC 7301 (ALPN), `docs/protocols.md` 1.1 (client
 //! certificates) and 3.1 (TLS 1.2 or later).
@@ -10,8 +10,8 @@
 //!   └─ client certificates, as many as are asked for, each for one topic
 //! ```
 //!
-//! Invariant: a server certificate verifies against the authority's certificate as it was stored, because
-//! its issuer is rebuilt from the same name and the same key.
+//! Invariant: a server certificate verifies against the authority's certificate as it was stored,
+//! because its issuer is rebuilt from the same name and the same key.
 //!
 //! Left to others: where the PEM texts are kept.
 
@@ -34,8 +34,8 @@ use crate::topic::{USER_ID_ARCS, is_topic};
 
 /// A certificate authority that signs the certificates of the simulator and of its clients.
 ///
-/// Its private key is a secret of the machine that trusts it: store [`key_pem`](Self::key_pem) readable
-/// by the owner only.
+/// Its private key is a secret of the machine that trusts it: store [`key_pem`](Self::key_pem)
+/// readable by the owner only.
 #[derive(Clone)]
 pub struct CertificateAuthority {
     certificate_pem: String,
@@ -55,8 +55,8 @@ impl CertificateAuthority {
         })
     }
 
-    /// Takes back what [`certificate_pem`](Self::certificate_pem) and [`key_pem`](Self::key_pem) gave.
-    /// Fails if the certificate is not for the key.
+    /// Takes back what [`certificate_pem`](Self::certificate_pem) and [`key_pem`](Self::key_pem)
+    /// gave. Fails if the certificate is not for the key.
     pub fn from_pem(certificate_pem: &str, key_pem: &str) -> io::Result<Self> {
         let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|error| invalid(format!("expected a PEM CERTIFICATE, got: {error}")))?;
@@ -87,7 +87,8 @@ impl CertificateAuthority {
     /// Makes a client certificate for one topic, good for all services.
     /// Like Apple's it says the topic in the subject's `UID`.
     ///
-    /// Fails if `topic` cannot be one: 1 to 255 letters, digits, `-` and `_`, with single dots between.
+    /// Fails if `topic` cannot be one: 1 to 255 letters, digits, `-` and `_`, with single dots
+    /// between.
     pub fn issue_client(&self, topic: &str) -> io::Result<ClientCertificate> {
         if !is_topic(topic) {
             return Err(invalid(format!(
@@ -108,8 +109,8 @@ impl CertificateAuthority {
         })
     }
 
-    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol`. A client may show
-    /// a certificate of this authority, or none.
+    /// A TLS server configuration with a new certificate for `names`, speaking only `protocol`. A
+    /// client may show a certificate of this authority, or none.
     pub(crate) fn server_config(
         &self,
         names: &[String],
@@ -180,8 +181,8 @@ impl fmt::Debug for CertificateAuthority {
     }
 }
 
-/// What a client of the binary gateway and of the feedback service shows of itself, and one of the provider API
-/// may show in the place of provider tokens.
+/// What a client of the binary gateway and of the feedback service shows of itself, and one of the
+/// provider API may show in the place of provider tokens.
 #[derive(Clone)]
 pub struct ClientCertificate {
     /// The certificate.

@@ -1,5 +1,5 @@
-//! Turns a random seed and a counter into the identifiers the simulator hands out, and recognises the
-//! canonical form of one a client chose.
+//! Turns a random seed and a counter into the identifiers the simulator hands out, and recognises
+//! the canonical form of one a client chose.
 //!
 //! Source: Apple, *Sending notification requests to APNs*, header `apns-id` (`docs/protocols.md`
 //! 3.2): a canonical UUID is 32 lowercase hexadecimal digits displayed as 8-4-4-4-12.

@@ -1,9 +1,10 @@
-//! Turns every request, and every notification of the binary gateway, into a record that a test or the
-//! page can read back byte for byte.
+//! Turns every request, and every notification of the binary gateway, into a record that a test or
+//! the page can read back byte for byte.
 //!
-//! Invariants: records are in the order of the verdicts, and a record is there before its answer is sent.
-//! Limits: [`Config::journal_capacity`](crate::Config::journal_capacity) records, the oldest makes way
-//! and is counted; of a payload too large to be accepted only the first [`MAX_KEPT_PAYLOAD`] bytes stay.
+//! Invariants: records are in the order of the verdicts, and a record is there before its answer is
+//! sent. Limits: [`Config::journal_capacity`](crate::Config::journal_capacity) records, the oldest
+//! makes way and is counted; of a payload too large to be accepted only the first
+//! [`MAX_KEPT_PAYLOAD`] bytes stay.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,8 +22,8 @@ use crate::config::Environment;
 ///
 /// As JSON, `payload` is the text if the bytes are UTF-8 (else `null`), `payload_base64` the exact
 /// bytes, and `headers` an object in order, where a repeated header has an array of its values.
-/// `protocol` is `"http2"` or `"binary"`, and with the latter there are also `command`, `identifier`,
-/// `expiry` and `priority`. `call` is `"push"`, `"broadcast"` or `"channels"`.
+/// `protocol` is `"http2"` or `"binary"`, and with the latter there are also `command`,
+/// `identifier`, `expiry` and `priority`. `call` is `"push"`, `"broadcast"` or `"channels"`.
 /// `Debug` shows neither the payload, nor the headers, nor more than the beginning of the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {
@@ -60,13 +61,13 @@ pub struct Received {
     pub payload: Vec<u8>,
     /// How long the body was.
     pub payload_length: usize,
-    /// The status answered. For a binary notification that of the error-response packet, or 0 for one that
-    /// was taken, which gets none. `None` if a fault left it without.
+    /// The status answered. For a binary notification that of the error-response packet, or 0 for
+    /// one that was taken, which gets none. `None` if a fault left it without.
     pub status: Option<u16>,
     /// The `reason` answered, or what the status of the packet means.
     pub reason: Option<String>,
-    /// The `apns-id` answered, or the `apns-request-id`: the client's, or a new one. Empty for a binary
-    /// notification.
+    /// The `apns-id` answered, or the `apns-request-id`: the client's, or a new one. Empty for a
+    /// binary notification.
     pub apns_id: String,
     /// The scripted fault that had a part in it.
     pub fault: Option<String>,
@@ -126,7 +127,8 @@ impl Received {
         std::str::from_utf8(&self.payload).ok()
     }
 
-    /// Whether it was answered 200 (or 201 or 204, if it is about channels), or taken by the gateway.
+    /// Whether it was answered 200 (or 201 or 204, if it is about channels), or taken by the
+    /// gateway.
     pub fn is_accepted(&self) -> bool {
         match self.protocol {
             Protocol::Http2 => matches!(self.status, Some(200..300)),

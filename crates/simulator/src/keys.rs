@@ -28,8 +28,8 @@ pub struct TrustedKey {
     pub team_id: String,
     /// What signatures are checked with.
     pub public_key: PublicKey,
-    /// The bundle ids a topic-specific key may push to; `None` means every topic of the team. A bundle
-    /// id covers its suffixed topics (`.voip` and so on).
+    /// The bundle ids a topic-specific key may push to; `None` means every topic of the team. A
+    /// bundle id covers its suffixed topics (`.voip` and so on).
     pub topics: Option<Vec<String>>,
     /// The environment a key is limited to; `None` means both.
     pub environment: Option<Environment>,
@@ -62,8 +62,8 @@ impl PublicKey {
         }
     }
 
-    /// Reads a PEM `PUBLIC KEY`, or a PEM `PRIVATE KEY` (Apple's `.p8` file), of which only the public
-    /// half is kept.
+    /// Reads a PEM `PUBLIC KEY`, or a PEM `PRIVATE KEY` (Apple's `.p8` file), of which only the
+    /// public half is kept.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         if let Ok(public) = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes()) {
             return Self::from_spki(public.as_ref());

@@ -1,5 +1,5 @@
-//! An APNs to develop and test against: turns pushes into a journal you can read, and scripted faults
-//! into the misbehaviour a client has to survive.
+//! An APNs to develop and test against: turns pushes into a journal you can read, and scripted
+//! faults into the misbehaviour a client has to survive.
 //!
 //! Source: Apple's documents as collected in `docs/protocols.md`, sections 1 to 5. It shares no
 //! code with the rest of the project, so that one cannot hide a mistake of the other: HTTP/2 is
@@ -28,17 +28,17 @@
 //! | module | what it turns into what |
 //! |---|---|
 //! | `accept`, `tls` | a listener into TCP connections, and those into TLS connections |
-//! | `provider` | TLS connections into the provider API and the calls about channels: rules, provider tokens, answers |
+//! | `provider` | TLS connections into the provider API: rules, tokens, answers; and channels |
 //! | `channels` | creating, reading, deleting, broadcasting into the channels of apps |
-//! | `wire` | orders into bytes: stream limits, GOAWAY with a reason, cuts |
+//! | `wire` | instructions into bytes: stream limits, GOAWAY with a reason, cuts |
 //! | `gateway` | TLS connections into the retired binary gateway: notifications, error responses |
 //! | `feedback` | dead tokens into lists, and TLS connections into readers of them |
 //! | `control` | HTTP/1.1 requests into reads and changes of the state; the page |
 //! | `state` | what they share: `journal`, `devices`, `channels`, `feedback`, `fault`, `stats` |
 //!
 //! The gateway and the feedback service want a client certificate that
-//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The provider API takes
-//! one in the place of provider tokens.
+//! [`CertificateAuthority::issue_client`] has made; its topic is that of the connection. The
+//! provider API takes one in the place of provider tokens.
 //!
 //! Broadcasts come to the address of the provider API, whichever of Apple's two host names a client
 //! uses for them; channels are managed at an address of their own. Both of Apple's environments can
@@ -218,8 +218,8 @@ impl Simulator {
         self.state.authority.certificate_pem()
     }
 
-    /// The authority that signed the servers' certificates and signs those of clients; to be stored and
-    /// given to the next [`Config`].
+    /// The authority that signed the servers' certificates and signs those of clients; to be stored
+    /// and given to the next [`Config`].
     pub fn authority(&self) -> &CertificateAuthority {
         &self.state.authority
     }
@@ -238,7 +238,8 @@ impl Simulator {
         self.state.journal().clear();
     }
 
-    /// Waits until so many requests were journalled since the start; whether it came to that in time.
+    /// Waits until so many requests were journalled since the start; whether it came to that in
+    /// time.
     pub async fn wait_for(&self, total: u64, at_most: Duration) -> bool {
         let mut seen = self.state.journal().watch();
         let reached = tokio::time::timeout(at_most, seen.wait_for(|now| *now >= total)).await;
@@ -256,8 +257,8 @@ impl Simulator {
         self.state.devices().clear();
     }
 
-    /// Declares a channel, or declares it anew, and gives its identifier; one is made if it has none. Apple
-    /// lets nobody choose one, so this is for tests that need to know it.
+    /// Declares a channel, or declares it anew, and gives its identifier; one is made if it has
+    /// none. Apple lets nobody choose one, so this is for tests that need to know it.
     pub fn add_channel(&self, channel: Channel) -> Result<String, ChannelError> {
         self.state.add_channel(channel)
     }
@@ -272,8 +273,9 @@ impl Simulator {
         self.state.clear_channels();
     }
 
-    /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970). A token
-    /// may be there more than once, and may have any length that fits its sixteen bits, 0 included.
+    /// Adds a token to the feedback list of a topic, as gone since `since_s` (seconds since 1970).
+    /// A token may be there more than once, and may have any length that fits its sixteen bits, 0
+    /// included.
     pub fn add_feedback(
         &self,
         topic: &str,
@@ -320,14 +322,14 @@ impl Simulator {
         self.state.faults().add(fault)
     }
 
-    /// Puts a mix of faults at random in the place of the one there was. What the script says of a request goes
-    /// first.
+    /// Puts a mix of faults at random in the place of the one there was. What the script says of a
+    /// request goes first.
     pub fn set_random_faults(&self, mix: RandomFaults) -> Result<(), FaultError> {
         self.state.faults().set_random(mix)
     }
 
-    /// How often each kind was drawn since [`set_random_faults`](Self::set_random_faults), by its name in the
-    /// journal.
+    /// How often each kind was drawn since [`set_random_faults`](Self::set_random_faults), by its
+    /// name in the journal.
     pub fn random_faults_drawn(&self) -> BTreeMap<&'static str, u64> {
         let faults = self.state.faults();
         faults

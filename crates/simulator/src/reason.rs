@@ -1,5 +1,5 @@
-//! Turns a broken rule into the status and the `reason` string APNs answers it with, and has Apple's tables
-//! of both.
+//! Turns a broken rule into the status and the `reason` string APNs answers it with, and has
+//! Apple's tables of both.
 //!
 //! Source: Apple, *Handling notification responses from APNs* (`docs/protocols.md` 3.4) and
 //! *Handling error responses from Apple Push Notification service* (3.7). [`Reason`] is what the
@@ -76,8 +76,8 @@ pub const BROADCAST_REASONS: &[(u16, &str)] = &[
     (503, "Shutdown"),
 ];
 
-/// The status of a reason in Apple's tables, and of the one spelling that was seen of Apple's servers but
-/// is in neither.
+/// The status of a reason in Apple's tables, and of the one spelling that was seen of Apple's
+/// servers but is in neither.
 pub(crate) fn status_of(reason: &str) -> Option<u16> {
     let tables = PUSH_REASONS.iter().chain(BROADCAST_REASONS);
     let seen = [(403, "BadEnvironmentKeyInToken")];

@@ -1,5 +1,6 @@
 //! The one state all connections and the control API share: the journal, the devices, the feedback
-//! lists, the channels, the script of faults, the counters, the certificate authority, and the configuration they go by.
+//! lists, the channels, the script of faults, the counters, the certificate authority, and the
+//! configuration they go by.
 //!
 //! Invariant: no lock is held while waiting, and none of these while taking another of these.
 

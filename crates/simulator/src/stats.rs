@@ -197,7 +197,8 @@ pub struct Stats {
     pub unanswered: u64,
     /// Answers by status.
     pub responses: BTreeMap<u16, u64>,
-    /// Connections to the management of channels. Its requests count above, with those of the provider API.
+    /// Connections to the management of channels. Its requests count above, with those of the
+    /// provider API.
     pub channels: ConnectionStats,
     /// Connections to the binary gateway.
     pub gateway: ConnectionStats,

@@ -27,8 +27,8 @@ use crate::state::State;
 use crate::stats::{Open, Service};
 use crate::topic;
 
-/// Hands every connection that gets through its handshake to `serve`, with its number; the first is 1.
-/// Runs until `stop` changes or its sender is gone.
+/// Hands every connection that gets through its handshake to `serve`, with its number; the first
+/// is 1. Runs until `stop` changes or its sender is gone.
 pub(crate) async fn listen<S, F>(
     (listener, acceptor): (TcpListener, TlsAcceptor),
     service: Service,
@@ -51,7 +51,12 @@ pub(crate) async fn listen<S, F>(
                 Ok(tls) => serve(Arc::clone(&state), tls, number).await,
                 Err(error) => {
                     counters.handshakes_failed.fetch_add(1, Relaxed);
-                    tracing::debug!(?service, connection = number, %error, "the TLS handshake failed");
+                    tracing::debug!(
+                        ?service,
+                        connection = number,
+                        %error,
+                        "the TLS handshake failed"
+                    );
                 }
             }
         }

@@ -1,13 +1,13 @@
-//! Turns the provider tokens of all connections into a count for each key, and into the rule that a key is
-//! not to have a new one too often.
+//! Turns the provider tokens of all connections into a count for each key, and into the rule that a
+//! key is not to have a new one too often.
 //!
 //! Source: `docs/protocols.md` 3.6: "Refresh your token no more than once every 20 minutes". Apple
 //! enforces it for each connection, which `provider::authorization` does. For a fleet that shares
 //! one token [`UpdateScope::Key`](crate::UpdateScope) enforces it here, across connections.
 //!
-//! Limits: [`MAX_KEYS`] keys, whose number an open simulator (any key is believed) does not choose; tokens of
-//! further ones are neither counted nor limited. Of each key the last [`RECENT`] tokens are known again; an
-//! older one counts as new.
+//! Limits: [`MAX_KEYS`] keys, whose number an open simulator (any key is believed) does not choose;
+//! tokens of further ones are neither counted nor limited. Of each key the last [`RECENT`] tokens
+//! are known again; an older one counts as new.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,8 +29,8 @@ struct Seen {
 }
 
 impl TokenLog {
-    /// Takes note of a valid token. With an interval, one that is new and was issued less than so many seconds
-    /// from the newest is refused.
+    /// Takes note of a valid token. With an interval, one that is new and was issued less than so
+    /// many seconds from the newest is refused.
     pub(crate) fn admit(
         &self,
         key_id: &str,

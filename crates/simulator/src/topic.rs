@@ -26,7 +26,8 @@ pub(crate) fn is_topic(text: &str) -> bool {
         && !text.contains("..")
 }
 
-/// What the certificate's subject says in its first `uid`, a topic or not; `None` if it says nothing.
+/// What the certificate's subject says in its first `uid`, a topic or not; `None` if it says
+/// nothing.
 pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     first_user_id(certificate.subject())
@@ -34,8 +35,8 @@ pub(crate) fn of_certificate(certificate: &CertificateDer<'_>) -> Option<String>
         .and_then(|value| String::from_utf8(value.to_vec()).ok())
 }
 
-/// The value of the first `uid` in a name, which comes without its outer tag. The string types that are
-/// used for it are UTF-8 or a part of it.
+/// The value of the first `uid` in a name, which comes without its outer tag. The string types that
+/// are used for it are UTF-8 or a part of it.
 fn first_user_id(name: &[u8]) -> der::Result<Option<&[u8]>> {
     let mut sets = SliceReader::new(name)?;
     while !sets.is_finished() {

@@ -1,5 +1,5 @@
-//! An HTTP proxy that opens tunnels, or does something else when it is asked to: CONNECT and nothing
-//! more (RFC 9110, section 9.3.6).
+//! An HTTP proxy that opens tunnels, or does something else when it is asked to: CONNECT and
+//! nothing more (RFC 9110, section 9.3.6).
 //!
 //! It knows every name as 127.0.0.1, so what comes through it was not looked up by who asked.
 

@@ -112,8 +112,8 @@ impl ClientConnection {
         self.has_moved.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it leaves more answers untaken than one without a key may. Requests for whose answers
-    /// there was no place are counted with them.
+    /// Whether it leaves more answers untaken than one without a key may. Requests for whose
+    /// answers there was no place are counted with them.
     pub fn takes_too_little(&self) -> bool {
         let untaken = self.untaken.iter().chain([&self.refused]);
         let untaken: u32 = untaken.map(|count| count.load(Ordering::Relaxed)).sum();

@@ -20,8 +20,8 @@ use crate::room::Budget;
 /// Least time between two warnings that the places run out, in milliseconds.
 const WARN_EVERY: u64 = 60_000;
 
-/// Least time between two looks for the connection with most requests, in milliseconds: one that was
-/// cut needs a moment to go.
+/// Least time between two looks for the connection with most requests, in milliseconds: one that
+/// was cut needs a moment to go.
 const CUT_EVERY: u64 = 2;
 
 /// The connections of a listener, and what they hold together.
@@ -132,8 +132,8 @@ impl Connections {
         is_due && swap().is_ok()
     }
 
-    /// Counts a request; false if there is no place for it. One without a key has a place if it is the
-    /// only one of its connection, so that nobody keeps a probe out.
+    /// Counts a request; false if there is no place for it. One without a key has a place if it is
+    /// the only one of its connection, so that nobody keeps a probe out.
     pub fn begin(&self, is_keyed: bool, is_only: bool) -> bool {
         let limits = &self.limits;
         if is_keyed {

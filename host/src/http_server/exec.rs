@@ -1,12 +1,13 @@
-//! Where the streams of HTTP/2 run: what has its answer at once has it at once, and the rest is a task.
+//! Where the streams of HTTP/2 run: what has its answer at once has it at once, and the rest is a
+//! task.
 
 use std::future::Future;
 use std::task::{Context, Waker};
 
 use hyper::rt::Executor;
 
-/// Polls a stream as soon as it is there. Most of what is said to those without a key needs no more, so
-/// a flood of it makes no queue of tasks in front of others.
+/// Polls a stream as soon as it is there. Most of what is said to those without a key needs no
+/// more, so a flood of it makes no queue of tasks in front of others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AtOnce;
 

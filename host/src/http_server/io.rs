@@ -1,5 +1,5 @@
-//! A socket that tells its [`ClientConnection`] what it takes and brings, and that does not take an answer away
-//! with it when it is closed.
+//! A socket that tells its [`ClientConnection`] what it takes and brings, and that does not take an
+//! answer away with it when it is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ use super::client_connection::{ClientConnection, Instruction};
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is read of a connection that has shown no key before the others have their turn, in bytes: a
-/// head, or some of a flood of them.
+/// What is read of a connection that has shown no key before the others have their turn, in bytes:
+/// a head, or some of a flood of them.
 const KEYLESS_TURN: usize = 256;
 
 /// A socket and what is known of its connection.
@@ -67,8 +67,8 @@ impl Watched {
         Ok(())
     }
 
-    /// Reads a little, and lets others have their turn. By then, what could be written is written: a
-    /// client that has not taken it has given no window for it, and is not worth another turn.
+    /// Reads a little, and lets others have their turn. By then, what could be written is written:
+    /// a client that has not taken it has given no window for it, and is not worth another turn.
     fn poll_read_keyless(
         &mut self,
         context: &mut Context<'_>,

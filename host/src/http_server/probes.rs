@@ -65,8 +65,8 @@ struct Rendered {
 }
 
 impl Metrics {
-    /// The text of now; or the last one, if it is younger than a second and somebody still has it, or
-    /// many have been asked for.
+    /// The text of now; or the last one, if it is younger than a second and somebody still has it,
+    /// or many have been asked for.
     fn text(&self, status: &Status) -> Bytes {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();

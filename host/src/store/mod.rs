@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!   set / swap ──► pending ──(commit thread)──► committing ──fsync──► backend
-//!                     ▲                             │ failed: back into pending, waiters get the error
+//!                     ▲                             │ failed: pending again, waiters are told
 //!                     └─────────────────────────────┘
 //!   get: pending, else committing, else what was read a moment ago, else backend
 //! ```
@@ -396,8 +396,8 @@ impl Store {
         }
     }
 
-    /// Commits what is left, and lets another process have the file. Later writes stay in memory only,
-    /// and what would be read from the file is an error.
+    /// Commits what is left, and lets another process have the file. Later writes stay in memory
+    /// only, and what would be read from the file is an error.
     pub fn close(&self) {
         self.shared.lock().closing = true;
         self.shared.work.notify_all();
@@ -418,8 +418,8 @@ impl Store {
 }
 
 impl SharedStore {
-    /// A poisoned lock means a panic between two field writes of `StoreState`, each of which leaves it
-    /// readable.
+    /// A poisoned lock means a panic between two field writes of `StoreState`, each of which leaves
+    /// it readable.
     fn lock(&self) -> MutexGuard<'_, StoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -117,8 +117,8 @@ impl Part {
     /// Builds it, and says which file cargo has made.
     ///
     /// # Errors
-    /// If it does not build, whose errors are then on standard error; if the compilation target is missing
-    /// and cannot be added; of [`Part::Tls`], if there is no compiler for its C.
+    /// If it does not build, whose errors are then on standard error; if the compilation target is
+    /// missing and cannot be added; of [`Part::Tls`], if there is no compiler for its C.
     pub fn build(self, workspace: &Workspace) -> Result<PathBuf, BuildError> {
         nested::run(self, workspace)
     }
@@ -140,8 +140,8 @@ impl Part {
     }
 
     /// In the target folder. The plug for TLS stands on `dunlin` without its exports: both would be
-    /// `dunlin.wasm` in one folder, and each build of one would make the next of the other begin anew.
-    /// So it is with the two plugs of one package.
+    /// `dunlin.wasm` in one folder, and each build of one would make the next of the other begin
+    /// anew. So it is with the two plugs of one package.
     const fn folder(self) -> &'static str {
         match self {
             Self::Function => "component",
@@ -151,9 +151,9 @@ impl Part {
     }
 }
 
-/// Puts what `spin.toml` names where it names it, as far as it builds: what does not is in the way of
-/// nothing else. A plug for TLS that is there stays as it is, since it takes a minute to build and differs
-/// seldom; [`Output::put`] brings it up to date, and so `cargo plugs`.
+/// Puts what `spin.toml` names where it names it, as far as it builds: what does not is in the way
+/// of nothing else. A plug for TLS that is there stays as it is, since it takes a minute to build
+/// and differs seldom; [`Output::put`] brings it up to date, and so `cargo plugs`.
 ///
 /// # Errors
 /// For each that is not there, why.

@@ -25,12 +25,13 @@ const OF_A_PACKAGE: [&str; 4] = [
 
 /// For the function alone, beyond what its profile can say: a function that is called from several
 /// places becomes part of each if it costs less than 100, by the compiler's reckoning, and not 275.
-/// What is marked `#[inline]` has a bound of its own, 325: so are small functions that a push passes.
+/// What is marked `#[inline]` has a bound of its own, 325: so are small functions that a push
+/// passes.
 const LESS_INLINED: &str =
     "target.wasm32-wasip2.rustflags = [\"-Cllvm-args=-inline-threshold=100\"]";
 
-/// The cargo that runs this, without what it has set for this alone: ring is built anew whenever that
-/// differs.
+/// The cargo that runs this, without what it has set for this alone: ring is built anew whenever
+/// that differs.
 pub fn cargo() -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

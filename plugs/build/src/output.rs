@@ -54,7 +54,8 @@ impl Output {
         self.write(part.file_name(), &read(&built)?)
     }
 
-    /// Puts a file here. It is left alone if it has these bytes already: whoever has it open keeps it.
+    /// Puts a file here. It is left alone if it has these bytes already: whoever has it open keeps
+    /// it.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -5,12 +5,12 @@ use wac_graph::{CompositionGraph, EncodeOptions, PackageId};
 
 use dunlin_build::BuildError;
 
-/// Joins `plugs`, each with a name for errors, to `socket`. The result exports what the socket does,
-/// and imports what is left.
+/// Joins `plugs`, each with a name for errors, to `socket`. The result exports what the socket
+/// does, and imports what is left.
 ///
 /// # Errors
-/// If something is not a component, or a plug has an export that the socket does not import, or imports
-/// as something else.
+/// If something is not a component, or a plug has an export that the socket does not import, or
+/// imports as something else.
 pub fn join(socket: &[u8], plugs: &[(&str, &[u8])]) -> Result<Vec<u8>, BuildError> {
     let mut graph = CompositionGraph::new();
     let socket = register(&mut graph, "socket", socket)?;

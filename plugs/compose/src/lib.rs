@@ -7,8 +7,8 @@
 //!   … with dunlin-plug-keyvalue-draft.wasm ─────► dunlin-standalone-draft.wasm
 //! ```
 //!
-//! Run by `cargo plugs`, and by the tests that need the files. A build of the host or of the workspace
-//! builds no plugs: that for TLS has C in it and needs clang.
+//! Run by `cargo plugs`, and by the tests that need the files. A build of the host or of the
+//! workspace builds no plugs: that for TLS has C in it and needs clang.
 
 mod build;
 mod join;

@@ -1,21 +1,22 @@
-//! An address, a task and an API key become one HTTP request; its answer becomes a report or an error.
+//! An address, a task and an API key become one HTTP request; its answer becomes a report or an
+//! error.
 //!
 //! ```text
 //!   POST /v1/tasks/feedback HTTP/1.0          HTTP/1.0 200 OK
 //!   Host, Authorization, Content-Length: 0    … headers, an empty line, and the body up to the end
 //! ```
 //!
-//! RFC 1945: with version 1.0 a server may not answer in chunks, and the end of the connection is the
-//! end of the body. Limits: [`ANSWER_MAX_BYTES`], 15 minutes of silence. The API key is in no error and
-//! no report.
+//! RFC 1945: with version 1.0 a server may not answer in chunks, and the end of the connection is
+//! the end of the body. Limits: [`ANSWER_MAX_BYTES`], 15 minutes of silence. The API key is in no
+//! error and no report.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longest answer that is read, headers included. Ours: a report has some hundred bytes. What is beyond
-/// is left out.
+/// Longest answer that is read, headers included. Ours: a report has some hundred bytes. What is
+/// beyond is left out.
 pub const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 
 /// Longest silence. Ours: a poll of many apps takes minutes, and answers at its end.
@@ -68,7 +69,8 @@ impl fmt::Display for CallError {
             ),
             Self::Task(got) => write!(f, "task: expected one of {TASKS:?}, got {got:?}"),
             Self::ApiKey => f.write_str(
-                "api_key: expected visible ASCII without blanks; is SPIN_VARIABLE_TASKS_API_KEY set?",
+                "api_key: expected visible ASCII without blanks; is SPIN_VARIABLE_TASKS_API_KEY \
+                set?",
             ),
             Self::Io(service, error) => {
                 write!(f, "the service at {service}: {error}")?;
@@ -78,10 +80,16 @@ impl fmt::Display for CallError {
                 }
             }
             Self::Refused(service, Some(status)) => {
-                write!(f, "the service at {service}: expected status 200, got {status}")
+                write!(
+                    f,
+                    "the service at {service}: expected status 200, got {status}"
+                )
             }
             Self::Refused(service, None) => {
-                write!(f, "the service at {service}: expected an HTTP answer, got none")
+                write!(
+                    f,
+                    "the service at {service}: expected an HTTP answer, got none"
+                )
             }
         }
     }

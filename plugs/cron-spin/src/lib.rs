@@ -5,9 +5,9 @@
 //! ```
 //!
 //! The trigger runs in a process of its own, so the function cannot be called in it: local service
-//! chaining is the http trigger's alone. What is left is the way that everybody has, with an API key.
-//! It is plain HTTP/1.0 over `wasi:sockets` 0.2, which every version of the trigger has; the outgoing
-//! HTTP of WASI 0.3 depends on the version of Spin that the trigger was built with.
+//! chaining is the http trigger's alone. What is left is the way that everybody has, with an API
+//! key. It is plain HTTP/1.0 over `wasi:sockets` 0.2, which every version of the trigger has; the
+//! outgoing HTTP of WASI 0.3 depends on the version of Spin that the trigger was built with.
 //!
 //! Spin looks up no names for sockets, so the service is an address: loopback, as a rule.
 

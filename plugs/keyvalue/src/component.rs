@@ -6,7 +6,7 @@
 //! | variable | is | otherwise |
 //! |---|---|---|
 //! | `DUNLIN_KEYVALUE_FOLDER` | the folder, as the platform shows it to the component | `/store` |
-//! | `DUNLIN_KEYVALUE_BUCKET` | what the older interface is asked to open | `default`; where there is none, the one without a name |
+//! | `DUNLIN_KEYVALUE_BUCKET` | what the older interface opens | `default`, or the nameless one |
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,4 +1,5 @@
-//! `0.2.0-draft2` from `0.2.0-draft`, which has no compare-and-swap, other cursors and other numbers.
+//! `0.2.0-draft2` from `0.2.0-draft`, which has no compare-and-swap, other cursors and other
+//! numbers.
 //!
 //! | `0.2.0-draft2` | from `0.2.0-draft` |
 //! |---|---|
@@ -7,10 +8,10 @@
 //! | `list-keys` with a text as cursor | with a number, written in decimal |
 //! | `get-many`: every key with its value, if any | those that are there |
 //!
-//! Limit: nothing comes between the two halves of a swap inside one instance, because neither waits.
-//! Between instances something can: of two that swap the same key in the same moment both may be told
-//! that it was done, and one value is lost. So this is for one instance, or where the loss of a
-//! registration is bearable.
+//! Limit: nothing comes between the two halves of a swap inside one instance, because neither
+//! waits. Between instances something can: of two that swap the same key in the same moment both
+//! may be told that it was done, and one value is lost. So this is for one instance, or where the
+//! loss of a registration is bearable.
 
 use std::collections::BTreeMap;
 

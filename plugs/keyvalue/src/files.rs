@@ -6,18 +6,19 @@
 //!   <folder>/lock/…          who may replace a file
 //! ```
 //!
-//! A value is written aside and flushed; then, under a lock, compared with what is there and renamed
-//! over it; then the folder is flushed. So a reader needs no lock, a crash at any moment leaves the
-//! value before or the new one, and a compare-and-swap holds between all instances and processes that
-//! have the folder (as far as `lock.rs` goes). A write has survived a crash when it returns.
+//! A value is written aside and flushed; then, under a lock, compared with what is there and
+//! renamed over it; then the folder is flushed. So a reader needs no lock, a crash at any moment
+//! leaves the value before or the new one, and a compare-and-swap holds between all instances and
+//! processes that have the folder (as far as `lock.rs` goes). A write has survived a crash when it
+//! returns.
 //!
 //! Why not the library that the host uses: redb goes by a lock of its file to keep a second process
 //! out. WASI has none, and `wasmtime serve` makes as many instances as it likes, and drops them
 //! where they stand.
 //!
-//! Limits: [`KEY_MAX_BYTES`](crate::KEY_MAX_BYTES) and [`VALUE_MAX_BYTES`](crate::VALUE_MAX_BYTES); a
-//! file, which mostly is a block of the disk, for each key; 4,096 folders, so that some millions of
-//! keys are bearable. The whole instance waits while a write is flushed.
+//! Limits: [`KEY_MAX_BYTES`](crate::KEY_MAX_BYTES) and [`VALUE_MAX_BYTES`](crate::VALUE_MAX_BYTES);
+//! a file, which mostly is a block of the disk, for each key; 4,096 folders, so that some millions
+//! of keys are bearable. The whole instance waits while a write is flushed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -136,8 +137,8 @@ impl Files {
         KeyPaths { shard, file, lock }
     }
 
-    /// Puts a value (`None` removes it) in the place of what is expected. Gives what is there instead,
-    /// if it is something else.
+    /// Puts a value (`None` removes it) in the place of what is expected. Gives what is there
+    /// instead, if it is something else.
     fn replace(
         &self,
         key: &str,

@@ -1,8 +1,9 @@
 //! A component that exports `wasi:keyvalue@0.2.0-draft2`, for platforms that have no such store.
 //!
 //! ```text
-//!   wasi:keyvalue@0.2.0-draft2 ─► component ─► Backend ─┬─► files::Files     a folder of the platform's
-//!                                                       └─► draft::Emulated  wasi:keyvalue@0.2.0-draft
+//!   wasi:keyvalue@0.2.0-draft2 ─► component ─► Backend
+//!                                                ├─► files::Files     a folder of the platform's
+//!                                                └─► draft::Emulated  wasi:keyvalue@0.2.0-draft
 //! ```
 //!
 //! Which of the two is in the component is chosen when it is built: files, or with the feature

@@ -4,13 +4,14 @@
 //!   lock/7.free ──rename──► lock/7.<holder> ──rename──► lock/7.free
 //! ```
 //!
-//! Each lock is one empty file that has one name at a time. Renaming it succeeds for one only, since
-//! the old name has to be there, and the name of a holder is never used twice. WASI has no locks of
-//! files, and a file that is created to lock and removed to unlock cannot be told from the next one.
+//! Each lock is one empty file that has one name at a time. Renaming it succeeds for one only,
+//! since the old name has to be there, and the name of a holder is never used twice. WASI has no
+//! locks of files, and a file that is created to lock and removed to unlock cannot be told from the
+//! next one.
 //!
-//! A holder that is gone leaves its name. Who has seen the same one for [`STALE_AFTER`] renames it to
-//! its own, which again succeeds for one only. Limit: a holder that was stopped for so long, and goes
-//! on, does so without the lock; it notices when it lets go.
+//! A holder that is gone leaves its name. Who has seen the same one for [`STALE_AFTER`] renames it
+//! to its own, which again succeeds for one only. Limit: a holder that was stopped for so long, and
+//! goes on, does so without the lock; it notices when it lets go.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -20,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use crate::listing::names;
 
-/// After how long a holder that does not let go is taken to be gone. It holds a lock for a few calls
-/// of the file system.
+/// After how long a holder that does not let go is taken to be gone. It holds a lock for a few
+/// calls of the file system.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long to wait for a lock altogether.

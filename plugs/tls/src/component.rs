@@ -6,10 +6,10 @@
 //! ```
 //!
 //! The three tasks of a connection live in the call of `connect` that opened it, which has long
-//! returned. `carry_out` alone writes to the transport, whoever gave rise to it, and `take_in` takes
-//! no more from the function until the transport has had all of what came before: so nothing is
-//! ever left in the session with nobody to get it out, and one piece of [`SEND_MAX_BYTES`] is the
-//! most that waits.
+//! returned. `carry_out` alone writes to the transport, whoever gave rise to it, and `take_in`
+//! takes no more from the function until the transport has had all of what came before: so nothing
+//! is ever left in the session with nobody to get it out, and one piece of [`SEND_MAX_BYTES`] is
+//! the most that waits.
 //!
 //! No borrow of a cell is held across an `await`.
 
@@ -84,15 +84,15 @@ impl Guest for Plug {
 type Told = Result<(), Error>;
 
 thread_local! {
-    /// Of calls that were cancelled before they could tell how it ended: at most two for each since the
-    /// last one began.
+    /// Of calls that were cancelled before they could tell how it ended: at most two for each since
+    /// the last one began.
     static ORPHANS: RefCell<Vec<FutureWriter<Told>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where to tell how a direction ended.
 ///
-/// A future's end has to be written to before it is dropped, and that takes a task; a cancelled call
-/// has none any more. So it leaves that to the next one.
+/// A future's end has to be written to before it is dropped, and that takes a task; a cancelled
+/// call has none any more. So it leaves that to the next one.
 struct Done(Option<FutureWriter<Told>>);
 
 impl Done {

@@ -1,5 +1,5 @@
-//! A component that exports `wasi:tls@0.3.0-draft`, for platforms that have sockets and no TLS, or a
-//! TLS without ALPN.
+//! A component that exports `wasi:tls@0.3.0-draft`, for platforms that have sockets and no TLS, or
+//! a TLS without ALPN.
 //!
 //! ```text
 //!   dunlin.toml ─► TlsSettings ─► Provider ─► client configurations, by TLS name
@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Trust, identity and protocol are chosen by the name that the function gives, exactly as the host
-//! of ours does it ([`dunlin::tls_name`]), and out of the same `[tls]` of the same file. So nothing in
-//! the function knows which of the two it talks to. What it costs, and what is not constant in time,
-//! is in the README of this folder.
+//! of ours does it ([`dunlin::tls_name`]), and out of the same `[tls]` of the same file. So nothing
+//! in the function knows which of the two it talks to. What it costs, and what is not constant in
+//! time, is in the README of this folder.
 //!
 //! Only `component` touches streams, and exists on WASI alone; the rest is tested natively.
 

@@ -1,8 +1,9 @@
 //! A TLS name becomes a client configuration: whose roots, which identity, which protocol.
 //!
-//! The same rules as the host's: roots by server name, the identity by the name before the `@`, ALPN
-//! `h2` unless it is a binary protocol. A configuration is made when it is first asked for and kept,
-//! so that sessions are resumed. Bound: as many as there are names, identities and two protocols.
+//! The same rules as the host's: roots by server name, the identity by the name before the `@`,
+//! ALPN `h2` unless it is a binary protocol. A configuration is made when it is first asked for and
+//! kept, so that sessions are resumed. Bound: as many as there are names, identities and two
+//! protocols.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,8 @@ impl Provider {
     /// How TLS is done with a server.
     ///
     /// # Errors
-    /// If the name asks for an identity that is not there, or a file is not what it should be. It is
-    /// read again when it is next asked for.
+    /// If the name asks for an identity that is not there, or a file is not what it should be. It
+    /// is read again when it is next asked for.
     pub fn config_for(&mut self, name: &TlsName) -> Result<Arc<ClientConfig>, TlsError> {
         let host = name.host.to_ascii_lowercase();
         let trusted = self.trust.contains_key(&host).then_some(host);

@@ -68,8 +68,8 @@ impl Session {
         self.tls.wants_write()
     }
 
-    /// After the handshake: whether the server speaks what it was asked for. `wasi:tls` has no way to
-    /// say what was negotiated, so one that does not is as good as none.
+    /// After the handshake: whether the server speaks what it was asked for. `wasi:tls` has no way
+    /// to say what was negotiated, so one that does not is as good as none.
     ///
     /// # Errors
     /// What was expected and what it speaks.
@@ -88,8 +88,8 @@ impl Session {
         }
     }
 
-    /// Takes clear text, all of it. At most [`SEND_MAX_BYTES`], and only after everything before it was
-    /// transmitted.
+    /// Takes clear text, all of it. At most [`SEND_MAX_BYTES`], and only after everything before it
+    /// was transmitted.
     ///
     /// # Errors
     /// If the connection has ended.
@@ -112,12 +112,12 @@ impl Session {
         }
     }
 
-    /// Takes ciphertext from the peer, all of it, and appends the clear text. What comes after the end
-    /// of TLS is dropped.
+    /// Takes ciphertext from the peer, all of it, and appends the clear text. What comes after the
+    /// end of TLS is dropped.
     ///
     /// # Errors
-    /// If it is no TLS, was tampered with, or the peer refuses us. What could be read before that is
-    /// appended, and there may be an alert to transmit.
+    /// If it is no TLS, was tampered with, or the peer refuses us. What could be read before that
+    /// is appended, and there may be an alert to transmit.
     pub fn receive(&mut self, ciphertext: &[u8], cleartext: &mut Vec<u8>) -> Result<(), TlsError> {
         let mut rest = ciphertext;
         while !rest.is_empty() && !self.closed_by_peer {

@@ -28,9 +28,9 @@ struct Whole {
     tls: TlsSettings,
 }
 
-/// Reads the file that `DUNLIN_CONFIG` names, or `dunlin.toml`; also gives the folder that its paths
-/// are relative to. A platform that shows this component neither the variable nor the file gets the
-/// public roots and no identity.
+/// Reads the file that `DUNLIN_CONFIG` names, or `dunlin.toml`; also gives the folder that its
+/// paths are relative to. A platform that shows this component neither the variable nor the file
+/// gets the public roots and no identity.
 ///
 /// # Errors
 /// If the file cannot be read, though it is named or is there, or is no such file.
@@ -101,7 +101,8 @@ mod tests {
     #[test]
     fn only_tls_is_looked_at_and_all_of_it_must_be_known() {
         let settings = parse(
-            "[host]\nlisten = 1\n[tls.trust]\nlocalhost = 'ca.pem'\n[tls.identities.shop]\ncertificate = 'a.p12'\n",
+            "[host]\nlisten = 1\n[tls.trust]\nlocalhost = 'ca.pem'\n[tls.identities.shop]\n\
+            certificate = 'a.p12'\n",
         )
         .unwrap();
         assert_eq!(

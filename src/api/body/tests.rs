@@ -228,15 +228,18 @@ fn each_fault_names_its_field_what_was_expected_and_what_came() {
         ),
         (
             "name=x",
-            "json-malformed body: expected an object such as {\"name\":\"x\"}, got a form (name=value)",
+            "json-malformed body: expected an object such as {\"name\":\"x\"}, got a form \
+            (name=value)",
         ),
         (
             "<a/>",
-            "json-malformed body: expected an object such as {\"name\":\"x\"}, got markup such as XML",
+            "json-malformed body: expected an object such as {\"name\":\"x\"}, got markup such as \
+            XML",
         ),
         (
             "--x\r\n",
-            "json-malformed body: expected an object such as {\"name\":\"x\"}, got a multipart body",
+            "json-malformed body: expected an object such as {\"name\":\"x\"}, got a multipart \
+            body",
         ),
         (
             "{} x",
@@ -249,7 +252,8 @@ fn each_fault_names_its_field_what_was_expected_and_what_came() {
         ),
         (
             "{",
-            "json-malformed body: expected valid JSON, got a text that ends too early, at line 1, column 1",
+            "json-malformed body: expected valid JSON, got a text that ends too early, at line 1, \
+            column 1",
         ),
     ] {
         assert_eq!(detail(body.as_bytes()), expected, "{body}");

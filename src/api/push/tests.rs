@@ -46,8 +46,9 @@ fn the_payload_goes_out_byte_for_byte() {
 
 #[test]
 fn every_option_arrives() {
-    let extra = r#","push_type":"background","strict":false,"priority":5,"ttl_s":60,"collapse_id":"c",
-        "id":"123E4567-e89b-12d3-a456-426655440000","environment":"sandbox","via":"http2""#;
+    let extra = r#","push_type":"background","strict":false,"priority":5,"ttl_s":60,
+        "collapse_id":"c","id":"123E4567-e89b-12d3-a456-426655440000",
+        "environment":"sandbox","via":"http2""#;
     let request = parse(&body(extra)).unwrap();
     assert_eq!(request.environment, Some(Environment::Development));
     let id = ApnsId::from_random(ID);
@@ -422,7 +423,8 @@ fn a_reply_counts_and_explains() {
 fn an_idempotency_key_names_the_push_and_collapses_it_where_asked() {
     let with = |more: &str| {
         let body = format!(
-            r#"{{"to":{{"token":"a1"}},"topic":"com.example.app","payload":{{"aps":{{"alert":"x"}}}}{more}}}"#
+            r#"{{"to":{{"token":"a1"}},"topic":"com.example.app",
+                "payload":{{"aps":{{"alert":"x"}}}}{more}}}"#
         );
         parse(&body)
     };

@@ -26,7 +26,8 @@ const RIGHT: [(Call, &str); 10] = [
     (
         Broadcast,
         r#"{"topic":"a.b","channel":"YQ==","priority":5,"ttl_s":60,"dry_run":true,"payload":{"aps":
-        {"timestamp":1,"event":"update","content-state":{"x":"5ec4e75ec4e75ec4e75ec4e75ec4e75e"}}}}"#,
+        {"timestamp":1,"event":"update",
+        "content-state":{"x":"5ec4e75ec4e75ec4e75ec4e75ec4e75e"}}}}"#,
     ),
     (
         Channel,
@@ -35,7 +36,8 @@ const RIGHT: [(Call, &str); 10] = [
     (
         Put,
         r#"{"topic":"a.b","environment":"production","alias":"5ec4e75ec4e75ec4e75ec4e75ec4e75e",
-        "tags":["5ec4e75ec4e75ec4e75ec4e75ec4e75e"],"replaces":"5ec4e75ec4e75ec4e75ec4e75ec4e75e"}"#,
+        "tags":["5ec4e75ec4e75ec4e75ec4e75ec4e75e"],
+        "replaces":"5ec4e75ec4e75ec4e75ec4e75ec4e75e"}"#,
     ),
     (
         Post,

@@ -124,9 +124,10 @@ mod tests {
                 "0a58cf64530d823f",
                 Purpose::Key,
                 5,
-                "df2183dc106854dc03a7ae55b85025b1978bddb7c6142a7e1b08f23441d5384cce5d232a7924e76dfb3f7a3205ab849a\
-              e1f647bd63c4a7a53388d4c12111dd14ec4e203d6f1ece08b8e45141e17b428ed6bad1dd2d4f4d691b45d7d286ac8fca\
-              56366c17",
+                "df2183dc106854dc03a7ae55b85025b1978bddb7c6142a7e1b08f23441d5384c\
+                 ce5d232a7924e76dfb3f7a3205ab849ae1f647bd63c4a7a53388d4c12111dd14\
+                 ec4e203d6f1ece08b8e45141e17b428ed6bad1dd2d4f4d691b45d7d286ac8fca\
+                 56366c17",
             ),
             (
                 &SHA256,
@@ -134,8 +135,9 @@ mod tests {
                 &"ff".repeat(64),
                 Purpose::Mac,
                 2,
-                "532ae011a88248c3982b20cc41b567d4e0187eb5d9c0a6fb4ab8bb472e791262e430e4a1f0ba5bb929aedf75b11c7879\
-              d4fbf5b3236527c253b68a3868a23243f3ba6115a1b2",
+                "532ae011a88248c3982b20cc41b567d4e0187eb5d9c0a6fb4ab8bb472e791262\
+                 e430e4a1f0ba5bb929aedf75b11c7879d4fbf5b3236527c253b68a3868a23243\
+                 f3ba6115a1b2",
             ),
         ];
         for (hash, passphrase, salt, purpose, rounds, key) in rows {

@@ -5,8 +5,8 @@
 //! ```text
 //! PFX ::= SEQUENCE { INTEGER 3, ContentInfo, MacData OPTIONAL }
 //!   ContentInfo ::= SEQUENCE { OID data, [0] OCTET STRING }
-//!     SEQUENCE OF ContentInfo                                   "authenticated safe"; the MAC is over this
-//!       data                                                    as it is, or
+//!     SEQUENCE OF ContentInfo                          "authenticated safe"; the MAC is over this
+//!       data                                           as it is, or
 //!       encryptedData: SEQUENCE { INTEGER, SEQUENCE { OID, algorithm, [0] bytes } }
 //!         SEQUENCE OF bag ::= SEQUENCE { OID, [0] value, SET of attributes }
 //!           certificate: SEQUENCE { OID, [0] OCTET STRING }
@@ -15,21 +15,21 @@
 //!                        OCTET STRING salt, INTEGER iterations DEFAULT 1 }
 //! ```
 //!
-//! Keychain Access encrypts the certificates by RC2 with 40 bits and the keys by 3DES, with a MAC by
-//! SHA-1. OpenSSL 3 reads that only with `-legacy`, and itself writes AES-256 with SHA-256.
+//! Keychain Access encrypts the certificates by RC2 with 40 bits and the keys by 3DES, with a MAC
+//! by SHA-1. OpenSSL 3 reads that only with `-legacy`, and itself writes AES-256 with SHA-256.
 //!
 //! # Which passphrase
 //!
-//! An empty passphrase is encoded as a terminating zero by some writers and as nothing by others. Both
-//! are tried where none, or an empty one, was given. The MAC says which is right; a wrong one and a
-//! damaged file make it fail alike, so if something can be decrypted all the same, the file is damaged. A
-//! MAC of an unknown kind is left aside, since what is at stake is a better message, not trust: the
-//! file is our own.
+//! An empty passphrase is encoded as a terminating zero by some writers and as nothing by others.
+//! Both are tried where none, or an empty one, was given. The MAC says which is right; a wrong one
+//! and a damaged file make it fail alike, so if something can be decrypted all the same, the file
+//! is damaged. A MAC of an unknown kind is left aside, since what is at stake is a better message,
+//! not trust: the file is our own.
 //!
-//! Limits: [`PARTS_MAX`], [`KEYS_MAX`], [`CERTIFICATES_MAX`]. Bags in bags, and protection by public
-//! keys instead of a passphrase, are not read. The standard allows BER, which OpenSSL and Bouncy Castle
-//! make use of: each layer becomes DER before it is read ([`ber`]). The MAC is over the bytes
-//! as they came.
+//! Limits: [`PARTS_MAX`], [`KEYS_MAX`], [`CERTIFICATES_MAX`]. Bags in bags, and protection by
+//! public keys instead of a passphrase, are not read. The standard allows BER, which OpenSSL and
+//! Bouncy Castle make use of: each layer becomes DER before it is read ([`ber`]). The MAC is over
+//! the bytes as they came.
 
 pub(crate) mod kdf;
 mod mac;
@@ -106,7 +106,8 @@ fn error(failure: Failure, passphrase: Option<&str>) -> ReadError {
             Cause::Unsupported,
             "a PKCS #12 file protected by a passphrase, with RC2, 3DES or AES",
             what,
-            "Export it again from Keychain Access, or by `openssl pkcs12 -export` without further options.",
+            "Export it again from Keychain Access, or by `openssl pkcs12 -export` without further \
+            options.",
         ),
         Failure::Passphrase => {
             crate::read_error::passphrase("the passphrase of the PKCS #12 file", passphrase)

@@ -91,7 +91,8 @@ fn a_key_of_another_certificate() {
         assert_key(&identity, Some(&what));
         assert_eq!(
             what,
-            "key: expected that of the certificate \"Apple Push Services: com.example.shop\", got another one"
+            "key: expected that of the certificate \"Apple Push Services: com.example.shop\", got \
+            another one"
         );
     }
 }
@@ -178,7 +179,8 @@ fn validity_to_the_second() {
     assert_eq!(level, Level::Error);
     assert_eq!(
         what,
-        "certificate: expected one that is valid, got one valid from 2026-01-01T00:00:00Z on, in less than a day"
+        "certificate: expected one that is valid, got one valid from 2026-01-01T00:00:00Z on, in \
+        less than a day"
     );
     let (_, what) = only(at(&identity, UnixTime::EPOCH));
     assert!(what.ends_with("in 20454 days"), "{what}");
@@ -247,7 +249,8 @@ fn topics_that_it_does_not_list() {
     assert_eq!(level, Level::Error);
     assert_eq!(
         what,
-        "topics: expected com.example.shop.voip, COM.example.shop in the certificate, got com.example.shop"
+        "topics: expected com.example.shop.voip, COM.example.shop in the certificate, got \
+        com.example.shop"
     );
 }
 

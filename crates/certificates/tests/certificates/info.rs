@@ -1,7 +1,7 @@
 //! What is read from certificates laid out as Apple's.
 //!
-//! The layouts are those of certificates that Apple has issued, as SilentCircle/apns_tools shows them;
-//! the bytes of the list of topics are those that esl/MongoosePush has taken from a real one.
+//! The layouts are those of certificates that Apple has issued, as SilentCircle/apns_tools shows
+//! them; the bytes of the list of topics are those that esl/MongoosePush has taken from a real one.
 
 use dunlin::environment::Environment;
 use dunlin::time::UnixTime;

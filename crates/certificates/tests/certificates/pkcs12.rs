@@ -40,9 +40,9 @@ const READABLE: [(&str, &[u8], Option<&str>); 21] = [
     ("Bouncy Castle, 3DES", data!("bc-3des.p12"), PASSPHRASE),
 ];
 
-/// The same values as BER. With `indefinite` each value that consists of values ends by a mark, else
-/// by a length in four bytes; strings are cut into pieces of `piece` bytes. What is inside a string
-/// stays as it is, since the MAC is over it.
+/// The same values as BER. With `indefinite` each value that consists of values ends by a mark,
+/// else by a length in four bytes; strings are cut into pieces of `piece` bytes. What is inside a
+/// string stays as it is, since the MAC is over it.
 fn to_ber(der: &[u8], indefinite: bool, piece: usize) -> Vec<u8> {
     let mut ber = Vec::new();
     let mut rest = der;
@@ -194,7 +194,8 @@ fn damage_is_told_from_a_wrong_passphrase() {
             assert_eq!(error.cause(), Cause::Damaged, "{cut}: {error}");
         }
     }
-    // In the middle of the encrypted certificate: the MAC fails, and the key can still be decrypted.
+    // In the middle of the encrypted certificate: the MAC fails, and the key can still be
+    // decrypted.
     for file in [
         data!("keychain.p12"),
         data!("modern.p12"),

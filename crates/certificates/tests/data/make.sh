@@ -1,7 +1,7 @@
 #!/bin/bash
-# Makes the files beside it: what openssl, as a foreign writer, makes of one identity. Test keys only.
-# Needs OpenSSL 3 with its legacy provider, and python3 for the one form that `openssl` cannot write.
-# The files are committed, so this runs only when a form is added: bash make.sh
+# Makes the files beside it: what openssl, as a foreign writer, makes of one identity. Test keys
+# only. Needs OpenSSL 3 with its legacy provider, and python3 for the one form that `openssl` cannot
+# write. The files are committed, so this runs only when a form is added: bash make.sh
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -f -- *.p12 *.pem *.cer
@@ -95,7 +95,8 @@ p12() { # name, passphrase, options
     openssl pkcs12 -export -in certificate.pem -inkey key.pkcs8.pem -name "Push" \
         -passout "pass:$passphrase" -out "$name.p12" "$@"
 }
-legacy=(-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-RC2-40 -macalg sha1 -provider legacy -provider default)
+legacy=(-keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-RC2-40 -macalg sha1
+    -provider legacy -provider default)
 p12 keychain secret "${legacy[@]}"
 p12 keychain-empty "" "${legacy[@]}"
 p12 keychain-umlaut "schlüssel€😀" "${legacy[@]}"
@@ -131,7 +132,8 @@ for name in ("BIO_new_file", "PEM_read_bio_X509", "PEM_read_bio_PrivateKey", "PK
     getattr(lib, name).restype = ctypes.c_void_p
 bio = lambda path, mode: ctypes.c_void_p(lib.BIO_new_file(path, mode))
 key = ctypes.c_void_p(lib.PEM_read_bio_PrivateKey(bio(b"key.pkcs8.pem", b"r"), None, None, None))
-certificate = ctypes.c_void_p(lib.PEM_read_bio_X509(bio(b"certificate.pem", b"r"), None, None, None))
+certificate = bio(b"certificate.pem", b"r")
+certificate = ctypes.c_void_p(lib.PEM_read_bio_X509(certificate, None, None, None))
 TRIPLE_DES = 146  # NID_pbe_WithSHA1And3_Key_TripleDES_CBC
 p12 = lib.PKCS12_create_ex(None, b"Push", key, certificate, None,
                            TRIPLE_DES, TRIPLE_DES, 2048, -1, 0, None, None)

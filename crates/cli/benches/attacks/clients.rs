@@ -372,7 +372,8 @@ pub async fn register_devices(address: SocketAddr) {
         let body = format!(r#"{{"topic":"com.example.app","alias":"bulk","tags":[{tags}]}}"#);
         let request = format!(
             "PUT /v1/devices/{n:064x} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {API_KEY}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+             content-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
             body.len()
         );
         let (answer, status) = exchange(address, &request).await.unwrap();

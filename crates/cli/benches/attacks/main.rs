@@ -5,10 +5,10 @@
 //! ```
 //!
 //! Everything runs on this machine over loopback: a simulator that accepts all, `dunlin serve` in
-//! front of it, and clients that misbehave. One client with a key pushes to a token a hundred times a
-//! second, and a probe asks `/livez` on a connection of its own ten times a second. A line for each
-//! attack says what the two have seen, and what memory the service had before, at most, and half a
-//! minute later. Each attack has a service of its own.
+//! front of it, and clients that misbehave. One client with a key pushes to a token a hundred times
+//! a second, and a probe asks `/livez` on a connection of its own ten times a second. A line for
+//! each attack says what the two have seen, and what memory the service had before, at most, and
+//! half a minute later. Each attack has a service of its own.
 //!
 //! - `--seconds N`: how long each attack lasts; 10 by default.
 //! - `--only NAME`: one attack.

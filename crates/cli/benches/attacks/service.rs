@@ -73,7 +73,8 @@ fn configure(folder: &Path, port: u16) -> PathBuf {
     let hash = hex::encode(hash.as_ref());
     let text = format!(
         "[host]\nlisten = \"127.0.0.1:0\"\n[apns.production]\nhost = \"localhost\"\nport = {port}\n\
-         [[credentials]]\nkey_id = \"BENCHKEY01\"\nteam_id = \"BENCHTEAM1\"\nkey_file = \"key.p8\"\n\
+         [[credentials]]\nkey_id = \"BENCHKEY01\"\nteam_id = \"BENCHTEAM1\"\n\
+         key_file = \"key.p8\"\n\
          [[api_keys]]\nname = \"bench\"\nsha256 = \"{hash}\"\nscopes = [\"admin\"]\n\
          [store]\nkind = \"file\"\npath = \"../store.redb\"\n\
          [tls.trust]\nlocalhost = \"../ca.pem\"\n"

@@ -230,7 +230,8 @@ fn a_second_ctrl_c_does_not_wait_for_open_requests() {
     // The rest of its body never comes.
     write!(
         open,
-        "POST /v1/push HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 9\r\n\r\n{{",
+        "POST /v1/push HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\ncontent-length: 9\r\n\
+        \r\n{{",
         dev.said_of("API key")
     )
     .unwrap();

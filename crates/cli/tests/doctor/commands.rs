@@ -146,7 +146,8 @@ async fn a_refused_key_is_one_error_with_its_remedy_and_one_line_when_it_is_over
     let token = "a1".repeat(32);
     let push = || async {
         let body = format!(
-            r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}","payload":{{"aps":{{"alert":"hush"}}}}}}"#
+            r#"{{"to":{{"token":"{token}"}},"topic":"{TOPIC}",
+                "payload":{{"aps":{{"alert":"hush"}}}}}}"#
         );
         let body = body.into_bytes();
         let answer = ask(address, "POST", "/v1/push", Some(API_KEY), body, PATIENCE).await;

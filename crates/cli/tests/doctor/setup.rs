@@ -47,7 +47,8 @@ impl Folder {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         folder.write("conf/key.p8", key.serialize_pem());
         folder.with(
-            "[[credentials]]\nkey_id = \"ABC123DEFG\"\nteam_id = \"DEF123GHIJ\"\nkey_file = \"key.p8\"\n",
+            "[[credentials]]\nkey_id = \"ABC123DEFG\"\nteam_id = \"DEF123GHIJ\"\nkey_file = \
+            \"key.p8\"\n",
         )
     }
 
@@ -99,7 +100,8 @@ impl Folder {
     /// An app with the identity `shop`.
     pub(crate) fn with_app(self, topic: &str, environment: &str, more: &str) -> Self {
         self.with(&format!(
-            "[[binary]]\ntopic = \"{topic}\"\nenvironment = \"{environment}\"\nidentity = \"shop\"\n{more}\n"
+            "[[binary]]\ntopic = \"{topic}\"\nenvironment = \"{environment}\"\nidentity = \
+            \"shop\"\n{more}\n"
         ))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```json
 //! {"fault":"status","status":429,"reason":"TooManyRequests","timestamp_ms":1,"retry_after":10}
-//! {"fault":"status","reason":"Shutdown"}                   a reason of Apple's tables has its status
+//! {"fault":"status","reason":"Shutdown"}                   a reason of Apple's has its status
 //! {"fault":"body","status":503,"body":"<html>"}            or "body_base64"
 //! {"fault":"goaway","reason":"Shutdown","error_code":"NO_ERROR","answer":true}
 //! {"fault":"goaway_twice","reason":"Shutdown"}
@@ -23,7 +23,7 @@
 //! {"fault":"gateway_slow","after_bytes":20,"delay_ms":500}
 //! {"fault":"gateway_refuse"}
 //!
-//! {"fault":"feedback_cut","after_bytes":20}                and "feedback_silence", "feedback_garbage"
+//! {"fault":"feedback_cut","after_bytes":20}                and "feedback_silence", "…_garbage"
 //! {"fault":"feedback_dribble","bytes":1}                   and "feedback_truncate"
 //! {"fault":"feedback_refuse"}                              and "feedback_linger"
 //! ```
@@ -36,11 +36,11 @@
 //! | `call` | only to `"push"`, `"broadcast"` or `"channels"` |
 //! | `after` | not to the first so many that fit |
 //! | `every` | of the rest, only to every n-th |
-//! | `times` | so often; without it once, or for ever if there is a `token_prefix`, `call` or `every` |
+//! | `times` | so often; without it once, or for ever with a `token_prefix`, `call` or `every` |
 //! | `delay_ms` | so much later |
 //!
-//! Unknown fields, and fields of another fault, are errors. The stream limit that goes 1000, 1, 500 while a
-//! connection lives, and a hundred refused pushes after the first thousand:
+//! Unknown fields, and fields of another fault, are errors. The stream limit that goes 1000, 1, 500
+//! while a connection lives, and a hundred refused pushes after the first thousand:
 //!
 //! ```json
 //! [{"fault":"settings","max_concurrent_streams":1,"after":100},
@@ -49,9 +49,10 @@
 //! ```
 //!
 //! A mix at random is one object, in the place of the mix there was; see
-//! [`RandomFaults`](crate::RandomFaults) for its fields. Each kind has a number n and happens once in n
-//! requests or connections. With none of them it is [`RandomFaults::mix`](crate::RandomFaults::mix), without
-//! a `seed` one is chosen. The answer is 200 with the mix, so that it can be repeated:
+//! [`RandomFaults`](crate::RandomFaults) for its fields. Each kind has a number n and happens once
+//! in n requests or connections. With none of them it is
+//! [`RandomFaults::mix`](crate::RandomFaults::mix), without a `seed` one is chosen. The answer is
+//! 200 with the mix, so that it can be repeated:
 //!
 //! ```json
 //! {"random":{"seed":7,"goaway":500,"reset":100,"silence":1000}}

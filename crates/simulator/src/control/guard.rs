@@ -1,8 +1,8 @@
 //! Decides whether a request to the control API comes from where it should.
 //!
-//! A web page anywhere can make a browser send requests to `127.0.0.1`. It can read the answers only
-//! under the same origin, which it gets by pointing its own DNS name here: hence the check of `Host`. It
-//! can send a POST without reading the answer: hence the check of `Origin`.
+//! A web page anywhere can make a browser send requests to `127.0.0.1`. It can read the answers
+//! only under the same origin, which it gets by pointing its own DNS name here: hence the check of
+//! `Host`. It can send a POST without reading the answer: hence the check of `Origin`.
 
 use std::net::IpAddr;
 

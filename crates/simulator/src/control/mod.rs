@@ -9,8 +9,8 @@
 //! | `GET /devices` · `DELETE /devices` | | `{"devices"}` · 204 |
 //! | `POST /devices` | a device or an array of them | 204 |
 //! | `GET /channels` · `DELETE /channels` | | `{"channels"}` of all apps · 204 |
-//! | `POST /channels` | a channel or an array of them; its `channel_id` may be left out | 200 `{"channel_ids"}` |
-//! | `GET /faults` · `DELETE /faults` | | `{"faults","random"}`, the latter with what it has `drawn`, or `null` · 204 |
+//! | `POST /channels` | one or an array; its `channel_id` may be left out | 200 `{"channel_ids"}` |
+//! | `GET /faults` · `DELETE /faults` | | `{"faults","random"}`, with what is `drawn` · 204 |
 //! | `POST /faults` | a fault or an array of them, see below | 204 |
 //! | `POST /faults` | `{"random":{…}}`, a mix drawn from a seed | 200 with the mix |
 //! | `GET /feedback` · `DELETE /feedback` | | `{"feedback"}`, an object by topic · 204 |
@@ -21,9 +21,10 @@
 //! Notifications are listed oldest first. Errors are `{"error":"expected …, got …"}`. `fault_json`
 //! has the fields of the faults.
 //!
-//! There is no login. A page of another site open in the same browser must not get in, so a request is
-//! refused if its `Host` is a name other than `localhost` (DNS rebinding) or its `Origin` is not that
-//! host. Limits: [`MAX_CONNECTIONS`] connections, bodies of [`MAX_BODY`] bytes, [`HEADER_TIMEOUT`].
+//! There is no login. A page of another site open in the same browser must not get in, so a request
+//! is refused if its `Host` is a name other than `localhost` (DNS rebinding) or its `Origin` is not
+//! that host. Limits: [`MAX_CONNECTIONS`] connections, bodies of [`MAX_BODY`] bytes,
+//! [`HEADER_TIMEOUT`].
 
 mod fault_json;
 mod guard;

@@ -29,8 +29,8 @@ pub enum Action {
         /// The body.
         body: Vec<u8>,
     },
-    /// Sends GOAWAY. Requests up to its last-stream-id are still answered, later ones never, and then
-    /// the connection is closed.
+    /// Sends GOAWAY. Requests up to its last-stream-id are still answered, later ones never, and
+    /// then the connection is closed.
     Goaway {
         /// The debug data is `{"reason":"…"}`, or empty.
         reason: Option<String>,
@@ -40,8 +40,8 @@ pub enum Action {
         /// processed (last-stream-id is that of the last one that was).
         answer: bool,
     },
-    /// Sends two GOAWAYs, as a server that goes down gently: the first without debug data and with the highest
-    /// last-stream-id there is, the second with that of the request, which is answered.
+    /// Sends two GOAWAYs, as a server that goes down gently: the first without debug data and with
+    /// the highest last-stream-id there is, the second with that of the request, which is answered.
     GoawayTwice {
         /// The debug data of the second is `{"reason":"…"}`, or empty.
         reason: Option<String>,
@@ -53,15 +53,15 @@ pub enum Action {
     },
     /// Never answers.
     Silence,
-    /// Cuts the TCP connection, without a TLS close, after so many more bytes of HTTP/2. The request
-    /// is answered as usual; 0 bytes cuts before anything of it is sent.
+    /// Cuts the TCP connection, without a TLS close, after so many more bytes of HTTP/2. The
+    /// request is answered as usual; 0 bytes cuts before anything of it is sent.
     Close {
         /// Bytes still sent, those of answers to other requests under way included.
         after_bytes: u64,
     },
-    /// Cuts a connection, without a TLS close, after it has received so many bytes of HTTP/2, the preface
-    /// included: in the middle of a request, for one. What is whole before that is judged, and perhaps
-    /// answered. `token_prefix` and `delay_ms` mean nothing here.
+    /// Cuts a connection, without a TLS close, after it has received so many bytes of HTTP/2, the
+    /// preface included: in the middle of a request, for one. What is whole before that is judged,
+    /// and perhaps answered. `token_prefix` and `delay_ms` mean nothing here.
     CutReceived {
         /// Bytes received.
         after_bytes: u64,
@@ -71,16 +71,17 @@ pub enum Action {
         /// The bytes.
         bytes: Vec<u8>,
     },
-    /// Sends SETTINGS with this stream limit, then goes on as usual. The lower limit is enforced once
-    /// the client has acknowledged it.
+    /// Sends SETTINGS with this stream limit, then goes on as usual. The lower limit is enforced
+    /// once the client has acknowledged it.
     MaxConcurrentStreams {
         /// The limit; above 10,000 it is 10,000.
         limit: u32,
     },
     /// Answers as usual, after [`Fault::delay_ms`](crate::Fault::delay_ms).
     Delay,
-    /// Closes the next TCP connections to the provider API (or, for [`Call::Channels`](crate::Call), to the
-    /// management of channels) instead of taking them. `token_prefix` and `delay_ms` mean nothing here.
+    /// Closes the next TCP connections to the provider API (or, for
+    /// [`Call::Channels`](crate::Call), to the management of channels) instead of taking them.
+    /// `token_prefix` and `delay_ms` mean nothing here.
     RefuseConnections,
     /// Something at the binary gateway.
     Gateway(GatewayAction),
@@ -90,14 +91,15 @@ pub enum Action {
 
 /// What a fault does at the binary gateway.
 ///
-/// `accept` says what becomes of the notification that sets the fault off: `true` takes it if it is good,
-/// `false` leaves it and everything after it unprocessed. "After n notifications" is
-/// [`every(n)`](crate::Fault::every). [`Fault::delay_ms`](crate::Fault::delay_ms) is waited before the connection ends; what arrives in
-/// the meantime is thrown away.
+/// `accept` says what becomes of the notification that sets the fault off: `true` takes it if it is
+/// good, `false` leaves it and everything after it unprocessed. "After n notifications" is
+/// [`every(n)`](crate::Fault::every). [`Fault::delay_ms`](crate::Fault::delay_ms) is waited before
+/// the connection ends; what arrives in the meantime is thrown away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GatewayAction {
-    /// Refuses a notification, good or bad, with any status. A notification of command 0 gets no packet.
+    /// Refuses a notification, good or bad, with any status. A notification of command 0 gets no
+    /// packet.
     Status {
         /// The status byte.
         status: u8,
@@ -130,13 +132,14 @@ pub enum GatewayAction {
         /// See [`GatewayAction`].
         accept: bool,
     },
-    /// Cuts a connection, without a TLS close, after it has received so many bytes. What is whole in them
-    /// is taken.
+    /// Cuts a connection, without a TLS close, after it has received so many bytes. What is whole
+    /// in them is taken.
     Cut {
         /// Bytes of notifications; 0 cuts right after the handshake.
         after_bytes: u64,
     },
-    /// Stops reading a connection for [`Fault::delay_ms`](crate::Fault::delay_ms) when it has received so many bytes.
+    /// Stops reading a connection for [`Fault::delay_ms`](crate::Fault::delay_ms) when it has
+    /// received so many bytes.
     Slow {
         /// Bytes of notifications.
         after_bytes: u64,
@@ -169,8 +172,8 @@ pub enum FeedbackAction {
         /// Bytes left out.
         bytes: u64,
     },
-    /// Sends so many bytes, then some that are no TLS, as if from somebody on the way, and leaves TCP
-    /// open. The list stays.
+    /// Sends so many bytes, then some that are no TLS, as if from somebody on the way, and leaves
+    /// TCP open. The list stays.
     Garbage {
         /// Bytes of tuples.
         after_bytes: u64,

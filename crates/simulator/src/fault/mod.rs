@@ -1,13 +1,13 @@
-//! Turns a script ("the next two requests get 429") into what happens to one request, one notification
-//! of the gateway, or one connection.
+//! Turns a script ("the next two requests get 429") into what happens to one request, one
+//! notification of the gateway, or one connection.
 //!
 //! Source: the misbehaviour seen in the field, `docs/protocols.md` 3.1 (GOAWAY with a JSON reason,
 //! the stream limit that changes), 3.5 and 1.5; RFC 9113 section 7 (error codes).
 //!
-//! The first fault of the script that fits a request is the one it gets; if none does, the mix of `random` may
-//! have one. The request was judged before that, so a valid provider token counts as seen even if the answer
-//! is another. The same goes for the notifications of the gateway. What sets a fault off follows from its
-//! action, and for the calls about channels from [`Fault::call`].
+//! The first fault of the script that fits a request is the one it gets; if none does, the mix of
+//! `random` may have one. The request was judged before that, so a valid provider token counts as
+//! seen even if the answer is another. The same goes for the notifications of the gateway. What
+//! sets a fault off follows from its action, and for the calls about channels from [`Fault::call`].
 //!
 //! Limit: [`MAX_FAULTS`] in the script; one more is refused with an error.
 
@@ -30,16 +30,18 @@ pub struct Fault {
     pub action: Action,
     /// How often at most; `None` means for ever.
     pub times: Option<u32>,
-    /// Only to requests whose device token, or whose channel, begins with this (case does not matter). Means
-    /// nothing to connections.
+    /// Only to requests whose device token, or whose channel, begins with this (case does not
+    /// matter). Means nothing to connections.
     pub token_prefix: Option<String>,
-    /// Only to pushes, to broadcasts, or to calls about channels; `None` means any. For connections,
-    /// [`Call::Channels`] means those to the management of channels, and anything else those to the provider
-    /// API. Means nothing to the binary protocols.
+    /// Only to pushes, to broadcasts, or to calls about channels; `None` means any. For
+    /// connections, [`Call::Channels`] means those to the management of channels, and anything else
+    /// those to the provider API. Means nothing to the binary protocols.
     pub call: Option<Call>,
-    /// Not to the first so many of the requests that fit otherwise and that no earlier fault of the script took.
+    /// Not to the first so many of the requests that fit otherwise and that no earlier fault of the
+    /// script took.
     pub skip: u32,
-    /// Only to every n-th of the requests that fit otherwise, counted after `skip`. 0 and 1 mean each.
+    /// Only to every n-th of the requests that fit otherwise, counted after `skip`. 0 and 1 mean
+    /// each.
     pub every: Option<u32>,
     /// Milliseconds to wait first, at most [`MAX_DELAY_MS`].
     pub delay_ms: u64,

@@ -1,18 +1,20 @@
-//! Turns a seed into a mix of faults for a soak: some requests are reset, some connections cut, and the same
-//! seed does the same again.
+//! Turns a seed into a mix of faults for a soak: some requests are reset, some connections cut, and
+//! the same seed does the same again.
 //!
 //! ```text
 //! seed, token, how many requests to that token came before  -> what happens to a request
 //! seed, how many connections came before                    -> what happens to a connection
 //! ```
 //!
-//! So what a request gets does not depend on how the requests to different tokens interleave. What its fault
-//! does to others on the same connection (GOAWAY, a cut) depends on who is there.
+//! So what a request gets does not depend on how the requests to different tokens interleave. What
+//! its fault does to others on the same connection (GOAWAY, a cut) depends on who is there.
 //!
-//! Each kind is asked in the order of the fields of [`RandomFaults`], and the first that says yes is it. The
-//! numbers come from SplitMix64 (Steele, Lea, Flood, 2014): a page of code that will never change under a seed.
+//! Each kind is asked in the order of the fields of [`RandomFaults`], and the first that says yes
+//! is it. The numbers come from SplitMix64 (Steele, Lea, Flood, 2014): a page of code that will
+//! never change under a seed.
 //!
-//! Limit: the requests of [`MAX_TOKENS`] tokens are counted, about 24 MiB; to a further one each is the first.
+//! Limit: the requests of [`MAX_TOKENS`] tokens are counted, about 24 MiB; to a further one each is
+//! the first.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,23 +22,25 @@ use serde::{Deserialize, Serialize};
 
 use super::{Action, Fault, FaultError, MAX_DELAY_MS};
 
-/// A mix of faults. Each kind has a number: on average it happens once in so many requests (or connections),
-/// and 0 is never.
+/// A mix of faults. Each kind has a number: on average it happens once in so many requests (or
+/// connections), and 0 is never.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RandomFaults {
     /// What all draws follow from.
     pub seed: u64,
-    /// Once in so many requests: GOAWAY; with or without a reason, one or two of them, the request answered or
-    /// not processed.
+    /// Once in so many requests: GOAWAY; with or without a reason, one or two of them, the request
+    /// answered or not processed.
     pub goaway: u32,
     /// Once in so many requests: RST_STREAM, half of them REFUSED_STREAM.
     pub reset: u32,
-    /// Once in so many requests: the connection is cut after up to `max_cut_bytes` more bytes to the client.
+    /// Once in so many requests: the connection is cut after up to `max_cut_bytes` more bytes to
+    /// the client.
     pub close: u32,
     /// Once in so many requests: 429 `TooManyRequests`, half of them with Retry-After.
     pub too_many_requests: u32,
-    /// Once in so many requests: 503 `ServiceUnavailable` or `Shutdown`, or 500 `InternalServerError`.
+    /// Once in so many requests: 503 `ServiceUnavailable` or `Shutdown`, or 500
+    /// `InternalServerError`.
     pub unavailable: u32,
     /// Once in so many requests: no answer.
     pub silence: u32,
@@ -46,8 +50,8 @@ pub struct RandomFaults {
     pub delay: u32,
     /// Once in so many TCP connections to the provider API: it is closed instead of taken.
     pub refuse_connections: u32,
-    /// Once in so many TLS connections to the provider API: it is cut after up to `max_cut_received` bytes from
-    /// the client.
+    /// Once in so many TLS connections to the provider API: it is cut after up to
+    /// `max_cut_received` bytes from the client.
     pub cut_received: u32,
     /// Only to requests whose token begins with this (case does not matter).
     pub token_prefix: Option<String>,
@@ -362,7 +366,8 @@ mod tests {
 
     #[test]
     fn a_seed_means_the_same_for_ever() {
-        // What seeds meant must not change with the code, or a soak that failed could not be repeated.
+        // What seeds meant must not change with the code, or a soak that failed could not be
+        // repeated.
         let mut draw = Draw(0);
         assert_eq!(draw.next(), 0xe220_a839_7b1d_cdaf);
         assert_eq!(draw.next(), 0x6e78_9e6a_a1b9_65f4);

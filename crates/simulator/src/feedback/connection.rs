@@ -1,5 +1,5 @@
-//! Runs the feedback service on one TLS connection: sends the topic's list, closes, and finds out whether the
-//! client has it.
+//! Runs the feedback service on one TLS connection: sends the topic's list, closes, and finds out
+//! whether the client has it.
 //!
 //! Source: `docs/protocols.md`, section 2: transmission begins at once, and the service closes when
 //! it is done. RFC 8446 6.1 (close_notify).
@@ -10,8 +10,9 @@
 //!      '--client closes or breaks--> the list stays
 //! ```
 //!
-//! A client that dies while bytes are on their way can have sent its close_notify before: so a close that
-//! comes before everything was sent does not count, and neither does one that a reset of TCP follows.
+//! A client that dies while bytes are on their way can have sent its close_notify before: so a
+//! close that comes before everything was sent does not count, and neither does one that a reset of
+//! TCP follows.
 //!
 //! Limit: none on how long a client may take to close. Its connection counts among the open ones.
 

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Invariant: a tuple that is added while a connection reads is not in what it reads, and stays.
-//! Limits: [`MAX_FEEDBACK_BYTES`] in all lists, [`MAX_FEEDBACK_TOPICS`]; what is more is refused with an
-//! error. The connection of one topic too many finds an empty list and is not counted.
+//! Limits: [`MAX_FEEDBACK_BYTES`] in all lists, [`MAX_FEEDBACK_TOPICS`]; what is more is refused
+//! with an error. The connection of one topic too many finds an empty list and is not counted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -130,7 +130,8 @@ impl Lists {
         Ok(())
     }
 
-    /// What a connection that just came for the topic is to send. [`finish`](Self::finish) has to follow.
+    /// What a connection that just came for the topic is to send. [`finish`](Self::finish) has to
+    /// follow.
     pub(super) fn begin(&mut self, topic: String) -> Reading {
         let Some(list) = self.list(&topic) else {
             return Reading {

@@ -4,14 +4,15 @@
 //! sent after the refused notification is discarded.
 //!
 //! ```text
-//! [ reading ] --end--> [ delay ] --> packet? --> [ closing: close_notify, FIN ] --> [ discarding ] --> dropped
-//!      |                                                                   until the client is gone, or LINGER
+//! [ reading ] --end--> [ delay ] --> packet? --> [ closing: close_notify, FIN ] --.
+//!      |            .---------------------------------------------------------------'
+//!      |            '--> [ discarding: until the client is gone, or LINGER ] --> dropped
 //!      '--client closes, or a cut--> dropped
 //! ```
 //!
 //! Discarding goes on after the close because a socket that is dropped with unread bytes resets the
-//! connection, and the packet on its way would be lost. Apple's gateway could lose it so; a test asks for that
-//! with the fault `gateway_reset`.
+//! connection, and the packet on its way would be lost. Apple's gateway could lose it so; a test
+//! asks for that with the fault `gateway_reset`.
 //!
 //! Limit: [`READ`] bytes are read at a time, and no more than one frame is kept.
 

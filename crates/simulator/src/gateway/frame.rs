@@ -5,24 +5,25 @@
 //!
 //! ```text
 //! command 0   | 00 | token length u16 | token | payload length u16 | payload |
-//! command 1   | 01 | identifier 4 | expiry u32 | token length u16 | token | payload length u16 | payload |
+//! command 1   | 01 | identifier 4 | expiry u32 | token length u16 | token
+//!                                              | payload length u16 | payload |
 //! command 2   | 02 | frame length u32 | item | item | …
 //!     item    | id u8 | length u16 | data |   1 token, 2 payload, 3 identifier (4 bytes),
 //!                                             4 expiration (4 bytes), 5 priority (1 byte)
 //! ```
 //!
 //! Decided here, where Apple is silent:
-//! - Items may come in any order. An item that is repeated, has an id not listed or a length that is
-//!   not its own is a protocol error, unless the token or the payload is missing, which is said first. One
-//!   that is longer than the rest of the frame ends the reading: so a token shorter than its length says
-//!   gives "missing payload", as houston's issue 56 saw it.
+//! - Items may come in any order. An item that is repeated, has an id not listed or a length that
+//!   is not its own is a protocol error, unless the token or the payload is missing, which is said
+//!   first. One that is longer than the rest of the frame ends the reading: so a token shorter than
+//!   its length says gives "missing payload", as houston's issue 56 saw it.
 //! - A token of no bytes is a missing token, and nothing behind it is read. So the answer names
 //!   identifier 0 unless the identifier came first, as node-apn's issue 149 saw it.
-//! - In commands 0 and 1 a length that no token and no payload has is refused as soon as it is there:
-//!   what follows it cannot be told apart from the next notification.
+//! - In commands 0 and 1 a length that no token and no payload has is refused as soon as it is
+//!   there: what follows it cannot be told apart from the next notification.
 //!
-//! Invariants: where the bytes are split changes nothing. Limit: a frame longer than [`MAX_FRAME`] is
-//! refused by its length, so no more than that is ever kept.
+//! Invariants: where the bytes are split changes nothing. Limit: a frame longer than [`MAX_FRAME`]
+//! is refused by its length, so no more than that is ever kept.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -46,8 +47,8 @@ pub(super) enum Next {
     More,
     /// A notification. It is taken out of the bytes.
     Notification(Notification),
-    /// Something that is none, as far as it could be read, and the status it gets. There is no telling
-    /// where the next one begins.
+    /// Something that is none, as far as it could be read, and the status it gets. There is no
+    /// telling where the next one begins.
     Malformed(Notification, StatusByte),
 }
 
@@ -195,8 +196,8 @@ pub(super) const MAX_TOKEN: usize = 100;
 /// "2 kilobytes", which every library reads as 2048 bytes.
 pub(super) const MAX_PAYLOAD: usize = 2048;
 
-/// The longest frame with one item of each kind: two lengths of sixteen bits and three short items. What
-/// is longer repeats an item, or is none.
+/// The longest frame with one item of each kind: two lengths of sixteen bits and three short items.
+/// What is longer repeats an item, or is none.
 pub(super) const MAX_FRAME: usize = 2 * (3 + 0xffff) + (3 + 4) + (3 + 4) + (3 + 1);
 
 #[cfg(test)]

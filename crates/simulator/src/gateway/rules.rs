@@ -8,12 +8,13 @@
 //! ```
 //!
 //! Decided here, where Apple is silent:
-//! - A certificate without `UID` has no topic (3); a `UID` that cannot be a topic is of the wrong size (6).
-//! - A token of fewer than [`MIN_UNDECLARED_TOKEN`] bytes that nobody declared is too short (5), so that a
-//!   client has a token that is certainly refused.
-//! - A payload that is no JSON object, and priority 10 for one that shows nothing, are processing errors
-//!   (1): they could be parsed as a notification, so 128 would be wrong. Priority 10 that was not said
-//!   passes, as it does for the provider API.
+//! - A certificate without `UID` has no topic (3); a `UID` that cannot be a topic is of the wrong
+//!   size (6).
+//! - A token of fewer than [`MIN_UNDECLARED_TOKEN`] bytes that nobody declared is too short (5), so
+//!   that a client has a token that is certainly refused.
+//! - A payload that is no JSON object, and priority 10 for one that shows nothing, are processing
+//!   errors (1): they could be parsed as a notification, so 128 would be wrong. Priority 10 that
+//!   was not said passes, as it does for the provider API.
 //! - A priority other than 5 and 10 is a protocol error (128).
 //! - A token declared for another topic is an invalid one (8).
 
@@ -31,15 +32,16 @@ use crate::topic::is_topic;
 pub(super) enum Verdict {
     /// It is taken, and nothing is said.
     Accepted,
-    /// It is taken, but the app has gone from the device: the feedback service gets the token, with the
-    /// time in seconds since 1970.
+    /// It is taken, but the app has gone from the device: the feedback service gets the token, with
+    /// the time in seconds since 1970.
     Gone {
         since_s: u32,
     },
     Refused(StatusByte),
 }
 
-/// Judges a notification to `token`, its own in hexadecimal, from a client whose certificate says `topic`.
+/// Judges a notification to `token`, its own in hexadecimal, from a client whose certificate says
+/// `topic`.
 pub(super) fn judge(
     notification: &Notification,
     token: &str,

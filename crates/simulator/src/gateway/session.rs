@@ -1,5 +1,5 @@
-//! Takes the notifications of one connection to their records, and says how the connection ends when one
-//! of them ends it.
+//! Takes the notifications of one connection to their records, and says how the connection ends
+//! when one of them ends it.
 //!
 //! Source: `docs/protocols.md` 1.5: nothing is said of what is taken; a refusal closes the
 //! connection, and what follows on it is discarded. 1.2: a notification of command 0 is refused
@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!            taken                        refused, or a fault
-//! [ reading ] ----> [ reading ]   [ reading ] ----> [ ended: what the buffer still has is not looked at ]
+//! [ reading ] ----> [ reading ]   [ reading ] ----> [ ended: the rest of the buffer is ignored ]
 //! ```
 //!
 //! Invariant: records are in the order the notifications came.

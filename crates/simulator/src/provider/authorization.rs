@@ -1,15 +1,16 @@
-//! Turns the `authorization` header into a decision, and remembers per connection what the first valid
-//! provider token bound it to.
+//! Turns the `authorization` header into a decision, and remembers per connection what the first
+//! valid provider token bound it to.
 //!
 //! Source: Apple, *Establishing a token-based connection to APNs* (`docs/protocols.md` 3.6), RFC
 //! 7515 section 3.1 (compact form), RFC 7518 section 3.4 (ES256).
 //!
 //! ```text
-//! bearer base64url({"alg":"ES256","kid":…}) . base64url({"iss":…,"iat":seconds}) . base64url(signature)
+//! bearer base64url({"alg":"ES256","kid":…}) . base64url({"iss":…,"iat":seconds})
+//!      . base64url(signature)
 //! ```
 //!
-//! A client certificate takes the place of tokens (3.2): its topic is the default, and it covers its suffixed
-//! topics.
+//! A client certificate takes the place of tokens (3.2): its topic is the default, and it covers
+//! its suffixed topics.
 //!
 //! Decided here, where Apple is silent: `iat` is a NumericDate (RFC 7519, section 2), which may
 //! have a fraction; more than five minutes ahead it is ExpiredProviderToken. `iat` as a string
@@ -158,7 +159,8 @@ impl Authorization {
         Ok(())
     }
 
-    /// Whether the certificate, or the key of the provider token in use, may push to this bundle id or topic.
+    /// Whether the certificate, or the key of the provider token in use, may push to this bundle id
+    /// or topic.
     pub(super) fn allows(&self, topic: &str, bundle_id: &str) -> bool {
         if let Some(own) = &self.certificate {
             return own == topic || own == bundle_id;

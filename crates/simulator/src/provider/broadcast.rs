@@ -1,16 +1,16 @@
 //! Turns one broadcast into the first rule it breaks, or into the channel it goes to.
 //!
-//! Source: Apple, *Sending broadcast push notification requests to APNs* and *Handling error responses from
-//! Apple Push Notification service* (`docs/protocols.md` 3.7; for the host, 6).
+//! Source: Apple, *Sending broadcast push notification requests to APNs* and *Handling error
+//! responses from Apple Push Notification service* (`docs/protocols.md` 3.7; for the host, 6).
 //!
 //! ```text
 //! method -> path -> repeated headers -> apns-request-id -> authorization -> bundle id -> feature
 //!        -> channel -> push type -> expiration -> priority -> payload
 //! ```
 //!
-//! Decided here, where Apple is silent or of several minds: the case of `liveactivity` does not matter,
-//! because Apple spells it in three ways; a missing header that has no reason of its own gets that of a bad
-//! one; what cannot be a bundle id is TopicDisallowed.
+//! Decided here, where Apple is silent or of several minds: the case of `liveactivity` does not
+//! matter, because Apple spells it in three ways; a missing header that has no reason of its own
+//! gets that of a bad one; what cannot be a bundle id is TopicDisallowed.
 
 use http::Method;
 
@@ -24,7 +24,8 @@ use crate::state::State;
 use crate::topic::is_topic;
 
 impl<'a> Request<'a> {
-    /// Finds the first rule a broadcast breaks. Whether the provider token was valid shows in `authorized`.
+    /// Finds the first rule a broadcast breaks. Whether the provider token was valid shows in
+    /// `authorized`.
     pub(super) fn check_broadcast(
         &self,
         state: &State,
@@ -119,7 +120,8 @@ pub(super) fn is_live_activity(name: &str) -> bool {
     name.eq_ignore_ascii_case("liveactivity")
 }
 
-/// Bytes of a broadcast. Apple says nothing of the body of a call about channels, so it gets the same.
+/// Bytes of a broadcast. Apple says nothing of the body of a call about channels, so it gets the
+/// same.
 const MAX_PAYLOAD: usize = 5120;
 
 #[cfg(test)]

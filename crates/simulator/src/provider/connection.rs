@@ -105,8 +105,8 @@ pub(super) fn builder() -> h2::server::Builder {
         .max_header_list_size(MAX_HEADERS)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_reset_streams(RESET_STREAMS)
-        // Payloads are small and come many at a time: the default takes about 160 of them at once for
-        // an attack.
+        // Payloads are small and come many at a time: the default takes about 160 of them at once
+        // for an attack.
         .data_frame_budget(DATA_FRAME_BUDGET);
     builder
 }

@@ -1,5 +1,5 @@
-//! Turns a request that breaks no rule into what becomes of it: a change of the channels, and the answer's
-//! status, header and body.
+//! Turns a request that breaks no rule into what becomes of it: a change of the channels, and the
+//! answer's status, header and body.
 //!
 //! Source: `docs/protocols.md` 3.4 and 3.7. Judging and doing are apart, because a fault that
 //! answers in the place of APNs must not leave a channel behind.
@@ -67,7 +67,8 @@ impl Accepted {
 }
 
 impl<'a> Request<'a> {
-    /// Finds the first rule the request breaks. Whether the provider token was valid shows in `authorized`.
+    /// Finds the first rule the request breaks. Whether the provider token was valid shows in
+    /// `authorized`.
     pub(super) fn check(
         &self,
         state: &State,

@@ -8,9 +8,9 @@
 //! headers, body -> rules -> verdict -> fault? -> journal -> delay -> orders to the wire -> answer
 //! ```
 //!
-//! Invariant: judging and journalling one connection's requests happens one at a time, so that a GOAWAY
-//! knows what was processed before it.
-//! Limit: a body is read up to [`MAX_BODY`] bytes; what is longer is too large whatever follows.
+//! Invariant: judging and journalling one connection's requests happens one at a time, so that a
+//! GOAWAY knows what was processed before it. Limit: a body is read up to [`MAX_BODY`] bytes; what
+//! is longer is too large whatever follows.
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};

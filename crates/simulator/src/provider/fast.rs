@@ -1,5 +1,6 @@
-//! Runs the accept-all provider API on one TLS connection: every request is answered 200, nothing is
-//! looked at but `apns-id` and `apns-request-id`. It exists so that a benchmark measures the client and not this.
+//! Runs the accept-all provider API on one TLS connection: every request is answered 200, nothing
+//! is looked at but `apns-id` and `apns-request-id`. It exists so that a benchmark measures the
+//! client and not this.
 //!
 //! A request whose body has arrived is answered in place; only one that has to wait gets a task.
 //! Limit: `max_concurrent_streams` tasks.

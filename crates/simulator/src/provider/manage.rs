@@ -1,10 +1,10 @@
 //! Turns one call about channels into the first rule it breaks, or into what it asks for.
 //!
-//! Source: Apple, *Sending channel management requests to APNs* and *Handling error responses from Apple
-//! Push Notification service* (`docs/protocols.md` 3.7).
+//! Source: Apple, *Sending channel management requests to APNs* and *Handling error responses from
+//! Apple Push Notification service* (`docs/protocols.md` 3.7).
 //!
 //! ```text
-//! POST   /1/apps/<bundle id>/channels       {"message-storage-policy":0 or 1,"push-type":"LiveActivity"}
+//! POST   /1/apps/<bundle id>/channels       {"message-storage-policy":0 or 1,"push-type":…}
 //! GET    /1/apps/<bundle id>/channels       apns-channel-id
 //! DELETE /1/apps/<bundle id>/channels       apns-channel-id
 //! GET    /1/apps/<bundle id>/all-channels
@@ -14,9 +14,9 @@
 //! ```
 //!
 //! Decided here, where Apple is silent: a missing or impossible `message-storage-policy` is
-//! BadRequestParams, as an unknown attribute is; a JSON body that is no object is BadRequestPayload. To
-//! read or to delete what is not there is ChannelNotRegistered, as documented; one gateway has seen
-//! 404 BadPath for the latter, which a fault can play.
+//! BadRequestParams, as an unknown attribute is; a JSON body that is no object is
+//! BadRequestPayload. To read or to delete what is not there is ChannelNotRegistered, as
+//! documented; one gateway has seen 404 BadPath for the latter, which a fault can play.
 
 use http::Method;
 use serde_json::{Map, Value};
@@ -38,7 +38,8 @@ enum Verb {
 }
 
 impl<'a> Request<'a> {
-    /// Finds the first rule a call breaks. Whether the provider token was valid shows in `authorized`.
+    /// Finds the first rule a call breaks. Whether the provider token was valid shows in
+    /// `authorized`.
     pub(super) fn check_channels(
         &self,
         state: &State,

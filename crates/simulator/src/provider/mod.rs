@@ -6,9 +6,9 @@
 //! TLS -> connection (strict) | fast (accept all)
 //! ```
 //!
-//! Decided here, where Apple is silent: a client that offers no protocol by ALPN is taken to speak HTTP/2.
-//! RFC 9113 3.2 asks clients for ALPN, but aioapns and pushy send none, and APNs serves them
-//! (jchambers/pushy issue 808). One that offers only others is refused by TLS.
+//! Decided here, where Apple is silent: a client that offers no protocol by ALPN is taken to speak
+//! HTTP/2. RFC 9113 3.2 asks clients for ALPN, but aioapns and pushy send none, and APNs serves
+//! them (jchambers/pushy issue 808). One that offers only others is refused by TLS.
 
 mod answer;
 mod authorization;
@@ -51,8 +51,9 @@ pub(crate) async fn serve(
     }
 }
 
-/// Serves a connection to the management of channels until it is over: the same HTTP/2, other paths, and
-/// always strict. A client that offers no protocol by ALPN is taken to speak HTTP/2; TLS refuses others.
+/// Serves a connection to the management of channels until it is over: the same HTTP/2, other
+/// paths, and always strict. A client that offers no protocol by ALPN is taken to speak HTTP/2; TLS
+/// refuses others.
 pub(crate) async fn serve_channels(
     state: Arc<State>,
     environment: Environment,

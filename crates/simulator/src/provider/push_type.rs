@@ -1,5 +1,5 @@
-//! Turns `apns-push-type` and `apns-topic` into what they mean together: a push type has a suffix, and
-//! what is left of the topic is the bundle id.
+//! Turns `apns-push-type` and `apns-topic` into what they mean together: a push type has a suffix,
+//! and what is left of the topic is the bundle id.
 //!
 //! Source: Apple, *Sending notification requests to APNs* (`docs/protocols.md` 3.3; for two
 //! suffixes, 6). Which reason a wrong pair gets is not documented. Seen in the field: `alert` to a

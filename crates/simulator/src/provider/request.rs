@@ -1,4 +1,5 @@
-//! What the rules of all three APIs look at: one request with its body read, and why it is not accepted.
+//! What the rules of all three APIs look at: one request with its body read, and why it is not
+//! accepted.
 //!
 //! Source: Apple, *Sending notification requests to APNs* (`docs/protocols.md` 3.2) and *Sending
 //! broadcast push notification requests to APNs* (3.7).
@@ -72,7 +73,8 @@ impl<'a> Request<'a> {
             .unwrap_or("")
     }
 
-    /// The bundle id a broadcast or a call about channels names in its path; empty if there is none.
+    /// The bundle id a broadcast or a call about channels names in its path; empty if there is
+    /// none.
     pub(super) fn bundle_id(&self) -> &'a str {
         let rest = match self.call {
             Call::Push => None,

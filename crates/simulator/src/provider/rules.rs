@@ -8,10 +8,10 @@
 //!        -> expiration -> priority -> collapse id -> payload size -> device
 //! ```
 //!
-//! Decided here, where Apple is silent: a path with anything behind the token is BadPath; uppercase in
-//! `apns-id` is BadMessageId (the documents say lowercase); `background` without a priority passes though
-//! the default is 10; an empty topic is BadTopic; `location`, which wants a provider token, is InvalidPushType
-//! with a certificate.
+//! Decided here, where Apple is silent: a path with anything behind the token is BadPath; uppercase
+//! in `apns-id` is BadMessageId (the documents say lowercase); `background` without a priority
+//! passes though the default is 10; an empty topic is BadTopic; `location`, which wants a provider
+//! token, is InvalidPushType with a certificate.
 
 use http::Method;
 
@@ -24,7 +24,8 @@ use crate::state::State;
 use crate::topic;
 
 impl Request<'_> {
-    /// Finds the first rule a push breaks. Whether the provider token was valid shows in `authorized`.
+    /// Finds the first rule a push breaks. Whether the provider token was valid shows in
+    /// `authorized`.
     pub(super) fn check_push(
         &self,
         state: &State,

@@ -1,5 +1,5 @@
-//! Turns a stream of bytes into whole HTTP/2 frames, and a few frames into bytes: as much of HTTP/2 as it
-//! takes to change a conversation between two real implementations.
+//! Turns a stream of bytes into whole HTTP/2 frames, and a few frames into bytes: as much of HTTP/2
+//! as it takes to change a conversation between two real implementations.
 //!
 //! Source: RFC 9113 section 4.1 (frame header), 6.5 (SETTINGS), 6.8 (GOAWAY).
 //!
@@ -9,8 +9,8 @@
 //! +-----------------+--------+---------+---------------------+==========+
 //! ```
 //!
-//! Limit: a frame longer than [`MAX_FRAME`] is not collected; from there on the bytes pass as they are,
-//! and the real implementation behind refuses them.
+//! Limit: a frame longer than [`MAX_FRAME`] is not collected; from there on the bytes pass as they
+//! are, and the real implementation behind refuses them.
 
 use bytes::{Buf, Bytes, BytesMut};
 

@@ -1,9 +1,9 @@
-//! Stands between a TLS stream and an HTTP/2 server and turns instructions ("send GOAWAY with this reason",
-//! "cut after 20 bytes") into bytes at the right place.
+//! Stands between a TLS stream and an HTTP/2 server and turns instructions ("send GOAWAY with this
+//! reason", "cut after 20 bytes") into bytes at the right place.
 //!
-//! Source: RFC 9113 section 5.1.2 (stream limit), 6.5.3 (acknowledging SETTINGS), 6.8 (GOAWAY). The `h2`
-//! server can neither change its stream limit while it runs nor put debug data into GOAWAY; both happen
-//! here.
+//! Source: RFC 9113 section 5.1.2 (stream limit), 6.5.3 (acknowledging SETTINGS), 6.8 (GOAWAY). The
+//! `h2` server can neither change its stream limit while it runs nor put debug data into GOAWAY;
+//! both happen here.
 //!
 //! ```text
 //! client == TLS ==> inbound  --(frames, without ACKs of our SETTINGS)--> h2 server
@@ -11,10 +11,9 @@
 //!                      ^ instructions, carried out between two frames
 //! ```
 //!
-//! Invariants: bytes are forwarded in order and unchanged except as drawn; an instruction is carried out
-//! between two frames of the server, never
-//! before its first SETTINGS.
-//! Limits: 64 KiB in each direction between the two sides, [`MAX_INSTRUCTIONS`] instructions waiting.
+//! Invariants: bytes are forwarded in order and unchanged except as drawn; an instruction is
+//! carried out between two frames of the server, never before its first SETTINGS. Limits: 64 KiB in
+//! each direction between the two sides, [`MAX_INSTRUCTIONS`] instructions waiting.
 
 mod frames;
 mod pump;
@@ -35,9 +34,10 @@ pub(crate) struct Wire {
     instructions: mpsc::Sender<Instruction>,
 }
 
-/// Puts the two halves together: the stream to give to the HTTP/2 server, the handle, and the future
-/// that moves the bytes and ends when the connection is over. `stream_limit` replaces the server's own
-/// in its first SETTINGS; the connection is cut when `cut_received` bytes of the client have come.
+/// Puts the two halves together: the stream to give to the HTTP/2 server, the handle, and the
+/// future that moves the bytes and ends when the connection is over. `stream_limit` replaces the
+/// server's own in its first SETTINGS; the connection is cut when `cut_received` bytes of the
+/// client have come.
 pub(crate) fn attach<S: AsyncRead + AsyncWrite + Unpin>(
     tls: S,
     stream_limit: u32,
@@ -87,8 +87,9 @@ impl Wire {
         self.instruct(Instruction::Goaway(frame, last_stream)).await;
     }
 
-    /// Sends GOAWAY with the highest last-stream-id there is and then another with the real one; RFC 9113 6.8
-    /// lets a server do so to lose no request. Closes as [`goaway`](Self::goaway) does.
+    /// Sends GOAWAY with the highest last-stream-id there is and then another with the real one;
+    /// RFC 9113 6.8 lets a server do so to lose no request. Closes as [`goaway`](Self::goaway)
+    /// does.
     pub(crate) async fn goaway_twice(&self, last_stream: u32, debug: &[u8]) {
         let both = [
             frames::goaway(HIGHEST_STREAM, 0, &[]),

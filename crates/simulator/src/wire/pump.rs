@@ -1,8 +1,9 @@
-//! Moves the bytes of one connection in both directions, frame by frame, and carries out instructions.
+//! Moves the bytes of one connection in both directions, frame by frame, and carries out
+//! instructions.
 //!
 //! Source: RFC 9113 section 5.4.1 (ending a connection). After a close by us the client gets
-//! [`LINGER`] to read what is under way: closing a socket that has unread bytes resets it, and a GOAWAY
-//! on its way would be lost.
+//! [`LINGER`] to read what is under way: closing a socket that has unread bytes resets it, and a
+//! GOAWAY on its way would be lost.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -56,8 +57,8 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Client to server, until the client is done or `cut_received` bytes of it have come. Without a server the
-/// bytes are thrown away.
+/// Client to server, until the client is done or `cut_received` bytes of it have come. Without a
+/// server the bytes are thrown away.
 async fn inbound<S: AsyncRead + AsyncWrite>(
     client: ReadHalf<S>,
     mut server: WriteHalf<DuplexStream>,
@@ -110,10 +111,12 @@ impl<S: AsyncRead + AsyncWrite> Outbound<'_, S> {
         let mut batch = BytesMut::new();
         loop {
             tokio::select! {
-                // Orders first: one given before an answer was written goes before that answer. But
-                // nothing goes before the server's first SETTINGS.
+                // Instructions first: one given before an answer was written goes before that
+                // answer. But nothing goes before the server's first SETTINGS.
                 biased;
-                Some(instruction) = instructions.recv(), if lock(self.state).has_begun() => self.carry_out(instruction, &mut batch),
+                Some(instruction) = instructions.recv(), if lock(self.state).has_begun() => {
+                    self.carry_out(instruction, &mut batch);
+                }
                 read = server.read_buf(framer.space()) => {
                     if read? == 0 {
                         break;

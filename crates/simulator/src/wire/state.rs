@@ -1,8 +1,8 @@
-//! Turns the frames that pass into what the pump has to know: which streams are open, which limit is in
-//! force, which acknowledgements are not the server's business.
+//! Turns the frames that pass into what the pump has to know: which streams are open, which limit
+//! is in force, which acknowledgements are not the server's business.
 //!
-//! Source: RFC 9113 5.1.2 and 6.5.3. A stream counts from its HEADERS to the END_STREAM or RST_STREAM
-//! that closes it.
+//! Source: RFC 9113 5.1.2 and 6.5.3. A stream counts from its HEADERS to the END_STREAM or
+//! RST_STREAM that closes it.
 //!
 //! Limit: the sets hold open streams only, and the HTTP/2 server behind resets those above its own
 //! limit.
@@ -77,7 +77,8 @@ impl WireState {
         head.stream <= self.last_answered.unwrap_or(u32::MAX)
     }
 
-    /// Whether the server's first SETTINGS have passed: nothing may come before them (RFC 9113 3.4).
+    /// Whether the server's first SETTINGS have passed: nothing may come before them (RFC
+    /// 9113 3.4).
     pub(super) fn has_begun(&self) -> bool {
         self.first_limit.is_none()
     }

@@ -1,4 +1,5 @@
-//! The feedback service over TLS: what is sent, when the list is cleared, and what a script makes of it.
+//! The feedback service over TLS: what is sent, when the list is cleared, and what a script makes
+//! of it.
 
 use dunlin_simulator::{Action, ClientCertificate, Fault, FeedbackAction, Simulator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

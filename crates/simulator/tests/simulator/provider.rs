@@ -1,5 +1,5 @@
-//! The provider API over a real connection: every answer it gives by itself, what the journal keeps, and
-//! what a connection may do.
+//! The provider API over a real connection: every answer it gives by itself, what the journal
+//! keeps, and what a connection may do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

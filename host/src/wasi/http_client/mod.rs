@@ -18,10 +18,12 @@
 //!
 //! | error | the request |
 //! |---|---|
-//! | `http-request-denied` `dns-error` `connection-refused` `connection-timeout` `tls-certificate-error` `destination-unavailable` | was on no connection |
-//! | `connection-limit-reached` | was refused by the server: `REFUSED_STREAM`, or above the last stream of a GOAWAY; or nothing of its body was asked for |
+//! | `http-request-denied` `dns-error` `connection-refused` | was on no connection |
+//! | `connection-timeout` `tls-certificate-error` `destination-unavailable` | the same |
+//! | `connection-limit-reached` | was refused by the server, or nothing of its body was asked for |
 //! | `connection-terminated` `http-protocol-error` | may have been acted on |
 //!
+//! A server refuses by `REFUSED_STREAM`, or by a GOAWAY whose last stream is below the request's.
 //! `hyper` says nothing of interim (1xx) answers, so a stream that is refused after one counts as
 //! refused.
 //!
@@ -324,9 +326,9 @@ impl SharedClient {
 
     /// Puts a connection away when it has ended.
     ///
-    /// A request that is handed to it at the moment of its end can remain in the queue between: it is
-    /// given back when the last who could send by this connection has gone. So nobody who waits for
-    /// an answer keeps it, and neither does this client.
+    /// A request that is handed to it at the moment of its end can remain in the queue between: it
+    /// is given back when the last who could send by this connection has gone. So nobody who waits
+    /// for an answer keeps it, and neither does this client.
     async fn forget(self: Arc<Self>, at: (String, u16), number: u64, ended: JoinHandle<()>) {
         let _ = ended.await;
         if let Some(server) = self.servers.get(&at) {
@@ -338,8 +340,8 @@ impl SharedClient {
 /// What requests are sent by, and what ends with the connection.
 type Spoken = (SendRequest<Watched>, JoinHandle<()>);
 
-/// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the server is
-/// asked, and how long it may take over the answer.
+/// HTTP/2 on a connection to `host`, until it ends. `pings` says after how long a silence the
+/// server is asked, and how long it may take over the answer.
 async fn speak<S>(host: &str, stream: S, pings: (Duration, Duration)) -> Result<Spoken, Unreached>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

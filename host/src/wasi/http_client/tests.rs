@@ -212,8 +212,8 @@ async fn never_more_requests_are_on_a_connection_than_the_server_has_allowed() {
     requests.abort();
 }
 
-/// What is handed to a connection at the moment of its end may come back only when nobody has it any
-/// more.
+/// What is handed to a connection at the moment of its end may come back only when nobody has it
+/// any more.
 #[tokio::test]
 async fn a_connection_that_has_ended_is_kept_by_nobody() {
     let client = to(&[("server", 443)]);

@@ -1,7 +1,8 @@
 //! `tcp-socket`: dials out with `TCP_NODELAY` set, then hands out its two streams once each.
 //!
 //! ```text
-//!   create ──► Idle ──connect──► Connecting ──► Connected{read, write} ──send/receive──► (halves taken)
+//!   create ──► Idle ──connect──► Connecting ──► Connected{read, write}
+//!                                     │               └─ send, receive ──► (halves taken)
 //!                                     └──► Failed
 //! ```
 

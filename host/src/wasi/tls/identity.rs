@@ -33,8 +33,8 @@ impl Identity {
     /// for [`Identity::check_key`] to say.
     ///
     /// # Errors
-    /// If a file cannot be read, is something else, or its passphrase is another one; with what to do
-    /// about it.
+    /// If a file cannot be read, is something else, or its passphrase is another one; with what to
+    /// do about it.
     pub fn read(files: &IdentityFiles) -> Result<Self, Finding> {
         let passphrase = passphrase(files, |name| std::env::var(name).ok())?;
         let certificate = read_file(&files.certificate, FILE_MAX_BYTES)?;
@@ -90,7 +90,8 @@ pub fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, Finding> {
     read_at_most(path, most).map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::NotFound => {
-                "Put the file there, or name another one; paths are relative to the configuration file."
+                "Put the file there, or name another one; paths are relative to the configuration \
+                file."
             }
             ErrorKind::PermissionDenied => "Let the user that runs this read the file.",
             _ => "Name another file.",

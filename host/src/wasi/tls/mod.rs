@@ -6,7 +6,8 @@
 //!
 //! Two things the glue between `wasi:tls` and a TLS stream leaves to us:
 //! - it never flushes, so bytes that a short write left inside the TLS session would stay there and
-//!   the connection would stall. `Flushing` drives the flush itself: a write is done when it is out.
+//!   the connection would stall. `Flushing` drives the flush itself: a write is done when it is
+//!   out.
 //! - it has no way to say which protocol was negotiated, so a server that does not speak the one we
 //!   offer must fail the handshake: a connection without it is closed here.
 

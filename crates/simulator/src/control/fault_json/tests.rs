@@ -55,7 +55,8 @@ fn every_fault_survives_its_json() {
 fn every_name_in_the_list_is_a_fault_and_every_fault_is_in_it() {
     for name in FAULTS {
         let json = format!(
-            r#"{{"fault":"{name}","status":200,"bytes_base64":"","max_concurrent_streams":1,"bytes":1}}"#
+            r#"{{"fault":"{name}","status":200,"bytes_base64":"",
+                "max_concurrent_streams":1,"bytes":1}}"#
         );
         let mut json: FaultJson = serde_json::from_str(&json).unwrap();
         assert_eq!(json.take_action().unwrap().name(), name);

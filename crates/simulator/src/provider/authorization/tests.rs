@@ -288,7 +288,10 @@ fn a_token_that_is_refused_has_a_reason_that_names_what_was_expected() {
 
 #[test]
 fn apples_own_sample_is_not_a_valid_token() {
-    let sample = "bearer eyAia2lkIjogIjhZTDNHM1JSWDciIH0.eyAiaXNzIjogIkM4Nk5WOUpYM0QiLCAiaWF0IjogIjE0NTkxNDM1ODA2NTAiIH0.MEYCIQDzqyahmH1rz1s-LFNkylXEa2lZ_aOCX4daxxTZkVEGzwIhALvkClnx5m5eAT6Lxw7LZtEQcH6JENhJTMArwLf3sXwi";
+    let sample = "bearer eyAia2lkIjogIjhZTDNHM1JSWDciIH0.\
+        eyAiaXNzIjogIkM4Nk5WOUpYM0QiLCAiaWF0IjogIjE0NTkxNDM1ODA2NTAiIH0.\
+        MEYCIQDzqyahmH1rz1s-LFNkylXEa2lZ_aOCX4daxxTZkVEGzwIhALvkClnx5m5e\
+        AT6Lxw7LZtEQcH6JENhJTMArwLf3sXwi";
     assert_eq!(
         Signer::new().check_first(sample),
         Err(Reason::InvalidProviderToken)

@@ -1,4 +1,5 @@
-//! One row for every rule of broadcasts, each the base request with one thing changed; then the order.
+//! One row for every rule of broadcasts, each the base request with one thing changed; then the
+//! order.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 

@@ -1,5 +1,5 @@
-//! Apple's two tables of reasons, row by row: each is reached by breaking its rule, or by a scripted fault
-//! where the rule is Apple's own affair.
+//! Apple's two tables of reasons, row by row: each is reached by breaking its rule, or by a
+//! scripted fault where the rule is Apple's own affair.
 
 use dunlin_simulator::{
     BROADCAST_REASONS, Call, Channel, Config, Device, DeviceState, Environment, PUSH_REASONS,

@@ -1,4 +1,5 @@
-//! The vectors that say something of a server: what other libraries' simulators and tests expect of one.
+//! The vectors that say something of a server: what other libraries' simulators and tests expect of
+//! one.
 
 use dunlin_simulator::{Channel, Device, DeviceState, StoragePolicy};
 use serde_json::Value;
@@ -75,8 +76,8 @@ async fn mock_server_rule_of_the_gateway() {
             None => continue,
             Some("item 1 length 0") => [id.clone(), item(1, &[]), payload()],
             Some("item 2 length 0") => [id.clone(), item(1, &token(1)), item(2, &[])],
-            // pushy refuses every length but 32, which Apple's last edition does not ("up to 100 bytes"): not
-            // copied. A length that no token has is refused with the same status.
+            // pushy refuses every length but 32, which Apple's last edition does not ("up to 100
+            // bytes"): not copied. A length that no token has is refused with the same status.
             Some("item 1 length != 32") => [id.clone(), item(1, &[1; 3]), payload()],
             Some(other) => panic!("a rule without a test: {other}"),
         };
@@ -125,8 +126,8 @@ async fn broadcast_request_has_no_header_of_pushes_to_devices() {
                 .keys()
                 .all(|name| name != "apns-topic" && name != "apns-id")
         );
-        // A call about channels needs none of them. node-apn's identifiers are neither a UUID nor base64, which
-        // Apple's have to be: not copied, and refused in this order.
+        // A call about channels needs none of them. node-apn's identifiers are neither a UUID nor
+        // base64, which Apple's have to be: not copied, and refused in this order.
         let text = |name: &str| headers[name].as_str().unwrap();
         let good = Push::manage("GET", &key.bearer(NOW_S), "channels");
         let mut push = good.with("apns-request-id", text("apns-request-id"));
@@ -183,8 +184,9 @@ async fn jwt_needs_its_claims_and_may_have_a_type() {
 
 #[tokio::test]
 async fn jwt_refresh_ages_are_those_a_server_takes() {
-    // The rows are about when clients renew: at 48 minutes a token is still the same, from 50 on it is renewed.
-    // Both ages must be good here. A lifetime of 30 s (PyAPNs2) is that of its test: not copied.
+    // The rows are about when clients renew: at 48 minutes a token is still the same, from 50 on it
+    // is renewed. Both ages must be good here. A lifetime of 30 s (PyAPNs2) is that of its test:
+    // not copied.
     let (simulator, key) = start().await;
     let ages = vectors("jwt_refresh").into_iter().filter_map(|row| {
         let minutes = row["input"]["age_min"].as_u64().map(|minutes| minutes * 60);

@@ -11,8 +11,8 @@ use crate::support::{Client, Key, NOW_S, Push, config, control_json, start};
 /// What became of a push, as far as the client can tell.
 type Fate = Result<(u16, String), ()>;
 
-/// Pushes to so many tokens one after the other, each twice, with a new connection whenever the old one is of
-/// no more use. An answer is waited for so many milliseconds.
+/// Pushes to so many tokens one after the other, each twice, with a new connection whenever the old
+/// one is of no more use. An answer is waited for so many milliseconds.
 async fn soak(simulator: &Simulator, key: &Key, tokens: u32, ms: u64) -> Vec<(String, Fate)> {
     let mut fates = Vec::new();
     // Signatures differ each time, and a new one is a new token.

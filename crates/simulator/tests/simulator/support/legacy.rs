@@ -1,5 +1,5 @@
-//! A client of the binary gateway and of the feedback service, by hand: notifications as bytes, and TLS with
-//! a client certificate.
+//! A client of the binary gateway and of the feedback service, by hand: notifications as bytes, and
+//! TLS with a client certificate.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
-//! What the integration tests share: a signing key, a client on the `h2` crate, raw frames, a client of the
-//! binary gateway and the feedback service, and a plain HTTP/1.1 client for the control API.
+//! What the integration tests share: a signing key, a client on the `h2` crate, raw frames, a
+//! client of the binary gateway and the feedback service, and a plain HTTP/1.1 client for the
+//! control API.
 
 pub mod legacy;
 pub mod raw;
@@ -426,7 +427,8 @@ pub async fn control(
     let mut tcp = TcpStream::connect(simulator.control_addr()).await.unwrap();
     let length = body.len();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        "{method} {target} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\
+        \r\n{body}"
     );
     tcp.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
