@@ -12,8 +12,8 @@ use super::exchange;
 use super::feedback::FeedbackConnection;
 use super::platform::{self, Wasi};
 use super::transport::{self, Transport};
-use super::turns;
 use crate::auth::SharedTokens;
+use crate::delivery::turn::Turn;
 use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, Way};
 use crate::notification::Topic;
 use crate::service::Platform as _;
@@ -184,11 +184,13 @@ impl Driver {
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
                 Some(Action::TakeTurn) => {
-                    let turn = turns::take(&self.destination.endpoint, self.who);
+                    let server = &self.destination.endpoint;
+                    let turn = app().map_or(Turn::Go, |app| app.ask_turn(server, self.who));
                     self.lane.borrow_mut().handle_turn(platform::now(), turn);
                 }
                 Some(Action::TellTurn(news)) => {
-                    turns::tell(&self.destination.endpoint, self.who, news);
+                    let Ok(app) = app() else { continue };
+                    app.tell_turn(&self.destination.endpoint, self.who, news);
                 }
                 None if self.begin_exchange(platform::now()) => {}
                 None => {

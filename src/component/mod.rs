@@ -25,7 +25,6 @@ mod scheduled;
 mod store;
 mod terminal;
 mod transport;
-mod turns;
 
 /// What `wit/` says, in Rust.
 #[allow(

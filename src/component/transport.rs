@@ -8,16 +8,13 @@
 //! proxy and where a connection can be cut off.
 //!
 //! The lookup is made anew for each connection, as Apple asks; which address is tried when is
-//! decided by [`Race`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy
+//! decided by [`first_connection`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy
 //! is looked up; TLS is with the server.
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::{Future, poll_fn};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use super::bindings::wasi::sockets::ip_name_lookup::resolve_addresses;
@@ -28,10 +25,10 @@ use super::bindings::wasi::sockets::types::{
 use super::bindings::wasi::tls::client::Connector;
 use super::bindings::wasi::tls::types::Error as TlsError;
 use super::bindings::wit_stream;
-use super::platform;
+use super::platform::{self, Wasi};
 use crate::config::Endpoint;
-use crate::dial::{Authority, HEAD_MAX_BYTES, Progress, Race, Tunnel};
-use crate::service::{Destination, First, Proxy, Signal, first};
+use crate::dial::{Authority, HEAD_MAX_BYTES, Progress, Tunnel};
+use crate::service::{Destination, First, Proxy, Signal, first, first_connection};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
 /// Longest time from the lookup to the end of the handshake.
@@ -217,7 +214,8 @@ async fn open(
     let nearest = proxy.as_ref().map_or(endpoint, |proxy| &proxy.endpoint);
     let addresses = look_up(&nearest.host).await?;
     step.set(Step::Tcp);
-    let socket = dial(addresses, nearest.port).await?;
+    let dial = |address| dial(address, nearest.port);
+    let socket = first_connection(&Wasi, addresses, dial).await?;
     let (mut ciphertext_in, _) = socket.receive();
     // Bytes that are not TLS's, and the power to stop, need a stream of our own in between.
     let passage = (proxy.is_some() || ends.is_some()).then(|| {
@@ -322,62 +320,8 @@ async fn pass_on(mut from: StreamReader<u8>, mut to: StreamWriter<u8>, stop: Opt
     }
 }
 
-/// A connection attempt, and whom it is at.
-type Attempt = (
-    IpAddr,
-    Pin<Box<dyn Future<Output = Result<TcpSocket, String>>>>,
-);
-
-/// The first connection to one of the addresses. The other attempts are dropped, which ends them.
-async fn dial(addresses: Vec<IpAddr>, port: u16) -> Result<TcpSocket, String> {
-    let mut race = Race::new(addresses);
-    // At most as many as the race has.
-    let mut attempts: Vec<Attempt> = Vec::new();
-    let mut last = "the name has no addresses".to_owned();
-    loop {
-        while let Some(address) = race.poll_attempt(platform::now()) {
-            attempts.push((address, Box::pin(dial_one(address, port))));
-        }
-        if race.is_lost() {
-            return Err(last);
-        }
-        let next = first_ended(&mut attempts);
-        let next = match race.poll_timeout() {
-            None => First::A(next.await),
-            Some(at) => first(next, platform::sleep_until(at)).await,
-        };
-        match next {
-            First::A((_, Ok(socket))) => return Ok(socket),
-            First::A((address, Err(why))) => {
-                race.handle_failed(platform::now(), address);
-                last = why;
-            }
-            First::B(()) => {}
-        }
-    }
-}
-
-/// Waits for one of the attempts, and takes it out.
-async fn first_ended(attempts: &mut Vec<Attempt>) -> (IpAddr, Result<TcpSocket, String>) {
-    poll_fn(|cx| {
-        let mut attempted = attempts.iter_mut().enumerate();
-        let ended =
-            attempted.find_map(
-                |(index, (address, attempt))| match attempt.as_mut().poll(cx) {
-                    Poll::Ready(result) => Some((index, *address, result)),
-                    Poll::Pending => None,
-                },
-            );
-        let Some((index, address, result)) = ended else {
-            return Poll::Pending;
-        };
-        drop(attempts.swap_remove(index));
-        Poll::Ready((address, result))
-    })
-    .await
-}
-
-async fn dial_one(address: IpAddr, port: u16) -> Result<TcpSocket, String> {
+/// A TCP connection.
+async fn dial(address: IpAddr, port: u16) -> Result<TcpSocket, String> {
     let (family, remote) = to_wit(address, port);
     let socket = TcpSocket::create(family).map_err(|code| format!("{code:?}"))?;
     // Where the platform does not offer it, its own setting stands.

@@ -42,21 +42,16 @@ impl<R: Runtime> App<R> {
         (key, body): (&IdempotencyKey, &[u8]),
         now: UnixTime,
     ) -> Result<Reply, Problem> {
-        if let Some(reply) = self.reply_of_the_first(key, body, now)? {
-            return Ok(reply);
-        }
-        let lane = self.lane_of_broadcast(request)?;
-        let channel = request.broadcast.channel();
-        // Named by `parse`, by the caller, by the key or by us.
-        let id = request.broadcast.id();
-        let id = id.unwrap_or_else(|| new_apns_id(&self.platform));
-        let receipt = self.receipt_of_broadcast(body, (channel, id), now);
-        let receipt = match self.begin(key, receipt, now).await? {
-            Ok(receipt) => receipt,
-            Err(reply) => return Ok(reply),
+        let prepare = async || {
+            let lane = self.lane_of_broadcast(request)?;
+            let channel = request.broadcast.channel();
+            // Named by `parse`, by the caller, by the key or by us.
+            let id = request.broadcast.id();
+            let id = id.unwrap_or_else(|| new_apns_id(&self.platform));
+            Ok((lane, self.receipt_of_broadcast(body, (channel, id), now)))
         };
-        let done = self.carry_out_broadcast(request, &lane).await;
-        self.end(key, receipt, done).await
+        let carry_out = async |lane| self.carry_out_broadcast(request, &lane).await;
+        self.once((key, body), now, prepare, carry_out).await
     }
 
     fn lane_of_broadcast(&self, request: &BroadcastRequest) -> Result<LaneOf<R>, Problem> {

@@ -2,8 +2,8 @@
 //! `GET /v1/receipts/{key}`.
 //!
 //! ```text
-//!   reply_of_the_first ─► nobody ─► begin ─► ours ─► send ─► end ─┬─► finish, with the reply
-//!        └─ the reply of then         └─ who was faster           └─► abandon: nothing was sent
+//!   reply_of_the_first ─► nobody ─► prepare ─► begin ─► ours ─► send ─┬─► finish, with the reply
+//!        └─ the reply of then                    └─ who was faster    └─► abandon: nothing was sent
 //! ```
 
 use serde_json::value::RawValue;
@@ -40,8 +40,38 @@ impl<R: Runtime> App<R> {
         }
     }
 
+    /// Carries out what was asked for under a key, unless that was done before: the reply of then
+    /// is the reply again. `prepare` is asked after that was looked up, because what it finds may
+    /// have changed since.
+    ///
+    /// # Errors
+    /// Those of `prepare` and of `carry_out`, after which nothing was sent and the key is free; 409
+    /// if the key is another request's, or the first is not done with it.
+    pub(super) async fn once<T>(
+        &self,
+        (key, body): (&IdempotencyKey, &[u8]),
+        now: UnixTime,
+        prepare: impl AsyncFnOnce() -> Result<(T, Receipt), Problem>,
+        carry_out: impl AsyncFnOnce(T) -> Result<Reply, Problem>,
+    ) -> Result<Reply, Problem> {
+        if let Some(reply) = self.reply_of_the_first(key, body, now)? {
+            return Ok(reply);
+        }
+        let (prepared, receipt) = prepare().await?;
+        let receipt = match self.begin(key, receipt, now).await? {
+            Ok(receipt) => receipt,
+            Err(reply) => return Ok(reply),
+        };
+        let done = carry_out(prepared).await;
+        match &done {
+            Ok(reply) => self.finish(key, receipt, reply).await,
+            Err(_) => self.abandon(key, &receipt).await,
+        }
+        done
+    }
+
     /// The reply that the first request of this key got, if there was one.
-    pub(super) fn reply_of_the_first(
+    fn reply_of_the_first(
         &self,
         key: &IdempotencyKey,
         body: &[u8],
@@ -85,7 +115,7 @@ impl<R: Runtime> App<R> {
     }
 
     /// Takes the key, and sees it on disk; or the reply of who was faster.
-    pub(super) async fn begin(
+    async fn begin(
         &self,
         key: &IdempotencyKey,
         receipt: Receipt,
@@ -103,20 +133,6 @@ impl<R: Runtime> App<R> {
             Begun::Before(before) => repeated_reply(&self.seen(before), now).map(Err),
             Begun::OtherRequest => Err(Problem::key_reused()),
         }
-    }
-
-    /// Writes down what became of it; an error means that nothing was sent, and gives the key back.
-    pub(super) async fn end(
-        &self,
-        key: &IdempotencyKey,
-        receipt: Receipt,
-        done: Result<Reply, Problem>,
-    ) -> Result<Reply, Problem> {
-        match &done {
-            Ok(reply) => self.finish(key, receipt, reply).await,
-            Err(_) => self.abandon(key, &receipt).await,
-        }
-        done
     }
 
     /// Writes down the reply, and sees it on disk. It has been sent, so whoever asked is told of it

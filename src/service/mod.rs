@@ -18,8 +18,10 @@
 mod alarms;
 mod broadcasts;
 mod channels;
+mod client_turns;
 mod counters;
 mod devices;
+mod dialing;
 mod durable;
 mod feedback_poll;
 mod http;
@@ -44,6 +46,7 @@ mod tests;
 
 pub use alarms::{AlarmLine, Alarms, INTERVAL, Level, Standing};
 pub use counters::{Count, Counters};
+pub use dialing::first_connection;
 pub use http::{Answered, BODY_MAX_BYTES, RequestHead, answer, body_too_large};
 pub use lane_report::LaneReport;
 pub use operator::{LaneName, Operator};

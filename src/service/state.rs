@@ -126,11 +126,6 @@ impl<R: Runtime> App<R> {
         &self.settings
     }
 
-    /// The store.
-    pub const fn store(&self) -> &R::Store {
-        &self.store
-    }
-
     /// Returns once everything written so far survives a crash.
     pub(super) async fn durable(&self) -> Result<(), StoreError> {
         self.gathering.durable(&self.platform, &self.store).await

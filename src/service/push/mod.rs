@@ -16,7 +16,7 @@ mod sending;
 
 use super::recipients::{Resolved, resolve};
 use super::{App, Platform, Runtime};
-use crate::api::{Caller, Problem, PushRequest, PushResult, Reply};
+use crate::api::{Caller, Problem, PushRequest, Reply};
 use crate::config::Scope;
 use crate::notification::Topic;
 use crate::receipt::IdempotencyKey;
@@ -59,8 +59,7 @@ impl<R: Runtime> App<R> {
             }
             _ => {
                 let push = self.prepare_push(caller, &request, asked_at).await?;
-                let (results, unmatched) = self.carry_out_push(&request, push).await?;
-                Ok(request.reply(&results, &unmatched))
+                self.carry_out_push(&request, push).await
             }
         }
     }
@@ -73,24 +72,18 @@ impl<R: Runtime> App<R> {
         (key, body): (&IdempotencyKey, &[u8]),
         asked_at: UnixTime,
     ) -> Result<Reply, Problem> {
-        // The devices of an alias may have changed since: what was sent is looked at first.
-        if let Some(reply) = self.reply_of_the_first(key, body, asked_at)? {
-            return Ok(reply);
-        }
-        let push = self.prepare_push(caller, request, asked_at).await?;
-        let sending = push.prepared.devices.iter().filter_map(|one| {
-            let notification = &one.notification;
-            Some((notification.token().clone(), notification.id()?))
-        });
-        let receipt = self.receipt_of_push(body, sending.collect(), asked_at)?;
-        let receipt = receipt.with_unmatched(&push.unmatched);
-        let receipt = match self.begin(key, receipt, asked_at).await? {
-            Ok(receipt) => receipt,
-            Err(reply) => return Ok(reply),
+        let prepare = async || {
+            let push = self.prepare_push(caller, request, asked_at).await?;
+            let sending = push.prepared.devices.iter().filter_map(|one| {
+                let notification = &one.notification;
+                Some((notification.token().clone(), notification.id()?))
+            });
+            let receipt = self.receipt_of_push(body, sending.collect(), asked_at)?;
+            let receipt = receipt.with_unmatched(&push.unmatched);
+            Ok((push, receipt))
         };
-        let carried_out = self.carry_out_push(request, push).await;
-        let done = carried_out.map(|(results, unmatched)| request.reply(&results, &unmatched));
-        self.end(key, receipt, done).await
+        let carry_out = async |push| self.carry_out_push(request, push).await;
+        self.once((key, body), asked_at, prepare, carry_out).await
     }
 
     async fn prepare_push(
@@ -112,11 +105,7 @@ impl<R: Runtime> App<R> {
     }
 
     /// Sends it; an error means that nothing was sent.
-    async fn carry_out_push(
-        &self,
-        request: &PushRequest,
-        push: Push<R>,
-    ) -> Result<(Vec<PushResult>, Vec<Alias>), Problem> {
+    async fn carry_out_push(&self, request: &PushRequest, push: Push<R>) -> Result<Reply, Problem> {
         let Push {
             prepared,
             unmatched,
@@ -134,6 +123,6 @@ impl<R: Runtime> App<R> {
         }
         let ended = sending.into_ended();
         let results = Conclusion::new(self, times).of_all(ended).await;
-        Ok((results, unmatched))
+        Ok(request.reply(&results, &unmatched))
     }
 }
