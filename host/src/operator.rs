@@ -12,33 +12,24 @@
 //! is one alarm: told once a minute, with what all of them have counted, and over when one of them
 //! says so.
 //!
-//! Bounds: those of [`Alarms`] and [`Counters`]; lines are cut at `LINE_MAX_BYTES`.
+//! Bounds: those of [`Alarms`] and [`Counters`]; lines are cut as `intake` says.
+
+mod intake;
 
 use std::fmt::Write as _;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use dunlin::api::aside;
 use dunlin::service::{AlarmLine, Alarms, Counters, INTERVAL, Level};
 use dunlin::time::Now;
 use http::HeaderMap;
-use tokio::io::AsyncWrite;
 use tracing::{error, info, warn};
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// Longest line that is read; the rest of a longer one is dropped. Ours.
-const LINE_MAX_BYTES: usize = 4 * 1024;
+pub(crate) use intake::Intake;
 
 /// An instance tells a minute after it told; the clocks are read at different moments.
 const SLACK: Duration = Duration::from_secs(1);
-
-/// Bytes that an instance may write at once.
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -214,10 +205,7 @@ impl Operator {
 
     /// Where an instance writes its standard error.
     pub(crate) fn intake(self: &Arc<Self>) -> Intake {
-        Intake(Arc::new(Reader {
-            operator: Arc::clone(self),
-            line: Mutex::default(),
-        }))
+        Intake::new(Arc::clone(self))
     }
 }
 
@@ -243,110 +231,11 @@ fn log(line: &AlarmLine) {
     }
 }
 
-/// Standard error of one instance: bytes become lines. Rust writes a line in pieces, and each to a
-/// stream of its own, so that they share what has come of it.
-#[derive(Clone)]
-pub(crate) struct Intake(Arc<Reader>);
-
-struct Reader {
-    operator: Arc<Operator>,
-    line: Mutex<Vec<u8>>,
-}
-
-impl Reader {
-    fn take(&self, bytes: &[u8]) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (part, is_whole) = match part.strip_suffix(b"\n") {
-                Some(part) => (part, true),
-                None => (part, false),
-            };
-            let room = LINE_MAX_BYTES.saturating_sub(line.len());
-            line.extend(part.iter().take(room));
-            if is_whole {
-                let whole = std::mem::take(&mut *line);
-                let whole = String::from_utf8_lossy(&whole);
-                if !whole.trim().is_empty() {
-                    self.operator.line(whole.trim_end());
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Reader {
-    /// What a trap has cut off is told all the same.
-    fn drop(&mut self) {
-        if !self
-            .line
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
-        {
-            self.take(b"\n");
-        }
-    }
-}
-
-impl IsTerminal for Intake {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Intake {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-}
-
-impl AsyncWrite for Intake {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.take(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Intake {
-    async fn ready(&mut self) {}
-}
-
-impl OutputStream for Intake {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0.take(&bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dunlin_test_support::Written;
 
+    use super::intake::LINE_MAX_BYTES;
     use super::*;
 
     const REFUSED: &str = "dunlin: ERROR credential-refused [key A of team B, production: \
@@ -375,14 +264,14 @@ mod tests {
             for instance in &instances {
                 // In pieces, as Rust writes them.
                 let (start, end) = REFUSED.split_at(20);
-                instance.0.take(start.as_bytes());
-                instance.0.take(end.as_bytes());
+                instance.take(start.as_bytes());
+                instance.take(end.as_bytes());
             }
             let over = REFUSED
                 .replace("ERROR", "INFO")
                 .replace("once: mend it.", "3 more: over after 2 s, 4 in all");
             for instance in &instances {
-                instance.0.take(over.as_bytes());
+                instance.take(over.as_bytes());
             }
         });
         let levels: Vec<&str> = lines
@@ -427,12 +316,10 @@ mod tests {
         let operator = Arc::new(Operator::default());
         let intake = operator.intake();
         let lines = logged(|| {
-            intake
-                .0
-                .take(b"dunlin: WARN: feedback: no\nplain\x1b[2J\n\n  \n");
-            intake.0.take(&vec![b'x'; 10 * LINE_MAX_BYTES]);
-            intake.0.take(&vec![b'x'; 10 * LINE_MAX_BYTES]);
-            intake.0.take(b"\ncut off");
+            intake.take(b"dunlin: WARN: feedback: no\nplain\x1b[2J\n\n  \n");
+            intake.take(&vec![b'x'; 10 * LINE_MAX_BYTES]);
+            intake.take(&vec![b'x'; 10 * LINE_MAX_BYTES]);
+            intake.take(b"\ncut off");
             drop(intake);
         });
         let of = |index: usize| lines[index]["message"].as_str().unwrap();
@@ -462,7 +349,6 @@ mod tests {
         let lines = logged(|| {
             operator
                 .intake()
-                .0
                 .take(b"dunlin: COUNT: push.accepted=1,connect-failed=4\n");
         });
         assert!(lines.is_empty(), "{lines:?}");
