@@ -57,8 +57,8 @@ pub const TOPIC_MAX_BYTES: usize = 255;
 /// gives none for HTTP/2; the bound catches milliseconds that were passed for seconds.
 pub const EXPIRATION_MAX_SECS: u64 = 0xffff_ffff;
 
-/// Earliest `apns-expiration` that a caller may name, but for 0, in seconds since 1970: 9 September 2001.
-/// **Ours**: what is below it is a duration that was taken for a date.
+/// Earliest `apns-expiration` that a caller may name, but for 0, in seconds since 1970: 9
+/// September 2001. **Ours**: what is below it is a duration that was taken for a date.
 pub const EXPIRATION_MIN_SECS: u64 = 1_000_000_000;
 
 /// Longest time APNs stores a notification. METRICS: "30 days, whichever comes first".
@@ -114,7 +114,8 @@ pub const REASON_MAX_BYTES: usize = 128;
 /// Most bytes kept of `apns-unique-id`. **Ours**: Apple sends a UUID of 36.
 pub const UNIQUE_ID_MAX_BYTES: usize = 64;
 
-/// Wait before a request answered with a 5xx is sent again. RESP: "after 15 minutes", with back-off.
+/// Wait before a request answered with a 5xx is sent again. RESP: "after 15 minutes", with
+/// back-off.
 pub const SERVER_ERROR_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Idle time after which a PING keeps a connection. SEND: "after an hour of inactivity".

@@ -6,7 +6,7 @@
 //! ```text
 //!   api.push.apple.com                     HTTP/2, no certificate of ours
 //!   shop@api.push.apple.com                HTTP/2, with the identity `shop`
-//!   binary:shop@gateway.push.apple.com     the binary protocols (no ALPN), with the identity `shop`
+//!   binary:shop@gateway.push.apple.com     the binary protocols (no ALPN), identity `shop`
 //!   binary:@gateway.example.com            the same without a certificate
 //! ```
 //!

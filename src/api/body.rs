@@ -9,6 +9,7 @@
 //! once, and only objects: an array is never one by the order of what is in it.
 
 mod text;
+mod value;
 
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ use serde_json::value::RawValue;
 
 use super::Problem;
 use crate::environment::Environment;
-use crate::json;
 use crate::names::{self, quoted};
+use value::{described, malformed, string};
 
 pub(super) use text::without_mark;
 
@@ -299,16 +300,6 @@ impl<'a> Members<'a> {
     }
 }
 
-/// 400: the text is not JSON.
-fn malformed(text: &str, error: &serde_json::Error) -> Problem {
-    Problem::field(
-        "json-malformed",
-        "body",
-        "valid JSON",
-        json::fault(text, error),
-    )
-}
-
 /// 400: there is no field of this name at this place, which is part of `whole`.
 pub(super) fn unknown(name: &str, fields: &[Field], place: String, whole: &str) -> Problem {
     let known: Vec<_> = fields.iter().map(|field| field.name).collect();
@@ -331,45 +322,6 @@ pub(super) fn twice(place: String) -> Problem {
 pub(super) fn no_such_word(place: String, known: &[&'static str], text: &str) -> Problem {
     let got = format!("{} (a string)", quoted(text));
     Problem::field("wrong-type", place, names::words(text, known), got)
-}
-
-/// A value as a problem tells it: its kind, and if it is `open` also the value, cut.
-fn described(json: &str, open: bool) -> String {
-    let kind = match json.bytes().next() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') if open => {
-            let text = string(json, String::new).ok().flatten();
-            return format!("{} (a string)", quoted(&text.unwrap_or_default()));
-        }
-        Some(b'"') => "a string",
-        Some(b't' | b'f' | b'n') => json,
-        _ if open => return names::cut(json),
-        _ => "a number",
-    };
-    kind.to_owned()
-}
-
-/// The text of a JSON string; `None` if it is something else.
-fn string<'a>(json: &'a str, place: impl Fn() -> String) -> Result<Option<Cow<'a, str>>, Problem> {
-    let inner = json
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let Some(inner) = inner else {
-        return Ok(None);
-    };
-    // The text is known to be JSON, so without escapes it is its own value.
-    if !inner.contains('\\') {
-        return Ok(Some(Cow::Borrowed(inner)));
-    }
-    match serde_json::from_str(json) {
-        Ok(text) => Ok(Some(Cow::Owned(text))),
-        Err(error) => {
-            let got = json::fault(json, &error);
-            let expected = "a string of whole characters";
-            Err(Problem::field("json-malformed", place(), expected, got))
-        }
-    }
 }
 
 /// What has been read of an object, and the first thing that is wrong with its names.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::app::app;
+use super::clock;
 use super::exchange;
 use super::feedback::FeedbackConnection;
-use super::platform::{self, Wasi};
+use super::platform::Wasi;
 use super::transport::{self, Transport};
 use crate::auth::SharedTokens;
 use crate::delivery::turn::Turn;
@@ -41,7 +42,7 @@ impl LinkSignals {
     /// Ends some time after the lane wanted the connection closed.
     async fn overdue(&self) {
         self.close.wait().await;
-        platform::sleep_until(platform::now() + LAST_WRITE).await;
+        clock::sleep_until(clock::now() + LAST_WRITE).await;
     }
 }
 
@@ -121,7 +122,7 @@ impl Driver {
 
     fn refresh(self: &Rc<Self>, tokens: Option<&SharedTokens>) {
         match tokens {
-            None => self.set_clock(platform::now()),
+            None => self.set_clock(clock::now()),
             Some(tokens) => {
                 self.hand_tokens(tokens);
                 self.pump();
@@ -135,7 +136,7 @@ impl Driver {
     }
 
     fn hand_tokens(&self, tokens: &SharedTokens) {
-        let now = platform::now();
+        let now = clock::now();
         self.set_clock(now);
         let mut lane = self.lane.borrow_mut();
         lane.set_token(now, tokens.newest().clone());
@@ -145,7 +146,7 @@ impl Driver {
     }
 
     fn submit_many(self: &Rc<Self>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
-        let now = platform::now();
+        let now = clock::now();
         let mut recipient: Option<Rc<Recipient>> = None;
         let mut taken = 0;
         for (number, order) in orders {
@@ -186,13 +187,13 @@ impl Driver {
                 Some(Action::TakeTurn) => {
                     let server = &self.destination.endpoint;
                     let turn = app().map_or(Turn::Go, |app| app.ask_turn(server, self.who));
-                    self.lane.borrow_mut().handle_turn(platform::now(), turn);
+                    self.lane.borrow_mut().handle_turn(clock::now(), turn);
                 }
                 Some(Action::TellTurn(news)) => {
                     let Ok(app) = app() else { continue };
                     app.tell_turn(&self.destination.endpoint, self.who, news);
                 }
-                None if self.begin_exchange(platform::now()) => {}
+                None if self.begin_exchange(clock::now()) => {}
                 None => {
                     // To ask for an exchange may have ended notifications.
                     self.hand_out();
@@ -253,7 +254,7 @@ impl Driver {
             return;
         };
         self.exchanges.borrow_mut().remove(&id);
-        let now = platform::now();
+        let now = clock::now();
         let mut lane = self.lane.borrow_mut();
         match ended {
             Ok(response) => lane.handle_response(now, id, &response),
@@ -297,8 +298,8 @@ impl Driver {
             match at {
                 None => self.timer.wait().await,
                 Some(at) => {
-                    first(platform::sleep_until(at), self.timer.wait()).await;
-                    let now = platform::now();
+                    first(clock::sleep_until(at), self.timer.wait()).await;
+                    let now = clock::now();
                     if now >= at {
                         self.lane.borrow_mut().handle_timeout(now);
                         self.pump();
@@ -314,9 +315,7 @@ impl Driver {
             Ok((Transport { input, output, .. }, end)) => {
                 let signals = Rc::new(LinkSignals::default());
                 self.links.borrow_mut().insert(link, Rc::clone(&signals));
-                self.lane
-                    .borrow_mut()
-                    .handle_connected(platform::now(), link);
+                self.lane.borrow_mut().handle_connected(clock::now(), link);
                 self.pump();
                 let working = first(self.read(link, input), self.write(link, output, &signals));
                 first(working, signals.overdue()).await;
@@ -324,11 +323,11 @@ impl Driver {
                     self.report.ended(end.why().await);
                 }
                 self.links.borrow_mut().remove(&link);
-                let (now, entropy) = (platform::now(), random_u64(&Wasi));
+                let (now, entropy) = (clock::now(), random_u64(&Wasi));
                 self.lane.borrow_mut().handle_closed(now, link, entropy);
             }
             Err(why) => {
-                let (now, entropy) = (platform::now(), random_u64(&Wasi));
+                let (now, entropy) = (clock::now(), random_u64(&Wasi));
                 self.lane
                     .borrow_mut()
                     .handle_connect_failed(now, link, why, entropy);
@@ -346,7 +345,7 @@ impl Driver {
             if !buffer.is_empty() {
                 self.lane
                     .borrow_mut()
-                    .handle_input(platform::now(), link, &buffer);
+                    .handle_input(clock::now(), link, &buffer);
                 self.pump();
                 buffer.clear();
             }
@@ -369,14 +368,14 @@ impl Driver {
             loop {
                 self.lane
                     .borrow_mut()
-                    .poll_transmit(platform::now(), link, &mut buffer);
+                    .poll_transmit(clock::now(), link, &mut buffer);
                 if buffer.is_empty() {
                     break;
                 }
                 buffer = output.write_all(buffer).await;
                 if !buffer.is_empty() {
                     // What the peer said before it stopped listening is still to be read.
-                    platform::sleep_until(platform::now() + LAST_WRITE).await;
+                    clock::sleep_until(clock::now() + LAST_WRITE).await;
                     return;
                 }
             }

@@ -1,7 +1,7 @@
 //! The component: what WASI gives, in the shape that the service asks for, and the exports.
 //!
 //! ```text
-//!   handler ───► service ─┬─► platform   (wasi:clocks, wasi:random)
+//!   handler ───► service ─┬─► platform, clock   (wasi:clocks, wasi:random)
 //!   scheduled ────┤       ├─► store      (wasi:keyvalue)
 //!   terminal ─────┘       └─► driver ─┬► transport (wasi:sockets, wasi:tls)
 //!                           feedback  └► exchange (wasi:http)
@@ -15,6 +15,7 @@
 //! Everything here runs on one thread and holds no borrow of a cell across an `await`.
 
 mod app;
+mod clock;
 mod driver;
 mod exchange;
 mod feedback;

@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use wit_bindgen::spawn_local;
 
-use super::platform;
+use super::clock;
 use crate::api::aside;
 use crate::service::Operator;
 use crate::terminal::visible;
@@ -36,8 +36,8 @@ pub(super) fn told() {
 /// Ends when nothing waits to be told any more.
 async fn run_timer() {
     while let Some(at) = with(|operator| operator.poll_timeout()) {
-        platform::sleep_until(at).await;
-        let now = platform::now();
+        clock::sleep_until(at).await;
+        let now = clock::now();
         with(|operator| operator.handle_timeout(now));
         write_lines();
     }

@@ -1,9 +1,10 @@
-//! Clocks and randomness, read here and passed in everywhere else.
+//! The wall clock, randomness and what the environment says: read here, passed in elsewhere.
 
 use std::cell::RefCell;
 
-use super::bindings::wasi::clocks::{monotonic_clock, system_clock};
+use super::bindings::wasi::clocks::system_clock;
 use super::bindings::wasi::random::random;
+use super::clock::{now, sleep_until};
 use super::operator;
 use crate::service::{Operator, Platform, Process};
 use crate::time::{Now, UnixTime};
@@ -63,16 +64,6 @@ impl Platform for Wasi {
     fn warn(&self, what: &str) {
         operator::warn(what);
     }
-}
-
-/// The monotonic clock.
-pub(super) fn now() -> Now {
-    Now::from_nanos(monotonic_clock::now())
-}
-
-/// Waits until the monotonic clock shows `at`.
-pub(super) async fn sleep_until(at: Now) {
-    monotonic_clock::wait_until(at.as_nanos()).await;
 }
 
 /// What the environment says of the process.

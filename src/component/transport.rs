@@ -8,8 +8,8 @@
 //! proxy and where a connection can be cut off.
 //!
 //! The lookup is made anew for each connection, as Apple asks; which address is tried when is
-//! decided by [`first_connection`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy
-//! is looked up; TLS is with the server.
+//! decided by [`first_connection`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy
+//! only the proxy is looked up; TLS is with the server.
 
 use std::cell::Cell;
 use std::fmt;
@@ -25,7 +25,8 @@ use super::bindings::wasi::sockets::types::{
 use super::bindings::wasi::tls::client::Connector;
 use super::bindings::wasi::tls::types::Error as TlsError;
 use super::bindings::wit_stream;
-use super::platform::{self, Wasi};
+use super::clock;
+use super::platform::Wasi;
 use crate::config::Endpoint;
 use crate::dial::{Authority, HEAD_MAX_BYTES, Progress, Tunnel};
 use crate::service::{Destination, First, Proxy, Signal, first, first_connection};
@@ -86,8 +87,8 @@ impl Receiving {
         // A server may leave TCP open until we close, and a platform may tell only after the end of
         // TCP.
         drop(self.passing);
-        let until = platform::now() + END_TIMEOUT;
-        match first(self.tls.into_future(), platform::sleep_until(until)).await {
+        let until = clock::now() + END_TIMEOUT;
+        match first(self.tls.into_future(), clock::sleep_until(until)).await {
             First::A(Ok(())) => Ok(()),
             First::A(Err(error)) => Err(error.to_debug_string()),
             First::B(()) => Err("TLS does not say how it has ended".to_owned()),
@@ -102,8 +103,8 @@ impl InputEnd {
     /// After the end of the input: what TLS says was wrong, for people. With TLS 1.3 a server
     /// refuses a certificate only now.
     pub(super) async fn why(self) -> Option<String> {
-        let until = platform::now() + END_PATIENCE;
-        match first(self.0.into_future(), platform::sleep_until(until)).await {
+        let until = clock::now() + END_PATIENCE;
+        match first(self.0.into_future(), clock::sleep_until(until)).await {
             First::A(Err(error)) => Some(error.to_debug_string()),
             First::A(Ok(())) | First::B(()) => None,
         }
@@ -125,7 +126,7 @@ impl Sending {
             let _ = self.tls.await;
             let _ = self.tcp.await;
         };
-        first(all, platform::sleep_until(platform::now() + CLOSE_TIMEOUT)).await;
+        first(all, clock::sleep_until(clock::now() + CLOSE_TIMEOUT)).await;
     }
 }
 
@@ -186,10 +187,10 @@ pub(super) async fn connect_to_cut(
 type Opened = (Transport, FutureReader<Result<(), TlsError>>);
 
 async fn within(destination: &Destination, ends: Option<Ends>) -> Result<Opened, String> {
-    let until = platform::now() + CONNECT_TIMEOUT;
+    let until = clock::now() + CONNECT_TIMEOUT;
     let step = Cell::new(Step::Lookup);
     let opening = open(destination, ends, &step);
-    let why = match first(opening, platform::sleep_until(until)).await {
+    let why = match first(opening, clock::sleep_until(until)).await {
         First::A(Ok(opened)) => return Ok(opened),
         First::A(Err(why)) => why,
         First::B(()) => format!("no answer within {CONNECT_TIMEOUT:?}"),

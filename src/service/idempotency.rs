@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   reply_of_the_first ─► nobody ─► prepare ─► begin ─► ours ─► send ─┬─► finish, with the reply
-//!        └─ the reply of then                    └─ who was faster    └─► abandon: nothing was sent
+//!        └─ the reply of then                    └─ who was faster    └─► abandon: nothing sent
 //! ```
 
 use serde_json::value::RawValue;

@@ -16,6 +16,7 @@
 mod exit;
 mod push;
 mod render;
+mod rest;
 mod usage;
 mod visible;
 
@@ -26,6 +27,8 @@ use lexopt::{Arg, Parser, ValueExt as _};
 pub use exit::{EXIT_CODES, Exit};
 pub use push::{Content, PushCommand, PushOptions};
 pub use render::{Rendered, ReplyTo, render};
+pub use rest::parse_number;
+use rest::{Next, Rest, unknown};
 use usage::{DEVICES_USAGE, FEEDBACK_USAGE, PUSH_USAGE, SWEEP_USAGE};
 pub use usage::{USAGE, Usage};
 pub use visible::{is_hidden, visible, visible_json, visible_lines};
@@ -73,10 +76,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(Arg::Value(name)) => name.string()?,
         Some(other) => return Err(other.unexpected().into()),
     };
-    let mut rest = Rest {
-        parser,
-        json: false,
-    };
+    let mut rest = Rest::new(parser);
     let command = match name.as_str() {
         "push" => push::parse(&mut rest)?.map(|push| Command::Push(Box::new(push))),
         "devices" => devices(&mut rest)?.map(Command::Devices),
@@ -111,61 +111,6 @@ fn usage_of(command: &str) -> &'static str {
         "sweep" => SWEEP_USAGE,
         _ => USAGE,
     }
-}
-
-/// What follows the command's name.
-struct Rest {
-    parser: Parser,
-    json: bool,
-}
-
-/// An option of a command's own, or the end.
-enum Next {
-    Option(String),
-    Help,
-    End,
-}
-
-impl Rest {
-    /// The next option, those of every command aside.
-    fn next(&mut self) -> Result<Next, Usage> {
-        loop {
-            let name = match self.parser.next()? {
-                None => return Ok(Next::End),
-                Some(Arg::Short('h')) => return Ok(Next::Help),
-                Some(Arg::Long(name)) => name.to_owned(),
-                Some(other) => return Err(other.unexpected().into()),
-            };
-            match name.as_str() {
-                "help" => return Ok(Next::Help),
-                "json" => self.json = true,
-                _ => return Ok(Next::Option(name)),
-            }
-        }
-    }
-
-    fn text(&mut self) -> Result<String, Usage> {
-        Ok(self.parser.value()?.string()?)
-    }
-
-    /// The value of an option that takes a number.
-    fn number(&mut self, option: &str) -> Result<u64, Usage> {
-        let text = self.text()?;
-        parse_number(&text).map_err(|why| Usage(format!("--{option}: {why}")))
-    }
-}
-
-/// A number as options have it, or what was expected.
-///
-/// # Errors
-/// If it is none, in words for the caller.
-pub fn parse_number(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("expected a whole number such as 60, got {text:?}"))
-}
-
-fn unknown(option: &str) -> Usage {
-    Usage(format!("there is no option --{option} here"))
 }
 
 fn devices(rest: &mut Rest) -> Result<Option<String>, Usage> {

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Next, Rest, Usage, unknown};
+use super::rest::{Next, Rest, unknown};
+use super::usage::Usage;
 use crate::json;
 
 /// Where the content comes from.

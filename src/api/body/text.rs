@@ -3,7 +3,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::{described, malformed};
+use super::value::{described, malformed};
 use crate::api::Problem;
 
 const BODY: &str = "body";
