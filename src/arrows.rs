@@ -3,7 +3,8 @@
 //! is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+
+use crate::house::sources::{folder_of, production, without_tests};
 
 /// What stands before the list in the document.
 const HEADING: &str = "Dependencies go one way";
@@ -37,52 +38,10 @@ fn listed() -> (Vec<String>, Arrows) {
     (names, arrows)
 }
 
-/// All sources below a folder.
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => sources(&path, found),
-            false => found.extend(
-                path.extension()
-                    .is_some_and(|end| end == "rs")
-                    .then_some(path),
-            ),
-        }
-    }
-}
-
-/// The modules that a file declares for tests alone.
-fn modules_of_tests(text: &str) -> impl Iterator<Item = &str> {
-    let lines = text.lines().zip(text.lines().skip(1));
-    let lines = lines.filter(|(attribute, _)| is_for_tests(attribute));
-    lines.filter_map(|(_, line)| {
-        line.strip_suffix(';')?
-            .split_once("mod ")
-            .map(|(_, name)| name)
-    })
-}
-
-fn is_for_tests(attribute: &str) -> bool {
-    attribute.starts_with("#[cfg(test)]") || attribute.starts_with("#[cfg(any(test,")
-}
-
-/// A file without the tests at its end, and without comments.
-fn production(text: &str) -> impl Iterator<Item = &str> {
-    let mut lines = text.lines().peekable();
-    core::iter::from_fn(move || {
-        let line = lines.next()?;
-        let next = lines.peek().copied().unwrap_or_default();
-        let begins_tests = is_for_tests(line) && next.ends_with('{') && next.contains("mod ");
-        (!begins_tests).then_some(line)
-    })
-    .filter(|line| !line.trim_start().starts_with("//"))
-}
-
 /// The top names of all paths from the root of the crate.
 fn used_in(text: &str) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
-    for line in production(text) {
+    for line in text.lines() {
         for (at, root) in line.match_indices("crate::") {
             let path = &line[at + root.len()..];
             let end = path.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -94,40 +53,16 @@ fn used_in(text: &str) -> BTreeSet<String> {
     used
 }
 
-/// Where a module's own modules are.
-fn folder_of(file: &Path) -> PathBuf {
-    let is_root = ["mod.rs", "lib.rs"].iter().any(|name| file.ends_with(name));
-    match is_root {
-        true => file.parent().unwrap().to_owned(),
-        false => file.with_extension(""),
-    }
-}
-
 /// What the sources use.
 fn derived() -> Arrows {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    let texts = files.into_iter().map(|file| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        (file, text)
-    });
-    let texts: Vec<_> = texts.collect();
-    let of_tests: BTreeSet<_> = texts
-        .iter()
-        .flat_map(|(file, text)| modules_of_tests(text).map(|name| folder_of(file).join(name)))
-        .collect();
     let mut arrows = Arrows::new();
-    for (file, text) in &texts {
-        let module = folder_of(file);
-        let top = module.strip_prefix(&root).unwrap().iter().next();
-        let Some(top) = top.map(|top| top.to_str().unwrap().to_owned()) else {
+    for file in production("src") {
+        let module = folder_of(&file.path);
+        let Some(top) = module.iter().nth(1) else {
             continue;
         };
-        if module.ancestors().any(|module| of_tests.contains(module)) {
-            continue;
-        }
-        let mut used = used_in(text);
+        let top = top.to_str().unwrap().to_owned();
+        let mut used = used_in(&file.text);
         used.remove(&top);
         arrows.entry(top).or_default().extend(used);
     }
@@ -168,7 +103,6 @@ fn comments_and_tests_use_what_they_like() {
     let text = "use crate::time::Now;\n/// [`crate::auth`]\n#[cfg(test)]\nmod rig;\n\
                 fn f() -> crate::json::X { g(crate::api::Y) }\n\
                 #[cfg(test)]\nmod tests {\n    use crate::service::App;\n}\n";
-    let used: Vec<_> = used_in(text).into_iter().collect();
+    let used: Vec<_> = used_in(&without_tests(text)).into_iter().collect();
     assert_eq!(used, ["api", "json", "time"]);
-    assert_eq!(modules_of_tests(text).collect::<Vec<_>>(), ["rig"]);
 }

@@ -27,6 +27,8 @@ pub mod environment;
 #[cfg(test)]
 mod facts;
 pub mod feedback;
+#[cfg(test)]
+mod house;
 pub mod http2;
 mod json;
 pub mod limits;
