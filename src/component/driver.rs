@@ -32,13 +32,13 @@ const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// What wakes the tasks of a connection.
 #[derive(Debug, Default)]
-struct LinkSignals {
+struct ConnectionSignals {
     write: Signal,
     close: Signal,
     closing: Cell<bool>,
 }
 
-impl LinkSignals {
+impl ConnectionSignals {
     /// Ends some time after the lane wanted the connection closed.
     async fn overdue(&self) {
         self.close.wait().await;
@@ -88,7 +88,7 @@ pub(super) struct Driver {
     lane: RefCell<Box<dyn Way>>,
     /// Each with the number that its outcome is known by.
     waiting: RefCell<BTreeMap<JobId, (Rc<Recipient>, usize)>>,
-    links: RefCell<BTreeMap<LinkId, Rc<LinkSignals>>>,
+    connections: RefCell<BTreeMap<LinkId, Rc<ConnectionSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
     timer: Signal,
@@ -112,7 +112,7 @@ impl Driver {
             who: random_u64(&Wasi),
             lane: RefCell::new(lane),
             waiting: RefCell::default(),
-            links: RefCell::default(),
+            connections: RefCell::default(),
             exchanges: RefCell::default(),
             timer: Signal::default(),
             armed: Cell::default(),
@@ -180,7 +180,7 @@ impl Driver {
             self.hand_out();
             let next = self.lane.borrow_mut().poll_action();
             match next {
-                Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_link(link)),
+                Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_connection(link)),
                 Some(Action::Close(link)) => self.close(link),
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
@@ -201,7 +201,7 @@ impl Driver {
                 }
             }
         }
-        for (link, signals) in self.links.borrow().iter() {
+        for (link, signals) in self.connections.borrow().iter() {
             if self.lane.borrow().wants_transmit(*link) {
                 signals.write.set();
             }
@@ -272,7 +272,7 @@ impl Driver {
     }
 
     fn close(&self, link: LinkId) {
-        if let Some(signals) = self.links.borrow().get(&link) {
+        if let Some(signals) = self.connections.borrow().get(&link) {
             signals.closing.set(true);
             signals.close.set();
             signals.write.set();
@@ -310,11 +310,13 @@ impl Driver {
     }
 
     /// The life of one connection.
-    async fn run_link(self: Rc<Self>, link: LinkId) {
+    async fn run_connection(self: Rc<Self>, link: LinkId) {
         match transport::connect(&self.destination).await {
             Ok((Transport { input, output, .. }, end)) => {
-                let signals = Rc::new(LinkSignals::default());
-                self.links.borrow_mut().insert(link, Rc::clone(&signals));
+                let signals = Rc::new(ConnectionSignals::default());
+                self.connections
+                    .borrow_mut()
+                    .insert(link, Rc::clone(&signals));
                 self.lane.borrow_mut().handle_connected(clock::now(), link);
                 self.pump();
                 let working = first(self.read(link, input), self.write(link, output, &signals));
@@ -322,7 +324,7 @@ impl Driver {
                 if !signals.closing.get() {
                     self.report.ended(end.why().await);
                 }
-                self.links.borrow_mut().remove(&link);
+                self.connections.borrow_mut().remove(&link);
                 let (now, entropy) = (clock::now(), random_u64(&Wasi));
                 self.lane.borrow_mut().handle_closed(now, link, entropy);
             }
@@ -360,7 +362,7 @@ impl Driver {
         self: &Rc<Self>,
         link: LinkId,
         mut output: StreamWriter<u8>,
-        signals: &LinkSignals,
+        signals: &ConnectionSignals,
     ) {
         let mut buffer = Vec::new();
         loop {
