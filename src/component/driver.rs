@@ -1,4 +1,5 @@
-//! Drives a [`Way`] to APNs: its connections, its timer and those who wait for outcomes.
+//! Drives a [lane](delivery::Lane) to APNs: its connections, its timer and those who wait for
+//! outcomes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use super::platform::Wasi;
 use super::transport::{self, Transport};
 use crate::auth::SharedTokens;
 use crate::delivery::turn::Turn;
-use crate::delivery::{Action, ExchangeId, ExchangeRequest, JobId, LinkId, Order, Way};
+use crate::delivery::{self, Action, ConnectionId, ExchangeId, ExchangeRequest, JobId, Submission};
 use crate::notification::Topic;
 use crate::service::Platform as _;
 use crate::service::{
@@ -67,8 +68,13 @@ impl Sender for Drivers {
         lane.refresh(tokens);
     }
 
-    fn submit_many(&self, lane: &Rc<Driver>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
-        lane.submit_many(orders, inbox)
+    fn submit_many(
+        &self,
+        lane: &Rc<Driver>,
+        submissions: Vec<(usize, Submission)>,
+        inbox: &Inbox,
+    ) -> usize {
+        lane.submit_many(submissions, inbox)
     }
 
     async fn open_list(&self, from: &Destination) -> Result<FeedbackConnection, String> {
@@ -85,10 +91,10 @@ pub(super) struct Driver {
     signer: Option<usize>,
     /// Tells this lane from those of other instances.
     who: u64,
-    lane: RefCell<Box<dyn Way>>,
+    lane: RefCell<delivery::Lane>,
     /// Each with the number that its outcome is known by.
     waiting: RefCell<BTreeMap<JobId, (Rc<Recipient>, usize)>>,
-    connections: RefCell<BTreeMap<LinkId, Rc<ConnectionSignals>>>,
+    connections: RefCell<BTreeMap<ConnectionId, Rc<ConnectionSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
     timer: Signal,
@@ -145,12 +151,12 @@ impl Driver {
         }
     }
 
-    fn submit_many(self: &Rc<Self>, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize {
+    fn submit_many(self: &Rc<Self>, submissions: Vec<(usize, Submission)>, inbox: &Inbox) -> usize {
         let now = clock::now();
         let mut recipient: Option<Rc<Recipient>> = None;
         let mut taken = 0;
-        for (number, order) in orders {
-            let topic = order.message.topic();
+        for (number, submission) in submissions {
+            let topic = submission.message.topic();
             let known = recipient.take().filter(|known| known.topic == *topic);
             let known = known.unwrap_or_else(|| {
                 Rc::new(Recipient {
@@ -158,9 +164,9 @@ impl Driver {
                     topic: topic.clone(),
                 })
             });
-            let submitted = self.lane.borrow_mut().submit(now, order);
+            let submitted = self.lane.borrow_mut().submit(now, submission);
             let Ok(job) = submitted else {
-                self.report.overflowed(&Wasi, &**self.lane.borrow());
+                self.report.overflowed(&Wasi, &self.lane.borrow());
                 break;
             };
             let waiting = (Rc::clone(&known), number);
@@ -180,8 +186,10 @@ impl Driver {
             self.hand_out();
             let next = self.lane.borrow_mut().poll_action();
             match next {
-                Some(Action::Connect(link)) => spawn_local(Rc::clone(self).run_connection(link)),
-                Some(Action::Close(link)) => self.close(link),
+                Some(Action::Connect(connection)) => {
+                    spawn_local(Rc::clone(self).run_connection(connection))
+                }
+                Some(Action::Close(connection)) => self.close(connection),
                 Some(Action::RenewToken(refused)) => self.renew_token(refused),
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
                 Some(Action::TakeTurn) => {
@@ -201,12 +209,12 @@ impl Driver {
                 }
             }
         }
-        for (link, signals) in self.connections.borrow().iter() {
-            if self.lane.borrow().wants_transmit(*link) {
+        for (connection, signals) in self.connections.borrow().iter() {
+            if self.lane.borrow().wants_transmit(*connection) {
                 signals.write.set();
             }
         }
-        self.report.pass_on(&Wasi, &mut **self.lane.borrow_mut());
+        self.report.pass_on(&Wasi, &mut self.lane.borrow_mut());
         self.arm();
     }
 
@@ -271,8 +279,8 @@ impl Driver {
         }
     }
 
-    fn close(&self, link: LinkId) {
-        if let Some(signals) = self.connections.borrow().get(&link) {
+    fn close(&self, connection: ConnectionId) {
+        if let Some(signals) = self.connections.borrow().get(&connection) {
             signals.closing.set(true);
             signals.close.set();
             signals.write.set();
@@ -310,36 +318,43 @@ impl Driver {
     }
 
     /// The life of one connection.
-    async fn run_connection(self: Rc<Self>, link: LinkId) {
+    async fn run_connection(self: Rc<Self>, connection: ConnectionId) {
         match transport::connect(&self.destination).await {
             Ok((Transport { input, output, .. }, end)) => {
                 let signals = Rc::new(ConnectionSignals::default());
                 self.connections
                     .borrow_mut()
-                    .insert(link, Rc::clone(&signals));
-                self.lane.borrow_mut().handle_connected(clock::now(), link);
+                    .insert(connection, Rc::clone(&signals));
+                self.lane
+                    .borrow_mut()
+                    .handle_connected(clock::now(), connection);
                 self.pump();
-                let working = first(self.read(link, input), self.write(link, output, &signals));
+                let working = first(
+                    self.read(connection, input),
+                    self.write(connection, output, &signals),
+                );
                 first(working, signals.overdue()).await;
                 if !signals.closing.get() {
                     self.report.ended(end.why().await);
                 }
-                self.connections.borrow_mut().remove(&link);
+                self.connections.borrow_mut().remove(&connection);
                 let (now, entropy) = (clock::now(), random_u64(&Wasi));
-                self.lane.borrow_mut().handle_closed(now, link, entropy);
+                self.lane
+                    .borrow_mut()
+                    .handle_closed(now, connection, entropy);
             }
             Err(why) => {
                 let (now, entropy) = (clock::now(), random_u64(&Wasi));
                 self.lane
                     .borrow_mut()
-                    .handle_connect_failed(now, link, why, entropy);
+                    .handle_connect_failed(now, connection, why, entropy);
             }
         }
         self.pump();
     }
 
     /// Ends when the peer closes.
-    async fn read(self: &Rc<Self>, link: LinkId, mut input: StreamReader<u8>) {
+    async fn read(self: &Rc<Self>, connection: ConnectionId, mut input: StreamReader<u8>) {
         let mut buffer = Vec::with_capacity(READ_BYTES);
         loop {
             let (result, filled) = input.read(buffer).await;
@@ -347,7 +362,7 @@ impl Driver {
             if !buffer.is_empty() {
                 self.lane
                     .borrow_mut()
-                    .handle_input(clock::now(), link, &buffer);
+                    .handle_input(clock::now(), connection, &buffer);
                 self.pump();
                 buffer.clear();
             }
@@ -360,7 +375,7 @@ impl Driver {
     /// Ends when the lane wants the connection closed, or the peer takes nothing more.
     async fn write(
         self: &Rc<Self>,
-        link: LinkId,
+        connection: ConnectionId,
         mut output: StreamWriter<u8>,
         signals: &ConnectionSignals,
     ) {
@@ -370,7 +385,7 @@ impl Driver {
             loop {
                 self.lane
                     .borrow_mut()
-                    .poll_transmit(clock::now(), link, &mut buffer);
+                    .poll_transmit(clock::now(), connection, &mut buffer);
                 if buffer.is_empty() {
                     break;
                 }

@@ -25,28 +25,9 @@ const ALLOWED: &[&[&str]] = &[
         "config/transport.rs",
     ],
     &[
-        "delivery/breaker.rs",
-        "delivery/carrier.rs",
-        "delivery/jobs.rs",
-        "delivery/lane.rs",
-        "delivery/lane/news.rs",
-        "delivery/lane/pool.rs",
-        "delivery/lane/turns.rs",
-        "delivery/link.rs",
-        "delivery/way.rs",
-    ],
-    &[
-        "http2/error.rs",
-        "http2/frame/control.rs",
-        "http2/frame/message.rs",
-        "http2/frame/mod.rs",
-        "http2/frame/settings.rs",
-    ],
-    &[
         "notification/payload/keys.rs",
         "notification/payload/value.rs",
     ],
-    &["provider/channel.rs", "provider/message.rs"],
     &["receipt/mod.rs", "receipt/parts.rs"],
     &["registry/owner.rs", "registry/page.rs"],
 ];

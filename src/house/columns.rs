@@ -13,11 +13,10 @@ const ENDS: [&str; 4] = [".rs", ".toml", ".wit", ".sh"];
 const ALLOWED: &[&str] = &[
     "src/binary/",
     "src/config/",
-    "src/delivery/",
     "src/dial/",
     "src/feedback/",
     "src/notification/",
-    "src/provider/",
+    "src/provider/reason.rs",
     "src/receipt/",
     "src/registry/",
 ];

@@ -38,7 +38,7 @@ pub struct Request<'a> {
 #[derive(Clone, Copy)]
 pub struct Header<'a> {
     /// Lower-case token characters.
-    pub name: &'a str,
+    pub name: &'static str,
     /// Without NUL, CR, LF, and without blanks at its ends.
     pub value: &'a str,
     /// How it is represented on the wire.
@@ -161,7 +161,7 @@ mod tests {
         body: b"{}",
     };
 
-    fn with_header(name: &str, value: &str) -> Result<usize, SendError> {
+    fn with_header(name: &'static str, value: &str) -> Result<usize, SendError> {
         let headers = [Header {
             name,
             value,

@@ -17,7 +17,6 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 
-use super::message::Message;
 use crate::json;
 use crate::limits::{CHANNELS_BODY_MAX_BYTES, RESPONSE_BODY_MAX_BYTES};
 use crate::notification::{ApnsId, BundleId, ChannelId, StoragePolicy};
@@ -85,18 +84,6 @@ struct Channels<'a> {
 }
 
 impl Wanted {
-    pub(super) fn by(message: &Message) -> Self {
-        match message {
-            Message::Notification(_) | Message::Broadcast(_) => Self::Nothing,
-            Message::Channel(request) => match request.call {
-                ChannelCall::Create(_) => Self::NewChannel,
-                ChannelCall::Read(_) => Self::Policy,
-                ChannelCall::Delete(_) => Self::Nothing,
-                ChannelCall::List => Self::Channels,
-            },
-        }
-    }
-
     /// How much of the body of a success is kept, in bytes.
     pub(super) const fn body_max(self) -> usize {
         match self {
@@ -137,6 +124,7 @@ fn channels(body: &[u8]) -> Option<Vec<ChannelId>> {
 mod tests {
     use super::*;
     use crate::notification::Topic;
+    use crate::provider::Message;
     use crate::provider::{Outcome, ResponseReader, Why};
 
     /// What comes of a response, its body in pieces of 7 bytes.

@@ -20,9 +20,10 @@
 use core::fmt::Write as _;
 use std::sync::Arc;
 
-use super::channel::{ChannelCall, ChannelRequest};
-use super::request::{HeaderIndexing, Request, RequestBuffer};
+use super::channel::{ChannelCall, ChannelRequest, Wanted};
+use super::request::{Request, RequestBuffer};
 use crate::auth::ProviderToken;
+use crate::http2::Indexing;
 use crate::notification::{
     ApnsId, Broadcast, BundleId, Expiration, ExpiresAt, Notification, StoragePolicy, Topic,
 };
@@ -63,6 +64,19 @@ impl Message {
             Self::Notification(notification) => notification.token().as_bytes(),
             Self::Broadcast(broadcast) => broadcast.channel().as_str().as_bytes(),
             Self::Channel(request) => request.bundle_id.as_str().as_bytes(),
+        }
+    }
+
+    /// What its answer is to tell.
+    pub(super) fn wanted(&self) -> Wanted {
+        match self {
+            Self::Notification(_) | Self::Broadcast(_) => Wanted::Nothing,
+            Self::Channel(request) => match request.call {
+                ChannelCall::Create(_) => Wanted::NewChannel,
+                ChannelCall::Read(_) => Wanted::Policy,
+                ChannelCall::Delete(_) => Wanted::Nothing,
+                ChannelCall::List => Wanted::Channels,
+            },
         }
     }
 
@@ -118,7 +132,7 @@ impl RequestBuffer {
         authority: &'a str,
         token: Option<&'a ProviderToken>,
     ) -> Request<'a> {
-        use HeaderIndexing::{Incremental, Without};
+        use Indexing::{Incremental, Without};
         self.write_path("/4/broadcasts/apps/", broadcast.bundle_id(), "");
         self.write_id(broadcast.id());
         self.expiration.clear();
@@ -155,7 +169,7 @@ impl RequestBuffer {
         let start = (method, self.path.as_str());
         let mut request = Request::begin(start, authority, token, body.as_bytes());
         if let Some(channel) = channel {
-            let indexing = HeaderIndexing::Incremental;
+            let indexing = Indexing::Incremental;
             request.push("apns-channel-id", channel.as_str(), indexing);
         }
         self.with_id(request)
@@ -163,7 +177,7 @@ impl RequestBuffer {
 
     fn with_id<'a>(&'a self, mut request: Request<'a>) -> Request<'a> {
         if !self.id.is_empty() {
-            request.push("apns-request-id", &self.id, HeaderIndexing::Without);
+            request.push("apns-request-id", &self.id, Indexing::Without);
         }
         request
     }
@@ -207,9 +221,18 @@ mod tests {
     fn lines(message: &Message) -> (Vec<String>, String) {
         let mut buffer = RequestBuffer::new();
         let request = buffer.fill_message(message, "h", None);
-        let lines = request.headers().iter();
-        let lines = lines.map(|header| format!("{}: {}", header.name, header.value));
-        let body = String::from_utf8(request.body().to_vec()).unwrap();
+        let request = request.as_http2();
+        let pseudo = [
+            (":method", request.method),
+            (":scheme", request.scheme),
+            (":path", request.path),
+            (":authority", request.authority),
+        ];
+        let headers = request.headers.iter();
+        let headers = headers.map(|header| (header.name, header.value));
+        let lines = pseudo.into_iter().chain(headers);
+        let lines = lines.map(|(name, value)| format!("{name}: {value}"));
+        let body = String::from_utf8(request.body.to_vec()).unwrap();
         (lines.collect(), body)
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Source: Apple, *Sending notification requests to APNs* and *Handling notification responses from
 //! APNs*. Knows the headers and the JSON of the provider API, and neither frames nor connections:
-//! requests come out as a list of headers and a body, responses go in as headers and pieces of one.
+//! what comes out is the request that `http2` encodes, and what goes in are the headers and pieces
+//! of the body of a response.
 //!
 //! ```text
-//! Notification, authority, ProviderToken ──RequestBuffer::fill──> Request {headers, body}
+//! Notification, authority, ProviderToken ──RequestBuffer::fill──> Request ── as_http2()
 //! :status, headers, body ──ResponseReader──> Outcome::{Accepted, Rejected, Unanswered}
 //!                                                   └─ Reason ── one table: what to do about it
 //! ```
@@ -33,6 +34,6 @@ pub use channel::{Answer, ChannelCall, ChannelRequest};
 pub use message::Message;
 pub use outcome::{Outcome, Why};
 pub use reason::{ConnectionAction, Fault, Reason, Retry, Service, TokenAction, Treatment};
-pub use request::{Header, HeaderIndexing, Request, RequestBuffer};
+pub use request::{Request, RequestBuffer};
 pub use response::{ResponseReader, read_response};
 pub use retry_after::RetryAfter;

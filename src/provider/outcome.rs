@@ -1,7 +1,7 @@
 //! The three ends of a notification: [`Outcome`].
 //!
-//! Source: Apple, *Handling notification responses from APNs*; RFC 9113, sections 6.8 and 8.7 (which
-//! requests a server has certainly not acted on).
+//! Source: Apple, *Handling notification responses from APNs*; RFC 9113, sections 6.8 and 8.7
+//! (which requests a server has certainly not acted on).
 
 use super::channel::Answer;
 use super::reason::{Reason, Treatment};
@@ -88,8 +88,8 @@ impl fmt::Display for Outcome {
 pub enum Why {
     /// Nothing of it left this process.
     NotSent,
-    /// Nothing of it left this process: APNs has had too many for whom it is for, a device, a channel or an
-    /// app, and wants a longer pause than there was time.
+    /// Nothing of it left this process: APNs has had too many for whom it is for, a device, a
+    /// channel or an app, and wants a longer pause than there was time.
     Paused,
     /// The peer said it has not looked at it: a stream above the last one of a GOAWAY, or, of the
     /// binary gateway, whatever followed the notification named in an error response.

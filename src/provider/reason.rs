@@ -242,10 +242,11 @@ impl Reason {
             .map(|(status, ..)| *status)
     }
 
-    /// What to do about it. The status decides for a reason that is not in the table: 500 and 503 after a
-    /// while, 429 after a pause, everything else never. Another 5xx may come from somebody in
-    /// between, with the request acted on behind them. The token is kept, but for a 410 that gives
-    /// no reason that can be read: the status says by itself that the token is no longer active.
+    /// What to do about it. The status decides for a reason that is not in the table: 500 and 503
+    /// after a while, 429 after a pause, everything else never. Another 5xx may come from somebody
+    /// in between, with the request acted on behind them. The token is kept, but for a 410 that
+    /// gives no reason that can be read: the status says by itself that the token is no longer
+    /// active.
     pub fn treatment(&self, status: u16) -> Treatment {
         if let Some((_, _, _, treatment)) = TABLE.iter().find(|(_, reason, _, _)| reason == self) {
             return *treatment;

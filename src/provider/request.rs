@@ -7,8 +7,8 @@
 //!
 //! | header | indexing | |
 //! |---|---|---|
-//! | `:method` `:scheme` `:authority` | incremental | the same for a connection |
-//! | `:path` | without | the device token |
+//! | `:method` `:scheme` `:authority` | incremental, by `http2` | the same for a connection |
+//! | `:path` | without, by `http2` | the device token |
 //! | `authorization` | without | with a provider token only |
 //! | `apns-topic` `apns-push-type` `apns-priority` | incremental | few values, often the same |
 //! | `apns-id` `apns-expiration` `apns-collapse-id` | without | if there is a value |
@@ -19,72 +19,39 @@
 //! each would push out those that stay.
 
 use crate::auth::ProviderToken;
+use crate::http2::{self, Header, Indexing};
 use crate::notification::Notification;
 use core::fmt::{self, Write};
 
-/// How an HPACK encoder may treat a header (RFC 7541, section 6.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeaderIndexing {
-    /// By its index, or as a literal that enters the dynamic table.
-    Incremental,
-    /// As a literal that enters no table; the name may be an index.
-    Without,
-}
+/// Most headers of a request that are not pseudo-headers.
+const HEADERS_MAX: usize = 7;
 
-/// One header of a request. `Debug` leaves out the values that reveal a device or a credential.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Header<'a> {
-    /// In lower case.
-    pub name: &'static str,
-    /// Legal as a header's value.
-    pub value: &'a str,
-    /// As Apple asks.
-    pub indexing: HeaderIndexing,
-}
-
-impl<'a> Header<'a> {
-    const EMPTY: Self = Self::new("", "", HeaderIndexing::Without);
-
-    const fn new(name: &'static str, value: &'a str, indexing: HeaderIndexing) -> Self {
-        Self {
-            name,
-            value,
-            indexing,
-        }
-    }
-}
-
-impl fmt::Debug for Header<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = if matches!(self.name, ":path" | "authorization") {
-            "…"
-        } else {
-            self.value
-        };
-        write!(f, "{}: {value}", self.name)
-    }
-}
-
-/// Most headers a request has.
-const HEADERS_MAX: usize = 11;
+/// The scheme of every request.
+const SCHEME: &str = "https";
 
 /// A request ready to be encoded. Borrows from notification, token and [`RequestBuffer`].
 #[derive(Clone)]
 pub struct Request<'a> {
+    method: &'static str,
+    path: &'a str,
+    authority: &'a str,
     headers: [Header<'a>; HEADERS_MAX],
     count: usize,
     body: &'a [u8],
 }
 
 impl<'a> Request<'a> {
-    /// The headers in the order they are to be sent, pseudo-headers first.
-    pub fn headers(&self) -> &[Header<'a>] {
-        self.headers.get(..self.count).unwrap_or_default()
-    }
-
-    /// The body: the payload as the caller wrote it, not compressed; ends the stream.
-    pub const fn body(&self) -> &'a [u8] {
-        self.body
+    /// As HTTP/2 sends it. The body is the payload as the caller wrote it, not compressed.
+    #[inline]
+    pub fn as_http2(&self) -> http2::Request<'_> {
+        http2::Request {
+            method: self.method,
+            scheme: SCHEME,
+            authority: self.authority,
+            path: self.path,
+            headers: self.headers.get(..self.count).unwrap_or_default(),
+            body: self.body,
+        }
     }
 
     /// A request that begins as all of them do.
@@ -95,39 +62,42 @@ impl<'a> Request<'a> {
         token: Option<&'a ProviderToken>,
         body: &'a [u8],
     ) -> Self {
-        use HeaderIndexing::{Incremental, Without};
+        const EMPTY: Header<'static> = Header {
+            name: "",
+            value: "",
+            indexing: Indexing::Without,
+        };
         let mut request = Self {
-            headers: [Header::EMPTY; HEADERS_MAX],
+            method,
+            path,
+            authority,
+            headers: [EMPTY; HEADERS_MAX],
             count: 0,
             body,
         };
-        request.push(":method", method, Incremental);
-        request.push(":scheme", "https", Incremental);
-        request.push(":path", path, Without);
-        request.push(":authority", authority, Incremental);
         if let Some(token) = token {
-            request.push("authorization", token.authorization(), Without);
+            request.push("authorization", token.authorization(), Indexing::Without);
         }
         request
     }
 
     #[inline]
-    pub(super) fn push(&mut self, name: &'static str, value: &'a str, indexing: HeaderIndexing) {
+    pub(super) fn push(&mut self, name: &'static str, value: &'a str, indexing: Indexing) {
         if let Some(place) = self.headers.get_mut(self.count) {
-            *place = Header::new(name, value, indexing);
+            *place = Header {
+                name,
+                value,
+                indexing,
+            };
             self.count += 1;
         }
     }
 }
 
+/// Says nothing of device or credential.
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Request({:?}, {} bytes)",
-            self.headers(),
-            self.body.len()
-        )
+        self.as_http2().fmt(f)
     }
 }
 
@@ -161,7 +131,7 @@ impl RequestBuffer {
         authority: &'a str,
         token: Option<&'a ProviderToken>,
     ) -> Request<'a> {
-        use HeaderIndexing::{Incremental, Without};
+        use Indexing::{Incremental, Without};
         self.write(notification);
         let body = notification.payload().as_bytes();
         let mut request = Request::begin(("POST", &self.path), authority, token, body);
@@ -243,9 +213,9 @@ mod tests {
     }
 
     fn lines(request: &Request<'_>) -> Vec<String> {
-        request
-            .headers()
-            .iter()
+        let http2 = request.as_http2();
+        let headers = http2.headers.iter();
+        headers
             .map(|h| format!("{}: {}", h.name, h.value))
             .collect()
     }
@@ -261,14 +231,14 @@ mod tests {
             .unwrap();
         let mut buffer = RequestBuffer::new();
         let request = buffer.fill(&notification, "api.push.apple.com", Some(&token));
-        assert_eq!(request.headers().len(), HEADERS_MAX);
+        let http2 = request.as_http2();
+        assert_eq!(http2.headers.len(), HEADERS_MAX);
+        assert_eq!((http2.method, http2.scheme), ("POST", "https"));
+        assert_eq!(http2.path, format!("/3/device/{}", "ab".repeat(32)));
+        assert_eq!(http2.authority, "api.push.apple.com");
         assert_eq!(
             lines(&request),
             [
-                ":method: POST",
-                ":scheme: https",
-                &format!(":path: /3/device/{}", "ab".repeat(32)),
-                ":authority: api.push.apple.com",
                 &format!("authorization: bearer {}", token.as_jwt()),
                 "apns-topic: com.example.app",
                 "apns-push-type: alert",
@@ -278,7 +248,7 @@ mod tests {
                 "apns-collapse-id: game 7",
             ]
         );
-        assert_eq!(request.body(), br#"{"aps":{"alert":"secret"}}"#);
+        assert_eq!(http2.body, br#"{"aps":{"alert":"secret"}}"#);
     }
 
     #[test]
@@ -289,22 +259,11 @@ mod tests {
             .expiration(Expiration::Once)
             .build()
             .unwrap();
-        assert_eq!(buffer.fill(&full, "a", None).headers().len(), 9);
+        assert_eq!(lines(&buffer.fill(&full, "a", None)).len(), 5);
         let plain = draft().build().unwrap();
         let request = buffer.fill(&plain, "a", None);
-        let names: Vec<_> = request.headers().iter().map(|h| h.name).collect();
-        assert_eq!(
-            names,
-            [
-                ":method",
-                ":scheme",
-                ":path",
-                ":authority",
-                "apns-topic",
-                "apns-push-type",
-                "apns-priority"
-            ]
-        );
+        let names: Vec<_> = request.as_http2().headers.iter().map(|h| h.name).collect();
+        assert_eq!(names, ["apns-topic", "apns-push-type", "apns-priority"]);
     }
 
     #[test]
@@ -318,16 +277,13 @@ mod tests {
             .unwrap();
         let mut buffer = RequestBuffer::new();
         let request = buffer.fill(&notification, "a", Some(&token));
-        let without: Vec<_> = request
-            .headers()
-            .iter()
-            .filter(|h| h.indexing == HeaderIndexing::Without)
-            .map(|h| h.name)
-            .collect();
+        let http2 = request.as_http2();
+        let without = http2.headers.iter();
+        let without = without.filter(|header| header.indexing == Indexing::Without);
+        let without: Vec<_> = without.map(|header| header.name).collect();
         assert_eq!(
             without,
             [
-                ":path",
                 "authorization",
                 "apns-id",
                 "apns-expiration",
@@ -342,7 +298,7 @@ mod tests {
         let notification = draft().build().unwrap();
         let mut buffer = RequestBuffer::new();
         let text = format!("{:?}", buffer.fill(&notification, "a", Some(&token)));
-        assert!(text.contains("apns-topic: com.example.app"), "{text}");
+        assert!(text.contains("apns-topic: 15 octets"), "{text}");
         for secret in ["abab", "eyJ", "secret"] {
             assert!(
                 !text.contains(secret) && !format!("{buffer:?}").contains(secret),

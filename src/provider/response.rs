@@ -12,8 +12,8 @@
 //! lacks it is not one that can be reported ([`Why::Unreadable`]).
 //!
 //! Limits: 2048 bytes of a body that refuses, 1 MiB of one that was asked for; the rest is dropped,
-//! and the reason then [`Reason::NotJson`]. 64 bytes of `apns-unique-id`, a longer one is left out. A
-//! success allocates only for that header, or for its answer.
+//! and the reason then [`Reason::NotJson`]. 64 bytes of `apns-unique-id`, a longer one is left out.
+//! A success allocates only for that header, or for its answer.
 
 use super::channel::{Unreadable, Wanted};
 use super::message::Message;
@@ -67,9 +67,14 @@ impl ResponseReader {
     /// One for the answer to this message.
     pub fn to(message: &Message) -> Self {
         Self {
-            wanted: Wanted::by(message),
+            wanted: message.wanted(),
             ..Self::new()
         }
+    }
+
+    /// Takes the status as a number, from who has it as one.
+    pub const fn status(&mut self, status: u16) {
+        self.status = Some(status);
     }
 
     /// Takes a header, `:status` included; the name in lower case, as HTTP/2 has it. Of a header
@@ -166,7 +171,7 @@ pub fn read_response<'a>(
     for (name, value) in headers {
         reader.header(name, value);
     }
-    reader.status = Some(status);
+    reader.status(status);
     reader.body(body);
     reader.finish()
 }

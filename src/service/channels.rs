@@ -5,7 +5,7 @@ use super::state::LaneOf;
 use super::{App, Inbox, Platform, Runtime, Sender};
 use crate::api::{Caller, ChannelsOf, Problem, Reply, channel_reply, parse_new_channel};
 use crate::config::{Scope, Service};
-use crate::delivery::{Delivered, Order};
+use crate::delivery::{Delivered, Submission};
 use crate::environment::Environment;
 use crate::notification::BundleId;
 use crate::provider::{ChannelCall, ChannelRequest, Message, Outcome, Why};
@@ -68,14 +68,14 @@ impl<R: Runtime> App<R> {
         lane: &LaneOf<R>,
         message: Message,
     ) -> Result<Delivered, Problem> {
-        let order = Order {
+        let submission = Submission {
             message,
             deadline: self.platform.now() + self.settings.delivery().timeout,
             // For the binary gateway alone, which this does not go to.
             confirm: true,
         };
         let inbox = Inbox::default();
-        if self.sender.submit_many(lane, vec![(0, order)], &inbox) == 0 {
+        if self.sender.submit_many(lane, vec![(0, submission)], &inbox) == 0 {
             return Err(Problem::queue_full());
         }
         let delivered = inbox.next().await.pop().map(|(_, delivered)| delivered);

@@ -3,7 +3,7 @@
 use core::cell::{Cell, RefCell};
 
 use super::{LaneName, Platform};
-use crate::delivery::{News, Way};
+use crate::delivery::{Lane, News};
 use crate::notification::Topic;
 use crate::provider::Outcome;
 
@@ -38,14 +38,14 @@ impl LaneReport {
     }
 
     /// The queue took no more.
-    pub fn overflowed(&self, platform: &impl Platform, lane: &dyn Way) {
+    pub fn overflowed(&self, platform: &impl Platform, lane: &Lane) {
         let waiting = lane.status().waiting;
         self.full_at.set(waiting.max(1));
         platform.tell(|operator, now| operator.queue_full(now, &self.name, waiting));
     }
 
     /// Tells what the lane has to tell, and that the queue is not full any more.
-    pub fn pass_on(&self, platform: &impl Platform, lane: &mut dyn Way) {
+    pub fn pass_on(&self, platform: &impl Platform, lane: &mut Lane) {
         while let Some(mut news) = lane.poll_news() {
             if let News::ConnectFailed(why) = &mut news
                 && let Some(end) = self.last_end.take()

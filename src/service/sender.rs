@@ -14,7 +14,7 @@ use std::rc::Rc;
 use super::LaneReport;
 use crate::auth::SharedTokens;
 use crate::config::Endpoint;
-use crate::delivery::{Delivered, Order, Way};
+use crate::delivery::{self, Delivered, Submission};
 use crate::dial::Credentials;
 use crate::tls_name::TlsName;
 
@@ -40,7 +40,12 @@ pub trait Sender {
     /// Hands messages in, each with a number by which its outcome is known. Takes as many from the
     /// front as there is room for and says how many that were; each of these has its outcome in the
     /// inbox at its deadline at the latest. The others are dropped. Waits for nobody.
-    fn submit_many(&self, lane: &Self::Lane, orders: Vec<(usize, Order)>, inbox: &Inbox) -> usize;
+    fn submit_many(
+        &self,
+        lane: &Self::Lane,
+        submissions: Vec<(usize, Submission)>,
+        inbox: &Inbox,
+    ) -> usize;
 
     /// Connects to a feedback service; an error is for people.
     fn open_list(&self, from: &Destination) -> impl Future<Output = Result<Self::List, String>>;
@@ -85,7 +90,7 @@ pub struct LanePlan {
     /// For the operator.
     pub report: LaneReport,
     /// What is sent when, and on which connection.
-    pub lane: Box<dyn Way>,
+    pub lane: delivery::Lane,
     /// The credential whose provider tokens its requests carry, if they do: the argument of
     /// [`App::renewed`](super::App::renewed).
     pub signer: Option<usize>,

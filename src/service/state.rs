@@ -13,7 +13,7 @@ use super::{
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};
 use crate::config::{self, Endpoint, Proof, Service, Settings};
-use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig, Transport};
+use crate::delivery::{GatewayConfig, GatewayLane, ProviderConfig, ProviderLane, Transport};
 use crate::dial::Credentials;
 use crate::environment::Environment;
 use crate::limits::PROVIDER_PORT;
@@ -160,7 +160,7 @@ impl<R: Runtime> App<R> {
             self.sender.open(LanePlan {
                 destination: self.destination(endpoint, proven_by.tls_name(endpoint)),
                 report: LaneReport::new(name),
-                lane: Box::new(self.provider_api(endpoint)),
+                lane: self.provider_api(endpoint).into(),
                 signer: signer.as_ref().map(|_| credential),
             })
         });
@@ -192,7 +192,7 @@ impl<R: Runtime> App<R> {
             self.sender.open(LanePlan {
                 destination: self.destination(endpoint, binary.tls_name(endpoint)),
                 report: LaneReport::new(name),
-                lane: Box::new(GatewayLane::new(config)),
+                lane: GatewayLane::new(config).into(),
                 signer: None,
             })
         });
@@ -217,14 +217,14 @@ impl<R: Runtime> App<R> {
     }
 
     /// A lane to a service that speaks HTTP/2.
-    fn provider_api(&self, endpoint: &Endpoint) -> Lane {
+    fn provider_api(&self, endpoint: &Endpoint) -> ProviderLane {
         let authority = match endpoint.port {
             PROVIDER_PORT => endpoint.uri_host().into_owned(),
             _ => endpoint.to_string(),
         };
         let delivery = self.settings.delivery();
         let by_http_client = delivery.transport == config::Transport::WasiHttp;
-        Lane::new(LaneConfig {
+        ProviderLane::new(ProviderConfig {
             queue: delivery.queue,
             transport: match by_http_client {
                 false => Transport::Sockets,
@@ -233,7 +233,7 @@ impl<R: Runtime> App<R> {
             connections: delivery.connections,
             turns: by_http_client && !self.process.http_client_obeys,
             server_error_wait: delivery.server_error_wait,
-            ..LaneConfig::new(authority, random_u64(&self.platform))
+            ..ProviderConfig::new(authority, random_u64(&self.platform))
         })
     }
 }

@@ -16,7 +16,8 @@ use crate::provider::{ChannelCall, ChannelRequest, Message, RequestBuffer};
 fn headers(message: &Message) -> Value {
     let mut buffer = RequestBuffer::new();
     let request = buffer.fill_message(message, "api.push.apple.com", None);
-    let own = request.headers().iter();
+    let request = request.as_http2();
+    let own = request.headers.iter();
     let own = own.filter(|header| header.name.starts_with("apns-"));
     own.map(|header| (header.name.to_owned(), Value::from(header.value)))
         .collect()
@@ -52,7 +53,7 @@ pub(super) fn push(input: &Value) -> Value {
     let notification = draft(input).build().unwrap();
     let mut buffer = RequestBuffer::new();
     let request = buffer.fill(&notification, "api.push.apple.com", None);
-    let body = str::from_utf8(request.body()).unwrap().to_owned();
+    let body = str::from_utf8(request.as_http2().body).unwrap().to_owned();
     let headers = headers(&Message::from(Arc::new(notification)));
     let all = [
         "apns-collapse-id",

@@ -10,7 +10,9 @@
 //! PRIORITY        5 octets, not looked at (deprecated)
 //! ```
 
-use super::{Flags, Frame, FrameType, Head, exactly, require_connection, require_stream};
+use super::check::{exactly, require_connection, require_stream};
+use super::head::{Flags, FrameType, Head};
+use super::received::Frame;
 use crate::http2::error::{ConnectionError, ErrorCode};
 use crate::http2::stream_id::StreamId;
 

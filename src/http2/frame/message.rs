@@ -16,7 +16,9 @@
 //! does not fit the peer's `SETTINGS_MAX_FRAME_SIZE` is cut into CONTINUATION frames after it was
 //! encoded in place, so the normal case copies nothing.
 
-use super::{Flags, Frame, FrameType, Head, require_stream};
+use super::check::require_stream;
+use super::head::{Flags, FrameType, Head};
+use super::received::Frame;
 use crate::http2::error::ConnectionError;
 use crate::http2::limits::FRAME_HEAD_LEN;
 use crate::http2::stream_id::StreamId;

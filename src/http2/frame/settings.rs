@@ -13,64 +13,15 @@
 //! contradicting values has the effect of the last one of each. [`Changes`] is that effect,
 //! gathered in one pass: however long the frame, the connection touches its streams once.
 
-use core::fmt;
-
-use super::{Flags, Frame, FrameType, Head, require_connection};
+use super::check::require_connection;
+use super::head::{Flags, FrameType, Head};
+use super::setting_id::SettingId;
 use crate::http2::error::ConnectionError;
 use crate::http2::limits::{MAX_MAX_FRAME_SIZE, MAX_WINDOW, MIN_MAX_FRAME_SIZE};
 use crate::http2::stream_id::StreamId;
 
 /// Octets of one setting.
 const SETTING_LEN: usize = 6;
-
-/// The identifier of a setting; unknown ones are kept.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SettingId(u16);
-
-impl SettingId {
-    /// Largest HPACK table the sender of the setting keeps as a decoder, octets.
-    pub const HEADER_TABLE_SIZE: Self = Self(0x01);
-    /// Whether PUSH_PROMISE may be sent: 0 or 1.
-    pub const ENABLE_PUSH: Self = Self(0x02);
-    /// Streams the other side may have open at once.
-    pub const MAX_CONCURRENT_STREAMS: Self = Self(0x03);
-    /// Send window of a new stream, octets.
-    pub const INITIAL_WINDOW_SIZE: Self = Self(0x04);
-    /// Largest frame payload the sender takes, octets.
-    pub const MAX_FRAME_SIZE: Self = Self(0x05);
-    /// Largest header list the sender takes, octets; advice only.
-    pub const MAX_HEADER_LIST_SIZE: Self = Self(0x06);
-
-    /// Any identifier, known or not.
-    pub const fn new(value: u16) -> Self {
-        Self(value)
-    }
-
-    /// The number on the wire.
-    pub const fn value(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Display for SettingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
-            Self::HEADER_TABLE_SIZE => "SETTINGS_HEADER_TABLE_SIZE",
-            Self::ENABLE_PUSH => "SETTINGS_ENABLE_PUSH",
-            Self::MAX_CONCURRENT_STREAMS => "SETTINGS_MAX_CONCURRENT_STREAMS",
-            Self::INITIAL_WINDOW_SIZE => "SETTINGS_INITIAL_WINDOW_SIZE",
-            Self::MAX_FRAME_SIZE => "SETTINGS_MAX_FRAME_SIZE",
-            Self::MAX_HEADER_LIST_SIZE => "SETTINGS_MAX_HEADER_LIST_SIZE",
-            Self(other) => return write!(f, "setting 0x{other:x}"),
-        })
-    }
-}
-
-impl fmt::Debug for SettingId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SettingId({self})")
-    }
-}
 
 /// The payload of a SETTINGS frame; its length is a multiple of six.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +33,7 @@ impl<'a> SettingsPayload<'a> {
         let (settings, _) = self.0.as_chunks::<SETTING_LEN>();
         settings.iter().map(|&[i0, i1, v0, v1, v2, v3]| {
             (
-                SettingId(u16::from_be_bytes([i0, i1])),
+                SettingId::new(u16::from_be_bytes([i0, i1])),
                 u32::from_be_bytes([v0, v1, v2, v3]),
             )
         })
@@ -142,7 +93,8 @@ impl Changes {
     }
 }
 
-pub fn parse<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>, ConnectionError> {
+/// The settings, or nothing if it is an acknowledgement.
+pub fn parse(head: Head, payload: &[u8]) -> Result<Option<SettingsPayload<'_>>, ConnectionError> {
     require_connection(head)?;
     let (kind, got) = (head.kind, payload.len());
     if head.flags.contains(Flags::ACK) {
@@ -153,7 +105,7 @@ pub fn parse<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>, ConnectionE
                 got,
             });
         }
-        return Ok(Frame::SettingsAck);
+        return Ok(None);
     }
     if got % SETTING_LEN != 0 {
         return Err(ConnectionError::FrameLength {
@@ -162,7 +114,7 @@ pub fn parse<'a>(head: Head, payload: &'a [u8]) -> Result<Frame<'a>, ConnectionE
             got,
         });
     }
-    Ok(Frame::Settings(SettingsPayload(payload)))
+    Ok(Some(SettingsPayload(payload)))
 }
 
 /// Appends a SETTINGS frame.
@@ -202,7 +154,7 @@ pub fn write_ack(out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::http2::error::ErrorCode;
-    use crate::http2::frame::{head, parse as parse_any};
+    use crate::http2::frame::{Frame, head, parse as parse_any};
 
     fn changes(settings: &[(SettingId, u32)]) -> Result<Changes, ConnectionError> {
         let mut out = Vec::new();
@@ -284,6 +236,6 @@ mod tests {
             code(head(0, Flags::NONE, 1), &[]),
             ErrorCode::PROTOCOL_ERROR
         );
-        assert_eq!(parse(head(0, Flags::ACK, 0), &[]), Ok(Frame::SettingsAck));
+        assert_eq!(parse(head(0, Flags::ACK, 0), &[]), Ok(None));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::prepare::{Prepared, ToDevice};
 use crate::api::Problem;
-use crate::delivery::{Delivered, Order};
+use crate::delivery::{Delivered, Submission};
 use crate::provider::{Outcome, Why};
 use crate::service::state::LaneOf;
 use crate::service::{App, Inbox, Runtime, Sender, Turns};
@@ -122,9 +122,9 @@ impl<'a, R: Runtime> Sending<'a, R> {
             let taken = lane
                 .and_then(|lane| self.lanes.get(lane))
                 .map_or(0, |lane| {
-                    let orders = group.iter().filter_map(|number| self.order(*number));
+                    let submissions = group.iter().filter_map(|number| self.submission(*number));
                     let sender = &self.app.sender;
-                    sender.submit_many(lane, orders.collect(), &self.inbox)
+                    sender.submit_many(lane, submissions.collect(), &self.inbox)
                 });
             self.under_way += taken;
             refused.extend(group.iter().skip(taken));
@@ -135,14 +135,14 @@ impl<'a, R: Runtime> Sending<'a, R> {
         refused
     }
 
-    fn order(&self, number: usize) -> Option<(usize, Order)> {
+    fn submission(&self, number: usize) -> Option<(usize, Submission)> {
         let notification = &self.all.get(number)?.to.notification;
-        let order = Order {
+        let submission = Submission {
             message: Arc::clone(notification).into(),
             deadline: self.times.deadline,
             confirm: self.times.confirm,
         };
-        Some((number, order))
+        Some((number, submission))
     }
 
     /// Waits for the outcomes of all that are under way.

@@ -1,7 +1,7 @@
 //! Which lane is taken, and the provider tokens that go with it.
 
 use super::support::{APP, Desk, OTHER, settings, token};
-use crate::delivery::{Lane, LaneConfig};
+use crate::delivery::{Lane, ProviderConfig, ProviderLane, Submission};
 use crate::service::{LaneName, LaneReport, Platform as _};
 use crate::time::UnixTime;
 
@@ -132,14 +132,18 @@ fn a_full_queue_is_told_when_it_begins_and_when_half_of_it_is_gone() {
         address: "api.example.com:443".to_owned(),
         has_certificate: true,
     });
-    let mut lane = Lane::new(LaneConfig {
+    let mut lane = Lane::from(ProviderLane::new(ProviderConfig {
         queue: 2,
-        ..LaneConfig::new("api.example.com".to_owned(), 1)
-    });
+        ..ProviderConfig::new("api.example.com".to_owned(), 1)
+    }));
     let now = desk.platform.executor().now();
     for _ in 0..2 {
-        lane.submit(now, sent.message.clone(), sent.deadline)
-            .unwrap();
+        let submission = Submission {
+            message: sent.message.clone(),
+            deadline: sent.deadline,
+            confirm: true,
+        };
+        lane.submit(now, submission).unwrap();
     }
     report.overflowed(&desk.platform, &lane);
     assert!(desk.platform.take_lines()[0].contains("queue-full"));

@@ -1,6 +1,5 @@
 //! Error responses: what they accept, reject and send again, and those that tell nothing.
 
-use super::super::Way;
 use super::peer::{BAD, answer};
 use super::support::{CONFIG, LONG, Rig, World, ms, secs};
 use crate::provider::{Outcome, Reason, Why};
@@ -58,14 +57,14 @@ fn what_follows_a_bad_one_is_sent_again_first_and_in_order() {
     rig.submit_all(2);
     rig.submit_bad();
     rig.submit_all(3);
-    let link = rig.open();
-    let refused = rig.peer(link).identifier_of(BAD + 2);
+    let connection = rig.open();
+    let refused = rig.peer(connection).identifier_of(BAD + 2);
     // Nothing that comes after the answer has begun is written there.
     let answer = answer(8, refused);
-    rig.send(link, &answer[..1]);
+    rig.send(connection, &answer[..1]);
     rig.submit_all(2);
-    assert_eq!(rig.peer(link).devices().len(), 6);
-    rig.send(link, &answer[1..]);
+    assert_eq!(rig.peer(connection).devices().len(), 6);
+    rig.send(connection, &answer[1..]);
     rig.assert_accepted(&rig.jobs[..2]);
     rig.assert_rejected(&rig.jobs[2..3], 400);
     let outcome = rig.outcome(rig.jobs[2]).unwrap();
@@ -78,9 +77,9 @@ fn what_follows_a_bad_one_is_sent_again_first_and_in_order() {
 #[test]
 fn a_status_that_nobody_knows_is_a_rejection_with_its_number() {
     for (status, expected) in [(1, 500), (7, 413), (99, 400), (255, 500)] {
-        let (mut rig, link) = Rig::flying(3);
-        let refused = rig.peer(link).identifier_of(1);
-        rig.answer(link, status, refused);
+        let (mut rig, connection) = Rig::flying(3);
+        let refused = rig.peer(connection).identifier_of(1);
+        rig.answer(connection, status, refused);
         rig.assert_accepted(&rig.jobs[..1]);
         rig.assert_rejected(&rig.jobs[1..2], expected);
         let text = rig.outcome(rig.jobs[1]).unwrap().to_string();
@@ -92,8 +91,8 @@ fn a_status_that_nobody_knows_is_a_rejection_with_its_number() {
 
 #[test]
 fn a_shutdown_names_the_last_one_that_was_taken() {
-    let (mut rig, link) = Rig::flying(4);
-    rig.answer(link, 10, rig.peer(link).identifier_of(1));
+    let (mut rig, connection) = Rig::flying(4);
+    rig.answer(connection, 10, rig.peer(connection).identifier_of(1));
     rig.assert_accepted(&rig.jobs[..2]);
     assert_eq!(rig.outcomes.len(), 2);
     let next = rig.open();
@@ -107,11 +106,11 @@ fn a_shutdown_names_the_last_one_that_was_taken() {
 fn what_cannot_be_located_is_never_sent_again() {
     for identifier in [0, 1, u32::MAX] {
         for status in [2, 8, 10] {
-            let (mut rig, link) = Rig::flying(3);
-            assert!(!rig.peer(link).identifiers().contains(&identifier));
-            rig.answer(link, status, identifier);
+            let (mut rig, connection) = Rig::flying(3);
+            assert!(!rig.peer(connection).identifiers().contains(&identifier));
+            rig.answer(connection, status, identifier);
             rig.assert_unanswered(&rig.jobs, Why::Unreadable);
-            assert_eq!(rig.closed, [link]);
+            assert_eq!(rig.closed, [connection]);
             assert!(
                 rig.lane
                     .trouble()
@@ -132,10 +131,10 @@ fn what_cannot_be_located_is_never_sent_again() {
 fn a_connection_that_was_worth_it_once_backs_off_after_an_answer_without_a_name() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_unasked(LONG);
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(secs(1));
     rig.submit(LONG);
-    rig.answer(link, 8, 0);
+    rig.answer(connection, 8, 0);
     rig.assert_unanswered(&rig.jobs[1..], Why::Unreadable);
     rig.submit(LONG);
     assert!(rig.pending.is_empty());
@@ -147,17 +146,17 @@ fn a_connection_that_was_worth_it_once_backs_off_after_an_answer_without_a_name(
 fn an_answer_may_be_split_anywhere_and_be_followed_by_anything() {
     for split in 0..=6 {
         for tail in [&b""[..], &[8, 8, 0, 0, 0, 1], b"garbage", &[8]] {
-            let (mut rig, link) = Rig::flying(3);
-            let refused = rig.peer(link).identifier_of(1);
+            let (mut rig, connection) = Rig::flying(3);
+            let refused = rig.peer(connection).identifier_of(1);
             let stream = [&answer(8, refused), tail].concat();
-            rig.send(link, &stream[..split]);
-            rig.send(link, &stream[split..]);
-            rig.send(link, tail);
+            rig.send(connection, &stream[..split]);
+            rig.send(connection, &stream[split..]);
+            rig.send(connection, tail);
             rig.assert_accepted(&rig.jobs[..1]);
             rig.assert_rejected(&rig.jobs[1..2], 400);
             assert_eq!(
                 (rig.outcomes.len(), rig.closed.as_slice()),
-                (2, &[link][..])
+                (2, &[connection][..])
             );
             let next = rig.open();
             assert_eq!(rig.peer(next).devices(), [2]);
@@ -168,11 +167,11 @@ fn an_answer_may_be_split_anywhere_and_be_followed_by_anything() {
 #[test]
 fn an_answer_that_is_cut_short_tells_nothing() {
     for length in 1..6 {
-        let (mut rig, link) = Rig::flying(3);
-        let refused = rig.peer(link).identifier_of(1);
-        rig.send(link, &answer(8, refused)[..length]);
+        let (mut rig, connection) = Rig::flying(3);
+        let refused = rig.peer(connection).identifier_of(1);
+        rig.send(connection, &answer(8, refused)[..length]);
         assert!(rig.outcomes.is_empty());
-        rig.cut(link);
+        rig.cut(connection);
         rig.assert_unanswered(&rig.jobs, Why::Unreadable);
         let trouble = rig.lane.trouble().unwrap();
         assert!(trouble.contains(&format!("got {length}")), "{trouble}");
@@ -183,22 +182,22 @@ fn an_answer_that_is_cut_short_tells_nothing() {
 fn an_answer_that_never_ends_is_given_up() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_unasked(LONG);
-    let link = rig.open();
-    rig.send(link, &[8, 8]);
+    let connection = rig.open();
+    rig.send(connection, &[8, 8]);
     rig.advance(ms(9_999));
     assert!(rig.outcomes.is_empty(), "an objection has begun");
     rig.advance(ms(1));
     rig.assert_unanswered(&rig.jobs, Why::TimedOut);
-    assert_eq!(rig.closed, [link]);
+    assert_eq!(rig.closed, [connection]);
 }
 
 #[test]
 fn bytes_that_are_no_answer_end_the_connection() {
     for bytes in [&b"HTTP/1.1 400"[..], &[1, 1, 0, 0, 0x30, 0x39], &[0]] {
-        let (mut rig, link) = Rig::flying(2);
-        rig.send(link, bytes);
+        let (mut rig, connection) = Rig::flying(2);
+        rig.send(connection, bytes);
         rig.assert_unanswered(&rig.jobs, Why::Unreadable);
-        assert_eq!(rig.closed, [link]);
+        assert_eq!(rig.closed, [connection]);
         assert!(
             rig.lane
                 .trouble()
@@ -212,10 +211,10 @@ fn bytes_that_are_no_answer_end_the_connection() {
 
 #[test]
 fn an_answer_beats_the_probe_that_is_already_on_its_way() {
-    let (mut rig, link) = Rig::flying(3);
+    let (mut rig, connection) = Rig::flying(3);
     rig.advance(ms(50));
-    assert!(rig.peer(link).probe().is_some());
-    rig.answer(link, 8, rig.peer(link).identifier_of(0));
+    assert!(rig.peer(connection).probe().is_some());
+    rig.answer(connection, 8, rig.peer(connection).identifier_of(0));
     rig.assert_rejected(&rig.jobs[..1], 400);
     let next = rig.open();
     assert_eq!(rig.peer(next).devices(), [1, 2]);

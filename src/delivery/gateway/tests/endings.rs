@@ -1,8 +1,10 @@
 //! Connections that end or never begin, deadlines, and how often is connected.
 
-use super::super::{Action, GatewayConfig, News, Way};
+use super::super::GatewayConfig;
 use super::peer::answer;
 use super::support::{CONFIG, LONG, Rig, World, ms, secs};
+use crate::delivery::action::Action;
+use crate::delivery::action::News;
 use crate::provider::{Outcome, Why};
 
 #[test]
@@ -12,8 +14,8 @@ fn a_close_without_a_word_loses_what_was_written_and_nothing_else() {
         ..CONFIG
     });
     rig.submit_all(5);
-    let link = rig.open();
-    rig.cut(link);
+    let connection = rig.open();
+    rig.cut(connection);
     rig.assert_unanswered(&rig.jobs[..3], Why::ConnectionLost);
     let outcome = rig.outcome(rig.jobs[0]);
     let unsafe_ = matches!(
@@ -34,39 +36,39 @@ fn a_close_without_a_word_loses_what_was_written_and_nothing_else() {
 fn only_a_lane_that_has_not_been_proven_waits_before_it_writes() {
     let mut rig = Rig::new();
     rig.submit_all(2);
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(ms(99));
-    assert!(rig.peer(link).raw.is_empty());
+    assert!(rig.peer(connection).raw.is_empty());
     rig.advance(ms(1));
-    assert_eq!(rig.peer(link).devices(), [0, 1]);
+    assert_eq!(rig.peer(connection).devices(), [0, 1]);
     rig.advance(ms(50));
-    rig.confirm(link);
+    rig.confirm(connection);
     rig.submit(LONG);
-    let link = rig.open();
+    let connection = rig.open();
     assert_eq!(
-        rig.peer(link).devices(),
+        rig.peer(connection).devices(),
         [2],
         "the healthy path has no delay"
     );
-    rig.cut(link);
+    rig.cut(connection);
     rig.submit(LONG);
     rig.advance(secs(1));
-    let link = rig.open();
+    let connection = rig.open();
     assert!(
-        rig.peer(link).raw.is_empty(),
+        rig.peer(connection).raw.is_empty(),
         "after a failure it waits again"
     );
     rig.advance(ms(100));
-    assert_eq!(rig.peer(link).devices(), [3]);
+    assert_eq!(rig.peer(connection).devices(), [3]);
 }
 
 #[test]
 fn a_close_before_anything_was_written_is_a_failed_connect() {
     let mut rig = Rig::new();
     let job = rig.submit(secs(600));
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(ms(80));
-    rig.cut(link);
+    rig.cut(connection);
     assert_eq!((rig.outcome(job), rig.pending.len()), (None, 0));
     let trouble = rig.lane.trouble().unwrap();
     assert!(trouble.contains("certificate"), "{trouble}");
@@ -85,12 +87,12 @@ fn a_close_before_anything_was_written_is_a_failed_connect() {
 fn an_answer_before_anything_was_written_is_a_failed_connect() {
     let mut rig = Rig::new();
     rig.submit(LONG);
-    let link = rig.open();
-    rig.lane.handle_input(rig.now, link, &answer(10, 0));
+    let connection = rig.open();
+    rig.lane.handle_input(rig.now, connection, &answer(10, 0));
     let action = rig.lane.poll_action();
-    assert_eq!(action, Some(Action::Close(link)));
+    assert_eq!(action, Some(Action::Close(connection)));
     assert_eq!(rig.lane.poll_action(), None, "before it is gone");
-    rig.cut(link);
+    rig.cut(connection);
     assert_eq!((rig.outcomes.len(), rig.pending.len()), (0, 0));
     rig.world = World::Serves;
     rig.advance(secs(1));
@@ -153,14 +155,14 @@ fn deadlines_are_kept_wherever_a_notification_is() {
     assert_eq!(rig.outcome(queued), None);
     rig.advance(ms(1));
     rig.assert_unanswered(&[queued], Why::NotSent);
-    let link = rig.open();
+    let connection = rig.open();
     let sent = rig.submit(ms(700));
     let behind = rig.submit(LONG);
     rig.advance(ms(700));
     rig.assert_unanswered(&[sent], Why::TimedOut);
     assert_eq!(rig.outcomes.len(), 2);
     // Its place still counts.
-    rig.answer(link, 8, rig.peer(link).identifier_of(1));
+    rig.answer(connection, 8, rig.peer(connection).identifier_of(1));
     let again = rig.submit(secs(1));
     assert_eq!(rig.outcomes.len(), 2);
     rig.advance(secs(1));
@@ -175,8 +177,8 @@ fn one_that_was_dropped_and_not_sent_again_in_time_may_be_sent_again() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_bad();
     let job = rig.submit(secs(5));
-    let link = rig.open();
-    rig.answer(link, 8, rig.peer(link).identifiers()[0]);
+    let connection = rig.open();
+    rig.answer(connection, 8, rig.peer(connection).identifiers()[0]);
     rig.advance(secs(5));
     rig.assert_unanswered(&[job], Why::NotProcessed);
     assert!(Why::NotProcessed.may_resend());
@@ -186,23 +188,23 @@ fn one_that_was_dropped_and_not_sent_again_in_time_may_be_sent_again() {
 fn a_connection_of_nothing_but_missed_deadlines_is_still_asked() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit(ms(10));
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(ms(50));
     rig.assert_unanswered(&rig.jobs, Why::TimedOut);
-    assert!(rig.peer(link).probe().is_some());
+    assert!(rig.peer(connection).probe().is_some());
     rig.advance(secs(10));
-    assert_eq!(rig.closed, [link]);
+    assert_eq!(rig.closed, [connection]);
 }
 
 #[test]
 fn an_idle_connection_is_kept_for_a_while_and_then_closed() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_unasked(LONG);
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(secs(599));
     assert!(rig.closed.is_empty());
     rig.advance(secs(1));
-    assert_eq!(rig.closed, [link]);
+    assert_eq!(rig.closed, [connection]);
     rig.submit(LONG);
     assert_eq!(rig.pending.len(), 1, "that was no failure");
 }
@@ -211,34 +213,34 @@ fn an_idle_connection_is_kept_for_a_while_and_then_closed() {
 fn an_idle_connection_that_the_gateway_closes_is_no_failure() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_unasked(LONG);
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(secs(60));
-    rig.cut(link);
+    rig.cut(connection);
     assert_eq!(rig.lane.trouble(), None);
     rig.submit(LONG);
-    let link = rig.open();
-    assert_eq!(rig.peer(link).devices(), [1]);
+    let connection = rig.open();
+    assert_eq!(rig.peer(connection).devices(), [1]);
 }
 
 #[test]
 fn a_gateway_that_stops_reading_loses_its_connection() {
     let mut rig = Rig::proven(CONFIG);
     rig.submit_unasked(LONG);
-    let link = rig.open();
+    let connection = rig.open();
     rig.advance(secs(2));
     // The driver's last write is not done: it asks for no more.
-    let peer = rig.peers.remove(&link).unwrap();
+    let peer = rig.peers.remove(&connection).unwrap();
     let job = rig.submit_unasked(LONG);
     rig.advance(ms(9_999));
     assert!(rig.closed.is_empty());
     rig.advance(ms(1));
     assert_eq!(
         (rig.closed.as_slice(), rig.outcome(job)),
-        (&[link][..], None)
+        (&[connection][..], None)
     );
     assert!(rig.lane.trouble().unwrap().contains("stopped reading"));
     assert!(rig.pending.is_empty(), "it backs off");
-    rig.gone.insert(link, peer);
+    rig.gone.insert(connection, peer);
     rig.world = World::Serves;
     rig.advance(secs(5));
     rig.assert_unanswered(&[job], Why::Unconfirmed);
@@ -247,16 +249,16 @@ fn a_gateway_that_stops_reading_loses_its_connection() {
 
 #[test]
 fn calls_about_connections_that_are_gone_do_nothing() {
-    let (mut rig, link) = Rig::flying(2);
-    rig.cut(link);
+    let (mut rig, connection) = Rig::flying(2);
+    rig.cut(connection);
     let before = rig.outcomes.clone();
-    rig.send(link, &answer(8, 2));
-    rig.cut(link);
-    rig.lane.handle_connected(rig.now, link);
+    rig.send(connection, &answer(8, 2));
+    rig.cut(connection);
+    rig.lane.handle_connected(rig.now, connection);
     let mut out = Vec::new();
-    rig.lane.poll_transmit(rig.now, link, &mut out);
+    rig.lane.poll_transmit(rig.now, connection, &mut out);
     rig.drive();
-    assert!(out.is_empty() && !rig.lane.wants_transmit(link));
+    assert!(out.is_empty() && !rig.lane.wants_transmit(connection));
     assert_eq!(rig.outcomes, before);
 }
 
@@ -266,8 +268,8 @@ fn failed_connections_are_news_until_one_was_worth_it() {
         |rig: &mut Rig| -> Vec<News> { core::iter::from_fn(|| rig.lane.poll_news()).collect() };
     let mut rig = Rig::new();
     rig.submit(LONG);
-    let link = rig.open();
-    rig.cut(link);
+    let connection = rig.open();
+    rig.cut(connection);
     let told = news(&mut rig);
     let [News::ConnectFailed(why)] = told.as_slice() else {
         panic!("{told:?}");

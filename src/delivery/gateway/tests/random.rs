@@ -11,7 +11,7 @@ use super::super::GatewayConfig;
 use super::peer::{BAD, Fault, Peer};
 use super::support::{LONG, Rig, ms, notification, secs};
 use crate::binary::{Command, Dialect, Identifier};
-use crate::delivery::LinkId;
+use crate::delivery::ids::ConnectionId;
 use crate::provider::{Outcome, Why};
 use crate::time::Now;
 
@@ -41,7 +41,7 @@ struct Chaos {
     /// Nothing goes wrong but bad tokens.
     calm: bool,
     dialect: Dialect,
-    pipes: BTreeMap<LinkId, Pipes>,
+    pipes: BTreeMap<ConnectionId, Pipes>,
     sent: Vec<Sent>,
 }
 
@@ -111,10 +111,10 @@ impl Chaos {
         if kind == 0 {
             return self.rig.refuse();
         }
-        let link = self.rig.open();
-        self.pipes.insert(link, Pipes::default());
+        let connection = self.rig.open();
+        self.pipes.insert(connection, Pipes::default());
         let fault = match kind {
-            1 => return self.rig.cut(link),
+            1 => return self.rig.cut(connection),
             2 => Fault::Nameless,
             3 => Fault::Silent,
             4 | 5 => Fault::Shutdown(self.below(20) as usize),
@@ -123,32 +123,37 @@ impl Chaos {
         // A gateway of command 0 has no words.
         let wordless = !self.dialect.has_identifiers();
         let fault = if wordless { Fault::Silent } else { fault };
-        self.rig.peers.get_mut(&link).unwrap().fault = fault;
+        self.rig.peers.get_mut(&connection).unwrap().fault = fault;
     }
 
     /// More of what was written arrives, and is acted on.
-    fn read(&mut self, link: LinkId, all: bool) {
-        let Some(peer) = self.rig.peers.get(&link).or(self.rig.gone.get(&link)) else {
+    fn read(&mut self, connection: ConnectionId, all: bool) {
+        let Some(peer) = self
+            .rig
+            .peers
+            .get(&connection)
+            .or(self.rig.gone.get(&connection))
+        else {
             return;
         };
-        let left = peer.raw.len() - self.pipes[&link].arrived;
+        let left = peer.raw.len() - self.pipes[&connection].arrived;
         let more = if all {
             left
         } else {
             self.below(left as u64 + 1) as usize
         };
-        let pipes = self.pipes.get_mut(&link).unwrap();
+        let pipes = self.pipes.get_mut(&connection).unwrap();
         pipes.arrived += more;
-        let peer = self.rig.peers.get_mut(&link);
-        let peer = peer.or(self.rig.gone.get_mut(&link)).unwrap();
+        let peer = self.rig.peers.get_mut(&connection);
+        let peer = peer.or(self.rig.gone.get_mut(&connection)).unwrap();
         pipes
             .down
             .extend(peer.serve(pipes.arrived).into_iter().flatten());
     }
 
     /// Some of the gateway's bytes arrive, and perhaps others behind them.
-    fn deliver(&mut self, link: LinkId, all: bool) {
-        let mut bytes = std::mem::take(&mut self.pipes.get_mut(&link).unwrap().down);
+    fn deliver(&mut self, connection: ConnectionId, all: bool) {
+        let mut bytes = std::mem::take(&mut self.pipes.get_mut(&connection).unwrap().down);
         let count = if all {
             bytes.len()
         } else {
@@ -158,55 +163,55 @@ impl Chaos {
         if rest.is_empty() && !bytes.is_empty() && self.below(3) == 0 {
             bytes.extend([8, 8, 0, 0, 0, 1, 7]);
         }
-        self.pipes.get_mut(&link).unwrap().down = rest;
-        self.rig.send(link, &bytes);
+        self.pipes.get_mut(&connection).unwrap().down = rest;
+        self.rig.send(connection, &bytes);
     }
 
     /// Everything that is under way may arrive before it is over, or a part of it.
-    fn cut(&mut self, link: LinkId) {
-        self.read(link, false);
-        self.deliver(link, false);
-        if self.rig.peers.contains_key(&link) {
-            self.rig.cut(link);
+    fn cut(&mut self, connection: ConnectionId) {
+        self.read(connection, false);
+        self.deliver(connection, false);
+        if self.rig.peers.contains_key(&connection) {
+            self.rig.cut(connection);
         }
     }
 
-    fn shut_down(&mut self, link: LinkId) {
-        self.read(link, false);
-        let peer = self.rig.peers.get_mut(&link).unwrap();
+    fn shut_down(&mut self, connection: ConnectionId) {
+        self.read(connection, false);
+        let peer = self.rig.peers.get_mut(&connection).unwrap();
         if peer.fault != Fault::Silent {
             let answer = peer.shut_down().into_iter().flatten();
-            self.pipes.get_mut(&link).unwrap().down.extend(answer);
+            self.pipes.get_mut(&connection).unwrap().down.extend(answer);
         }
     }
 
     fn gateway_acts(&mut self) {
-        let links: Vec<LinkId> = self.pipes.keys().copied().collect();
-        if links.is_empty() {
+        let connections: Vec<ConnectionId> = self.pipes.keys().copied().collect();
+        if connections.is_empty() {
             return;
         }
         // Mostly one of the last few, as the others are gone.
-        let recent = 1 + self.below(links.len().min(4) as u64) as usize;
-        let link = links[links.len() - recent];
-        let Some(peer) = self.rig.peers.get(&link) else {
-            return self.read(link, false);
+        let recent = 1 + self.below(connections.len().min(4) as u64) as usize;
+        let connection = connections[connections.len() - recent];
+        let Some(peer) = self.rig.peers.get(&connection) else {
+            return self.read(connection, false);
         };
-        let answered = peer.answered && self.pipes[&link].down.is_empty();
+        let answered = peer.answered && self.pipes[&connection].down.is_empty();
         match self.below(240) {
-            0 if !self.calm => self.cut(link),
-            1 if !self.calm => self.shut_down(link),
-            2..=60 if answered && !self.calm => self.cut(link),
-            0..=120 => self.read(link, false),
-            _ => self.deliver(link, false),
+            0 if !self.calm => self.cut(connection),
+            1 if !self.calm => self.shut_down(connection),
+            2..=60 if answered && !self.calm => self.cut(connection),
+            0..=120 => self.read(connection, false),
+            _ => self.deliver(connection, false),
         }
     }
 
     /// All that is under way arrives.
     fn catch_up(&mut self) {
-        let links: Vec<LinkId> = self.rig.peers.keys().copied().collect();
-        for link in links {
-            self.read(link, true);
-            self.deliver(link, true);
+        let connections: Vec<ConnectionId> = self.rig.peers.keys().copied().collect();
+        for connection in connections {
+            self.read(connection, true);
+            self.deliver(connection, true);
         }
     }
 
@@ -235,8 +240,10 @@ impl Chaos {
         }
         self.rig.advance(secs(60));
         // What still was under way when this side closed can do no harm either.
-        let links: Vec<LinkId> = self.pipes.keys().copied().collect();
-        links.into_iter().for_each(|link| self.read(link, true));
+        let connections: Vec<ConnectionId> = self.pipes.keys().copied().collect();
+        connections
+            .into_iter()
+            .for_each(|connection| self.read(connection, true));
         self.check();
     }
 

@@ -4,10 +4,15 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::{Action, GatewayConfig, GatewayLane, MAX_LINKS, Order, QueueFull, Way};
+use super::super::lane::MAX_CONNECTIONS;
+use super::super::{GatewayConfig, GatewayLane};
 use super::peer::{BAD, Peer, answer};
 use crate::binary::{Command, Dialect};
-use crate::delivery::{JobId, LinkId};
+use crate::delivery::action::Action;
+use crate::delivery::ids::ConnectionId;
+use crate::delivery::ids::JobId;
+use crate::delivery::submission::QueueFull;
+use crate::delivery::submission::Submission;
 use crate::notification::{DeviceToken, Draft, Notification, Payload, Topic};
 use crate::provider::{Outcome, Why};
 use crate::time::Now;
@@ -61,14 +66,14 @@ pub struct Rig {
     pub now: Now,
     pub world: World,
     /// Connects asked for and not yet decided.
-    pub pending: VecDeque<LinkId>,
+    pub pending: VecDeque<ConnectionId>,
     /// When each was asked for.
     pub connects: Vec<Now>,
-    pub peers: BTreeMap<LinkId, Peer>,
+    pub peers: BTreeMap<ConnectionId, Peer>,
     /// Connections that the lane wanted closed.
-    pub closed: Vec<LinkId>,
+    pub closed: Vec<ConnectionId>,
     /// Connections that are gone.
-    pub gone: BTreeMap<LinkId, Peer>,
+    pub gone: BTreeMap<ConnectionId, Peer>,
     pub outcomes: BTreeMap<JobId, (Now, Outcome)>,
     pub jobs: Vec<JobId>,
     entropy: u64,
@@ -109,12 +114,15 @@ impl Rig {
     }
 
     /// With a connection that has `count` notifications on it, to devices 0 and up, and no probe.
-    pub fn flying(count: u64) -> (Self, LinkId) {
+    pub fn flying(count: u64) -> (Self, ConnectionId) {
         let mut rig = Self::proven(CONFIG);
         rig.submit_all(count);
-        let link = rig.open();
-        assert_eq!(rig.peer(link).devices(), (0..count).collect::<Vec<_>>());
-        (rig, link)
+        let connection = rig.open();
+        assert_eq!(
+            rig.peer(connection).devices(),
+            (0..count).collect::<Vec<_>>()
+        );
+        (rig, connection)
     }
 
     pub fn random(&mut self) -> u64 {
@@ -130,7 +138,7 @@ impl Rig {
         timeout: Duration,
         confirm: bool,
     ) -> Result<JobId, QueueFull> {
-        let order = Order {
+        let order = Submission {
             message: notification.into(),
             deadline: self.now + timeout,
             confirm,
@@ -165,51 +173,51 @@ impl Rig {
     }
 
     /// Opens the oldest connection that was asked for.
-    pub fn open(&mut self) -> LinkId {
-        let link = self
+    pub fn open(&mut self) -> ConnectionId {
+        let connection = self
             .pending
             .pop_front()
             .expect("no connection was asked for");
-        self.lane.handle_connected(self.now, link);
-        self.peers.insert(link, Peer::default());
+        self.lane.handle_connected(self.now, connection);
+        self.peers.insert(connection, Peer::default());
         self.drive();
-        link
+        connection
     }
 
     pub fn refuse(&mut self) {
-        let link = self
+        let connection = self
             .pending
             .pop_front()
             .expect("no connection was asked for");
         let entropy = self.random();
         self.lane
-            .handle_connect_failed(self.now, link, "refused".to_owned(), entropy);
+            .handle_connect_failed(self.now, connection, "refused".to_owned(), entropy);
         self.drive();
     }
 
     /// The gateway sends octets.
-    pub fn send(&mut self, link: LinkId, bytes: &[u8]) {
-        self.lane.handle_input(self.now, link, bytes);
+    pub fn send(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        self.lane.handle_input(self.now, connection, bytes);
         self.drive();
     }
 
-    pub fn answer(&mut self, link: LinkId, status: u8, identifier: u32) {
-        self.send(link, &answer(status, identifier));
+    pub fn answer(&mut self, connection: ConnectionId, status: u8, identifier: u32) {
+        self.send(connection, &answer(status, identifier));
     }
 
     /// The gateway refuses the probe.
-    pub fn confirm(&mut self, link: LinkId) {
-        let probe = self.peer(link).probe().expect("no probe");
-        self.answer(link, 5, probe);
-        assert!(!self.peers.contains_key(&link));
+    pub fn confirm(&mut self, connection: ConnectionId) {
+        let probe = self.peer(connection).probe().expect("no probe");
+        self.answer(connection, 5, probe);
+        assert!(!self.peers.contains_key(&connection));
     }
 
     /// The transport closes.
-    pub fn cut(&mut self, link: LinkId) {
+    pub fn cut(&mut self, connection: ConnectionId) {
         let entropy = self.random();
-        self.lane.handle_closed(self.now, link, entropy);
-        if let Some(peer) = self.peers.remove(&link) {
-            self.gone.insert(link, peer);
+        self.lane.handle_closed(self.now, connection, entropy);
+        if let Some(peer) = self.peers.remove(&connection) {
+            self.gone.insert(connection, peer);
         }
         self.drive();
     }
@@ -227,8 +235,8 @@ impl Rig {
             if answers.is_empty() {
                 break;
             }
-            for (link, bytes) in answers {
-                self.lane.handle_input(self.now, link, &bytes);
+            for (connection, bytes) in answers {
+                self.lane.handle_input(self.now, connection, &bytes);
                 self.drain();
             }
         }
@@ -249,18 +257,18 @@ impl Rig {
 
     fn carry_out(&mut self, action: Action) {
         match action {
-            Action::Connect(link) => {
-                self.pending.push_back(link);
+            Action::Connect(connection) => {
+                self.pending.push_back(connection);
                 self.connects.push(self.now);
-                assert!(self.pending.len() + self.peers.len() <= MAX_LINKS);
+                assert!(self.pending.len() + self.peers.len() <= MAX_CONNECTIONS);
             }
-            Action::Close(link) => {
-                self.transmit(link);
-                self.closed.push(link);
+            Action::Close(connection) => {
+                self.transmit(connection);
+                self.closed.push(connection);
                 let entropy = self.random();
-                self.lane.handle_closed(self.now, link, entropy);
-                if let Some(peer) = self.peers.remove(&link) {
-                    self.gone.insert(link, peer);
+                self.lane.handle_closed(self.now, connection, entropy);
+                if let Some(peer) = self.peers.remove(&connection) {
+                    self.gone.insert(connection, peer);
                 }
             }
             Action::RenewToken(_) => panic!("the gateway has no token"),
@@ -272,8 +280,11 @@ impl Rig {
 
     /// Says how often it wrote.
     fn transmit_all(&mut self) -> usize {
-        let links: Vec<LinkId> = self.peers.keys().copied().collect();
-        links.into_iter().map(|link| self.transmit(link)).sum()
+        let connections: Vec<ConnectionId> = self.peers.keys().copied().collect();
+        connections
+            .into_iter()
+            .map(|connection| self.transmit(connection))
+            .sum()
     }
 
     fn take_outcomes(&mut self) {
@@ -283,12 +294,12 @@ impl Rig {
         }
     }
 
-    fn transmit(&mut self, link: LinkId) -> usize {
+    fn transmit(&mut self, connection: ConnectionId) -> usize {
         let mut rounds = 0;
-        while self.lane.wants_transmit(link) {
+        while self.lane.wants_transmit(connection) {
             let mut bytes = Vec::new();
-            self.lane.poll_transmit(self.now, link, &mut bytes);
-            self.peers.get_mut(&link).unwrap().write(&bytes);
+            self.lane.poll_transmit(self.now, connection, &mut bytes);
+            self.peers.get_mut(&connection).unwrap().write(&bytes);
             rounds += 1;
             assert!(rounds < 1_000, "it always wants to write");
         }
@@ -317,8 +328,8 @@ impl Rig {
                 World::Undecided => {}
                 World::Refuses => self.refuse(),
                 World::HangsUp => {
-                    let link = self.open();
-                    self.cut(link);
+                    let connection = self.open();
+                    self.cut(connection);
                 }
                 World::Drops | World::Serves => {
                     self.open();
@@ -327,13 +338,15 @@ impl Rig {
         }
         if self.world == World::Drops {
             let written = self.peers.iter().filter(|(_, peer)| !peer.raw.is_empty());
-            let written: Vec<LinkId> = written.map(|(link, _)| *link).collect();
-            written.into_iter().for_each(|link| self.cut(link));
+            let written: Vec<ConnectionId> = written.map(|(connection, _)| *connection).collect();
+            written
+                .into_iter()
+                .for_each(|connection| self.cut(connection));
         }
     }
 
-    pub fn peer(&self, link: LinkId) -> &Peer {
-        &self.peers[&link]
+    pub fn peer(&self, connection: ConnectionId) -> &Peer {
+        &self.peers[&connection]
     }
 
     /// Everything that was written to a device, on any connection.

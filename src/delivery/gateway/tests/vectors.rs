@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::GatewayConfig;
 use super::support::{CONFIG, Rig, World, ms, secs};
-use crate::delivery::JobId;
+use crate::delivery::ids::JobId;
 use crate::provider::Outcome;
 
 /// The identifiers that a row has sent.
@@ -61,9 +61,13 @@ pub(crate) fn resent(input: &Value) -> Value {
         return unreachable_after(input);
     }
     let ids = identifiers(input);
-    let (mut rig, link) = Rig::flying(ids.len() as u64);
+    let (mut rig, connection) = Rig::flying(ids.len() as u64);
     let (status, place) = answer_of(input, &ids);
-    rig.answer(link, status, rig.peer(link).identifier_of(place as u64));
+    rig.answer(
+        connection,
+        status,
+        rig.peer(connection).identifier_of(place as u64),
+    );
     let next = rig.open();
     let again = rig.peer(next).devices();
     let again: Vec<_> = again
@@ -99,15 +103,15 @@ pub(crate) fn resent(input: &Value) -> Value {
 /// The connection ends without a word, and time passes.
 fn cut(input: &Value) -> Value {
     let count = input["sent"].as_u64().unwrap();
-    let (mut rig, link) = Rig::flying(count);
+    let (mut rig, connection) = Rig::flying(count);
     let read = input["drop_connection_on_index"].as_u64().unwrap() + 1;
     let received = rig
-        .peer(link)
+        .peer(connection)
         .devices()
         .into_iter()
         .take_while(|device| *device < read);
     let received = received.count();
-    rig.cut(link);
+    rig.cut(connection);
     rig.world = World::Serves;
     rig.advance(secs(60));
     let again = (0..count).filter(|device| rig.times_written(*device) > 1);
@@ -124,9 +128,13 @@ fn unreachable_after(input: &Value) -> Value {
     let ids = identifiers(input);
     let mut rig = Rig::proven(CONFIG);
     ids.iter().for_each(|_| _ = rig.submit(secs(30)));
-    let link = rig.open();
+    let connection = rig.open();
     let (status, place) = answer_of(input, &ids);
-    rig.answer(link, status, rig.peer(link).identifier_of(place as u64));
+    rig.answer(
+        connection,
+        status,
+        rig.peer(connection).identifier_of(place as u64),
+    );
     rig.world = World::Refuses;
     rig.advance(secs(29));
     let at_once = rig.outcomes.len();
@@ -145,8 +153,8 @@ pub(crate) fn buffered(input: &Value) -> Value {
     let mut rig = Rig::proven(GatewayConfig { window, ..CONFIG });
     let added = input["added"].as_u64().unwrap();
     rig.submit_all(added);
-    let link = rig.open();
-    let size = rig.peer(link).devices().len();
+    let connection = rig.open();
+    let size = rig.peer(connection).devices().len();
     // Those that found no place go on another connection, and none is sent twice.
     rig.world = World::Serves;
     rig.advance(ms(100));

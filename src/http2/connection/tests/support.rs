@@ -122,7 +122,7 @@ pub fn request(body: &[u8]) -> Request<'_> {
     }
 }
 
-pub fn header<'a>(name: &'a str, value: &'a str, indexing: Indexing) -> Header<'a> {
+pub fn header<'a>(name: &'static str, value: &'a str, indexing: Indexing) -> Header<'a> {
     Header {
         name,
         value,

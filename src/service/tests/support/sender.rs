@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Executor, TestPlatform, TestStore};
 use crate::auth::SharedTokens;
-use crate::delivery::{Delivered, Order};
+use crate::delivery::{Delivered, Submission};
 use crate::notification::DeviceToken;
 use crate::provider::{Message, Outcome, Reason, Why};
 use crate::receipt::RECEIPT_KEYS;
@@ -188,11 +188,11 @@ impl Sender for TestSender {
     fn submit_many(
         &self,
         lane: &Rc<TestLane>,
-        orders: Vec<(usize, Order)>,
+        submissions: Vec<(usize, Submission)>,
         inbox: &Inbox,
     ) -> usize {
         let mut taken = 0;
-        for (number, order) in orders {
+        for (number, submission) in submissions {
             let Some(room) = self.0.room.get().checked_sub(1) else {
                 break;
             };
@@ -202,9 +202,9 @@ impl Sender for TestSender {
             let sent = Sent {
                 credential: name.credential.clone(),
                 environment: name.environment,
-                message: order.message,
+                message: submission.message,
                 receipts_on_disk: self.0.store.keys_on_disk(RECEIPT_KEYS).len(),
-                deadline: order.deadline,
+                deadline: submission.deadline,
             };
             let answer = (self.0.script.borrow_mut())(&sent);
             self.0.sent.borrow_mut().push(sent);
@@ -214,7 +214,7 @@ impl Sender for TestSender {
                     continue;
                 }
                 Answer::After(time, outcome) => (self.0.platform.now() + time, outcome),
-                Answer::Never => (order.deadline, Outcome::unanswered(Why::TimedOut)),
+                Answer::Never => (submission.deadline, Outcome::unanswered(Why::TimedOut)),
             };
             let inbox = inbox.clone();
             let deliver = move || inbox.deliver(number, delivered(outcome));
