@@ -3,11 +3,10 @@
 
 use core::time::Duration;
 
-use super::update::{Decision, Leaving, settle_some, update, update_record};
-use super::values::{Failure, Values, get};
-use super::{
-    Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Located, Registered, Registration,
-    Succession, device_key,
+use super::indexes::{Decision, Failure, Leaving, Values, get, settle_some, update, update_record};
+use super::policy::{Burial, Registered, Succession};
+use super::records::{
+    Alias, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Located, Registration, device_key,
 };
 use crate::environment::Environment;
 use crate::time::UnixTime;

@@ -9,11 +9,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use super::alias::AliasIndex;
-use super::values::{Failure, Swap, Values};
 use super::{
-    Alias, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Group, GroupNode, Index, alias_key,
-    alias_topics_key, group_key, older_alias_key,
+    Alias, AliasIndex, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Failure, Group,
+    GroupNode, Index, Swap, Values, alias_key, alias_topics_key, group_key, older_alias_key,
 };
 use crate::notification::{DeviceToken, Topic};
 

@@ -272,9 +272,23 @@ fn a_schedule_is_told_what_failed() {
     assert!(failed.unwrap_err().contains("nobody listens"));
     // The schedule logs what it is told, and by HTTP nobody does.
     let is_said = |line: &String| line.starts_with("WARN: feedback: ");
-    assert_eq!(desk.platform.take_lines().iter().filter(|line| is_said(line)).count(), 0);
+    assert_eq!(
+        desk.platform
+            .take_lines()
+            .iter()
+            .filter(|line| is_said(line))
+            .count(),
+        0
+    );
     poll(&desk);
-    assert_eq!(desk.platform.take_lines().iter().filter(|line| is_said(line)).count(), 1);
+    assert_eq!(
+        desk.platform
+            .take_lines()
+            .iter()
+            .filter(|line| is_said(line))
+            .count(),
+        1
+    );
     desk.sender.put_list(Vec::new());
     let done = desk.run(desk.app.run_task(crate::api::Task::Feedback));
     assert!(done.unwrap().contains("\"tuples\":0"));

@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CorruptRecord, VERSION, check_version, corrupt};
+use super::format::{CorruptRecord, VERSION, check_version, corrupt};
 use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 
@@ -163,7 +163,7 @@ impl AliasIndex {
     ///
     /// # Errors
     /// [`AliasFull`].
-    pub(super) fn join_beside(
+    pub(in crate::registry) fn join_beside(
         &mut self,
         older: &Self,
         device: &DeviceRef,

@@ -1,9 +1,8 @@
 //! Each event alone, and the rule about deaths over all orders of events.
 
-use super::super::replay::Noise;
 use super::*;
 use crate::notification::{DeviceToken, Topic};
-use crate::registry::Tag;
+use crate::registry::replay::Noise;
 
 fn registration(alias: Option<&str>) -> Registration {
     Registration {

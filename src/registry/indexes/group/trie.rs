@@ -7,10 +7,11 @@ use core::num::NonZeroU16;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::values::{Failure, Try, Values, get, retry, swap};
-use super::super::{CorruptRecord, Position, group_key};
-use super::{Group, GroupNode, LEAF_MAX, Leaf};
+use super::Group;
+use super::node::{GroupNode, LEAF_MAX, Leaf};
 use crate::notification::DeviceToken;
+use crate::registry::indexes::values::{Failure, Try, Values, get, retry, swap};
+use crate::registry::records::{CorruptRecord, Position, group_key};
 
 /// Most devices of a page.
 pub const PAGE_MAX: u16 = 1_000;
@@ -48,11 +49,11 @@ pub struct GroupPage {
 }
 
 /// A device that is to leave, unless it joined with a later revision.
-pub(in super::super) struct Leave<'a> {
-    pub(in super::super) token: &'a DeviceToken,
+pub(in crate::registry) struct Leave<'a> {
+    pub(in crate::registry) token: &'a DeviceToken,
     /// Of the token.
-    pub(in super::super) position: Position,
-    pub(in super::super) revision: u64,
+    pub(in crate::registry) position: Position,
+    pub(in crate::registry) revision: u64,
 }
 
 /// A node's place: the digits that lead to it, each below 16.
@@ -76,7 +77,7 @@ fn child(path: &[u8], digit: u8) -> Path {
 }
 
 /// Puts a device into a group with the revision that its record is about to get.
-pub(in super::super) fn join<V: Values>(
+pub(in crate::registry) fn join<V: Values>(
     values: &V,
     group: &Group,
     token: &DeviceToken,
@@ -134,7 +135,7 @@ fn merge_children<V: Values>(
 }
 
 /// Takes devices out of a group, with one swap for each leaf that has some of them.
-pub(in super::super) fn leave<V: Values>(
+pub(in crate::registry) fn leave<V: Values>(
     values: &V,
     group: &Group,
     leaving: Vec<Leave<'_>>,

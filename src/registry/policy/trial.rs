@@ -17,9 +17,10 @@
 //! between pushes but the record; two of them at once share nothing that could send one to the
 //! other's environment.
 
-use super::{Death, Finding};
+use super::finding::Finding;
 use crate::environment::Environment;
 use crate::provider::{Fault, Outcome};
+use crate::registry::records::Death;
 use crate::time::UnixTime;
 
 /// One push to one device, as far as environments go.

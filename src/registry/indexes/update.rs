@@ -24,14 +24,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::device::Slot;
-use super::group::{self, Leave};
+use super::group::{self, Group, Index, Leave};
+use super::owner;
 use super::values::{Failure, Try, Values, retry, swap};
-use super::{DeviceRecord, DeviceRef, Group, Index, Located, Position, owner};
+use crate::registry::records::{DeviceRecord, DeviceRef, Located, Position, Slot};
 use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.
-pub(super) enum Decision<T> {
+pub(in crate::registry) enum Decision<T> {
     /// What it was.
     Stay(T),
     /// This one.
@@ -42,7 +42,7 @@ pub(super) enum Decision<T> {
 
 /// The entries that an update has left to be taken out of indexes; see [`settle_some`].
 #[derive(Default)]
-pub(super) struct Leaving {
+pub(in crate::registry) struct Leaving {
     entries: BTreeMap<Index, Vec<Left>>,
     /// How many have been added since there were none.
     added: usize,
@@ -83,12 +83,12 @@ impl Leaving {
     }
 
     /// Whether they are so many that they are better settled first.
-    pub(super) fn are_many(&self) -> bool {
+    pub(in crate::registry) fn are_many(&self) -> bool {
         self.added >= MANY
     }
 
     /// Forgets what was to be done next.
-    pub(super) fn skip(&mut self) {
+    pub(in crate::registry) fn skip(&mut self) {
         self.entries.pop_first();
     }
 
@@ -108,7 +108,7 @@ impl Leaving {
 }
 
 /// Steps 1 to 4 for one device. Returns what `decide` told, and the revision that stands now.
-pub(super) fn update<V: Values, T>(
+pub(in crate::registry) fn update<V: Values, T>(
     values: &V,
     device: &DeviceRef,
     decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
@@ -122,7 +122,7 @@ pub(super) fn update<V: Values, T>(
 
 /// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be done
 /// for many at once.
-pub(super) fn update_record<V: Values, T>(
+pub(in crate::registry) fn update_record<V: Values, T>(
     values: &V,
     located: &Located,
     leaving: &mut Leaving,
@@ -191,7 +191,7 @@ fn outdated(
 
 /// Step 4 for some of those that have left something to do; whether that was all. What has failed is
 /// still to be done.
-pub(super) fn settle_some<V: Values>(
+pub(in crate::registry) fn settle_some<V: Values>(
     values: &V,
     leaving: &mut Leaving,
 ) -> Result<bool, Failure<V::Error>> {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::DeviceRef;
+use super::alias::DeviceRef;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 
 /// Bytes of the half of a position that tells an app, or a device in it.
@@ -27,13 +27,13 @@ impl Position {
     }
 
     /// Of a device among those of an alias: by app, and in it by token.
-    pub(super) fn in_alias(device: &DeviceRef) -> Self {
+    pub(in crate::registry) fn in_alias(device: &DeviceRef) -> Self {
         let token = Self::of(&device.token);
         Self::of_halves(&device.topic, token.0.first_chunk().unwrap_or(&[0; HALF]))
     }
 
     /// The last one of an app among those of an alias.
-    pub(super) fn last_of(topic: &Topic) -> Self {
+    pub(in crate::registry) fn last_of(topic: &Topic) -> Self {
         Self::of_halves(topic, &[0xff; HALF])
     }
 
@@ -45,11 +45,11 @@ impl Position {
         Self(bytes)
     }
 
-    pub(super) const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(in crate::registry) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn to_bytes(self) -> [u8; 32] {
+    pub(in crate::registry) const fn to_bytes(self) -> [u8; 32] {
         self.0
     }
 
@@ -71,7 +71,7 @@ impl Position {
     }
 
     /// The last one whose digits begin with `path`; digits beyond the 64th do not count.
-    pub(super) fn last_under(path: &[u8]) -> Self {
+    pub(in crate::registry) fn last_under(path: &[u8]) -> Self {
         let mut bytes = [0xff; 32];
         for (byte, pair) in bytes.iter_mut().zip(path.chunks(2)) {
             let low = pair.get(1).copied().unwrap_or(0xf);

@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::{Alias, DeviceRef, Group, Position};
+use super::alias::{Alias, DeviceRef};
+use super::position::Position;
 use crate::notification::{DeviceToken, Topic};
+use crate::registry::indexes::Group;
 
 /// What the keys of all device records begin with.
 pub const DEVICE_KEYS: &str = "d/";

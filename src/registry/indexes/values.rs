@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::CorruptRecord;
+use crate::registry::records::CorruptRecord;
 
 /// How often a change is tried again because somebody else was faster. Each try that fails is
 /// another's that succeeded, so this many writers of one key at one moment are served.
@@ -105,12 +105,15 @@ impl<V: Values> Values for Ahead<'_, V> {
 }
 
 /// The value of a key.
-pub(super) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+pub(in crate::registry) fn get<V: Values>(
+    values: &V,
+    key: &str,
+) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
     values.get(key).map_err(Failure::Store)
 }
 
 /// Swaps a value.
-pub(super) fn swap<V: Values>(
+pub(in crate::registry) fn swap<V: Values>(
     values: &V,
     key: &str,
     current: Option<&[u8]>,
@@ -120,7 +123,7 @@ pub(super) fn swap<V: Values>(
 }
 
 /// What one try of a change comes to.
-pub(super) enum Try<T> {
+pub(in crate::registry) enum Try<T> {
     /// It is done, or there was nothing to do.
     Done(T),
     /// Somebody else was faster; the value is this one.
@@ -129,7 +132,7 @@ pub(super) enum Try<T> {
 
 impl<T> Try<T> {
     /// What a swap makes of a try that is done if the swap is.
-    pub(super) fn of(swap: Swap, done: T) -> Self {
+    pub(in crate::registry) fn of(swap: Swap, done: T) -> Self {
         match swap {
             Swap::Done => Self::Done(done),
             Swap::Lost(value) => Self::Again(value),
@@ -138,7 +141,7 @@ impl<T> Try<T> {
 }
 
 /// Tries with the present value of a key, and again with the next while others are faster.
-pub(super) fn retry<V: Values, T>(
+pub(in crate::registry) fn retry<V: Values, T>(
     values: &V,
     key: &str,
     mut attempt: impl FnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
@@ -174,8 +177,8 @@ pub fn change<V: Values, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::replay::Memory;
     use super::*;
+    use crate::registry::replay::Memory;
 
     #[test]
     fn what_was_read_ahead_is_used_once_and_a_swap_compares_with_the_newest() {

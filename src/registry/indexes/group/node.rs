@@ -20,8 +20,8 @@
 
 use core::fmt;
 
-use super::super::{CorruptRecord, Position, VERSION};
 use crate::notification::DeviceToken;
+use crate::registry::records::{CorruptRecord, Position, VERSION};
 use crate::sorting::sort;
 
 /// Most devices of a leaf that is not to be split.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::replay::{Caller, Memory, Noise, device};
 use super::*;
 use crate::registry::DeviceRef;
+use crate::registry::replay::{Caller, Memory, Noise, device};
 
 fn group() -> Group {
     Group::Topic(device(0).topic)

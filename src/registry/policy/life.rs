@@ -18,8 +18,11 @@
 
 use core::time::Duration;
 
-use super::{Alias, Death, DeathReason, DeviceRecord, Group, Index, Registration, Tombstone};
 use crate::environment::Environment;
+use crate::registry::indexes::{Group, Index};
+use crate::registry::records::{
+    Alias, Death, DeathReason, DeviceRecord, Registration, Tag, Tombstone,
+};
 use crate::sorting::sort;
 use crate::time::UnixTime;
 use std::collections::BTreeSet;
@@ -254,8 +257,8 @@ impl DeviceRecord {
     }
 
     /// The indexes in which it would have to be found if it were not removed.
-    pub(super) fn indexes_if_alive(&self) -> BTreeSet<Index> {
-        let tag = |tag: &super::Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
+    pub(in crate::registry) fn indexes_if_alive(&self) -> BTreeSet<Index> {
+        let tag = |tag: &Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
         let mut indexes = BTreeSet::new();
         indexes.extend(self.tags.iter().map(tag));
         indexes.insert(Index::Group(Group::Topic(self.topic.clone())));

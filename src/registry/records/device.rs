@@ -9,14 +9,15 @@
 //! ```
 //!
 //! The revision counts the writes of a key and never goes back, not even when the record is
-//! deleted; what it is for is in [`super::update`]. A record without one is of a time before there
+//! deleted; what it is for is in `indexes::update`. A record without one is of a time before there
 //! were groups, and counts as revision 0.
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Alias, CorruptRecord, DeathReason, DeviceRef, Tag, Tombstone, VERSION, check_version, corrupt,
-};
+use super::alias::{Alias, DeviceRef};
+use super::death::{DeathReason, Tombstone};
+use super::format::{CorruptRecord, VERSION, check_version, corrupt};
+use super::tag::Tag;
 use crate::environment::Environment;
 use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
@@ -78,9 +79,9 @@ pub struct DeviceRecord {
 
 /// What stands under a device's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) revision: u64,
-    pub(super) record: Option<DeviceRecord>,
+pub(in crate::registry) struct Slot {
+    pub(in crate::registry) revision: u64,
+    pub(in crate::registry) record: Option<DeviceRecord>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -178,7 +179,7 @@ impl DeviceRecord {
 }
 
 impl Slot {
-    pub(super) fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
+    pub(in crate::registry) fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self {
                 revision: 0,
@@ -198,7 +199,7 @@ impl Slot {
     }
 
     /// The bytes to store.
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::registry) fn write(&self) -> Vec<u8> {
         if let Some(record) = &self.record {
             return record.write();
         }

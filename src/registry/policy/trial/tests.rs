@@ -1,11 +1,11 @@
 //! Pushes whose environments are learned, against two that know different tokens, with the records
 //! of a store.
 
-use super::super::replay::{Memory, device as nth};
-use super::super::{DeathReason, Registration, device, learn, register};
 use super::*;
 use crate::environment::Environment::{Development, Production};
 use crate::provider::{Reason, Why};
+use crate::registry::replay::{Memory, device as nth};
+use crate::registry::{DeathReason, Registration, device, learn, register};
 
 /// Of a day on which there are push notifications.
 const NOON: u64 = 1_700_000_000;

@@ -26,8 +26,8 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::DeviceRef;
 use crate::notification::Topic;
+use crate::registry::records::DeviceRef;
 use crate::time::Now;
 
 /// What to log when a guard trips.

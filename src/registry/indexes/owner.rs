@@ -18,15 +18,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::alias::AliasIndex;
-use super::device::Slot;
+use super::group::PageLimit;
+use super::page::Candidates;
 use super::values::{Failure, Try, Values, get, retry, swap};
-use super::{
-    Alias, AliasFull, Candidates, CorruptRecord, DeviceRef, PageLimit, Position, VERSION,
-    alias_key, alias_topics_key, check_version, corrupt, device_key, older_alias_key,
-};
 use crate::json;
 use crate::notification::{InvalidNotification, Topic};
+use crate::registry::records::{
+    Alias, AliasFull, AliasIndex, CorruptRecord, DeviceRef, Position, Slot, VERSION, alias_key,
+    alias_topics_key, check_version, corrupt, device_key, older_alias_key,
+};
 
 /// Most apps of one alias.
 pub const ALIAS_MAX_TOPICS: usize = 4_096;
@@ -95,7 +95,7 @@ impl AliasTopics {
 }
 
 /// Puts a device into the index of its app, with the revision that its record is about to get.
-pub(super) fn join<V: Values>(
+pub(in crate::registry) fn join<V: Values>(
     values: &V,
     alias: &Alias,
     device: &DeviceRef,
@@ -154,7 +154,7 @@ fn tidy<V: Values>(values: &V, alias: &Alias, topic: &Topic) -> Result<bool, Fai
 }
 
 /// Takes devices of an app out of an alias's indexes unless they joined later; false if none left.
-pub(super) fn leave<'a, V: Values>(
+pub(in crate::registry) fn leave<'a, V: Values>(
     values: &V,
     alias: &Alias,
     topic: &Topic,
@@ -208,7 +208,7 @@ fn in_app<V: Values>(
 
 /// The devices that may be an alias's and come behind `after`, in apps for which `wanted` says so,
 /// and where to go on. A page reads at most 1,024 indexes.
-pub(super) fn page<V: Values>(
+pub(in crate::registry) fn page<V: Values>(
     values: &V,
     alias: &Alias,
     wanted: impl Fn(&Topic) -> bool,

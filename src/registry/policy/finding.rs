@@ -16,8 +16,8 @@
 //! device was dead when APNs was asked, whatever of the answer is lost. A reason that is not in the
 //! table may mean something else by it.
 
-use super::{Death, DeathReason};
 use crate::provider::{Outcome, Reason, TokenAction};
+use crate::registry::records::{Death, DeathReason};
 use crate::time::UnixTime;
 
 /// The status that has a time in it. Apple, *Handling notification responses from APNs*.

@@ -41,7 +41,7 @@ impl DeathReason {
     }
 
     /// Whether a wrong credential causes it as well as a dead device, so that a
-    /// [`Guard`](super::Guard) has to be asked first.
+    /// [`Guard`](crate::registry::Guard) has to be asked first.
     pub const fn is_doubtful(self) -> bool {
         matches!(self, Self::BadDeviceToken | Self::DeviceTokenNotForTopic)
     }

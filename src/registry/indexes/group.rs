@@ -30,10 +30,10 @@ mod trie;
 
 pub use node::{Entry, GroupNode, LEAF_MAX, Leaf};
 pub use trie::{GroupPage, PAGE_MAX, PageLimit, group_page};
-pub(super) use trie::{Leave, join, leave};
+pub(in crate::registry) use trie::{Leave, join, leave};
 
-use super::{Alias, Tag};
 use crate::notification::Topic;
+use crate::registry::records::{Alias, Tag};
 
 /// Devices that can be listed together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,10 @@
 //! Listing devices: the pages of a group or of an alias. Their records are read by `service`.
 
-use super::group::{GroupPage, PageLimit, group_page};
+use super::group::{Group, GroupPage, PageLimit, group_page};
+use super::owner;
 use super::values::{Failure, Values};
-use super::{Alias, DeviceRecord, DeviceRef, Group, Position, Tag, owner};
 use crate::notification::Topic;
+use crate::registry::records::{Alias, DeviceRecord, DeviceRef, Position, Tag};
 
 /// Which devices are to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
