@@ -14,14 +14,14 @@
 //! In layers, each a function of what it is given and a user of those below it:
 //!
 //! ```text
-//!   operations         register, restore, delete, bury …   which records, in which order
-//!   indexes   page          which devices may be among those that are to be listed
-//!             update        one record and the indexes it is in; survives a crash anywhere, and others
-//!             group, owner  an index: old bytes and an entry -> new bytes
-//!   policy    life          a record and an event -> the next record
-//!             finding       which outcomes are deaths; `guard`, when not to believe them
-//!             trial         where a push is tried, and where a token is good
-//!   records                 the record and what it is made of, their bytes, and the keys of everything
+//!   operations                 register, restore, delete, remove …: which records, in what order
+//!   indexes   page             which devices may be among those that are to be listed
+//!             update           one record and its indexes; survives a crash anywhere, and others
+//!             group, owner     an index: old bytes and an entry -> new bytes
+//!   policy    transitions      a record and an event -> the next record
+//!             token_fate       what an outcome says of a token; `guard`, when not to believe it
+//!             environment_probe    where a push is tried, and where a token is good
+//!   records                    the record and what it is made of, their bytes, all keys
 //! ```
 //!
 //! A record is the truth and an index is only where to look: an index may name a device whose
@@ -42,13 +42,15 @@ pub use indexes::{
     change, group_page,
 };
 pub use operations::{
-    Burials, Swept, Wait, bury, delete, device, learn, logout, register, restore, sweep, take_back,
+    Removals, Swept, Wait, delete, device, learn, logout, register, remove, restore, sweep,
+    take_back,
 };
 pub use policy::{
-    Burial, Finding, GUARD_TRIPPED, Guard, Registered, Ruling, Succession, Trial, Verdict,
+    EnvironmentProbe, GUARD_TRIPPED, Guard, Registered, Removal, Ruling, Succession, TokenFate,
 };
 pub use records::{
-    ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, DEVICE_KEYS, Death,
-    DeathReason, DeviceRecord, DeviceRef, Located, MAX_TAGS, Position, Registration, TAG_MAX_BYTES,
-    Tag, Tombstone, alias_key, alias_topics_key, device_key, group_key, older_alias_key,
+    ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DEVICE_KEYS,
+    DeviceRecord, DeviceRef, Invalidation, Located, MAX_TAGS, Registration, RemovalReason,
+    TAG_MAX_BYTES, Tag, Tombstone, alias_key, alias_topics_key, device_key, group_key,
+    older_alias_key,
 };

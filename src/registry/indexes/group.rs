@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   g/<hash>/          branch                        the root
-//!   g/<hash>/0         leaf, at most 256 devices     positions that begin with 0
+//!   g/<hash>/0         leaf, at most 256 devices     cursors that begin with 0
 //!   g/<hash>/1         branch
-//!   g/<hash>/1a        leaf                          positions that begin with 1a
+//!   g/<hash>/1a        leaf                          cursors that begin with 1a
 //!   g/<hash>/…
 //! ```
 //!
-//! A device's position is the SHA-256 of its token; the digit of a position at a branch's depth says
+//! A device's cursor is the SHA-256 of its token; the digit of a cursor at a branch's depth says
 //! which of its 16 children is meant. A node that is not there is an empty leaf. A leaf becomes a
 //! branch when it is full, and a branch stays one for good.
 //!

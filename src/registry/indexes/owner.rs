@@ -24,7 +24,7 @@ use super::values::{Failure, Try, Values, get, retry, swap};
 use crate::json;
 use crate::notification::{InvalidNotification, Topic};
 use crate::registry::records::{
-    Alias, AliasFull, AliasIndex, CorruptRecord, DeviceRef, Position, Slot, VERSION, alias_key,
+    Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DeviceRef, Slot, VERSION, alias_key,
     alias_topics_key, check_version, corrupt, device_key, older_alias_key,
 };
 
@@ -197,12 +197,12 @@ fn in_app<V: Values>(
     alias: &Alias,
     topic: &Topic,
     older: &AliasIndex,
-) -> Result<BTreeMap<Position, DeviceRef>, Failure<V::Error>> {
+) -> Result<BTreeMap<Cursor, DeviceRef>, Failure<V::Error>> {
     let index = read(values, &alias_key(alias, topic))?;
     let devices = index.devices().chain(older.devices());
     let devices = devices.filter(|device| device.topic == *topic);
     let mut found = BTreeMap::new();
-    found.extend(devices.map(|device| (Position::in_alias(device), device.clone())));
+    found.extend(devices.map(|device| (Cursor::in_alias(device), device.clone())));
     Ok(found)
 }
 
@@ -212,7 +212,7 @@ pub(in crate::registry) fn page<V: Values>(
     values: &V,
     alias: &Alias,
     wanted: impl Fn(&Topic) -> bool,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     let listed = AliasTopics::read(get(values, &alias_topics_key(alias))?.as_deref())?;
@@ -223,15 +223,15 @@ pub(in crate::registry) fn page<V: Values>(
     apps.extend(
         listed
             .filter(|topic| wanted(topic))
-            .map(|topic| (Position::last_of(topic), topic))
+            .map(|topic| (Cursor::last_of(topic), topic))
             .filter(|(last, _)| after.is_none_or(|after| *last > after)),
     );
     let mut found = BTreeMap::new();
     let mut reached = None;
     for (last, topic) in apps.iter().take(PAGE_INDEXES) {
         let here = in_app(values, alias, topic, &older)?;
-        let behind = |position: &Position| after.is_none_or(|after| *position > after);
-        found.extend(here.into_iter().filter(|(position, _)| behind(position)));
+        let behind = |cursor: &Cursor| after.is_none_or(|after| *cursor > after);
+        found.extend(here.into_iter().filter(|(cursor, _)| behind(cursor)));
         reached = Some(*last);
         if found.len() > limit.get() {
             break;
@@ -241,7 +241,7 @@ pub(in crate::registry) fn page<V: Values>(
     let end = apps.last_key_value().map(|(last, _)| *last);
     let found: Vec<_> = found.into_iter().take(limit.get()).collect();
     let next = match found.last() {
-        Some((position, _)) if more => Some(*position),
+        Some((cursor, _)) if more => Some(*cursor),
         _ => reached.filter(|reached| Some(*reached) != end),
     };
     let devices = found.into_iter().map(|(_, device)| device).collect();

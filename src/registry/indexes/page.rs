@@ -4,7 +4,7 @@ use super::group::{Group, GroupPage, PageLimit, group_page};
 use super::owner;
 use super::values::{Failure, Values};
 use crate::notification::Topic;
-use crate::registry::records::{Alias, DeviceRecord, DeviceRef, Position, Tag};
+use crate::registry::records::{Alias, Cursor, DeviceRecord, DeviceRef, Tag};
 
 /// Which devices are to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,19 +25,19 @@ pub enum Selection {
 /// Some of the devices selected, all of them alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DevicePage {
-    /// By position. May be fewer than asked for, and none, with more behind them.
+    /// By cursor. May be fewer than asked for, and none, with more behind them.
     pub devices: Vec<DeviceRecord>,
     /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 /// Devices that may be among those selected; each one's record has the last word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidates {
-    /// By position. May be fewer than asked for, and none, with more behind them.
+    /// By cursor. May be fewer than asked for, and none, with more behind them.
     pub devices: Vec<DeviceRef>,
     /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 /// The candidates that come behind `after`, or the first ones; only of topics that are `visible`.
@@ -49,7 +49,7 @@ pub fn candidates<V: Values>(
     values: &V,
     selection: &Selection,
     visible: impl Fn(&Topic) -> bool,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     match selection {
@@ -78,7 +78,7 @@ impl Selection {
 fn of_group<V: Values>(
     values: &V,
     group: &Group,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     let GroupPage { tokens, next } = group_page(values, group, after, limit)?;

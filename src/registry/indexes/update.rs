@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::{self, Group, Index, Leave};
 use super::owner;
 use super::values::{Failure, Try, Values, retry, swap};
-use crate::registry::records::{DeviceRecord, DeviceRef, Located, Position, Slot};
+use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Located, Slot};
 use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.
@@ -54,7 +54,7 @@ pub(in crate::registry) struct Leaving {
 struct Left {
     device: DeviceRef,
     /// Of its token.
-    position: Position,
+    cursor: Cursor,
     revision: u64,
 }
 
@@ -72,11 +72,11 @@ impl Leaving {
         }
         self.placed = false;
         self.added += indexes.len();
-        let position = Position::of(&device.token);
+        let cursor = Cursor::of(&device.token);
         for index in indexes {
             self.entries.entry(index).or_default().push(Left {
                 device: device.clone(),
-                position,
+                cursor,
                 revision,
             });
         }
@@ -100,7 +100,7 @@ impl Leaving {
         }
         for (index, entries) in &mut self.entries {
             if matches!(index, Index::Group(_)) && entries.len() > SETTLED_AT_ONCE {
-                sort(entries, |one, other| one.position < other.position);
+                sort(entries, |one, other| one.cursor < other.cursor);
             }
         }
         self.placed = true;
@@ -120,8 +120,8 @@ pub(in crate::registry) fn update<V: Values, T>(
     Ok(output)
 }
 
-/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be done
-/// for many at once.
+/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be
+/// done for many at once.
 pub(in crate::registry) fn update_record<V: Values, T>(
     values: &V,
     located: &Located,
@@ -189,8 +189,8 @@ fn outdated(
     outdated
 }
 
-/// Step 4 for some of those that have left something to do; whether that was all. What has failed is
-/// still to be done.
+/// Step 4 for some of those that have left something to do; whether that was all. What has failed
+/// is still to be done.
 pub(in crate::registry) fn settle_some<V: Values>(
     values: &V,
     leaving: &mut Leaving,
@@ -227,7 +227,7 @@ fn leave_group<V: Values>(
 ) -> Result<(), Failure<V::Error>> {
     let leaving = entries.iter().map(|left| Leave {
         token: &left.device.token,
-        position: left.position,
+        cursor: left.cursor,
         revision: left.revision,
     });
     group::leave(values, group, leaving.collect())

@@ -1,11 +1,11 @@
 //! What an event means for a device: decisions, without a store.
 
-mod finding;
+mod environment_probe;
 mod guard;
-mod life;
-mod trial;
+mod token_fate;
+mod transitions;
 
-pub use finding::Finding;
+pub use environment_probe::EnvironmentProbe;
 pub use guard::{GUARD_TRIPPED, Guard, Ruling};
-pub use life::{Burial, Registered, Succession};
-pub use trial::{Trial, Verdict};
+pub use token_fate::TokenFate;
+pub use transitions::{Registered, Removal, Succession};

@@ -15,8 +15,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, DeviceRef};
-use super::death::{DeathReason, Tombstone};
 use super::format::{CorruptRecord, VERSION, check_version, corrupt};
+use super::invalidation::{RemovalReason, Tombstone};
 use super::tag::Tag;
 use crate::environment::Environment;
 use crate::json;
@@ -113,7 +113,7 @@ struct Stored {
 
 #[derive(Serialize, Deserialize)]
 struct StoredTombstone {
-    reason: DeathReason,
+    reason: RemovalReason,
     since_ms: u64,
     at_ms: u64,
 }
@@ -269,12 +269,12 @@ mod tests {
         assert_eq!(DeviceRecord::read(&record.write()).unwrap(), record);
         record.stale = true;
         for reason in [
-            DeathReason::Unregistered,
-            DeathReason::ExpiredToken,
-            DeathReason::Feedback,
-            DeathReason::BadDeviceToken,
-            DeathReason::DeviceTokenNotForTopic,
-            DeathReason::Replaced,
+            RemovalReason::Unregistered,
+            RemovalReason::ExpiredToken,
+            RemovalReason::Feedback,
+            RemovalReason::BadDeviceToken,
+            RemovalReason::DeviceTokenNotForTopic,
+            RemovalReason::Replaced,
         ] {
             record.removed = Some(Tombstone {
                 reason,

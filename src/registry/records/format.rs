@@ -14,7 +14,7 @@ impl fmt::Display for CorruptRecord {
 
 impl core::error::Error for CorruptRecord {}
 
-/// Position only: serde_json's messages may quote the value, which may be a token.
+/// Line and column only: serde_json's messages may quote the value, which may be a token.
 pub(in crate::registry) fn corrupt(what: &str, error: &serde_json::Error) -> CorruptRecord {
     CorruptRecord(format!(
         "{what}, line {}, column {}",

@@ -2,21 +2,21 @@
 //! under.
 
 mod alias;
-mod death;
+mod cursor;
 mod device;
 mod format;
+mod invalidation;
 mod keys;
-mod position;
 mod tag;
 
 pub use alias::{ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, DeviceRef};
-pub use death::{Death, DeathReason, Tombstone};
+pub use cursor::Cursor;
 pub(in crate::registry) use device::Slot;
 pub use device::{DeviceRecord, Registration};
 pub use format::CorruptRecord;
 pub(in crate::registry) use format::{VERSION, check_version, corrupt};
+pub use invalidation::{Invalidation, RemovalReason, Tombstone};
 pub use keys::{
     DEVICE_KEYS, Located, alias_key, alias_topics_key, device_key, group_key, older_alias_key,
 };
-pub use position::Position;
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};

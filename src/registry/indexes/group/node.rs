@@ -21,7 +21,7 @@
 use core::fmt;
 
 use crate::notification::DeviceToken;
-use crate::registry::records::{CorruptRecord, Position, VERSION};
+use crate::registry::records::{CorruptRecord, Cursor, VERSION};
 use crate::sorting::sort;
 
 /// Most devices of a leaf that is not to be split.
@@ -185,7 +185,7 @@ impl Leaf {
     pub fn split(&self, depth: usize) -> [Self; 16] {
         let mut children: [Self; 16] = Default::default();
         for entry in &self.entries {
-            let digit = Position::of(&entry.token).digit(depth);
+            let digit = Cursor::of(&entry.token).digit(depth);
             if let Some(child) = children.get_mut(usize::from(digit)) {
                 // In order, since these are.
                 child.entries.push(entry.clone());
@@ -389,7 +389,7 @@ mod tests {
             let mut joined = Leaf::default();
             for (digit, child) in whole.split(depth).iter().enumerate() {
                 for entry in child.entries() {
-                    assert_eq!(usize::from(Position::of(&entry.token).digit(depth)), digit);
+                    assert_eq!(usize::from(Cursor::of(&entry.token).digit(depth)), digit);
                 }
                 joined.merge(child);
             }

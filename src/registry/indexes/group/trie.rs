@@ -11,7 +11,7 @@ use super::Group;
 use super::node::{GroupNode, LEAF_MAX, Leaf};
 use crate::notification::DeviceToken;
 use crate::registry::indexes::values::{Failure, Try, Values, get, retry, swap};
-use crate::registry::records::{CorruptRecord, Position, group_key};
+use crate::registry::records::{CorruptRecord, Cursor, group_key};
 
 /// Most devices of a page.
 pub const PAGE_MAX: u16 = 1_000;
@@ -42,17 +42,17 @@ impl PageLimit {
 /// Devices that may be in a group; each one's record has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupPage {
-    /// By position. May be fewer than asked for, and none, with more behind them.
+    /// By cursor. May be fewer than asked for, and none, with more behind them.
     pub tokens: Vec<DeviceToken>,
     /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 /// A device that is to leave, unless it joined with a later revision.
 pub(in crate::registry) struct Leave<'a> {
     pub(in crate::registry) token: &'a DeviceToken,
     /// Of the token.
-    pub(in crate::registry) position: Position,
+    pub(in crate::registry) cursor: Cursor,
     pub(in crate::registry) revision: u64,
 }
 
@@ -166,7 +166,7 @@ fn leave_under<V: Values>(
     }
     let mut parts: [Vec<_>; 16] = Default::default();
     for leave in leaving {
-        if let Some(part) = parts.get_mut(usize::from(leave.position.digit(path.len()))) {
+        if let Some(part) = parts.get_mut(usize::from(leave.cursor.digit(path.len()))) {
             part.push(leave);
         }
     }
@@ -185,7 +185,7 @@ fn leave_under<V: Values>(
 pub fn group_page<V: Values>(
     values: &V,
     group: &Group,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<GroupPage, Failure<V::Error>> {
     let mut walk = Walk {
@@ -205,7 +205,7 @@ pub fn group_page<V: Values>(
     let more = found.len() > limit.get();
     found.truncate(limit.get());
     let next = if more {
-        found.last().map(|(position, _)| *position)
+        found.last().map(|(cursor, _)| *cursor)
     } else {
         reached.filter(|_| !whole)
     };
@@ -216,13 +216,13 @@ pub fn group_page<V: Values>(
 struct Walk<'a, V> {
     values: &'a V,
     group: String,
-    after: Option<Position>,
+    after: Option<Cursor>,
     wanted: usize,
     /// How many more nodes may be read.
     nodes: usize,
-    found: Vec<(Position, DeviceToken)>,
+    found: Vec<(Cursor, DeviceToken)>,
     /// Everything up to here has been looked at.
-    reached: Option<Position>,
+    reached: Option<Cursor>,
 }
 
 impl<V: Values> Walk<'_, V> {
@@ -236,7 +236,7 @@ impl<V: Values> Walk<'_, V> {
         match GroupNode::read(stored.as_deref())? {
             GroupNode::Leaf(leaf) => {
                 self.take(&leaf);
-                self.reached = Some(Position::last_under(path));
+                self.reached = Some(Cursor::last_under(path));
                 Ok(self.found.len() < self.wanted)
             }
             GroupNode::Branch if path.len() >= MAX_DEPTH => {
@@ -248,7 +248,7 @@ impl<V: Values> Walk<'_, V> {
                     let path = child(path, digit);
                     let behind = self
                         .after
-                        .is_none_or(|after| Position::last_under(&path) > after);
+                        .is_none_or(|after| Cursor::last_under(&path) > after);
                     if behind && !self.visit(&path)? {
                         return Ok(false);
                     }
@@ -262,13 +262,13 @@ impl<V: Values> Walk<'_, V> {
         let placed = leaf
             .entries()
             .iter()
-            .map(|entry| (Position::of(&entry.token), &entry.token));
+            .map(|entry| (Cursor::of(&entry.token), &entry.token));
         let mut here = BTreeMap::new();
         here.extend(placed.filter(|(at, _)| self.after.is_none_or(|after| *at > after)));
         let room = self.wanted - self.found.len();
         let taken = here.into_iter().take(room);
         self.found
-            .extend(taken.map(|(position, token)| (position, token.clone())));
+            .extend(taken.map(|(cursor, token)| (cursor, token.clone())));
     }
 }
 

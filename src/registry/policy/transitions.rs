@@ -4,7 +4,7 @@
 //!                    register                     learned, logged out, stale
 //!     no record ────────────────►   alive    ◄──┐
 //!         ▲                        │  ▲   └─────┘
-//!         │           died,        │  │  register,
+//!         │        invalidated,    │  │  register,
 //!         │           replaced     ▼  │  restore
 //!         └───────────────────── removed
 //!           expired, or a DELETE
@@ -12,8 +12,8 @@
 //!
 //! Source: `docs/protocols.md`, sections 2, 3.5 and 5; `ARCHITECTURE.md`, *Invariants*.
 //!
-//! Invariant: a death never removes a device that was registered at the moment of the death or
-//! after it, in whatever order the two are told. The time of registration never goes back, so it
+//! Invariant: an invalidation never removes a device that was registered at its moment or after it,
+//! in whatever order the two are told. The time of registration never goes back, so it
 //! does not matter either which of two registrations comes first.
 
 use core::time::Duration;
@@ -21,15 +21,15 @@ use core::time::Duration;
 use crate::environment::Environment;
 use crate::registry::indexes::{Group, Index};
 use crate::registry::records::{
-    Alias, Death, DeathReason, DeviceRecord, Registration, Tag, Tombstone,
+    Alias, DeviceRecord, Invalidation, Registration, RemovalReason, Tag, Tombstone,
 };
 use crate::sorting::sort;
 use crate::time::UnixTime;
 use std::collections::BTreeSet;
 
-/// What a death did to a record.
+/// What an invalidation did to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Burial {
+pub enum Removal {
     /// It is removed: the record with its tombstone, alias and tags still in it. It is in no index
     /// any longer.
     Removed(Box<DeviceRecord>),
@@ -147,18 +147,18 @@ impl DeviceRecord {
         Registered { record, new, left }
     }
 
-    /// What APNs's word of its death does to it, told at `now`.
+    /// What APNs's word that its token is invalid does to it, told at `now`.
     ///
     /// Feedback carries whole seconds and a registration milliseconds; where they are equal the
     /// device stays, since nothing says which came first.
-    pub fn died(&self, death: &Death, now: UnixTime) -> Burial {
+    pub fn invalidated(&self, invalidation: &Invalidation, now: UnixTime) -> Removal {
         if self.removed.is_some() {
-            return Burial::AlreadyRemoved;
+            return Removal::AlreadyRemoved;
         }
-        if self.registered_at >= death.since {
-            return Burial::Kept;
+        if self.registered_at >= invalidation.since {
+            return Removal::Kept;
         }
-        self.buried(death.reason, death.since, now)
+        self.with_tombstone(invalidation.reason, invalidation.since, now)
     }
 
     /// What it does to it that its app has registered another token at `now`, whose record is
@@ -166,16 +166,16 @@ impl DeviceRecord {
     ///
     /// It stays if it has become somebody else's meanwhile, or was registered later. One that was
     /// dead is marked as replaced too, so that it leaves its alias to one successor only.
-    pub fn replaced(&self, heir: &Self, now: UnixTime) -> Burial {
+    pub fn replaced(&self, heir: &Self, now: UnixTime) -> Removal {
         if self.is_replaced() {
-            return Burial::AlreadyRemoved;
+            return Removal::AlreadyRemoved;
         }
         let owners = (&self.alias, &heir.alias);
         let foreign = matches!(owners, (Some(own), Some(other)) if own != other);
         if foreign || self.registered_at > now {
-            return Burial::Kept;
+            return Removal::Kept;
         }
-        self.buried(DeathReason::Replaced, now, now)
+        self.with_tombstone(RemovalReason::Replaced, now, now)
     }
 
     /// The record of it brought back at `now`, which counts as a registration; `None` if it was not
@@ -231,7 +231,7 @@ impl DeviceRecord {
     /// Whether another token has taken its place.
     pub fn is_replaced(&self) -> bool {
         self.removed
-            .is_some_and(|tombstone| tombstone.reason == DeathReason::Replaced)
+            .is_some_and(|tombstone| tombstone.reason == RemovalReason::Replaced)
     }
 
     /// Whether it is alive, and its owner is `alias`.
@@ -273,13 +273,13 @@ impl DeviceRecord {
         self.stale = false;
     }
 
-    fn buried(&self, reason: DeathReason, since: UnixTime, now: UnixTime) -> Burial {
+    fn with_tombstone(&self, reason: RemovalReason, since: UnixTime, now: UnixTime) -> Removal {
         let removed = Some(Tombstone {
             reason,
             since,
             removed_at: now,
         });
-        Burial::Removed(Box::new(Self {
+        Removal::Removed(Box::new(Self {
             removed,
             stale: false,
             ..self.clone()
