@@ -13,12 +13,15 @@
 //! Parts that nobody names any more are deleted by whoever knows of them; what a crash leaves of
 //! them goes with the sweep, as each part says how old it is.
 
+use core::str;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use core::str;
 use sha2::{Digest, Sha256};
 
-use super::{CorruptRecord, Failure, Receipt, Values};
+use super::key::RECEIPT_KEYS;
+use super::record::Receipt;
+use crate::registry::{CorruptRecord, Failure, Values};
 
 /// Most bytes of a receipt in one value. **Ours;** values of 1 MiB are what every store takes.
 pub(super) const PART_MAX_BYTES: usize = 768 * 1024;
@@ -75,6 +78,14 @@ impl Stored {
     }
 }
 
+impl Receipt {
+    /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces
+    /// it or deletes it deletes these after that.
+    pub fn part_keys(&self, key: &str) -> impl Iterator<Item = String> {
+        Stored::of(self, key).part_keys()
+    }
+}
+
 fn part_key(key: &str, name: &str) -> String {
     format!("{key}{SEPARATOR}{name}")
 }
@@ -123,7 +134,7 @@ fn joined<V: Values>(
 
 /// Whether a key of the store is that of a part.
 pub fn is_part(key: &str) -> bool {
-    let of_receipt = key.strip_prefix(super::RECEIPT_KEYS);
+    let of_receipt = key.strip_prefix(RECEIPT_KEYS);
     of_receipt.is_some_and(|rest| rest.contains(SEPARATOR))
 }
 

@@ -2,11 +2,17 @@
 
 use core::cell::RefCell;
 use core::convert::Infallible;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
+use super::record::GRACE;
 use super::*;
-use crate::notification::Topic;
+use crate::notification::{ApnsId, ChannelId, DeviceToken, Topic};
 use crate::registry::replay::Memory;
+use crate::registry::{Swap, Values};
+use crate::time::UnixTime;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const KEY: &str = "i/key";

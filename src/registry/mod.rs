@@ -15,7 +15,7 @@
 //!
 //! ```text
 //!   operations                 register, restore, delete, remove …: which records, in what order
-//!   indexes   page             which devices may be among those that are to be listed
+//!   indexes   listing          which devices may be among those that are to be listed
 //!             update           one record and its indexes; survives a crash anywhere, and others
 //!             group, owner     an index: old bytes and an entry -> new bytes
 //!   policy    transitions      a record and an event -> the next record
@@ -37,9 +37,9 @@ mod records;
 pub(crate) mod replay;
 
 pub use indexes::{
-    ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Entry, Failure, Group, GroupNode,
-    GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates,
-    change, group_page,
+    ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Entry, Failure, GroupNode,
+    GroupPage, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates, change,
+    group_page,
 };
 pub use operations::{
     Removals, Swept, Wait, delete, device, learn, logout, register, remove, restore, sweep,
@@ -50,7 +50,7 @@ pub use policy::{
 };
 pub use records::{
     ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DEVICE_KEYS,
-    DeviceRecord, DeviceRef, Invalidation, Located, MAX_TAGS, Registration, RemovalReason,
-    TAG_MAX_BYTES, Tag, Tombstone, alias_key, alias_topics_key, device_key, group_key,
-    older_alias_key,
+    DeviceRecord, DeviceRef, Group, Index, Invalidation, Located, MAX_TAGS, Registration,
+    RemovalReason, TAG_MAX_BYTES, Tag, Tombstone, alias_key, alias_topics_key, device_key,
+    group_key, older_alias_key,
 };

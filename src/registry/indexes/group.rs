@@ -29,35 +29,5 @@ mod node;
 mod trie;
 
 pub use node::{Entry, GroupNode, LEAF_MAX, Leaf};
-pub use trie::{GroupPage, PAGE_MAX, PageLimit, group_page};
-pub(in crate::registry) use trie::{Leave, join, leave};
-
-use crate::notification::Topic;
-use crate::registry::records::{Alias, Tag};
-
-/// Devices that can be listed together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Group {
-    /// All of an app.
-    Topic(Topic),
-    /// Those of an app that have a tag.
-    Tag(Topic, Tag),
-}
-
-impl Group {
-    /// Whose devices they are.
-    pub const fn topic(&self) -> &Topic {
-        match self {
-            Self::Topic(topic) | Self::Tag(topic, _) => topic,
-        }
-    }
-}
-
-/// Where a device may be looked for. An alias comes first in the order, since it alone may refuse.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Index {
-    /// Among those of an alias in an app.
-    Alias(Alias, Topic),
-    /// In a group.
-    Group(Group),
-}
+pub use trie::{GroupPage, group_page};
+pub(in crate::registry::indexes) use trie::{Leave, join, leave};

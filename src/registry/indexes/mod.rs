@@ -1,16 +1,16 @@
 //! Where devices are looked for, and the one way in which a record and its indexes are changed.
 
 mod group;
+mod listing;
 mod owner;
 mod page;
 mod update;
 mod values;
 
-pub use group::{
-    Entry, Group, GroupNode, GroupPage, Index, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, group_page,
-};
+pub use group::{Entry, GroupNode, GroupPage, LEAF_MAX, Leaf, group_page};
+pub use listing::{Selection, candidates};
 pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
-pub use page::{Candidates, DevicePage, Selection, candidates};
+pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};
 pub(in crate::registry) use update::{Decision, Leaving, settle_some, update, update_record};
 pub(in crate::registry) use values::get;
 pub use values::{Ahead, Failure, Swap, Values, change};

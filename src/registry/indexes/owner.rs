@@ -18,8 +18,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::group::PageLimit;
-use super::page::Candidates;
+use super::page::{Candidates, PageLimit};
 use super::values::{Failure, Try, Values, get, retry, swap};
 use crate::json;
 use crate::notification::{InvalidNotification, Topic};
@@ -95,7 +94,7 @@ impl AliasTopics {
 }
 
 /// Puts a device into the index of its app, with the revision that its record is about to get.
-pub(in crate::registry) fn join<V: Values>(
+pub(super) fn join<V: Values>(
     values: &V,
     alias: &Alias,
     device: &DeviceRef,
@@ -154,7 +153,7 @@ fn tidy<V: Values>(values: &V, alias: &Alias, topic: &Topic) -> Result<bool, Fai
 }
 
 /// Takes devices of an app out of an alias's indexes unless they joined later; false if none left.
-pub(in crate::registry) fn leave<'a, V: Values>(
+pub(super) fn leave<'a, V: Values>(
     values: &V,
     alias: &Alias,
     topic: &Topic,
@@ -208,7 +207,7 @@ fn in_app<V: Values>(
 
 /// The devices that may be an alias's and come behind `after`, in apps for which `wanted` says so,
 /// and where to go on. A page reads at most 1,024 indexes.
-pub(in crate::registry) fn page<V: Values>(
+pub(super) fn page<V: Values>(
     values: &V,
     alias: &Alias,
     wanted: impl Fn(&Topic) -> bool,

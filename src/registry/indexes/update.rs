@@ -24,10 +24,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{self, Group, Index, Leave};
+use super::group::{self, Leave};
 use super::owner;
 use super::values::{Failure, Try, Values, retry, swap};
-use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Located, Slot};
+use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Group, Index, Located, Slot};
 use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.

@@ -113,7 +113,7 @@ pub(in crate::registry) fn get<V: Values>(
 }
 
 /// Swaps a value.
-pub(in crate::registry) fn swap<V: Values>(
+pub(super) fn swap<V: Values>(
     values: &V,
     key: &str,
     current: Option<&[u8]>,
@@ -123,7 +123,7 @@ pub(in crate::registry) fn swap<V: Values>(
 }
 
 /// What one try of a change comes to.
-pub(in crate::registry) enum Try<T> {
+pub(super) enum Try<T> {
     /// It is done, or there was nothing to do.
     Done(T),
     /// Somebody else was faster; the value is this one.
@@ -132,7 +132,7 @@ pub(in crate::registry) enum Try<T> {
 
 impl<T> Try<T> {
     /// What a swap makes of a try that is done if the swap is.
-    pub(in crate::registry) fn of(swap: Swap, done: T) -> Self {
+    pub(super) fn of(swap: Swap, done: T) -> Self {
         match swap {
             Swap::Done => Self::Done(done),
             Swap::Lost(value) => Self::Again(value),
@@ -141,7 +141,7 @@ impl<T> Try<T> {
 }
 
 /// Tries with the present value of a key, and again with the next while others are faster.
-pub(in crate::registry) fn retry<V: Values, T>(
+pub(super) fn retry<V: Values, T>(
     values: &V,
     key: &str,
     mut attempt: impl FnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,

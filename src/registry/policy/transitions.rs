@@ -13,19 +13,17 @@
 //! Source: `docs/protocols.md`, sections 2, 3.5 and 5; `ARCHITECTURE.md`, *Invariants*.
 //!
 //! Invariant: an invalidation never removes a device that was registered at its moment or after it,
-//! in whatever order the two are told. The time of registration never goes back, so it
-//! does not matter either which of two registrations comes first.
+//! in whatever order the two are told. The time of registration never goes back, so it does not
+//! matter either which of two registrations comes first.
 
 use core::time::Duration;
 
 use crate::environment::Environment;
-use crate::registry::indexes::{Group, Index};
 use crate::registry::records::{
-    Alias, DeviceRecord, Invalidation, Registration, RemovalReason, Tag, Tombstone,
+    Alias, DeviceRecord, Invalidation, Registration, RemovalReason, Tombstone,
 };
 use crate::sorting::sort;
 use crate::time::UnixTime;
-use std::collections::BTreeSet;
 
 /// What an invalidation did to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,39 +230,6 @@ impl DeviceRecord {
     pub fn is_replaced(&self) -> bool {
         self.removed
             .is_some_and(|tombstone| tombstone.reason == RemovalReason::Replaced)
-    }
-
-    /// Whether it is alive, and its owner is `alias`.
-    pub fn belongs_to(&self, alias: &Alias) -> bool {
-        self.removed.is_none() && self.alias.as_ref() == Some(alias)
-    }
-
-    /// Whether it is alive and belongs to a group.
-    pub fn is_in(&self, group: &Group) -> bool {
-        let tagged = match group {
-            Group::Topic(_) => true,
-            Group::Tag(_, tag) => self.tags.contains(tag),
-        };
-        self.removed.is_none() && self.topic == *group.topic() && tagged
-    }
-
-    /// The indexes in which it has to be found; none once it is removed.
-    pub fn indexes(&self) -> BTreeSet<Index> {
-        if self.removed.is_some() {
-            return BTreeSet::new();
-        }
-        self.indexes_if_alive()
-    }
-
-    /// The indexes in which it would have to be found if it were not removed.
-    pub(in crate::registry) fn indexes_if_alive(&self) -> BTreeSet<Index> {
-        let tag = |tag: &Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
-        let mut indexes = BTreeSet::new();
-        indexes.extend(self.tags.iter().map(tag));
-        indexes.insert(Index::Group(Group::Topic(self.topic.clone())));
-        let owner = self.alias.clone();
-        indexes.extend(owner.map(|alias| Index::Alias(alias, self.topic.clone())));
-        indexes
     }
 
     fn seen(&mut self, now: UnixTime) {

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::alias::{Alias, DeviceRef};
 use super::cursor::Cursor;
+use super::membership::Group;
 use crate::notification::{DeviceToken, Topic};
-use crate::registry::indexes::Group;
 
 /// What the keys of all device records begin with.
 pub const DEVICE_KEYS: &str = "d/";

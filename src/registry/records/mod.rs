@@ -7,6 +7,7 @@ mod device;
 mod format;
 mod invalidation;
 mod keys;
+mod membership;
 mod tag;
 
 pub use alias::{ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, DeviceRef};
@@ -19,4 +20,5 @@ pub use invalidation::{Invalidation, RemovalReason, Tombstone};
 pub use keys::{
     DEVICE_KEYS, Located, alias_key, alias_topics_key, device_key, group_key, older_alias_key,
 };
+pub use membership::{Group, Index};
 pub use tag::{MAX_TAGS, TAG_MAX_BYTES, Tag};

@@ -3,41 +3,20 @@
 //! See [`super`] for why nobody is lost. Every function here may be cut short at any write and done
 //! again.
 
-use core::num::NonZeroU16;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Group;
 use super::node::{GroupNode, LEAF_MAX, Leaf};
 use crate::notification::DeviceToken;
+use crate::registry::indexes::page::PageLimit;
 use crate::registry::indexes::values::{Failure, Try, Values, get, retry, swap};
-use crate::registry::records::{CorruptRecord, Cursor, group_key};
-
-/// Most devices of a page.
-pub const PAGE_MAX: u16 = 1_000;
+use crate::registry::records::{CorruptRecord, Cursor, Group, group_key};
 
 /// Most nodes that are read for a page. A group that nearly all have left has many empty leaves.
 const PAGE_NODES: usize = 1_024;
 
 /// Longest path.
 const MAX_DEPTH: usize = 32;
-
-/// How many devices a page has at most: 1 to 1,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageLimit(NonZeroU16);
-
-impl PageLimit {
-    /// `None` if it is 0 or over 1,000.
-    pub fn new(limit: u16) -> Option<Self> {
-        let limit = NonZeroU16::new(limit)?;
-        (limit.get() <= PAGE_MAX).then_some(Self(limit))
-    }
-
-    /// The number.
-    pub fn get(self) -> usize {
-        usize::from(self.0.get())
-    }
-}
 
 /// Devices that may be in a group; each one's record has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +28,11 @@ pub struct GroupPage {
 }
 
 /// A device that is to leave, unless it joined with a later revision.
-pub(in crate::registry) struct Leave<'a> {
-    pub(in crate::registry) token: &'a DeviceToken,
+pub(in crate::registry::indexes) struct Leave<'a> {
+    pub(in crate::registry::indexes) token: &'a DeviceToken,
     /// Of the token.
-    pub(in crate::registry) cursor: Cursor,
-    pub(in crate::registry) revision: u64,
+    pub(in crate::registry::indexes) cursor: Cursor,
+    pub(in crate::registry::indexes) revision: u64,
 }
 
 /// A node's place: the digits that lead to it, each below 16.
@@ -77,7 +56,7 @@ fn child(path: &[u8], digit: u8) -> Path {
 }
 
 /// Puts a device into a group with the revision that its record is about to get.
-pub(in crate::registry) fn join<V: Values>(
+pub(in crate::registry::indexes) fn join<V: Values>(
     values: &V,
     group: &Group,
     token: &DeviceToken,
@@ -135,7 +114,7 @@ fn merge_children<V: Values>(
 }
 
 /// Takes devices out of a group, with one swap for each leaf that has some of them.
-pub(in crate::registry) fn leave<V: Values>(
+pub(in crate::registry::indexes) fn leave<V: Values>(
     values: &V,
     group: &Group,
     leaving: Vec<Leave<'_>>,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::notification::{DeviceToken, Topic};
 use crate::registry::replay::Noise;
+use crate::registry::{Group, Tag};
 
 fn registration(alias: Option<&str>) -> Registration {
     Registration {
