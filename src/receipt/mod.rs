@@ -27,7 +27,7 @@ mod record;
 pub use key::{IdempotencyKey, InvalidKey, KEY_MAX_BYTES, RECEIPT_KEYS};
 pub use operations::{Begun, MAX_DEVICES, begin, finish, is_expired, look_up};
 pub use parts::is_part;
-pub use record::{Receipt, State};
+pub use record::{Receipt, ReceiptState};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use core::time::Duration;
 use serde_json::value::RawValue;
 
 use super::key::RECEIPT_KEYS;
-use super::parts::{Stored, is_part, read_whole, times};
+use super::parts::{StoredReceipt, is_part, read_whole, times};
 use super::record::Receipt;
 use crate::registry::{Failure, Swap, Values};
 use crate::time::UnixTime;
@@ -35,7 +35,7 @@ pub fn begin<V: Values>(
     key: &str,
     receipt: Receipt,
 ) -> Result<Begun, Failure<V::Error>> {
-    let new = Stored::of(&receipt, key);
+    let new = StoredReceipt::of(&receipt, key);
     let mut stored = values.get(key).map_err(Failure::Store)?;
     loop {
         if let Some(before) = read_whole(values, key, stored.clone())? {
@@ -67,9 +67,9 @@ pub fn finish<V: Values>(
     receipt: &Receipt,
     reply: Box<RawValue>,
 ) -> Result<bool, Failure<V::Error>> {
-    let after = Stored::of(&receipt.answered(reply), key);
+    let after = StoredReceipt::of(&receipt.answered(reply), key);
     after.put_parts(values).map_err(Failure::Store)?;
-    let before = Stored::of(receipt, key);
+    let before = StoredReceipt::of(receipt, key);
     let swapped = values.swap(key, Some(&before.main), &after.main);
     Ok(match swapped.map_err(Failure::Store)? {
         Swap::Done => true,

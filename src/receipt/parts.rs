@@ -33,14 +33,14 @@ const SEPARATOR: char = '/';
 const DIGEST_BYTES: usize = 12;
 
 /// A receipt as it is stored.
-pub(super) struct Stored {
+pub(super) struct StoredReceipt {
     /// Under the key of the receipt.
     pub(super) main: Vec<u8>,
     /// Under keys of their own, in their order.
     parts: Vec<(String, Vec<u8>)>,
 }
 
-impl Stored {
+impl StoredReceipt {
     /// `receipt` as it is stored under `key`; the same each time.
     pub(super) fn of(receipt: &Receipt, key: &str) -> Self {
         let whole = receipt.to_json();
@@ -82,7 +82,7 @@ impl Receipt {
     /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces
     /// it or deletes it deletes these after that.
     pub fn part_keys(&self, key: &str) -> impl Iterator<Item = String> {
-        Stored::of(self, key).part_keys()
+        StoredReceipt::of(self, key).part_keys()
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Receipt {
 
 /// How far a push is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ReceiptState {
     /// Somebody is at it.
     UnderWay,
     /// The reply is known.
@@ -175,11 +175,11 @@ impl Receipt {
     }
 
     /// How far it is at `now`.
-    pub fn state(&self, now: UnixTime) -> State {
+    pub fn state(&self, now: UnixTime) -> ReceiptState {
         match &self.reply {
-            Some(_) => State::Done,
-            None if now.as_millis() <= self.until_ms => State::UnderWay,
-            None => State::Interrupted,
+            Some(_) => ReceiptState::Done,
+            None if now.as_millis() <= self.until_ms => ReceiptState::UnderWay,
+            None => ReceiptState::Interrupted,
         }
     }
 

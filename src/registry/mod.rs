@@ -37,8 +37,8 @@ mod records;
 pub(crate) mod replay;
 
 pub use indexes::{
-    ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Entry, Failure, GroupNode,
-    GroupPage, LEAF_MAX, Leaf, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates, change,
+    ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Failure, GroupNode, GroupPage,
+    LEAF_MAX, Leaf, LeafEntry, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates, change,
     group_page,
 };
 pub use operations::{

@@ -28,6 +28,6 @@
 mod node;
 mod trie;
 
-pub use node::{Entry, GroupNode, LEAF_MAX, Leaf};
+pub use node::{GroupNode, LEAF_MAX, Leaf, LeafEntry};
 pub use trie::{GroupPage, group_page};
 pub(in crate::registry::indexes) use trie::{Leave, join, leave};

@@ -7,7 +7,7 @@ mod page;
 mod update;
 mod values;
 
-pub use group::{Entry, GroupNode, GroupPage, LEAF_MAX, Leaf, group_page};
+pub use group::{GroupNode, GroupPage, LEAF_MAX, Leaf, LeafEntry, group_page};
 pub use listing::{Selection, candidates};
 pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
 pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};

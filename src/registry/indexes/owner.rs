@@ -38,7 +38,7 @@ const PAGE_INDEXES: usize = 1_024;
 pub struct AliasTopics(Vec<Topic>);
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredAliasTopics {
     v: u32,
     topics: Vec<String>,
 }
@@ -52,7 +52,7 @@ impl AliasTopics {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
-        let stored: Stored =
+        let stored: StoredAliasTopics =
             json::read(bytes).map_err(|error| corrupt("topics of an alias", &error))?;
         check_version("topics of an alias", stored.v)?;
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
@@ -65,7 +65,7 @@ impl AliasTopics {
     pub fn write(&self) -> Vec<u8> {
         let topics = self.0.iter().map(|topic| topic.as_str().to_owned());
         // Strings and numbers always serialise.
-        serde_json::to_vec(&Stored {
+        serde_json::to_vec(&StoredAliasTopics {
             v: VERSION,
             topics: topics.collect(),
         })

@@ -85,7 +85,7 @@ pub(in crate::registry) struct Slot {
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredDevice {
     v: u32,
     #[serde(default)]
     rev: u64,
@@ -147,7 +147,7 @@ impl DeviceRecord {
             since_ms: tombstone.since.as_millis(),
             at_ms: tombstone.removed_at.as_millis(),
         });
-        let stored = Stored {
+        let stored = StoredDevice {
             v: VERSION,
             rev: self.revision,
             gone: false,
@@ -186,7 +186,8 @@ impl Slot {
                 record: None,
             });
         };
-        let stored: Stored = json::read(bytes).map_err(|error| corrupt("device record", &error))?;
+        let stored: StoredDevice =
+            json::read(bytes).map_err(|error| corrupt("device record", &error))?;
         check_version("device record", stored.v)?;
         Ok(Self {
             revision: stored.rev,
@@ -203,18 +204,18 @@ impl Slot {
         if let Some(record) = &self.record {
             return record.write();
         }
-        let stored = Stored {
+        let stored = StoredDevice {
             v: VERSION,
             rev: self.revision,
             gone: true,
-            ..Stored::default()
+            ..StoredDevice::default()
         };
         // Numbers always serialise.
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 }
 
-impl Stored {
+impl StoredDevice {
     fn record(&self) -> Result<DeviceRecord, CorruptRecord> {
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
         let alias = self.alias.as_deref().map(Alias::parse).transpose();
