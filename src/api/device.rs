@@ -102,7 +102,7 @@ impl Registered {
 mod tests {
     use super::*;
     use crate::notification::{DeviceToken, Topic};
-    use crate::registry::{DeathReason, Position};
+    use crate::registry::{Cursor, RemovalReason};
     use crate::time::UnixTime;
     use serde_json::{Value, json};
 
@@ -153,7 +153,7 @@ mod tests {
         record.stale = true;
         assert_eq!(document(&device_reply(&record))["stale"], true);
         record.removed = Some(Tombstone {
-            reason: DeathReason::Unregistered,
+            reason: RemovalReason::Unregistered,
             since: UnixTime::from_millis(6_500),
             removed_at: UnixTime::from_secs(7),
         });
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_page_has_a_cursor_unless_it_is_the_last() {
-        let next = Position::of(&record().token);
+        let next = Cursor::of(&record().token);
         let page = |next| DevicePage {
             devices: vec![record()],
             next,

@@ -5,7 +5,7 @@ use super::body::{Field, Members, takes, without_mark};
 use super::form::{Fields, find_in_query};
 use crate::names::quoted;
 use crate::notification::Topic;
-use crate::registry::{Alias, Group, PAGE_MAX, PageLimit, Position, Selection, Tag};
+use crate::registry::{Alias, Cursor, Group, PAGE_MAX, PageLimit, Selection, Tag};
 
 /// Devices of a page if the caller does not say.
 const PAGE_DEFAULT: u16 = 100;
@@ -30,7 +30,7 @@ pub struct DeviceQuery {
     /// Which devices.
     pub selection: Selection,
     /// Where the page before ended.
-    pub after: Option<Position>,
+    pub after: Option<Cursor>,
     /// How many there may be on a page.
     pub limit: PageLimit,
 }
@@ -59,7 +59,7 @@ pub fn parse_device_query(query: Option<&str>) -> Result<DeviceQuery, Problem> {
     };
     Ok(DeviceQuery {
         selection,
-        after: parsed(&fields, "cursor", Position::parse)?,
+        after: parsed(&fields, "cursor", Cursor::parse)?,
         limit: limit(&fields)?,
     })
 }
@@ -185,16 +185,16 @@ mod tests {
             tagged,
             Selection::Group(Group::Tag(topic("a.b"), tag.clone()))
         );
-        let position = Position::of(&DeviceToken::from_bytes(&[7]).unwrap());
+        let cursor = Cursor::of(&DeviceToken::from_bytes(&[7]).unwrap());
         let page = parse(&format!(
-            "alias=anna%40example.com&tag=a%20%26%20b&cursor={position}"
+            "alias=anna%40example.com&tag=a%20%26%20b&cursor={cursor}"
         ));
         let selection = Selection::Alias {
             alias: Alias::parse("anna@example.com").unwrap(),
             topic: None,
             tag: Some(tag),
         };
-        assert_eq!((page.selection, page.after), (selection, Some(position)));
+        assert_eq!((page.selection, page.after), (selection, Some(cursor)));
     }
 
     #[test]

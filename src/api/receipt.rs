@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::idempotency::invalid_key;
 use super::{Caller, Problem, Reply};
-use crate::receipt::{IdempotencyKey, Receipt, State};
+use crate::receipt::{IdempotencyKey, Receipt, ReceiptState};
 use crate::time::UnixTime;
 
 /// What is said of what was begun and never ended.
@@ -65,15 +65,15 @@ pub fn receipt_reply(key: &IdempotencyKey, receipt: &Receipt, now: UnixTime) -> 
         &ReceiptReply {
             idempotency_key: key.as_str(),
             state: match state {
-                State::UnderWay => "under_way",
-                State::Done => "done",
-                State::Interrupted => "interrupted",
+                ReceiptState::UnderWay => "under_way",
+                ReceiptState::Done => "done",
+                ReceiptState::Interrupted => "interrupted",
             },
             at_ms: receipt.at().as_millis(),
             reply: match state {
-                State::UnderWay => None,
-                State::Done => receipt.reply(),
-                State::Interrupted => interrupted.as_deref(),
+                ReceiptState::UnderWay => None,
+                ReceiptState::Done => receipt.reply(),
+                ReceiptState::Interrupted => interrupted.as_deref(),
             },
         },
     )
@@ -85,9 +85,9 @@ pub fn receipt_reply(key: &IdempotencyKey, receipt: &Receipt, now: UnixTime) -> 
 /// 409 while that is under way.
 pub fn repeated_reply(receipt: &Receipt, now: UnixTime) -> Result<Reply, Problem> {
     let reply = match receipt.state(now) {
-        State::UnderWay => return Err(Problem::under_way()),
-        State::Done => Reply::raw_json(200, receipt.reply().map_or("{}", RawValue::get)),
-        State::Interrupted => {
+        ReceiptState::UnderWay => return Err(Problem::under_way()),
+        ReceiptState::Done => Reply::raw_json(200, receipt.reply().map_or("{}", RawValue::get)),
+        ReceiptState::Interrupted => {
             let interrupted = interrupted(receipt);
             Reply::raw_json(200, interrupted.as_deref().map_or("{}", RawValue::get))
         }

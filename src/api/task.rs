@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::feedback::Stopped;
-use crate::registry::{Burial, Swept};
+use crate::registry::{Removal, Swept};
 
 /// What a schedule, or `POST /v1/tasks/{task}`, can have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,12 +55,12 @@ pub struct FeedbackCounts {
 
 impl FeedbackCounts {
     /// Counts a tuple by what the registry made of it.
-    pub fn count(&mut self, burial: Option<&Burial>) {
+    pub fn count(&mut self, removal: Option<&Removal>) {
         self.tuples += 1;
-        *match burial {
-            Some(Burial::Removed(_)) => &mut self.removed,
-            Some(Burial::Kept) => &mut self.kept,
-            Some(Burial::AlreadyRemoved) => &mut self.already_removed,
+        *match removal {
+            Some(Removal::Removed(_)) => &mut self.removed,
+            Some(Removal::Kept) => &mut self.kept,
+            Some(Removal::AlreadyRemoved) => &mut self.already_removed,
             None => &mut self.unknown,
         } += 1;
     }
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_report_adds_up_and_survives_json() {
         let mut counts = FeedbackCounts::default();
-        counts.count(Some(&Burial::Kept));
-        counts.count(Some(&Burial::AlreadyRemoved));
+        counts.count(Some(&Removal::Kept));
+        counts.count(Some(&Removal::AlreadyRemoved));
         counts.count(None);
         counts.count_invalid(1);
         counts.count_future();

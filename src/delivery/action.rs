@@ -26,7 +26,7 @@ pub enum Action {
     TellTurn(TurnNews),
 }
 
-/// What the operator of a way would want to hear of at once.
+/// What the operator of a lane would want to hear of at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
     /// No connection came about, or it ended before anything was answered on it; why, for people.
@@ -46,7 +46,7 @@ impl News {
     pub(super) const MAX: usize = 16;
 }
 
-/// How a way is, for metrics and for people.
+/// How a lane is, for metrics and for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Connections, those included that are being opened or are finishing what they have.

@@ -53,7 +53,7 @@ pub enum ExchangeFailure {
     NotSent,
     /// There was one, and the peer certainly has not acted on it.
     NotProcessed,
-    /// TLS has failed, before the request or after it. No client certificate is shown by this way,
+    /// TLS has failed, before the request or after it. No client certificate is shown there,
     /// so if the lane never had an answer, it is the handshake that fails: a server that is not
     /// trusted.
     Tls,

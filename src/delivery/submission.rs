@@ -25,6 +25,6 @@ pub struct QueueFull;
 pub struct Delivered {
     /// How it ended.
     pub outcome: Outcome,
-    /// Where there is no answer, what happened last, to the message or to the way; for people.
+    /// Where there is no answer, what happened last, to the message or to the lane; for people.
     pub trouble: Option<String>,
 }

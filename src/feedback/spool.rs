@@ -118,7 +118,7 @@ pub struct Spool {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredPollState {
     v: u32,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     lease: Option<Lease>,
@@ -145,8 +145,8 @@ impl Spool {
         let Some(bytes) = bytes else {
             return Ok(Self::default());
         };
-        let stored: Stored = json::read(bytes).map_err(|_| CorruptSpool)?;
-        let Stored {
+        let stored: StoredPollState = json::read(bytes).map_err(|_| CorruptSpool)?;
+        let StoredPollState {
             v,
             lease,
             next_run,
@@ -164,7 +164,7 @@ impl Spool {
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
-        let stored = Stored {
+        let stored = StoredPollState {
             v: VERSION,
             lease: self.lease.clone(),
             next_run: self.next_run,

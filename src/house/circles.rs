@@ -28,8 +28,6 @@ const ALLOWED: &[&[&str]] = &[
         "notification/payload/keys.rs",
         "notification/payload/value.rs",
     ],
-    &["receipt/mod.rs", "receipt/parts.rs"],
-    &["registry/owner.rs", "registry/page.rs"],
 ];
 
 /// Names from the root of the crate down; of a module, or of something in one.

@@ -17,8 +17,6 @@ const ALLOWED: &[&str] = &[
     "src/feedback/",
     "src/notification/",
     "src/provider/reason.rs",
-    "src/receipt/",
-    "src/registry/",
 ];
 
 fn is_too_long(line: &str) -> bool {

@@ -9,7 +9,7 @@ use super::sources::{Source, production, root};
 const MOST: usize = 3;
 
 /// Names that are defined more often for the moment.
-const ALLOWED: &[&str] = &["Entry", "State", "Stored"];
+const ALLOWED: &[&str] = &[];
 
 /// Folders with packages in them.
 const PACKAGES: [&str; 2] = ["crates", "plugs"];

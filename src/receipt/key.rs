@@ -6,8 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::RECEIPT_KEYS;
 use crate::notification::{ApnsId, BundleId, ChannelId, CollapseId, DeviceToken, Topic};
+
+/// What the keys of all receipts begin with.
+pub const RECEIPT_KEYS: &str = "i/";
 
 /// Longest idempotency key, in bytes.
 pub const KEY_MAX_BYTES: usize = 128;

@@ -13,12 +13,15 @@
 //! Parts that nobody names any more are deleted by whoever knows of them; what a crash leaves of
 //! them goes with the sweep, as each part says how old it is.
 
+use core::str;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use core::str;
 use sha2::{Digest, Sha256};
 
-use super::{CorruptRecord, Failure, Receipt, Values};
+use super::key::RECEIPT_KEYS;
+use super::record::Receipt;
+use crate::registry::{CorruptRecord, Failure, Values};
 
 /// Most bytes of a receipt in one value. **Ours;** values of 1 MiB are what every store takes.
 pub(super) const PART_MAX_BYTES: usize = 768 * 1024;
@@ -30,14 +33,14 @@ const SEPARATOR: char = '/';
 const DIGEST_BYTES: usize = 12;
 
 /// A receipt as it is stored.
-pub(super) struct Stored {
+pub(super) struct StoredReceipt {
     /// Under the key of the receipt.
     pub(super) main: Vec<u8>,
     /// Under keys of their own, in their order.
     parts: Vec<(String, Vec<u8>)>,
 }
 
-impl Stored {
+impl StoredReceipt {
     /// `receipt` as it is stored under `key`; the same each time.
     pub(super) fn of(receipt: &Receipt, key: &str) -> Self {
         let whole = receipt.to_json();
@@ -72,6 +75,14 @@ impl Stored {
     /// The keys of the parts.
     pub(super) fn part_keys(self) -> impl Iterator<Item = String> {
         self.parts.into_iter().map(|(key, _)| key)
+    }
+}
+
+impl Receipt {
+    /// Further keys of the store that have parts of it, where `key` is its own. Whoever replaces
+    /// it or deletes it deletes these after that.
+    pub fn part_keys(&self, key: &str) -> impl Iterator<Item = String> {
+        StoredReceipt::of(self, key).part_keys()
     }
 }
 
@@ -123,7 +134,7 @@ fn joined<V: Values>(
 
 /// Whether a key of the store is that of a part.
 pub fn is_part(key: &str) -> bool {
-    let of_receipt = key.strip_prefix(super::RECEIPT_KEYS);
+    let of_receipt = key.strip_prefix(RECEIPT_KEYS);
     of_receipt.is_some_and(|rest| rest.contains(SEPARATOR))
 }
 

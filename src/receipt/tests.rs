@@ -2,11 +2,17 @@
 
 use core::cell::RefCell;
 use core::convert::Infallible;
+use core::time::Duration;
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
+use super::record::GRACE;
 use super::*;
-use crate::notification::Topic;
+use crate::notification::{ApnsId, ChannelId, DeviceToken, Topic};
 use crate::registry::replay::Memory;
+use crate::registry::{Swap, Values};
+use crate::time::UnixTime;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const KEY: &str = "i/key";
@@ -46,11 +52,11 @@ fn the_first_sends_and_the_second_gets_its_reply_byte_for_byte() {
     let memory = Memory::default();
     let begun = ours(&memory, 1);
     let second = before(&memory, 1);
-    assert_eq!(second.state(at(101)), State::UnderWay);
+    assert_eq!(second.state(at(101)), ReceiptState::UnderWay);
     assert!(finish(&memory, KEY, &begun, reply()).unwrap());
     assert!(finish(&memory, KEY, &begun, reply()).unwrap(), "and again");
     let third = before(&memory, 1);
-    assert_eq!(third.state(at(101)), State::Done);
+    assert_eq!(third.state(at(101)), ReceiptState::Done);
     assert_eq!(third.reply().unwrap().get(), reply().get());
     assert_eq!(third.sending().count(), 0);
 }
@@ -67,11 +73,11 @@ fn nobody_is_at_what_another_process_began_where_one_has_the_store() {
         let found = look_up(&memory, KEY).unwrap().unwrap();
         found.seen_by_the_only(boot).state(at(101))
     };
-    assert_eq!(state("first"), State::UnderWay);
-    assert_eq!(state("second"), State::Interrupted);
+    assert_eq!(state("first"), ReceiptState::UnderWay);
+    assert_eq!(state("second"), ReceiptState::Interrupted);
     // Of a platform that tells nothing apart, nothing is known.
     let found = receipt(1).seen_by_the_only("second");
-    assert_eq!(found.state(at(101)), State::UnderWay);
+    assert_eq!(found.state(at(101)), ReceiptState::UnderWay);
 }
 
 #[test]
@@ -88,8 +94,8 @@ fn one_that_nobody_can_be_at_is_interrupted_and_says_what_may_have_been_sent() {
     ours(&memory, 1);
     let found = look_up(&memory, KEY).unwrap().unwrap();
     let last = 100 + TIMEOUT.as_secs() + GRACE.as_secs();
-    assert_eq!(found.state(at(last)), State::UnderWay);
-    assert_eq!(found.state(at(last + 1)), State::Interrupted);
+    assert_eq!(found.state(at(last)), ReceiptState::UnderWay);
+    assert_eq!(found.state(at(last + 1)), ReceiptState::Interrupted);
     let sending: Vec<_> = found.sending().collect();
     assert_eq!(sending.len(), 1);
     assert_eq!(sending[0].0, "a1".repeat(32));
@@ -145,13 +151,13 @@ fn a_receipt_of_a_broadcast_is_read_as_it_was_written() {
     assert_eq!(found.broadcast(), Some(("YQ==", id.to_string().as_str())));
     assert_eq!(
         (found.sending().count(), found.state(at(101))),
-        (0, State::UnderWay)
+        (0, ReceiptState::UnderWay)
     );
     assert!(finish(&memory, KEY, &made(), reply()).unwrap());
     let found = look_up(&memory, KEY).unwrap().unwrap();
     assert_eq!(
         (found.broadcast(), found.state(at(101))),
-        (None, State::Done)
+        (None, ReceiptState::Done)
     );
     // One of before there were any is read all the same.
     assert_eq!(receipt(1).broadcast(), None);
@@ -224,7 +230,7 @@ fn a_reply_larger_than_a_value_of_the_store_is_repeated_byte_for_byte() {
     };
     let before = look_up(&values, &place).unwrap().unwrap();
     assert_eq!(before.sending().count(), DEVICES);
-    assert_eq!(before.state(at(101)), State::UnderWay);
+    assert_eq!(before.state(at(101)), ReceiptState::UnderWay);
     assert!(before.is_of(&[1; 32]));
 
     assert!(finish(&values, &place, &begun, large_reply()).unwrap());
@@ -236,7 +242,7 @@ fn a_reply_larger_than_a_value_of_the_store_is_repeated_byte_for_byte() {
     let Begun::Before(found) = begin_again() else {
         panic!("ours, or of another");
     };
-    assert_eq!(found.state(at(1_000)), State::Done);
+    assert_eq!(found.state(at(1_000)), ReceiptState::Done);
     assert_eq!(found.reply().unwrap().get(), large_reply().get());
     let other = begin(&values, &place, large_receipt(&key, 2, at(100))).unwrap();
     assert!(matches!(other, Begun::OtherRequest));
@@ -253,7 +259,7 @@ fn a_large_receipt_that_was_interrupted_names_every_device() {
     let second = begin(&values, &place, large_receipt(&key, 1, at(101))).unwrap();
     assert!(matches!(second, Begun::Before(_)));
     let found = look_up(&values, &place).unwrap().unwrap();
-    assert_eq!(found.state(at(1_000)), State::Interrupted);
+    assert_eq!(found.state(at(1_000)), ReceiptState::Interrupted);
     assert!(found.sending().eq(expected.sending()));
 }
 
@@ -318,7 +324,7 @@ fn a_receipt_whose_parts_were_just_replaced_is_read_again() {
     after.delete(begun.part_keys(&place));
     let values = Replaced(values, RefCell::new(Some(after)));
     let found = look_up(&values, &place).unwrap().unwrap();
-    assert_eq!(found.state(at(1_000)), State::Done);
+    assert_eq!(found.state(at(1_000)), ReceiptState::Done);
     // A part that is gone for good is an error, and no reply that lacks something.
     let parts: Vec<_> = values
         .0

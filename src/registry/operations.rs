@@ -3,11 +3,10 @@
 
 use core::time::Duration;
 
-use super::update::{Decision, Leaving, settle_some, update, update_record};
-use super::values::{Failure, Values, get};
-use super::{
-    Alias, Burial, DEVICE_KEYS, Death, DeviceRecord, DeviceRef, Located, Registered, Registration,
-    Succession, device_key,
+use super::indexes::{Decision, Failure, Leaving, Values, get, settle_some, update, update_record};
+use super::policy::{Registered, Removal, Succession};
+use super::records::{
+    Alias, DEVICE_KEYS, DeviceRecord, DeviceRef, Invalidation, Located, Registration, device_key,
 };
 use crate::environment::Environment;
 use crate::time::UnixTime;
@@ -76,7 +75,7 @@ fn retire<V: Values>(
     let (owner, _) = update(values, old, |before| {
         let owner = before.and_then(|before| before.alias.clone());
         match before.map(|before| before.replaced(heir, now)) {
-            Some(Burial::Removed(record)) => Decision::Become(record, owner),
+            Some(Removal::Removed(record)) => Decision::Become(record, owner),
             _ => Decision::Stay(owner),
         }
     })?;
@@ -176,58 +175,58 @@ fn restore_if<V: Values>(
     Ok(record.map(|record| DeviceRecord { revision, ..record }))
 }
 
-/// Tells the registry of a death at `now`; `None` if no such device is known.
+/// Tells the registry of an invalidation at `now`; `None` if no such device is known.
 ///
 /// # Errors
 /// As [`device`]; [`Failure::Contended`].
-pub fn bury<V: Values>(
+pub fn remove<V: Values>(
     values: &V,
     device: &DeviceRef,
-    death: &Death,
+    invalidation: &Invalidation,
     now: UnixTime,
-) -> Result<Option<Burial>, Failure<V::Error>> {
+) -> Result<Option<Removal>, Failure<V::Error>> {
     let mut leaving = Leaving::default();
     let located = Located::new(device.clone());
-    let burial = bury_record(values, &mut leaving, &located, death, now)?;
+    let removal = remove_record(values, &mut leaving, &located, invalidation, now)?;
     while !settle_some(values, &mut leaving)? {}
-    Ok(burial)
+    Ok(removal)
 }
 
-/// Many deaths, told one after the other. Their devices leave the indexes together at the end, with
-/// one swap for each part of an index, which is what makes a million of them bearable. Takes some
-/// 150 bytes for each index that a device leaves, one for each of its tags among them: whoever tells
-/// of many looks at [`Self::are_many`].
+/// Many invalidations, told one after the other. Their devices leave the indexes together at the
+/// end, with one swap for each part of an index, which is what makes a million of them bearable.
+/// Takes some 150 bytes for each index that a device leaves, one for each of its tags among them:
+/// whoever tells of many looks at [`Self::are_many`].
 ///
 /// Dropped before [`Self::settle_some`] has told of the last, it leaves surplus entries behind;
-/// telling of the same deaths again takes them out.
+/// telling of the same invalidations again takes them out.
 #[derive(Default)]
-pub struct Burials {
+pub struct Removals {
     leaving: Leaving,
 }
 
-impl core::fmt::Debug for Burials {
+impl core::fmt::Debug for Removals {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Burials").finish_non_exhaustive()
+        f.debug_struct("Removals").finish_non_exhaustive()
     }
 }
 
-impl Burials {
-    /// As [`bury`], but for the indexes.
+impl Removals {
+    /// As [`remove`], but for the indexes.
     ///
     /// # Errors
-    /// As [`bury`].
-    pub fn bury<V: Values>(
+    /// As [`remove`].
+    pub fn remove<V: Values>(
         &mut self,
         values: &V,
         device: &Located,
-        death: &Death,
+        invalidation: &Invalidation,
         now: UnixTime,
-    ) -> Result<Option<Burial>, Failure<V::Error>> {
-        bury_record(values, &mut self.leaving, device, death, now)
+    ) -> Result<Option<Removal>, Failure<V::Error>> {
+        remove_record(values, &mut self.leaving, device, invalidation, now)
     }
 
-    /// Whether those that are told are so many that their devices are better taken out of the indexes
-    /// before others are told of.
+    /// Whether those that are told are so many that their devices are better taken out of the
+    /// indexes before others are told of.
     pub fn are_many(&self) -> bool {
         self.leaving.are_many()
     }
@@ -237,7 +236,7 @@ impl Burials {
     /// entries do no harm.
     ///
     /// # Errors
-    /// As [`bury`], but for [`Failure::Corrupt`].
+    /// As [`remove`], but for [`Failure::Corrupt`].
     pub fn settle_some<V: Values>(&mut self, values: &V) -> Result<bool, Failure<V::Error>> {
         match settle_some(values, &mut self.leaving) {
             Err(Failure::Corrupt(_)) => {
@@ -249,25 +248,25 @@ impl Burials {
     }
 }
 
-fn bury_record<V: Values>(
+fn remove_record<V: Values>(
     values: &V,
     leaving: &mut Leaving,
     device: &Located,
-    death: &Death,
+    invalidation: &Invalidation,
     now: UnixTime,
-) -> Result<Option<Burial>, Failure<V::Error>> {
-    let (mut burial, revision) = update_record(values, device, leaving, |before| {
-        match before.map(|before| before.died(death, now)) {
-            Some(Burial::Removed(record)) => {
-                Decision::Become(record.clone(), Some(Burial::Removed(record)))
+) -> Result<Option<Removal>, Failure<V::Error>> {
+    let (mut removal, revision) = update_record(values, device, leaving, |before| {
+        match before.map(|before| before.invalidated(invalidation, now)) {
+            Some(Removal::Removed(record)) => {
+                Decision::Become(record.clone(), Some(Removal::Removed(record)))
             }
             other => Decision::Stay(other),
         }
     })?;
-    if let Some(Burial::Removed(record)) = &mut burial {
+    if let Some(Removal::Removed(record)) = &mut removal {
         record.revision = revision;
     }
-    Ok(burial)
+    Ok(removal)
 }
 
 /// Tells the registry that a push sent at `sent_at` was accepted in an environment; false if it
@@ -310,8 +309,8 @@ pub enum Swept {
     Expired,
 }
 
-/// Sweeps what is under a key of the store; `None` if that is not a device's. Removed devices are in
-/// no index, so the sweep goes through the keys of the store, which no request does.
+/// Sweeps what is under a key of the store; `None` if that is not a device's. Removed devices are
+/// in no index, so the sweep goes through the keys of the store, which no request does.
 ///
 /// # Errors
 /// As [`device`]; [`Failure::Contended`].

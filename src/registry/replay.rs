@@ -1,19 +1,17 @@
 //! A store in memory for tests, and callers that take turns at it, one store call at a time.
 //!
 //! A caller is a function of the answers it gets. To stop it in the middle, it is run from its
-//! beginning with the answers it has had; at the first call without an answer it fails, that call is
-//! carried out, and its answer is kept for the next run. So any interleaving of any callers can be
-//! had without a thread, and a caller that gets no further turn has crashed.
+//! beginning with the answers it has had; at the first call without an answer it fails, that call
+//! is carried out, and its answer is kept for the next run. So any interleaving of any callers can
+//! be had without a thread, and a caller that gets no further turn has crashed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
-use super::alias::AliasIndex;
-use super::values::{Failure, Swap, Values};
 use super::{
-    Alias, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Group, GroupNode, Index, alias_key,
-    alias_topics_key, group_key, older_alias_key,
+    Alias, AliasIndex, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Failure, Group,
+    GroupNode, Index, Swap, Values, alias_key, alias_topics_key, group_key, older_alias_key,
 };
 use crate::notification::{DeviceToken, Topic};
 
@@ -160,13 +158,13 @@ pub(super) fn device(n: u32) -> DeviceRef {
     }
 }
 
-enum Call {
+enum StoreCall {
     Get(String),
     Swap(String, Option<Vec<u8>>, Vec<u8>),
 }
 
 #[derive(Clone)]
-enum Answer {
+enum StoreAnswer {
     Got(Option<Vec<u8>>),
     Swapped(Swap),
 }
@@ -178,13 +176,13 @@ pub(super) struct Paused;
 /// The answers that a caller has had.
 #[derive(Default)]
 pub(super) struct Replay {
-    answers: RefCell<Vec<Answer>>,
+    answers: RefCell<Vec<StoreAnswer>>,
     given: Cell<usize>,
-    asked: RefCell<Option<Call>>,
+    asked: RefCell<Option<StoreCall>>,
 }
 
 impl Replay {
-    fn answer(&self, call: Call) -> Result<Answer, Paused> {
+    fn answer(&self, call: StoreCall) -> Result<StoreAnswer, Paused> {
         // A caller that tidies up after a failure does not do so in a pause.
         if self.asked.borrow().is_some() {
             return Err(Paused);
@@ -202,34 +200,34 @@ impl Values for Replay {
     type Error = Paused;
 
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Paused> {
-        match self.answer(Call::Get(key.to_owned()))? {
-            Answer::Got(value) => Ok(value),
-            Answer::Swapped(_) => panic!("a caller has asked for something else than before"),
+        match self.answer(StoreCall::Get(key.to_owned()))? {
+            StoreAnswer::Got(value) => Ok(value),
+            StoreAnswer::Swapped(_) => panic!("a caller has asked for something else than before"),
         }
     }
 
     fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Paused> {
-        let call = Call::Swap(key.to_owned(), current.map(<[u8]>::to_vec), new.to_vec());
+        let call = StoreCall::Swap(key.to_owned(), current.map(<[u8]>::to_vec), new.to_vec());
         match self.answer(call)? {
-            Answer::Swapped(swap) => Ok(swap),
-            Answer::Got(_) => panic!("a caller has asked for something else than before"),
+            StoreAnswer::Swapped(swap) => Ok(swap),
+            StoreAnswer::Got(_) => panic!("a caller has asked for something else than before"),
         }
     }
 }
 
 /// What a call of the registry that can be interrupted returns.
-pub(super) type Outcome<T> = Result<T, Failure<Paused>>;
+pub(super) type CallResult<T> = Result<T, Failure<Paused>>;
 
-type Run<T> = dyn Fn(&Replay) -> Outcome<T>;
+type RegistryCall<T> = dyn Fn(&Replay) -> CallResult<T>;
 
 /// A call of the registry that is made bit by bit.
 pub(super) struct Caller<T> {
-    run: Box<Run<T>>,
+    run: Box<RegistryCall<T>>,
     replay: Replay,
 }
 
 impl<T> Caller<T> {
-    pub(super) fn new(run: impl Fn(&Replay) -> Outcome<T> + 'static) -> Self {
+    pub(super) fn new(run: impl Fn(&Replay) -> CallResult<T> + 'static) -> Self {
         Self {
             run: Box::new(run),
             replay: Replay::default(),
@@ -237,16 +235,16 @@ impl<T> Caller<T> {
     }
 
     /// Makes one store call; or returns what the call of the registry did, if no other is left.
-    pub(super) fn step(&self, memory: &Memory) -> Option<Outcome<T>> {
+    pub(super) fn step(&self, memory: &Memory) -> Option<CallResult<T>> {
         self.replay.given.set(0);
         match (self.run)(&self.replay) {
             Err(Failure::Store(Paused)) => {}
             done => return Some(done),
         }
         let answer = match self.replay.asked.take().unwrap() {
-            Call::Get(key) => Answer::Got(memory.get(&key).unwrap()),
-            Call::Swap(key, current, new) => {
-                Answer::Swapped(memory.swap(&key, current.as_deref(), &new).unwrap())
+            StoreCall::Get(key) => StoreAnswer::Got(memory.get(&key).unwrap()),
+            StoreCall::Swap(key, current, new) => {
+                StoreAnswer::Swapped(memory.swap(&key, current.as_deref(), &new).unwrap())
             }
         };
         self.replay.answers.borrow_mut().push(answer);
@@ -254,7 +252,7 @@ impl<T> Caller<T> {
     }
 
     /// Makes all of its store calls at once.
-    pub(super) fn finish(&self, memory: &Memory) -> Outcome<T> {
+    pub(super) fn finish(&self, memory: &Memory) -> CallResult<T> {
         loop {
             if let Some(done) = self.step(memory) {
                 return done;

@@ -9,7 +9,7 @@ use crate::binary::{
     UnreadableResponse,
 };
 use crate::notification::{DeviceToken, Draft, Expiration, Notification, Payload, Priority, Topic};
-use crate::registry::{Burial, Death, DeviceRecord, Registration};
+use crate::registry::{DeviceRecord, Invalidation, Registration, Removal};
 use crate::time::UnixTime;
 
 /// The bytes of hexadecimal digits, blanks between them skipped.
@@ -308,8 +308,11 @@ pub(super) fn feedback_as_the_registry_takes_it(input: &Value) -> Value {
         let told_at = *since + core::time::Duration::from_secs(3_600);
         let dies = |registered_at| {
             let record = DeviceRecord::register(None, &said, registered_at).record;
-            let death = Death::of_feedback(*since, told_at).unwrap();
-            matches!(record.died(&death, *since), Burial::Removed(_))
+            let invalidation = Invalidation::of_feedback(*since, told_at).unwrap();
+            matches!(
+                record.invalidated(&invalidation, *since),
+                Removal::Removed(_)
+            )
         };
         // There is nothing before the first time there is.
         let before = since.as_millis().checked_sub(1).map(UnixTime::from_millis);

@@ -8,7 +8,7 @@ use crate::provider::{
     Answer, ChannelCall, ChannelRequest, Message, Outcome, Reason, ResponseReader, Retry,
     read_response,
 };
-use crate::registry::Finding;
+use crate::registry::TokenFate;
 use crate::time::UnixTime;
 
 fn read(input: &Value, status: u16) -> Outcome {
@@ -77,11 +77,12 @@ pub(super) fn action(input: &Value) -> Value {
     });
     let outcome = read_response(status, None, body.as_bytes());
     let asked_at = UnixTime::from_secs(1_700_000_000);
-    let action = match Finding::of_outcome(&outcome, asked_at) {
-        Some(Finding::Dead(_)) => "remove",
-        Some(Finding::DeadIfEverywhere(_)) => "remove if every environment says so",
-        Some(Finding::DeadUnlessMany(_)) => "remove unless many get this",
-        None => match outcome.treatment().unwrap().retry {
+    let fate = |everywhere| TokenFate::of_outcome(&outcome, asked_at, everywhere);
+    let action = match (fate(false), fate(true)) {
+        (Some(TokenFate::Invalid(_)), _) => "remove",
+        (Some(TokenFate::Suspected(_)), _) => "remove unless many get this",
+        (None, Some(_)) => "remove if every environment says so",
+        (None, None) => match outcome.treatment().unwrap().retry {
             Retry::Backoff => "keep, and retry in 15 minutes or later",
             Retry::Never => "keep, and do not retry",
             _ => "keep, and retry",

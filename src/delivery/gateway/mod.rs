@@ -1,4 +1,4 @@
-//! The way through the legacy binary gateway: [`GatewayLane`].
+//! The lane to the legacy binary gateway: [`GatewayLane`].
 //!
 //! Source: Apple's archived *Local and Remote Notification Programming Guide*, appendix *Binary
 //! Provider API*. The gateway says nothing of what it takes. It answers the first notification it

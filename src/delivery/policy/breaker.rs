@@ -1,4 +1,4 @@
-//! Whether APNs is in a state to be asked: [`Breaker`], one for each way.
+//! Whether APNs is in a state to be asked: [`Breaker`], one for each lane.
 //!
 //! ```text
 //!              five server errors in a row

@@ -44,7 +44,7 @@ impl ProviderLane {
     }
 
     /// Gives an outcome out. Of an answer that is missing goes with it what happened last: to the
-    /// notification, if it came back and was not sent again, and to the way.
+    /// notification, if it came back and was not sent again, and to the lane.
     fn tell(&mut self, id: JobId, outcome: Outcome, story: Option<String>) {
         let trouble = match outcome {
             Outcome::Unanswered { may_resend, .. } => {

@@ -7,8 +7,8 @@ use super::super::replay::{Caller, Memory, device as nth};
 use super::*;
 use crate::notification::Topic;
 use crate::registry::{
-    ALIAS_MAX_DEVICES, ALIAS_MAX_TOPICS, AliasIndex, AliasTopics, DeathReason, Group, Index,
-    PageLimit, Position, Selection, Tag, alias_key, alias_topics_key, candidates, older_alias_key,
+    ALIAS_MAX_DEVICES, ALIAS_MAX_TOPICS, AliasIndex, AliasTopics, Cursor, Group, Index, PageLimit,
+    RemovalReason, Selection, Tag, alias_key, alias_topics_key, candidates, older_alias_key,
 };
 
 fn at(secs: u64) -> UnixTime {
@@ -46,9 +46,9 @@ fn replacing(n: u32, owner: Option<&str>, old: u32) -> Registration {
     }
 }
 
-fn death(since: u64) -> Death {
-    Death {
-        reason: DeathReason::Unregistered,
+fn invalidation(since: u64) -> Invalidation {
+    Invalidation {
+        reason: RemovalReason::Unregistered,
         since: at(since),
     }
 }
@@ -105,14 +105,14 @@ fn the_life_of_a_token() {
         &memory,
         register(&memory, &registration(2, Some("ben")), at(4)),
     );
-    let told = done(&memory, bury(&memory, &nth(2), &death(4), at(5)));
-    assert_eq!(told, Some(Burial::Kept));
-    let told = done(&memory, bury(&memory, &nth(2), &death(5), at(6)));
-    assert_eq!(told, Some(Burial::Removed(Box::new(record(&memory, 2)))));
+    let told = done(&memory, remove(&memory, &nth(2), &invalidation(4), at(5)));
+    assert_eq!(told, Some(Removal::Kept));
+    let told = done(&memory, remove(&memory, &nth(2), &invalidation(5), at(6)));
+    assert_eq!(told, Some(Removal::Removed(Box::new(record(&memory, 2)))));
     assert_eq!(record(&memory, 2).alias, Some(alias("ben")));
     assert!(memory.group(&all()).is_empty() && memory.alias(&alias("ben")).is_empty());
-    let told = done(&memory, bury(&memory, &nth(2), &death(9), at(9)));
-    assert_eq!(told, Some(Burial::AlreadyRemoved));
+    let told = done(&memory, remove(&memory, &nth(2), &invalidation(9), at(9)));
+    assert_eq!(told, Some(Removal::AlreadyRemoved));
     let back = done(&memory, register(&memory, &registration(2, None), at(10)));
     assert!(!back.new && back.record.removed.is_none());
     assert_eq!(memory.alias(&alias("ben")), [nth(2)]);
@@ -126,7 +126,7 @@ fn a_known_device_that_changes_nothing_costs_one_read_and_one_swap() {
     register(&memory, &registration(1, Some("anna")), at(2)).unwrap();
     let after = (memory.gets.get(), memory.swaps.get());
     assert_eq!(after, (before.0 + 1, before.1 + 1));
-    bury(&memory, &nth(1), &death(1), at(3)).unwrap();
+    remove(&memory, &nth(1), &invalidation(1), at(3)).unwrap();
     learn(&memory, &nth(7), Environment::Production, at(3)).unwrap();
     assert_eq!(memory.gets.get(), after.0 + 2);
     assert_eq!(
@@ -142,7 +142,10 @@ fn nobody_is_unknown_without_harm() {
     assert!(!logout(&memory, &nth(1)).unwrap());
     assert!(!delete(&memory, &nth(1)).unwrap());
     assert_eq!(restore(&memory, &nth(1), at(1)).unwrap(), None);
-    assert_eq!(bury(&memory, &nth(1), &death(1), at(1)).unwrap(), None);
+    assert_eq!(
+        remove(&memory, &nth(1), &invalidation(1), at(1)).unwrap(),
+        None
+    );
     assert_eq!(device(&memory, &nth(1)).unwrap(), None);
     assert_eq!(memory.swaps.get(), 0);
 }
@@ -167,7 +170,7 @@ fn a_restored_device_is_its_aliass_again() {
     let mut login = registration(1, Some("anna"));
     login.tags = Some(vec![tag("news")]);
     register(&memory, &login, at(1)).unwrap();
-    bury(&memory, &nth(1), &death(2), at(2)).unwrap();
+    remove(&memory, &nth(1), &invalidation(2), at(2)).unwrap();
     let back = done(&memory, restore(&memory, &nth(1), at(3))).unwrap();
     assert_eq!((back.removed, back.registered_at), (None, at(3)));
     assert_eq!(memory.alias(&alias("anna")), [nth(1)]);
@@ -179,14 +182,14 @@ fn a_restored_device_is_its_aliass_again() {
 fn only_doubtful_removals_are_taken_back() {
     let memory = Memory::default();
     for (reason, back) in [
-        (DeathReason::BadDeviceToken, true),
-        (DeathReason::DeviceTokenNotForTopic, true),
-        (DeathReason::Unregistered, false),
-        (DeathReason::Feedback, false),
+        (RemovalReason::BadDeviceToken, true),
+        (RemovalReason::DeviceTokenNotForTopic, true),
+        (RemovalReason::Unregistered, false),
+        (RemovalReason::Feedback, false),
     ] {
         register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
         let since = at(2);
-        bury(&memory, &nth(1), &Death { reason, since }, at(2)).unwrap();
+        remove(&memory, &nth(1), &Invalidation { reason, since }, at(2)).unwrap();
         let record = done(&memory, take_back(&memory, &nth(1), at(2))).unwrap();
         assert_eq!(record.removed.is_none(), back, "{reason}");
         delete(&memory, &nth(1)).unwrap();
@@ -348,7 +351,7 @@ fn devices_that_an_older_version_has_listed_leave_as_others_do() {
     register(&memory, &registration(2, Some("ben")), at(5)).unwrap();
     memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
     memory.assert_found(&Index::Alias(alias("ben"), topic()), &[nth(2)]);
-    bury(&memory, &nth(1), &death(9), at(9)).unwrap();
+    remove(&memory, &nth(1), &invalidation(9), at(9)).unwrap();
     memory.assert_found(&Index::Alias(alias("anna"), topic()), &[]);
     let older = memory.get(&older_alias_key(&alias("anna"))).unwrap();
     assert_eq!(older.as_deref(), Some(&b""[..]), "nothing of it is left");
@@ -367,7 +370,8 @@ fn registered(n: u32) -> DeviceRecord {
 fn a_record_of_a_time_before_groups_joins_them() {
     let memory = Memory::default();
     let DeviceRef { topic, token } = nth(1);
-    let old = br#"{"v":1,"topic":"com.example.app","token":"00000001","alias":"anna","tags":["news"],"first_ms":1,"last_ms":2}"#;
+    let old = br#"{"v":1,"topic":"com.example.app","token":"00000001",
+        "alias":"anna","tags":["news"],"first_ms":1,"last_ms":2}"#;
     memory.put(&device_key(&topic, &token), old);
     let index = br#"{"v":1,"devices":[{"topic":"com.example.app","token":"00000001"}]}"#;
     memory.put(&older_alias_key(&alias("anna")), index);
@@ -376,22 +380,24 @@ fn a_record_of_a_time_before_groups_joins_them() {
     done(&memory, logout(&memory, &nth(1)));
 }
 
-fn bury_all<V: Values>(
+fn remove_all<V: Values>(
     values: &V,
-    deaths: &[(DeviceRef, Death)],
+    invalidations: &[(DeviceRef, Invalidation)],
     now: UnixTime,
-) -> Result<Vec<Option<Burial>>, Failure<V::Error>> {
-    let mut burials = Burials::default();
-    let told = deaths
+) -> Result<Vec<Option<Removal>>, Failure<V::Error>> {
+    let mut removals = Removals::default();
+    let told = invalidations
         .iter()
-        .map(|(device, death)| burials.bury(values, &Located::new(device.clone()), death, now))
+        .map(|(device, invalidation)| {
+            removals.remove(values, &Located::new(device.clone()), invalidation, now)
+        })
         .collect::<Result<_, _>>()?;
-    while !burials.settle_some(values)? {}
+    while !removals.settle_some(values)? {}
     Ok(told)
 }
 
 #[test]
-fn many_are_buried_together() {
+fn many_are_removed_together() {
     let memory = Memory::default();
     for n in 0..1_500 {
         let owner = ["anna", "ben"][usize::try_from(n % 2).unwrap()];
@@ -400,28 +406,31 @@ fn many_are_buried_together() {
         said.tags = (n % 3 == 0).then(|| vec![tag("news")]);
         register(&memory, &said, at(10 + u64::from(n % 2))).unwrap();
     }
-    let deaths: Vec<_> = (0..1_501).chain([7]).map(|n| (nth(n), death(11))).collect();
+    let invalidations: Vec<_> = (0..1_501)
+        .chain([7])
+        .map(|n| (nth(n), invalidation(11)))
+        .collect();
     let before = memory.swaps.get();
-    let told = done(&memory, bury_all(&memory, &deaths, at(20)));
+    let told = done(&memory, remove_all(&memory, &invalidations, at(20)));
     let swaps = memory.swaps.get() - before;
     assert!(swaps < 750 + 300, "{swaps}");
     for (n, told) in (0..).zip(&told) {
         match n {
             1_500 => assert_eq!(*told, None),
-            _ if n % 2 == 0 => assert!(matches!(told, Some(Burial::Removed(_)))),
-            _ => assert_eq!(*told, Some(Burial::Kept)),
+            _ if n % 2 == 0 => assert!(matches!(told, Some(Removal::Removed(_)))),
+            _ => assert_eq!(*told, Some(Removal::Kept)),
         }
     }
     assert_eq!(memory.group(&all()).len(), 750);
-    let again = bury_all(&memory, &deaths[..1], at(20)).unwrap();
-    assert_eq!(again, [Some(Burial::AlreadyRemoved)]);
+    let again = remove_all(&memory, &invalidations[..1], at(20)).unwrap();
+    assert_eq!(again, [Some(Removal::AlreadyRemoved)]);
 }
 
 #[test]
-fn burials_with_many_tags_are_settled_before_they_are_too_many() {
+fn removals_with_many_tags_are_settled_before_they_are_too_many() {
     let memory = Memory::default();
     let tags: Vec<_> = (0..64).map(|n| tag(&format!("{n}"))).collect();
-    let mut burials = Burials::default();
+    let mut removals = Removals::default();
     let (mut told, mut settled) = (0, 0);
     for n in 0..4_000 {
         // Written as they are stored: nobody has to find them.
@@ -430,15 +439,15 @@ fn burials_with_many_tags_are_settled_before_they_are_too_many() {
         record.revision = 1;
         let device = nth(n);
         memory.put(&device_key(&device.topic, &device.token), &record.write());
-        let death = death(5);
-        burials
-            .bury(&memory, &Located::new(device), &death, at(9))
+        let invalidation = invalidation(5);
+        removals
+            .remove(&memory, &Located::new(device), &invalidation, at(9))
             .unwrap();
         told += 1;
-        if burials.are_many() {
+        if removals.are_many() {
             assert!(told * 66 < 200_000 + 66, "{told}");
-            while !burials.settle_some(&memory).unwrap() {}
-            assert!(!burials.are_many());
+            while !removals.settle_some(&memory).unwrap() {}
+            assert!(!removals.are_many());
             (told, settled) = (0, settled + 1);
         }
     }
@@ -460,7 +469,7 @@ fn the_sweep_marks_and_forgets() {
         )
         .unwrap();
     }
-    bury(&memory, &nth(3), &death(301), at(301)).unwrap();
+    remove(&memory, &nth(3), &invalidation(301), at(301)).unwrap();
     let sweep_all = |now| {
         [1, 2, 3, 4].map(|n| {
             let key = device_key(&nth(n).topic, &nth(n).token);
@@ -571,7 +580,7 @@ fn a_page_of_an_alias_of_many_apps_reads_so_many_indexes() {
     let last = topics
         .as_slice()
         .iter()
-        .max_by_key(|app| Position::last_of(app));
+        .max_by_key(|app| Cursor::last_of(app));
     let last = Registration {
         topic: last.unwrap().clone(),
         ..registration(1, Some("anna"))

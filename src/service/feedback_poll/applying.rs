@@ -1,14 +1,14 @@
 //! What a feedback service said of devices, told to the registry page by page.
 
-use super::deaths::Deaths;
+use super::invalidations::Invalidations;
 use super::{LOST, Poll};
 use crate::feedback::{Run, page_key, tuples};
-use crate::registry::{Ahead, Burials, Death, DeviceRef, Failure, Located};
+use crate::registry::{Ahead, DeviceRef, Failure, Invalidation, Located, Removals};
 use crate::service::store::persistently;
 use crate::service::{Platform, Runtime, Store, Turns};
 use crate::time::UnixTime;
 
-/// Devices whose deaths are dealt with between two turns of the other tasks of the instance.
+/// Devices whose invalidations are told between two turns of the other tasks of the instance.
 const BATCH: usize = 200;
 
 /// Pages applied together: their devices leave the indexes together, which costs one write for each
@@ -93,30 +93,30 @@ impl<R: Runtime> Poll<'_, R> {
             now,
         };
         let mut turns = Turns::new(&app.platform);
-        let mut dead = Deaths::default();
+        let mut invalidations = Invalidations::default();
         for page in pages {
             for (token, since) in tuples(page) {
                 let topic = self.binary.topic.clone();
-                dead.add(Located::new(DeviceRef { topic, token }), since);
+                invalidations.add(Located::new(DeviceRef { topic, token }), since);
             }
             turns.rest().await;
         }
-        let mut burials = Burials::default();
-        for batch in dead.in_batches(BATCH) {
-            self.bury(&mut burials, &batch, told, &mut turns).await?;
+        let mut removals = Removals::default();
+        for batch in invalidations.in_batches(BATCH) {
+            self.remove(&mut removals, &batch, told, &mut turns).await?;
             turns.rest().await;
             self.renew_lease().await?;
-            if burials.are_many() {
-                self.settle(&mut burials).await?;
+            if removals.are_many() {
+                self.settle(&mut removals).await?;
             }
         }
-        self.settle(&mut burials).await
+        self.settle(&mut removals).await
     }
 
-    /// Tells the registry of some deaths, whose records are read in one call.
-    async fn bury(
+    /// Tells the registry of some invalidations, whose records are read in one call.
+    async fn remove(
         &mut self,
-        burials: &mut Burials,
+        removals: &mut Removals,
         batch: &[(Located, UnixTime)],
         told: ToldAt,
         turns: &mut Turns<'_, R::Platform>,
@@ -132,31 +132,33 @@ impl<R: Runtime> Poll<'_, R> {
         let size = sizes.sum::<usize>() / read.len().max(1);
         let ahead = Ahead::new(store.values(), read);
         for (device, since) in batch {
-            let Some(death) = Death::of_feedback(*since, read_at) else {
+            let Some(invalidation) = Invalidation::of_feedback(*since, read_at) else {
                 self.counts.count_future();
                 continue;
             };
-            let burial = persistently(platform, async || burials.bury(&ahead, device, &death, now));
-            let burial = match burial.await {
+            let removal = persistently(platform, async || {
+                removals.remove(&ahead, device, &invalidation, now)
+            });
+            let removal = match removal.await {
                 // What is behind it is told of all the same.
                 Err(Failure::Corrupt(_)) => {
                     self.unreadable += 1;
                     None
                 }
-                burial => burial.map_err(|error| error.to_string())?,
+                removal => removal.map_err(|error| error.to_string())?,
             };
-            self.counts.count(burial.as_ref());
+            self.counts.count(removal.as_ref());
             turns.read(4 * size).await;
         }
         Ok(())
     }
 
     /// Takes all that is dead out of the indexes.
-    async fn settle(&mut self, burials: &mut Burials) -> Result<(), String> {
+    async fn settle(&mut self, removals: &mut Removals) -> Result<(), String> {
         let app = self.app;
         loop {
             let values = app.store.values();
-            let settled = persistently(&app.platform, async || burials.settle_some(values)).await;
+            let settled = persistently(&app.platform, async || removals.settle_some(values)).await;
             if settled.map_err(|error| error.to_string())? {
                 return Ok(());
             }

@@ -9,7 +9,7 @@
 //! What an earlier poll has left over is applied too, also when the service cannot be reached.
 
 mod applying;
-mod deaths;
+mod invalidations;
 mod reading;
 
 use core::time::Duration;

@@ -7,7 +7,7 @@ use crate::delivery::Delivered;
 use crate::environment::Environment;
 use crate::notification::{ApnsId, Topic};
 use crate::provider::Outcome;
-use crate::registry::{self, Burial, Death, DeviceRef, Ruling, Verdict};
+use crate::registry::{self, DeviceRef, Invalidation, Removal, Ruling, TokenFate};
 use crate::service::{App, Count, Platform, Runtime, Store, Turns};
 use crate::time::Now;
 
@@ -86,27 +86,27 @@ impl<'a, R: Runtime> Conclusion<'a, R> {
     /// What an outcome means for the device's record; whether it was removed for it. `before` are
     /// those that have been looked at.
     async fn settle(&mut self, before: &[Ended], ended: &Ended) -> Result<Option<bool>, Problem> {
-        let (target, trial) = (&ended.to.target, &ended.to.trial);
+        let (target, probe) = (&ended.to.target, &ended.to.probe);
         let device = &target.device;
         let Some(Delivered { outcome, .. }) = &ended.delivered else {
             return Ok(None);
         };
         if matches!(outcome, Outcome::Accepted { .. }) {
-            let learned = trial.learned().filter(|_| target.registered);
+            let learned = probe.learned().filter(|_| target.registered);
             self.accepted(device, learned).await?;
             return Ok(None);
         }
-        let death = match trial.verdict(outcome, self.times.asked_at) {
+        let invalidation = match probe.fate(outcome, self.times.asked_at) {
             None => return Ok(None),
-            Some(Verdict::Dead(death)) => death,
-            Some(Verdict::Suspected(death)) => {
+            Some(TokenFate::Invalid(invalidation)) => invalidation,
+            Some(TokenFate::Suspected(invalidation)) => {
                 if !target.registered || !self.is_believed(before, device).await? {
                     return Ok(None);
                 }
-                death
+                invalidation
             }
         };
-        self.bury(device, &death).await
+        self.remove(device, &invalidation).await
     }
 
     async fn accepted(
@@ -126,11 +126,15 @@ impl<'a, R: Runtime> Conclusion<'a, R> {
         Ok(())
     }
 
-    async fn bury(&mut self, device: &DeviceRef, death: &Death) -> Result<Option<bool>, Problem> {
+    async fn remove(
+        &mut self,
+        device: &DeviceRef,
+        invalidation: &Invalidation,
+    ) -> Result<Option<bool>, Problem> {
         let now = self.app.platform.unix_time();
-        let burial = registry::bury(self.app.store.values(), device, death, now)?;
+        let removal = registry::remove(self.app.store.values(), device, invalidation, now)?;
         self.is_kept();
-        if matches!(burial, Some(Burial::Removed(_))) {
+        if matches!(removal, Some(Removal::Removed(_))) {
             // It has left an index for each of its tags.
             self.rest().await;
             return Ok(Some(true));

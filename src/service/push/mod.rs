@@ -8,7 +8,7 @@
 //! ```
 //!
 //! What to try where, and what an outcome says of a device, is decided by
-//! [`Trial`](crate::registry::Trial).
+//! [`EnvironmentProbe`](crate::registry::EnvironmentProbe).
 
 mod conclusion;
 mod prepare;

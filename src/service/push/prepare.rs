@@ -8,7 +8,7 @@ use crate::binary::Frame;
 use crate::config::Service;
 use crate::environment::Environment;
 use crate::notification::{Notification, Topic};
-use crate::registry::Trial;
+use crate::registry::EnvironmentProbe;
 use crate::service::platform::new_apns_id;
 use crate::service::recipients::Target;
 use crate::service::state::LaneOf;
@@ -26,9 +26,9 @@ pub(super) struct ToDevice {
     pub(super) target: Target,
     pub(super) notification: Arc<Notification>,
     /// In which environments, and what came of it.
-    pub(super) trial: Trial,
+    pub(super) probe: EnvironmentProbe,
     pub(super) lane: usize,
-    /// The lane to [`Trial::elsewhere`].
+    /// The lane to [`EnvironmentProbe::elsewhere`].
     pub(super) other: Option<usize>,
 }
 
@@ -88,13 +88,13 @@ impl<R: Runtime> Lanes<'_, R> {
     ) -> Result<ToDevice, Problem> {
         let settings = &self.app.settings;
         let default = settings.delivery().default_environment;
-        let trial = Trial::new(named, target.known, default);
-        let environment = trial.environment();
+        let probe = EnvironmentProbe::new(named, target.known, default);
+        let environment = probe.environment();
         let topic = &target.device.topic;
         let lane = self
             .lane(&notification, environment)?
             .ok_or_else(|| self.no_lane(topic, environment))?;
-        let other = match trial.elsewhere() {
+        let other = match probe.elsewhere() {
             Some(elsewhere) => self.lane_if_any(&notification, elsewhere)?,
             None => None,
         };
@@ -102,15 +102,15 @@ impl<R: Runtime> Lanes<'_, R> {
             settings.credential_for(topic, elsewhere).is_some()
                 || settings.binary_app(topic, elsewhere).is_some()
         };
-        let trial = match (&other, trial.elsewhere()) {
-            (None, Some(elsewhere)) if is_used(elsewhere) => trial.not_elsewhere(),
-            (None, _) => trial.only_here(),
-            (Some(_), _) => trial,
+        let probe = match (&other, probe.elsewhere()) {
+            (None, Some(elsewhere)) if is_used(elsewhere) => probe.not_elsewhere(),
+            (None, _) => probe.only_here(),
+            (Some(_), _) => probe,
         };
         Ok(ToDevice {
             target,
             notification,
-            trial,
+            probe,
             lane,
             other,
         })

@@ -94,7 +94,7 @@ impl<'a, R: Runtime> Sending<'a, R> {
         let goes_on = |one: &Ended| {
             let outcome = one.delivered.as_ref().map(|delivered| &delivered.outcome);
             let has_lane = one.to.other.is_some();
-            has_lane && outcome.is_some_and(|outcome| one.to.trial.goes_on(outcome))
+            has_lane && outcome.is_some_and(|outcome| one.to.probe.goes_on(outcome))
         };
         let again = self.all.iter().enumerate().filter(|(_, one)| goes_on(one));
         let again: Vec<_> = again.map(|(number, _)| number).collect();
@@ -177,7 +177,7 @@ impl Attempt {
     fn takes(self, to: &mut ToDevice, delivered: &Delivered) -> bool {
         match self {
             Self::First => true,
-            Self::Elsewhere => to.trial.tried_elsewhere(&delivered.outcome),
+            Self::Elsewhere => to.probe.tried_elsewhere(&delivered.outcome),
         }
     }
 }

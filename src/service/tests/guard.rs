@@ -78,7 +78,7 @@ fn refusals_are_believed_again_ten_minutes_after_they_have_stopped() {
 }
 
 #[test]
-fn a_death_that_apns_gives_a_time_for_is_believed_while_the_guard_holds() {
+fn an_invalidation_that_apns_gives_a_time_for_is_believed_while_the_guard_holds() {
     let desk = desk();
     push(&desk, 0..20);
     desk.pass(1);

@@ -13,13 +13,13 @@ fn a_sweep_marks_what_was_not_seen_for_long_and_forgets_what_was_removed_long_ag
     desk.register("anna", 0..30);
     let all = desk.call(SWEEP, "").1;
     assert_eq!((&all["stale"], &all["expired"]), (&0.into(), &0.into()));
-    let death = registry::Death {
-        reason: registry::DeathReason::Unregistered,
+    let invalidation = registry::Invalidation {
+        reason: registry::RemovalReason::Unregistered,
         since: UnixTime::from_secs(2_000_000_000),
     };
     let device = super::support::device_ref(7);
     let now = crate::service::Platform::unix_time(&desk.platform);
-    registry::bury(&desk.store, &device, &death, now).unwrap();
+    registry::remove(&desk.store, &device, &invalidation, now).unwrap();
     desk.pass(91 * DAY);
     let (status, report) = desk.call(SWEEP, "");
     assert_eq!(status, 200);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin::notification::{DeviceToken, Topic};
 use dunlin::receipt::{self, Begun, IdempotencyKey, Receipt};
-use dunlin::registry::{self, DeathReason, DeviceRef, Registration, Swap, Values};
+use dunlin::registry::{self, DeviceRef, Registration, RemovalReason, Swap, Values};
 use dunlin::time::UnixTime;
 use dunlin_cli::client::ask;
 use dunlin_host::store::{self, Store, StoreError};
@@ -307,7 +307,7 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
         let removed = record.removed.map(|tombstone| tombstone.reason);
         assert_eq!(
             removed,
-            has_died(n).then_some(DeathReason::Feedback),
+            has_died(n).then_some(RemovalReason::Feedback),
             "device {n}"
         );
     }

@@ -10,8 +10,8 @@ use crate::registry::{Swap, Tombstone};
 #[derive(Clone, Debug)]
 enum Act {
     Register(Box<Registration>, u64),
-    Bury(u32, u64),
-    BuryMany(u64),
+    Remove(u32, u64),
+    RemoveMany(u64),
     Logout(u32),
     Delete(u32),
     Restore(u32, u64),
@@ -34,8 +34,8 @@ impl Act {
                     .clone();
                 Self::Register(Box::new(said), time)
             }
-            6 | 7 => Self::Bury(n, time),
-            8 => Self::BuryMany(time),
+            6 | 7 => Self::Remove(n, time),
+            8 => Self::RemoveMany(time),
             9 => Self::Logout(n),
             10 => Self::Delete(n),
             _ => Self::Restore(n, time),
@@ -45,10 +45,12 @@ impl Act {
     fn run(&self, values: &Replay) -> Result<(), Failure<Paused>> {
         match self {
             Self::Register(said, time) => register(values, said, at(*time)).map(drop),
-            Self::Bury(n, since) => bury(values, &nth(*n), &death(*since), at(200)).map(drop),
-            Self::BuryMany(since) => {
-                let deaths = [0, 1, 2].map(|n| (nth(n), death(*since)));
-                bury_all(values, &deaths, at(200)).map(drop)
+            Self::Remove(n, since) => {
+                remove(values, &nth(*n), &invalidation(*since), at(200)).map(drop)
+            }
+            Self::RemoveMany(since) => {
+                let invalidations = [0, 1, 2].map(|n| (nth(n), invalidation(*since)));
+                remove_all(values, &invalidations, at(200)).map(drop)
             }
             Self::Logout(n) => logout(values, &nth(*n)).map(drop),
             Self::Delete(n) => delete(values, &nth(*n)).map(drop),
@@ -132,7 +134,7 @@ fn no_registration_is_lost_to_a_removal_at_the_same_time() {
                 let time = 100 + noise.below(6);
                 match turn {
                     0 | 1 => Act::Register(Box::new(registration(1, Some("anna"))), time),
-                    2 | 3 => Act::Bury(1, time + 3),
+                    2 | 3 => Act::Remove(1, time + 3),
                     _ => Act::Learn(1),
                 }
             })

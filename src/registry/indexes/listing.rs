@@ -1,9 +1,11 @@
 //! Listing devices: the pages of a group or of an alias. Their records are read by `service`.
 
-use super::group::{GroupPage, PageLimit, group_page};
+use super::group::{GroupPage, group_page};
+use super::owner;
+use super::page::{Candidates, PageLimit};
 use super::values::{Failure, Values};
-use super::{Alias, DeviceRecord, DeviceRef, Group, Position, Tag, owner};
 use crate::notification::Topic;
+use crate::registry::records::{Alias, Cursor, DeviceRecord, DeviceRef, Group, Tag};
 
 /// Which devices are to be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,24 +23,6 @@ pub enum Selection {
     Group(Group),
 }
 
-/// Some of the devices selected, all of them alive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DevicePage {
-    /// By position. May be fewer than asked for, and none, with more behind them.
-    pub devices: Vec<DeviceRecord>,
-    /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
-}
-
-/// Devices that may be among those selected; each one's record has the last word.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidates {
-    /// By position. May be fewer than asked for, and none, with more behind them.
-    pub devices: Vec<DeviceRef>,
-    /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
-}
-
 /// The candidates that come behind `after`, or the first ones; only of topics that are `visible`.
 /// At most `limit`, for which at most 1,024 nodes of an index are read.
 ///
@@ -48,7 +32,7 @@ pub fn candidates<V: Values>(
     values: &V,
     selection: &Selection,
     visible: impl Fn(&Topic) -> bool,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     match selection {
@@ -77,7 +61,7 @@ impl Selection {
 fn of_group<V: Values>(
     values: &V,
     group: &Group,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     let GroupPage { tokens, next } = group_page(values, group, after, limit)?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::replay::{Caller, Memory, Noise, device};
 use super::*;
 use crate::registry::DeviceRef;
+use crate::registry::replay::{Caller, Memory, Noise, device};
 
 fn group() -> Group {
     Group::Topic(device(0).topic)
@@ -28,7 +28,7 @@ fn filled(range: core::ops::Range<u32>) -> Memory {
 fn leave_of(token: &DeviceToken, revision: u64) -> Leave<'_> {
     Leave {
         token,
-        position: Position::of(token),
+        cursor: Cursor::of(token),
         revision,
     }
 }
@@ -79,10 +79,10 @@ fn many_leave_a_leaf_with_one_swap() {
 fn a_hash_that_leads_nowhere_ends() {
     let memory = Memory::default();
     let mut key = group_key(&group());
-    let position = Position::of(&token(1));
+    let cursor = Cursor::of(&token(1));
     for depth in 0..=MAX_DEPTH {
         memory.put(&key, &GroupNode::Branch.write());
-        let _ = write!(key, "{:x}", position.digit(depth));
+        let _ = write!(key, "{:x}", cursor.digit(depth));
     }
     let joined = join(&memory, &group(), &token(1), 1);
     assert!(matches!(joined, Err(Failure::Corrupt(_))), "{joined:?}");
@@ -172,7 +172,7 @@ fn pages_list_everybody_once_in_order() {
     for count in [0, 1, 99, 100, 101, 256, 257, 3_000] {
         let memory = filled(0..count);
         let mut expected: Vec<_> = (0..count).map(token).collect();
-        expected.sort_by_key(Position::of);
+        expected.sort_by_key(Cursor::of);
         for limit in [1, 100, 1_000] {
             if limit == 1 && count > 300 {
                 continue;

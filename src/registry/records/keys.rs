@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::{Alias, DeviceRef, Group, Position};
+use super::alias::{Alias, DeviceRef};
+use super::cursor::Cursor;
+use super::membership::Group;
 use crate::notification::{DeviceToken, Topic};
 
 /// What the keys of all device records begin with.
@@ -20,13 +22,13 @@ pub fn device_key(topic: &Topic, token: &DeviceToken) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
     device: DeviceRef,
-    place: Position,
+    place: Cursor,
 }
 
 impl Located {
     /// Finds it out.
     pub fn new(device: DeviceRef) -> Self {
-        let place = position_of(&device);
+        let place = cursor_of(&device);
         Self { device, place }
     }
 
@@ -37,7 +39,7 @@ impl Located {
 
     /// Devices whose records a store keeps near each other have places near each other: changing
     /// many in this order changes what is kept together at once.
-    pub const fn place(&self) -> Position {
+    pub const fn place(&self) -> Cursor {
         self.place
     }
 
@@ -78,8 +80,8 @@ pub fn group_key(group: &Group) -> String {
     key
 }
 
-fn position_of(device: &DeviceRef) -> Position {
-    Position::from_bytes(hash(&device_parts(&device.topic, &device.token)))
+fn cursor_of(device: &DeviceRef) -> Cursor {
+    Cursor::from_bytes(hash(&device_parts(&device.topic, &device.token)))
 }
 
 /// A topic has no NUL byte, so the parts cannot run into each other.

@@ -1,11 +1,12 @@
 //! Pushes whose environments are learned, against two that know different tokens, with the records
 //! of a store.
 
-use super::super::replay::{Memory, device as nth};
-use super::super::{DeathReason, Registration, device, learn, register};
 use super::*;
 use crate::environment::Environment::{Development, Production};
 use crate::provider::{Reason, Why};
+use crate::registry::records::Invalidation;
+use crate::registry::replay::{Memory, device as nth};
+use crate::registry::{Registration, RemovalReason, device, learn, register};
 
 /// Of a day on which there are push notifications.
 const NOON: u64 = 1_700_000_000;
@@ -34,9 +35,9 @@ fn unknown() -> Outcome {
     rejected(400, "BadDeviceToken")
 }
 
-fn death(reason: DeathReason, since: u64) -> Death {
+fn invalidation(reason: RemovalReason, since: u64) -> Invalidation {
     let since = UnixTime::from_secs(since);
-    Death { reason, since }
+    Invalidation { reason, since }
 }
 
 /// A push to a device of the store, in a world where `home` has its token. Returns the outcome, and
@@ -48,21 +49,21 @@ fn push(
     secs: u64,
 ) -> (Outcome, Vec<Environment>) {
     let known = device(memory, &nth(1)).unwrap().unwrap().environment;
-    let mut trial = Trial::new(named, known, Production);
+    let mut probe = EnvironmentProbe::new(named, known, Production);
     let answer = |at: Environment| match home == Some(at) {
         true => accepted(),
         false => unknown(),
     };
-    let mut asked = vec![trial.environment()];
-    let mut outcome = answer(trial.environment());
-    if let Some(other) = trial.elsewhere().filter(|_| trial.goes_on(&outcome)) {
+    let mut asked = vec![probe.environment()];
+    let mut outcome = answer(probe.environment());
+    if let Some(other) = probe.elsewhere().filter(|_| probe.goes_on(&outcome)) {
         asked.push(other);
         let second = answer(other);
-        if trial.tried_elsewhere(&second) {
+        if probe.tried_elsewhere(&second) {
             outcome = second;
         }
     }
-    if let Some(environment) = trial.learned()
+    if let Some(environment) = probe.learned()
         && outcome == accepted()
     {
         learn(memory, &nth(1), environment, UnixTime::from_secs(secs)).unwrap();
@@ -100,8 +101,8 @@ fn what_is_recorded_is_asked_first_then_the_default() {
         (Some(Development), None, Development, None),
         (Some(Development), Some(Production), Development, None),
     ] {
-        let trial = Trial::new(named, known, Production);
-        let got = (trial.environment(), trial.elsewhere());
+        let probe = EnvironmentProbe::new(named, known, Production);
+        let got = (probe.environment(), probe.elsewhere());
         assert_eq!(got, (first, other), "{named:?} {known:?}");
     }
 }
@@ -150,9 +151,9 @@ fn an_environment_that_the_caller_names_is_the_only_one_asked_and_removes_nothin
     registers(&memory, None, 1);
     let pushed = push(&memory, Some(Development), Some(Production), 2);
     assert_eq!(pushed, (unknown(), vec![Development]));
-    let trial = Trial::new(Some(Development), None, Production);
-    assert_eq!(trial.verdict(&unknown(), ASKED), None);
-    assert_eq!(trial.only_here().verdict(&unknown(), ASKED), None);
+    let probe = EnvironmentProbe::new(Some(Development), None, Production);
+    assert_eq!(probe.fate(&unknown(), ASKED), None);
+    assert_eq!(probe.only_here().fate(&unknown(), ASKED), None);
     // Where it was accepted is learned all the same.
     push(&memory, Some(Production), Some(Production), 3);
     assert_eq!(recorded(&memory), Some(Production));
@@ -160,23 +161,23 @@ fn an_environment_that_the_caller_names_is_the_only_one_asked_and_removes_nothin
 
 #[test]
 fn only_a_token_that_no_environment_knows_is_suspected() {
-    let suspected = Verdict::Suspected(death(DeathReason::BadDeviceToken, NOON));
-    let mut trial = Trial::new(None, Some(Development), Production);
-    assert_eq!(trial.verdict(&unknown(), ASKED), None, "one was not asked");
-    assert!(trial.tried_elsewhere(&unknown()));
-    assert_eq!(trial.verdict(&unknown(), ASKED), Some(suspected));
-    assert!(!trial.goes_on(&unknown()), "once");
+    let suspected = TokenFate::Suspected(invalidation(RemovalReason::BadDeviceToken, NOON));
+    let mut probe = EnvironmentProbe::new(None, Some(Development), Production);
+    assert_eq!(probe.fate(&unknown(), ASKED), None, "one was not asked");
+    assert!(probe.tried_elsewhere(&unknown()));
+    assert_eq!(probe.fate(&unknown(), ASKED), Some(suspected));
+    assert!(!probe.goes_on(&unknown()), "once");
     // A credential that is not valid in the other environment: nothing is tried there.
-    let alone = Trial::new(None, None, Production).only_here();
+    let alone = EnvironmentProbe::new(None, None, Production).only_here();
     assert!(!alone.goes_on(&unknown()));
-    assert_eq!(alone.verdict(&unknown(), ASKED), Some(suspected));
+    assert_eq!(alone.fate(&unknown(), ASKED), Some(suspected));
 }
 
 #[test]
 fn what_the_other_environment_says_of_the_device_is_the_outcome() {
-    let gone = Verdict::Dead(death(DeathReason::Unregistered, NOON - 100));
-    let foreign = Verdict::Suspected(death(DeathReason::DeviceTokenNotForTopic, NOON));
-    for (outcome, verdict) in [
+    let gone = TokenFate::Invalid(invalidation(RemovalReason::Unregistered, NOON - 100));
+    let foreign = TokenFate::Suspected(invalidation(RemovalReason::DeviceTokenNotForTopic, NOON));
+    for (outcome, fate) in [
         (accepted(), None),
         (rejected(410, "Unregistered"), Some(gone)),
         (rejected(400, "DeviceTokenNotForTopic"), Some(foreign)),
@@ -185,10 +186,10 @@ fn what_the_other_environment_says_of_the_device_is_the_outcome() {
         (rejected(429, "TooManyRequests"), None),
         (Outcome::unanswered(Why::TimedOut), None),
     ] {
-        let mut trial = Trial::new(None, Some(Development), Production);
-        assert!(trial.tried_elsewhere(&outcome), "{outcome}");
-        assert_eq!(trial.environment(), Production);
-        assert_eq!(trial.verdict(&outcome, ASKED), verdict, "{outcome}");
+        let mut probe = EnvironmentProbe::new(None, Some(Development), Production);
+        assert!(probe.tried_elsewhere(&outcome), "{outcome}");
+        assert_eq!(probe.environment(), Production);
+        assert_eq!(probe.fate(&outcome, ASKED), fate, "{outcome}");
     }
 }
 
@@ -203,23 +204,23 @@ fn a_credential_refused_in_the_other_environment_hides_nothing_and_removes_nothi
         (403, "Forbidden"),
         (400, "TopicDisallowed"),
     ] {
-        let mut trial = Trial::new(None, Some(Development), Production);
-        let stands = trial.tried_elsewhere(&rejected(status, reason));
+        let mut probe = EnvironmentProbe::new(None, Some(Development), Production);
+        let stands = probe.tried_elsewhere(&rejected(status, reason));
         assert!(!stands, "{reason}");
-        assert_eq!(trial.environment(), Development, "{reason}");
-        assert_eq!(trial.verdict(&unknown(), ASKED), None, "{reason}");
+        assert_eq!(probe.environment(), Development, "{reason}");
+        assert_eq!(probe.fate(&unknown(), ASKED), None, "{reason}");
     }
     // While such a credential is not tried, and while nothing can be sent at all.
-    let mut trial = Trial::new(None, Some(Development), Production);
-    assert!(!trial.tried_elsewhere(&Outcome::unanswered(Why::NotSent)));
-    assert_eq!(trial.verdict(&unknown(), ASKED), None);
+    let mut probe = EnvironmentProbe::new(None, Some(Development), Production);
+    assert!(!probe.tried_elsewhere(&Outcome::unanswered(Why::NotSent)));
+    assert_eq!(probe.fate(&unknown(), ASKED), None);
 }
 
 #[test]
 fn a_push_that_cannot_be_said_in_the_other_environment_removes_nothing() {
-    let trial = Trial::new(None, None, Production).not_elsewhere();
-    assert!(!trial.goes_on(&unknown()));
-    assert_eq!(trial.verdict(&unknown(), ASKED), None);
+    let probe = EnvironmentProbe::new(None, None, Production).not_elsewhere();
+    assert!(!probe.goes_on(&unknown()));
+    assert_eq!(probe.fate(&unknown(), ASKED), None);
 }
 
 /// Nothing is shared between pushes that could send one to another's host, as in gorush #881.
@@ -242,19 +243,19 @@ fn pushes_at_the_same_time_go_each_where_its_own_device_is() {
         false => unknown(),
     };
     // All begin before any has its answer, and the answers come in another order.
-    let mut trials: Vec<_> = (0..40)
-        .map(|n| (n, Trial::new(None, None, Production)))
+    let mut probes: Vec<_> = (0..40)
+        .map(|n| (n, EnvironmentProbe::new(None, None, Production)))
         .collect();
-    trials.reverse();
-    for (n, trial) in &mut trials {
-        let first = answer(*n, trial.environment());
-        if let Some(other) = trial.elsewhere().filter(|_| trial.goes_on(&first)) {
-            assert!(trial.tried_elsewhere(&answer(*n, other)));
+    probes.reverse();
+    for (n, probe) in &mut probes {
+        let first = answer(*n, probe.environment());
+        if let Some(other) = probe.elsewhere().filter(|_| probe.goes_on(&first)) {
+            assert!(probe.tried_elsewhere(&answer(*n, other)));
         }
     }
-    for (n, trial) in trials {
-        assert_eq!(trial.environment(), home(n));
-        learn(&memory, &nth(n), trial.learned().unwrap(), now).unwrap();
+    for (n, probe) in probes {
+        assert_eq!(probe.environment(), home(n));
+        learn(&memory, &nth(n), probe.learned().unwrap(), now).unwrap();
     }
     for n in 0..40 {
         let known = device(&memory, &nth(n)).unwrap().unwrap().environment;
@@ -264,7 +265,7 @@ fn pushes_at_the_same_time_go_each_where_its_own_device_is() {
 
 #[test]
 fn nothing_but_an_unknown_token_is_a_reason_to_try_elsewhere() {
-    let trial = Trial::new(None, None, Production);
+    let probe = EnvironmentProbe::new(None, None, Production);
     for outcome in [
         accepted(),
         rejected(410, "Unregistered"),
@@ -276,7 +277,7 @@ fn nothing_but_an_unknown_token_is_a_reason_to_try_elsewhere() {
         rejected(503, "ServiceUnavailable"),
         Outcome::unanswered(Why::TimedOut),
     ] {
-        assert!(!trial.goes_on(&outcome), "{outcome}");
+        assert!(!probe.goes_on(&outcome), "{outcome}");
     }
-    assert!(trial.goes_on(&unknown()));
+    assert!(probe.goes_on(&unknown()));
 }

@@ -20,8 +20,8 @@
 
 use core::fmt;
 
-use super::super::{CorruptRecord, Position, VERSION};
 use crate::notification::DeviceToken;
+use crate::registry::records::{CorruptRecord, Cursor, VERSION};
 use crate::sorting::sort;
 
 /// Most devices of a leaf that is not to be split.
@@ -43,21 +43,21 @@ pub enum GroupNode {
 /// Devices, by token and each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaf {
-    entries: Vec<Entry>,
+    entries: Vec<LeafEntry>,
 }
 
 /// A device that may be in the group.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LeafEntry {
     /// The device.
     pub token: DeviceToken,
     /// The revision of its record that was about to be written when it joined.
     pub revision: u64,
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for LeafEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({}, revision {})", self.token, self.revision)
+        write!(f, "LeafEntry({}, revision {})", self.token, self.revision)
     }
 }
 
@@ -88,7 +88,7 @@ impl GroupNode {
             Self::Leaf(leaf) if leaf.entries.is_empty() => Vec::new(),
             Self::Leaf(leaf) => {
                 let mut bytes =
-                    Vec::with_capacity(2 + leaf.entries.iter().map(Entry::size).sum::<usize>());
+                    Vec::with_capacity(2 + leaf.entries.iter().map(LeafEntry::size).sum::<usize>());
                 bytes.extend([version, LEAF]);
                 for entry in &leaf.entries {
                     entry.write(&mut bytes);
@@ -101,7 +101,7 @@ impl GroupNode {
 
 impl Leaf {
     fn read(mut bytes: &[u8]) -> Result<Self, CorruptRecord> {
-        let mut entries: Vec<Entry> = Vec::new();
+        let mut entries: Vec<LeafEntry> = Vec::new();
         while let Some((length, rest)) = bytes.split_first() {
             let cut = || corrupt("cut short");
             let (length, rest) = match length {
@@ -115,7 +115,7 @@ impl Leaf {
             if entries.last().is_some_and(|last| last.token >= token) {
                 return Err(corrupt("out of order"));
             }
-            entries.push(Entry {
+            entries.push(LeafEntry {
                 token,
                 revision: u64::from_be_bytes(*revision),
             });
@@ -125,7 +125,7 @@ impl Leaf {
     }
 
     /// The devices, by token.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[LeafEntry] {
         &self.entries
     }
 
@@ -145,7 +145,7 @@ impl Leaf {
             },
             Err(place) => {
                 let token = token.clone();
-                self.entries.insert(place, Entry { token, revision });
+                self.entries.insert(place, LeafEntry { token, revision });
                 true
             }
         }
@@ -185,7 +185,7 @@ impl Leaf {
     pub fn split(&self, depth: usize) -> [Self; 16] {
         let mut children: [Self; 16] = Default::default();
         for entry in &self.entries {
-            let digit = Position::of(&entry.token).digit(depth);
+            let digit = Cursor::of(&entry.token).digit(depth);
             if let Some(child) = children.get_mut(usize::from(digit)) {
                 // In order, since these are.
                 child.entries.push(entry.clone());
@@ -203,7 +203,7 @@ fn long_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     (length > u16::from(u8::MAX)).then_some((usize::from(length), rest))
 }
 
-impl Entry {
+impl LeafEntry {
     /// At most: the length of a longer token takes three bytes.
     fn size(&self) -> usize {
         3 + self.token.as_bytes().len() + REVISION_BYTES
@@ -389,7 +389,7 @@ mod tests {
             let mut joined = Leaf::default();
             for (digit, child) in whole.split(depth).iter().enumerate() {
                 for entry in child.entries() {
-                    assert_eq!(usize::from(Position::of(&entry.token).digit(depth)), digit);
+                    assert_eq!(usize::from(Cursor::of(&entry.token).digit(depth)), digit);
                 }
                 joined.merge(child);
             }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CorruptRecord, VERSION, check_version, corrupt};
+use super::format::{CorruptRecord, VERSION, check_version, corrupt};
 use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 
@@ -71,11 +71,11 @@ pub struct DeviceRef {
 /// none joins it any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasIndex {
-    entries: Vec<Entry>,
+    entries: Vec<AliasEntry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
+struct AliasEntry {
     device: DeviceRef,
     /// The revision of its record that was about to be written when it joined.
     revision: u64,
@@ -86,13 +86,13 @@ struct Entry {
 pub struct AliasFull;
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredAliasIndex {
     v: u32,
-    devices: Vec<StoredEntry>,
+    devices: Vec<StoredAliasEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredEntry {
+struct StoredAliasEntry {
     topic: String,
     token: String,
     #[serde(default)]
@@ -108,12 +108,13 @@ impl AliasIndex {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
-        let stored: Stored = json::read(bytes).map_err(|error| corrupt("alias index", &error))?;
+        let stored: StoredAliasIndex =
+            json::read(bytes).map_err(|error| corrupt("alias index", &error))?;
         check_version("alias index", stored.v)?;
         let entries = stored
             .devices
             .iter()
-            .map(StoredEntry::read)
+            .map(StoredAliasEntry::read)
             .collect::<Result<_, _>>()?;
         Ok(Self { entries })
     }
@@ -127,14 +128,14 @@ impl AliasIndex {
         let devices = self
             .entries
             .iter()
-            .map(|entry| StoredEntry {
+            .map(|entry| StoredAliasEntry {
                 topic: entry.device.topic.as_str().to_owned(),
                 token: entry.device.token.to_hex(),
                 rev: entry.revision,
             })
             .collect();
         // Strings and numbers always serialise.
-        serde_json::to_vec(&Stored {
+        serde_json::to_vec(&StoredAliasIndex {
             v: VERSION,
             devices,
         })
@@ -163,7 +164,7 @@ impl AliasIndex {
     ///
     /// # Errors
     /// [`AliasFull`].
-    pub(super) fn join_beside(
+    pub(in crate::registry) fn join_beside(
         &mut self,
         older: &Self,
         device: &DeviceRef,
@@ -185,7 +186,7 @@ impl AliasIndex {
             return Err(AliasFull);
         }
         let device = device.clone();
-        self.entries.push(Entry { device, revision });
+        self.entries.push(AliasEntry { device, revision });
         Ok(true)
     }
 
@@ -199,14 +200,14 @@ impl AliasIndex {
     }
 }
 
-impl StoredEntry {
-    fn read(&self) -> Result<Entry, CorruptRecord> {
+impl StoredAliasEntry {
+    fn read(&self) -> Result<AliasEntry, CorruptRecord> {
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
         let device = DeviceRef {
             topic: Topic::parse(&self.topic).map_err(unreadable)?,
             token: DeviceToken::parse_hex(&self.token).map_err(unreadable)?,
         };
-        Ok(Entry {
+        Ok(AliasEntry {
             device,
             revision: self.rev,
         })

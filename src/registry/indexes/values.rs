@@ -4,7 +4,7 @@ use core::cell::RefCell;
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::CorruptRecord;
+use crate::registry::records::CorruptRecord;
 
 /// How often a change is tried again because somebody else was faster. Each try that fails is
 /// another's that succeeded, so this many writers of one key at one moment are served.
@@ -105,7 +105,10 @@ impl<V: Values> Values for Ahead<'_, V> {
 }
 
 /// The value of a key.
-pub(super) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+pub(in crate::registry) fn get<V: Values>(
+    values: &V,
+    key: &str,
+) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
     values.get(key).map_err(Failure::Store)
 }
 
@@ -174,8 +177,8 @@ pub fn change<V: Values, T>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::replay::Memory;
     use super::*;
+    use crate::registry::replay::Memory;
 
     #[test]
     fn what_was_read_ahead_is_used_once_and_a_swap_compares_with_the_newest() {

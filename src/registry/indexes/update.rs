@@ -8,8 +8,8 @@
 //!      revision above r + 1
 //! ```
 //!
-//! Being cut short between any two of them leaves surplus entries. So does a try that is lost, until
-//! the call has won or given up.
+//! Being cut short between any two of them leaves surplus entries. So does a try that is lost,
+//! until the call has won or given up.
 //!
 //! Invariant: at every moment, an index has an entry for every record that belongs there. Say a
 //! record has belonged there since revision `w`. Whoever wrote `w` had read `w - 1`, then put in an
@@ -24,14 +24,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::device::Slot;
 use super::group::{self, Leave};
+use super::owner;
 use super::values::{Failure, Try, Values, retry, swap};
-use super::{DeviceRecord, DeviceRef, Group, Index, Located, Position, owner};
+use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Group, Index, Located, Slot};
 use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.
-pub(super) enum Decision<T> {
+pub(in crate::registry) enum Decision<T> {
     /// What it was.
     Stay(T),
     /// This one.
@@ -42,7 +42,7 @@ pub(super) enum Decision<T> {
 
 /// The entries that an update has left to be taken out of indexes; see [`settle_some`].
 #[derive(Default)]
-pub(super) struct Leaving {
+pub(in crate::registry) struct Leaving {
     entries: BTreeMap<Index, Vec<Left>>,
     /// How many have been added since there were none.
     added: usize,
@@ -54,7 +54,7 @@ pub(super) struct Leaving {
 struct Left {
     device: DeviceRef,
     /// Of its token.
-    position: Position,
+    cursor: Cursor,
     revision: u64,
 }
 
@@ -72,23 +72,23 @@ impl Leaving {
         }
         self.placed = false;
         self.added += indexes.len();
-        let position = Position::of(&device.token);
+        let cursor = Cursor::of(&device.token);
         for index in indexes {
             self.entries.entry(index).or_default().push(Left {
                 device: device.clone(),
-                position,
+                cursor,
                 revision,
             });
         }
     }
 
     /// Whether they are so many that they are better settled first.
-    pub(super) fn are_many(&self) -> bool {
+    pub(in crate::registry) fn are_many(&self) -> bool {
         self.added >= MANY
     }
 
     /// Forgets what was to be done next.
-    pub(super) fn skip(&mut self) {
+    pub(in crate::registry) fn skip(&mut self) {
         self.entries.pop_first();
     }
 
@@ -100,7 +100,7 @@ impl Leaving {
         }
         for (index, entries) in &mut self.entries {
             if matches!(index, Index::Group(_)) && entries.len() > SETTLED_AT_ONCE {
-                sort(entries, |one, other| one.position < other.position);
+                sort(entries, |one, other| one.cursor < other.cursor);
             }
         }
         self.placed = true;
@@ -108,7 +108,7 @@ impl Leaving {
 }
 
 /// Steps 1 to 4 for one device. Returns what `decide` told, and the revision that stands now.
-pub(super) fn update<V: Values, T>(
+pub(in crate::registry) fn update<V: Values, T>(
     values: &V,
     device: &DeviceRef,
     decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
@@ -120,9 +120,9 @@ pub(super) fn update<V: Values, T>(
     Ok(output)
 }
 
-/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be done
-/// for many at once.
-pub(super) fn update_record<V: Values, T>(
+/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be
+/// done for many at once.
+pub(in crate::registry) fn update_record<V: Values, T>(
     values: &V,
     located: &Located,
     leaving: &mut Leaving,
@@ -189,9 +189,9 @@ fn outdated(
     outdated
 }
 
-/// Step 4 for some of those that have left something to do; whether that was all. What has failed is
-/// still to be done.
-pub(super) fn settle_some<V: Values>(
+/// Step 4 for some of those that have left something to do; whether that was all. What has failed
+/// is still to be done.
+pub(in crate::registry) fn settle_some<V: Values>(
     values: &V,
     leaving: &mut Leaving,
 ) -> Result<bool, Failure<V::Error>> {
@@ -227,7 +227,7 @@ fn leave_group<V: Values>(
 ) -> Result<(), Failure<V::Error>> {
     let leaving = entries.iter().map(|left| Leave {
         token: &left.device.token,
-        position: left.position,
+        cursor: left.cursor,
         revision: left.revision,
     });
     group::leave(values, group, leaving.collect())

@@ -1,9 +1,9 @@
-//! Each event alone, and the rule about deaths over all orders of events.
+//! Each event alone, and the rule about invalidations over all orders of events.
 
-use super::super::replay::Noise;
 use super::*;
 use crate::notification::{DeviceToken, Topic};
-use crate::registry::Tag;
+use crate::registry::replay::Noise;
+use crate::registry::{Group, Tag};
 
 fn registration(alias: Option<&str>) -> Registration {
     Registration {
@@ -24,16 +24,16 @@ fn registered(alias: Option<&str>, secs: u64) -> DeviceRecord {
     DeviceRecord::register(None, &registration(alias), at(secs)).record
 }
 
-fn death(since: UnixTime) -> Death {
-    Death {
-        reason: DeathReason::Feedback,
+fn invalidation(since: UnixTime) -> Invalidation {
+    Invalidation {
+        reason: RemovalReason::Feedback,
         since,
     }
 }
 
-fn removed(burial: Burial) -> DeviceRecord {
-    let Burial::Removed(record) = burial else {
-        panic!("{burial:?}")
+fn removed(removal: Removal) -> DeviceRecord {
+    let Removal::Removed(record) = removal else {
+        panic!("{removal:?}")
     };
     *record
 }
@@ -82,7 +82,7 @@ fn a_device_is_in_the_groups_of_its_own_app_while_it_is_alive() {
         .map(|group| record.is_in(&group))
     };
     assert_eq!(groups(&record), [true, true, false, false, false]);
-    let dead = removed(record.died(&death(at(2)), at(2)));
+    let dead = removed(record.invalidated(&invalidation(at(2)), at(2)));
     assert_eq!(groups(&dead), [false; 5]);
 }
 
@@ -110,33 +110,47 @@ fn the_time_of_registration_never_goes_back() {
 #[test]
 fn it_is_removed_only_if_it_died_after_it_was_registered() {
     let record = registered(Some("anna"), 5);
-    assert_eq!(record.died(&death(at(4)), at(9)), Burial::Kept);
-    assert_eq!(record.died(&death(at(5)), at(9)), Burial::Kept);
-    let gone = removed(record.died(&death(UnixTime::from_millis(5_001)), at(9)));
+    assert_eq!(
+        record.invalidated(&invalidation(at(4)), at(9)),
+        Removal::Kept
+    );
+    assert_eq!(
+        record.invalidated(&invalidation(at(5)), at(9)),
+        Removal::Kept
+    );
+    let gone = removed(record.invalidated(&invalidation(UnixTime::from_millis(5_001)), at(9)));
     assert_eq!(
         gone.removed,
         Some(Tombstone {
-            reason: DeathReason::Feedback,
+            reason: RemovalReason::Feedback,
             since: UnixTime::from_millis(5_001),
             removed_at: at(9),
         })
     );
     assert_eq!(gone.alias, record.alias, "kept for a restore");
     assert!(gone.indexes().is_empty() && !record.indexes().is_empty());
-    assert_eq!(gone.died(&death(at(99)), at(99)), Burial::AlreadyRemoved);
+    assert_eq!(
+        gone.invalidated(&invalidation(at(99)), at(99)),
+        Removal::AlreadyRemoved
+    );
 }
 
 #[test]
 fn a_second_of_feedback_says_nothing_of_its_milliseconds() {
     let mut record = registered(None, 5);
     record.registered_at = UnixTime::from_millis(5_300);
-    let told = |secs| record.died(&Death::of_feedback(at(secs), at(99)).unwrap(), at(99));
-    assert_eq!(told(5), Burial::Kept);
-    assert!(matches!(told(6), Burial::Removed(_)));
-    let early = Death::of_feedback(at(300), at(5)).unwrap();
+    let told = |secs| {
+        record.invalidated(
+            &Invalidation::of_feedback(at(secs), at(99)).unwrap(),
+            at(99),
+        )
+    };
+    assert_eq!(told(5), Removal::Kept);
+    assert!(matches!(told(6), Removal::Removed(_)));
+    let early = Invalidation::of_feedback(at(300), at(5)).unwrap();
     assert_eq!(
-        record.died(&early, at(99)),
-        Burial::Kept,
+        record.invalidated(&early, at(99)),
+        Removal::Kept,
         "it was read before"
     );
 }
@@ -144,19 +158,22 @@ fn a_second_of_feedback_says_nothing_of_its_milliseconds() {
 #[test]
 fn feedback_from_the_future_is_no_evidence() {
     let read_at = UnixTime::from_millis(1_700_000_000_999);
-    let ahead = |secs: u64| Death::of_feedback(at(1_700_000_000 + secs), read_at);
+    let ahead = |secs: u64| Invalidation::of_feedback(at(1_700_000_000 + secs), read_at);
     for secs in [301, 3_600, 86_400, 2_594_967_295] {
         assert_eq!(ahead(secs), None, "{secs}");
     }
     // Within five minutes it is taken for a clock that differs, and counts as the time of reading.
     for secs in [1, 60, 300] {
         assert_eq!(
-            ahead(secs).map(|death| death.since),
+            ahead(secs).map(|invalidation| invalidation.since),
             Some(read_at),
             "{secs}"
         );
     }
-    assert_eq!(ahead(0).map(|death| death.since), Some(at(1_700_000_000)));
+    assert_eq!(
+        ahead(0).map(|invalidation| invalidation.since),
+        Some(at(1_700_000_000))
+    );
 }
 
 /// Every word there may be on one device, in every order of telling: it is removed at the end only
@@ -167,7 +184,7 @@ fn no_order_of_events_removes_a_device_that_was_registered_after_it_died() {
         let mut noise = Noise(seed);
         let mut record: Option<DeviceRecord> = None;
         let mut registrations = Vec::new();
-        let mut deaths = Vec::new();
+        let mut invalidations = Vec::new();
         for _ in 0..=noise.below(8) {
             // Clocks differ, so times come in any order.
             let told_at = at(100 + noise.below(10));
@@ -178,13 +195,13 @@ fn no_order_of_events_removes_a_device_that_was_registered_after_it_died() {
                     Some(DeviceRecord::register(record, &registration(None), when).record)
                 }
                 (2, Some(record)) => {
-                    deaths.push(when);
-                    match record.died(&death(when), told_at) {
-                        Burial::Removed(gone) => {
+                    invalidations.push(when);
+                    match record.invalidated(&invalidation(when), told_at) {
+                        Removal::Removed(gone) => {
                             assert!(registrations.iter().all(|time| *time < when), "{seed}");
                             Some(*gone)
                         }
-                        Burial::Kept | Burial::AlreadyRemoved => Some(record),
+                        Removal::Kept | Removal::AlreadyRemoved => Some(record),
                     }
                 }
                 (3, Some(record)) => {
@@ -198,7 +215,10 @@ fn no_order_of_events_removes_a_device_that_was_registered_after_it_died() {
         let Some(record) = record else { continue };
         let last = registrations.iter().max();
         assert_eq!(Some(&record.registered_at), last, "{seed}");
-        if deaths.iter().all(|death| Some(death) <= last) {
+        if invalidations
+            .iter()
+            .all(|invalidation| Some(invalidation) <= last)
+        {
             assert_eq!(record.removed, None, "{seed}");
         }
     }
@@ -206,7 +226,7 @@ fn no_order_of_events_removes_a_device_that_was_registered_after_it_died() {
 
 #[test]
 fn a_registration_brings_it_back_as_it_was() {
-    let gone = removed(registered(Some("anna"), 1).died(&death(at(2)), at(3)));
+    let gone = removed(registered(Some("anna"), 1).invalidated(&invalidation(at(2)), at(3)));
     let back = DeviceRecord::register(Some(gone.clone()), &registration(None), at(4));
     assert!(!back.new && back.record.removed.is_none());
     assert_eq!(back.record.alias, Some(Alias::parse("anna").unwrap()));
@@ -219,11 +239,14 @@ fn a_registration_brings_it_back_as_it_was() {
 fn a_restore_counts_as_a_registration() {
     let record = registered(Some("anna"), 1);
     assert_eq!(record.restored(at(9)), None);
-    let gone = removed(record.died(&death(at(2)), at(3)));
+    let gone = removed(record.invalidated(&invalidation(at(2)), at(3)));
     let back = gone.restored(at(9)).unwrap();
     assert_eq!((back.removed, back.registered_at), (None, at(9)));
     assert_eq!(back.indexes(), record.indexes());
-    assert_eq!(back.died(&death(at(9)), at(10)), Burial::Kept);
+    assert_eq!(
+        back.invalidated(&invalidation(at(9)), at(10)),
+        Removal::Kept
+    );
     assert_eq!(gone.restored(at(0)).unwrap().registered_at, at(1));
 }
 
@@ -234,7 +257,7 @@ fn logging_out_detaches_the_living_and_the_dead() {
     assert_eq!((&out.alias, left.as_str()), (&None, "anna"));
     assert_eq!(out.registered_at, at(1), "it is not a registration");
     assert_eq!(out.logged_out(), None);
-    let gone = removed(record.died(&death(at(2)), at(3)));
+    let gone = removed(record.invalidated(&invalidation(at(2)), at(3)));
     let (gone, _) = gone.logged_out().unwrap();
     assert!(gone.removed.is_some() && gone.restored(at(4)).unwrap().alias.is_none());
 }
@@ -270,7 +293,7 @@ fn stale_is_who_has_not_been_heard_of() {
     assert_eq!(stale.gone_stale(at(999_999), day), None);
     let seen = DeviceRecord::register(Some(stale), &registration(None), at(9)).record;
     assert!(!seen.stale);
-    let gone = removed(record.died(&death(at(101)), at(102)));
+    let gone = removed(record.invalidated(&invalidation(at(101)), at(102)));
     assert_eq!(gone.gone_stale(at(999_999), day), None);
 }
 
@@ -278,7 +301,7 @@ fn stale_is_who_has_not_been_heard_of() {
 fn a_tombstone_is_kept_for_a_while() {
     let (day, record) = (Duration::from_secs(86_400), registered(None, 1));
     assert!(!record.is_expired(at(999_999), day), "it is alive");
-    let gone = removed(record.died(&death(at(2)), at(100)));
+    let gone = removed(record.invalidated(&invalidation(at(2)), at(100)));
     assert!(!gone.is_expired(at(100 + 86_400), day));
     assert!(gone.is_expired(at(101 + 86_400), day));
 }
@@ -355,7 +378,7 @@ fn what_the_new_token_has_already_stays() {
 
 #[test]
 fn a_dead_token_leaves_its_alias_to_one_successor_only() {
-    let gone = removed(full().died(&death(at(2)), at(3)));
+    let gone = removed(full().invalidated(&invalidation(at(2)), at(3)));
     let new = other_token(registration(None));
     let (all, alias) = inherited(new.succeeding(Some(&gone), None));
     assert_eq!((&all.alias, &alias), (&full().alias, &full().alias));
@@ -372,18 +395,18 @@ fn the_replaced_one_goes_unless_it_is_somebody_elses_by_now() {
     let tombstone = gone.removed.unwrap();
     assert_eq!(
         (tombstone.reason, tombstone.since, tombstone.removed_at),
-        (DeathReason::Replaced, at(4), at(4))
+        (RemovalReason::Replaced, at(4), at(4))
     );
-    assert_eq!(gone.replaced(&heir, at(5)), Burial::AlreadyRemoved);
+    assert_eq!(gone.replaced(&heir, at(5)), Removal::AlreadyRemoved);
     assert!(gone.restored(at(5)).unwrap().indexes().len() > 1);
     assert_eq!(
         registered(Some("ben"), 1).replaced(&heir, at(4)),
-        Burial::Kept
+        Removal::Kept
     );
     assert_eq!(
         registered(Some("anna"), 5).replaced(&heir, at(4)),
-        Burial::Kept
+        Removal::Kept
     );
     let same_moment = registered(Some("anna"), 4).replaced(&heir, at(4));
-    assert!(matches!(same_moment, Burial::Removed(_)));
+    assert!(matches!(same_moment, Removal::Removed(_)));
 }

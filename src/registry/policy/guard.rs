@@ -18,7 +18,8 @@
 //! of the topic were accepted in that time.
 //!
 //! Refusals go on being counted while it is tripped, so that it trips again at once if they have
-//! not stopped by then. Deaths that APNs gives a time for (410, feedback) are never asked about.
+//! not stopped by then. It is never asked about invalidations that APNs gives a time for (410,
+//! feedback).
 //!
 //! Bounds: 1,000 topics, of which the one that was longest not heard of is forgotten, as if it had
 //! been calm; ten counts of each kind and ten devices a topic.
@@ -26,8 +27,8 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::DeviceRef;
 use crate::notification::Topic;
+use crate::registry::records::DeviceRef;
 use crate::time::Now;
 
 /// What to log when a guard trips.

@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::DeviceRef;
+use super::alias::DeviceRef;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 
-/// Bytes of the half of a position that tells an app, or a device in it.
+/// Bytes of the half of a cursor that tells an app, or a device in it.
 const HALF: usize = 16;
 
 /// A place in the order of a listing. As the cursor of a page it means "behind this one", and stays
@@ -18,22 +18,22 @@ const HALF: usize = 16;
 ///
 /// Written in base64url, 43 characters. It cannot be turned back into a token.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position([u8; 32]);
+pub struct Cursor([u8; 32]);
 
-impl Position {
+impl Cursor {
     /// Of a token among those of a group.
     pub fn of(token: &DeviceToken) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
     /// Of a device among those of an alias: by app, and in it by token.
-    pub(super) fn in_alias(device: &DeviceRef) -> Self {
+    pub(in crate::registry) fn in_alias(device: &DeviceRef) -> Self {
         let token = Self::of(&device.token);
         Self::of_halves(&device.topic, token.0.first_chunk().unwrap_or(&[0; HALF]))
     }
 
     /// The last one of an app among those of an alias.
-    pub(super) fn last_of(topic: &Topic) -> Self {
+    pub(in crate::registry) fn last_of(topic: &Topic) -> Self {
         Self::of_halves(topic, &[0xff; HALF])
     }
 
@@ -45,11 +45,11 @@ impl Position {
         Self(bytes)
     }
 
-    pub(super) const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(in crate::registry) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn to_bytes(self) -> [u8; 32] {
+    pub(in crate::registry) const fn to_bytes(self) -> [u8; 32] {
         self.0
     }
 
@@ -71,7 +71,7 @@ impl Position {
     }
 
     /// The last one whose digits begin with `path`; digits beyond the 64th do not count.
-    pub(super) fn last_under(path: &[u8]) -> Self {
+    pub(in crate::registry) fn last_under(path: &[u8]) -> Self {
         let mut bytes = [0xff; 32];
         for (byte, pair) in bytes.iter_mut().zip(path.chunks(2)) {
             let low = pair.get(1).copied().unwrap_or(0xf);
@@ -92,15 +92,15 @@ impl Position {
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 
-impl fmt::Debug for Position {
+impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Position({:02x}…)", self.digit(0) << 4 | self.digit(1))
+        write!(f, "Cursor({:02x}…)", self.digit(0) << 4 | self.digit(1))
     }
 }
 
@@ -109,11 +109,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_survives_being_written() {
-        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
-        let text = position.to_string();
+    fn a_cursor_survives_being_written() {
+        let cursor = Cursor::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        let text = cursor.to_string();
         assert_eq!(text.len(), 43);
-        assert_eq!(Position::parse(&text), Ok(position));
+        assert_eq!(Cursor::parse(&text), Ok(cursor));
         for wrong in [
             "",
             "x",
@@ -122,7 +122,7 @@ mod tests {
             "ä",
             &"=".repeat(43),
         ] {
-            let error = Position::parse(wrong).unwrap_err();
+            let error = Cursor::parse(wrong).unwrap_err();
             assert_eq!(error.rule(), "cursor-malformed", "{wrong}");
         }
     }
@@ -130,22 +130,22 @@ mod tests {
     #[test]
     fn digits_are_those_of_the_hash() {
         // SHA-256 of "abc", FIPS 180-2, appendix B.1: ba7816bf…15ad.
-        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
-        let digits: Vec<_> = (0..6).map(|depth| position.digit(depth)).collect();
+        let cursor = Cursor::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        let digits: Vec<_> = (0..6).map(|depth| cursor.digit(depth)).collect();
         assert_eq!(digits, [0xb, 0xa, 0x7, 0x8, 0x1, 0x6]);
-        assert_eq!((position.digit(63), position.digit(64)), (0xd, 0));
+        assert_eq!((cursor.digit(63), cursor.digit(64)), (0xd, 0));
     }
 
     #[test]
     fn the_last_under_a_path_bounds_all_that_begin_with_it() {
-        let position = Position::of(&DeviceToken::from_bytes(b"abc").unwrap());
+        let cursor = Cursor::of(&DeviceToken::from_bytes(b"abc").unwrap());
         for depth in 0..=64 {
-            let path: Vec<_> = (0..depth).map(|depth| position.digit(depth)).collect();
-            assert!(position <= Position::last_under(&path), "{depth}");
+            let path: Vec<_> = (0..depth).map(|depth| cursor.digit(depth)).collect();
+            assert!(cursor <= Cursor::last_under(&path), "{depth}");
         }
-        let whole: Vec<_> = (0..64).map(|depth| position.digit(depth)).collect();
-        assert_eq!(Position::last_under(&whole), position);
-        assert!(Position::last_under(&[0xb, 0x9]) < position);
-        assert!(Position::last_under(&[0xb, 0xa, 0x7, 0x7]) < position);
+        let whole: Vec<_> = (0..64).map(|depth| cursor.digit(depth)).collect();
+        assert_eq!(Cursor::last_under(&whole), cursor);
+        assert!(Cursor::last_under(&[0xb, 0x9]) < cursor);
+        assert!(Cursor::last_under(&[0xb, 0xa, 0x7, 0x7]) < cursor);
     }
 }

@@ -4,7 +4,7 @@
 //!                    register                     learned, logged out, stale
 //!     no record ────────────────►   alive    ◄──┐
 //!         ▲                        │  ▲   └─────┘
-//!         │           died,        │  │  register,
+//!         │        invalidated,    │  │  register,
 //!         │           replaced     ▼  │  restore
 //!         └───────────────────── removed
 //!           expired, or a DELETE
@@ -12,21 +12,22 @@
 //!
 //! Source: `docs/protocols.md`, sections 2, 3.5 and 5; `ARCHITECTURE.md`, *Invariants*.
 //!
-//! Invariant: a death never removes a device that was registered at the moment of the death or
-//! after it, in whatever order the two are told. The time of registration never goes back, so it
-//! does not matter either which of two registrations comes first.
+//! Invariant: an invalidation never removes a device that was registered at its moment or after it,
+//! in whatever order the two are told. The time of registration never goes back, so it does not
+//! matter either which of two registrations comes first.
 
 use core::time::Duration;
 
-use super::{Alias, Death, DeathReason, DeviceRecord, Group, Index, Registration, Tombstone};
 use crate::environment::Environment;
+use crate::registry::records::{
+    Alias, DeviceRecord, Invalidation, Registration, RemovalReason, Tombstone,
+};
 use crate::sorting::sort;
 use crate::time::UnixTime;
-use std::collections::BTreeSet;
 
-/// What a death did to a record.
+/// What an invalidation did to a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Burial {
+pub enum Removal {
     /// It is removed: the record with its tombstone, alias and tags still in it. It is in no index
     /// any longer.
     Removed(Box<DeviceRecord>),
@@ -144,18 +145,18 @@ impl DeviceRecord {
         Registered { record, new, left }
     }
 
-    /// What APNs's word of its death does to it, told at `now`.
+    /// What APNs's word that its token is invalid does to it, told at `now`.
     ///
     /// Feedback carries whole seconds and a registration milliseconds; where they are equal the
     /// device stays, since nothing says which came first.
-    pub fn died(&self, death: &Death, now: UnixTime) -> Burial {
+    pub fn invalidated(&self, invalidation: &Invalidation, now: UnixTime) -> Removal {
         if self.removed.is_some() {
-            return Burial::AlreadyRemoved;
+            return Removal::AlreadyRemoved;
         }
-        if self.registered_at >= death.since {
-            return Burial::Kept;
+        if self.registered_at >= invalidation.since {
+            return Removal::Kept;
         }
-        self.buried(death.reason, death.since, now)
+        self.with_tombstone(invalidation.reason, invalidation.since, now)
     }
 
     /// What it does to it that its app has registered another token at `now`, whose record is
@@ -163,16 +164,16 @@ impl DeviceRecord {
     ///
     /// It stays if it has become somebody else's meanwhile, or was registered later. One that was
     /// dead is marked as replaced too, so that it leaves its alias to one successor only.
-    pub fn replaced(&self, heir: &Self, now: UnixTime) -> Burial {
+    pub fn replaced(&self, heir: &Self, now: UnixTime) -> Removal {
         if self.is_replaced() {
-            return Burial::AlreadyRemoved;
+            return Removal::AlreadyRemoved;
         }
         let owners = (&self.alias, &heir.alias);
         let foreign = matches!(owners, (Some(own), Some(other)) if own != other);
         if foreign || self.registered_at > now {
-            return Burial::Kept;
+            return Removal::Kept;
         }
-        self.buried(DeathReason::Replaced, now, now)
+        self.with_tombstone(RemovalReason::Replaced, now, now)
     }
 
     /// The record of it brought back at `now`, which counts as a registration; `None` if it was not
@@ -228,40 +229,7 @@ impl DeviceRecord {
     /// Whether another token has taken its place.
     pub fn is_replaced(&self) -> bool {
         self.removed
-            .is_some_and(|tombstone| tombstone.reason == DeathReason::Replaced)
-    }
-
-    /// Whether it is alive, and its owner is `alias`.
-    pub fn belongs_to(&self, alias: &Alias) -> bool {
-        self.removed.is_none() && self.alias.as_ref() == Some(alias)
-    }
-
-    /// Whether it is alive and belongs to a group.
-    pub fn is_in(&self, group: &Group) -> bool {
-        let tagged = match group {
-            Group::Topic(_) => true,
-            Group::Tag(_, tag) => self.tags.contains(tag),
-        };
-        self.removed.is_none() && self.topic == *group.topic() && tagged
-    }
-
-    /// The indexes in which it has to be found; none once it is removed.
-    pub fn indexes(&self) -> BTreeSet<Index> {
-        if self.removed.is_some() {
-            return BTreeSet::new();
-        }
-        self.indexes_if_alive()
-    }
-
-    /// The indexes in which it would have to be found if it were not removed.
-    pub(super) fn indexes_if_alive(&self) -> BTreeSet<Index> {
-        let tag = |tag: &super::Tag| Index::Group(Group::Tag(self.topic.clone(), tag.clone()));
-        let mut indexes = BTreeSet::new();
-        indexes.extend(self.tags.iter().map(tag));
-        indexes.insert(Index::Group(Group::Topic(self.topic.clone())));
-        let owner = self.alias.clone();
-        indexes.extend(owner.map(|alias| Index::Alias(alias, self.topic.clone())));
-        indexes
+            .is_some_and(|tombstone| tombstone.reason == RemovalReason::Replaced)
     }
 
     fn seen(&mut self, now: UnixTime) {
@@ -270,13 +238,13 @@ impl DeviceRecord {
         self.stale = false;
     }
 
-    fn buried(&self, reason: DeathReason, since: UnixTime, now: UnixTime) -> Burial {
+    fn with_tombstone(&self, reason: RemovalReason, since: UnixTime, now: UnixTime) -> Removal {
         let removed = Some(Tombstone {
             reason,
             since,
             removed_at: now,
         });
-        Burial::Removed(Box::new(Self {
+        Removal::Removed(Box::new(Self {
             removed,
             stale: false,
             ..self.clone()

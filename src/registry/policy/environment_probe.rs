@@ -1,5 +1,5 @@
 //! In which environment a push to a device is tried, and what its outcomes say of the device:
-//! [`Trial`].
+//! [`EnvironmentProbe`].
 //!
 //! Source: `docs/protocols.md`, section 6; Apple, *Registering your app with APNs*: a token is good
 //! in one environment only.
@@ -9,7 +9,7 @@
 //!   else where its record says, else the default ─► there
 //!        BadDeviceToken ─► once more in the other one, if there is a way to it
 //!   accepted ─► the record has the environment from now on, whatever it said before
-//!   dead     ─► the record is removed; for BadDeviceToken only if no environment was left out
+//!   invalid  ─► the record is removed; for BadDeviceToken only if no environment was left out
 //! ```
 //!
 //! A token that was learned to be in one environment is tried in the other as soon as the first
@@ -17,14 +17,14 @@
 //! between pushes but the record; two of them at once share nothing that could send one to the
 //! other's environment.
 
-use super::{Death, Finding};
+use super::token_fate::TokenFate;
 use crate::environment::Environment;
-use crate::provider::{Fault, Outcome};
+use crate::provider::{Fault, Outcome, TokenAction};
 use crate::time::UnixTime;
 
 /// One push to one device, as far as environments go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trial {
+pub struct EnvironmentProbe {
     /// Where the outcome is from, once there is one.
     at: Environment,
     known: Option<Environment>,
@@ -34,17 +34,7 @@ pub struct Trial {
     everywhere: bool,
 }
 
-/// What an outcome says of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is dead.
-    Dead(Death),
-    /// It looks dead. Many of a topic at once mean that the credential is wrong: ask a
-    /// [`Guard`](super::Guard).
-    Suspected(Death),
-}
-
-impl Trial {
+impl EnvironmentProbe {
     /// Of a push for which the caller `named` an environment or did not, to a device that is
     /// `known` to be in one or is not.
     pub fn new(
@@ -94,9 +84,9 @@ impl Trial {
     }
 
     /// Takes the outcome that the other environment gave. `true` if it is the outcome of the push;
-    /// `false` if the first one stays, because this one is about the credential or because nothing was
-    /// asked there, and so says nothing of the device. Such a device is not removed: nobody knows
-    /// whether the other environment has it.
+    /// `false` if the first one stays, because this one is about the credential or because nothing
+    /// was asked there, and so says nothing of the device. Such a device is not removed: nobody
+    /// knows whether the other environment has it.
     #[must_use]
     pub fn tried_elsewhere(&mut self, outcome: &Outcome) -> bool {
         let Some(other) = self.other else {
@@ -128,22 +118,15 @@ impl Trial {
 
     /// What the outcome of a push that was handed in at `asked_at` says of the device; `None` if it
     /// stays.
-    pub fn verdict(&self, outcome: &Outcome, asked_at: UnixTime) -> Option<Verdict> {
-        match Finding::of_outcome(outcome, asked_at)? {
-            Finding::Dead(death) => Some(Verdict::Dead(death)),
-            Finding::DeadUnlessMany(death) => Some(Verdict::Suspected(death)),
-            // The one that was not asked may know it.
-            Finding::DeadIfEverywhere(death) => {
-                self.everywhere.then_some(Verdict::Suspected(death))
-            }
-        }
+    pub fn fate(&self, outcome: &Outcome, asked_at: UnixTime) -> Option<TokenFate> {
+        TokenFate::of_outcome(outcome, asked_at, self.everywhere)
     }
 }
 
 /// Whether it is that the token is none of this environment.
 fn is_unknown(outcome: &Outcome) -> bool {
-    let finding = Finding::of_outcome(outcome, UnixTime::EPOCH);
-    matches!(finding, Some(Finding::DeadIfEverywhere(_)))
+    let treatment = outcome.treatment();
+    treatment.is_some_and(|treatment| treatment.token == TokenAction::RemoveIfEverywhere)
 }
 
 #[cfg(test)]

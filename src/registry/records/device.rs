@@ -9,14 +9,15 @@
 //! ```
 //!
 //! The revision counts the writes of a key and never goes back, not even when the record is
-//! deleted; what it is for is in [`super::update`]. A record without one is of a time before there
+//! deleted; what it is for is in `indexes::update`. A record without one is of a time before there
 //! were groups, and counts as revision 0.
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Alias, CorruptRecord, DeathReason, DeviceRef, Tag, Tombstone, VERSION, check_version, corrupt,
-};
+use super::alias::{Alias, DeviceRef};
+use super::format::{CorruptRecord, VERSION, check_version, corrupt};
+use super::invalidation::{RemovalReason, Tombstone};
+use super::tag::Tag;
 use crate::environment::Environment;
 use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
@@ -78,13 +79,13 @@ pub struct DeviceRecord {
 
 /// What stands under a device's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) revision: u64,
-    pub(super) record: Option<DeviceRecord>,
+pub(in crate::registry) struct Slot {
+    pub(in crate::registry) revision: u64,
+    pub(in crate::registry) record: Option<DeviceRecord>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredDevice {
     v: u32,
     #[serde(default)]
     rev: u64,
@@ -112,7 +113,7 @@ struct Stored {
 
 #[derive(Serialize, Deserialize)]
 struct StoredTombstone {
-    reason: DeathReason,
+    reason: RemovalReason,
     since_ms: u64,
     at_ms: u64,
 }
@@ -146,7 +147,7 @@ impl DeviceRecord {
             since_ms: tombstone.since.as_millis(),
             at_ms: tombstone.removed_at.as_millis(),
         });
-        let stored = Stored {
+        let stored = StoredDevice {
             v: VERSION,
             rev: self.revision,
             gone: false,
@@ -178,14 +179,15 @@ impl DeviceRecord {
 }
 
 impl Slot {
-    pub(super) fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
+    pub(in crate::registry) fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptRecord> {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self {
                 revision: 0,
                 record: None,
             });
         };
-        let stored: Stored = json::read(bytes).map_err(|error| corrupt("device record", &error))?;
+        let stored: StoredDevice =
+            json::read(bytes).map_err(|error| corrupt("device record", &error))?;
         check_version("device record", stored.v)?;
         Ok(Self {
             revision: stored.rev,
@@ -198,22 +200,22 @@ impl Slot {
     }
 
     /// The bytes to store.
-    pub(super) fn write(&self) -> Vec<u8> {
+    pub(in crate::registry) fn write(&self) -> Vec<u8> {
         if let Some(record) = &self.record {
             return record.write();
         }
-        let stored = Stored {
+        let stored = StoredDevice {
             v: VERSION,
             rev: self.revision,
             gone: true,
-            ..Stored::default()
+            ..StoredDevice::default()
         };
         // Numbers always serialise.
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 }
 
-impl Stored {
+impl StoredDevice {
     fn record(&self) -> Result<DeviceRecord, CorruptRecord> {
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
         let alias = self.alias.as_deref().map(Alias::parse).transpose();
@@ -268,12 +270,12 @@ mod tests {
         assert_eq!(DeviceRecord::read(&record.write()).unwrap(), record);
         record.stale = true;
         for reason in [
-            DeathReason::Unregistered,
-            DeathReason::ExpiredToken,
-            DeathReason::Feedback,
-            DeathReason::BadDeviceToken,
-            DeathReason::DeviceTokenNotForTopic,
-            DeathReason::Replaced,
+            RemovalReason::Unregistered,
+            RemovalReason::ExpiredToken,
+            RemovalReason::Feedback,
+            RemovalReason::BadDeviceToken,
+            RemovalReason::DeviceTokenNotForTopic,
+            RemovalReason::Replaced,
         ] {
             record.removed = Some(Tombstone {
                 reason,
@@ -324,7 +326,8 @@ mod tests {
             b"[]",
             br#"{"v":1}"#,
             br#"{"v":2,"gone":true}"#,
-            br#"{"v":1,"topic":"a.b","token":"a1","removed":{"reason":"Bored","since_ms":1,"at_ms":1}}"#,
+            b"{\"v\":1,\"topic\":\"a.b\",\"token\":\"a1\",\
+              \"removed\":{\"reason\":\"Bored\",\"since_ms\":1,\"at_ms\":1}}",
         ] {
             assert!(DeviceRecord::read_stored(Some(bytes)).is_err());
         }

@@ -3,17 +3,14 @@
 //! See [`super`] for why nobody is lost. Every function here may be cut short at any write and done
 //! again.
 
-use core::num::NonZeroU16;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::values::{Failure, Try, Values, get, retry, swap};
-use super::super::{CorruptRecord, Position, group_key};
-use super::{Group, GroupNode, LEAF_MAX, Leaf};
+use super::node::{GroupNode, LEAF_MAX, Leaf};
 use crate::notification::DeviceToken;
-
-/// Most devices of a page.
-pub const PAGE_MAX: u16 = 1_000;
+use crate::registry::indexes::page::PageLimit;
+use crate::registry::indexes::values::{Failure, Try, Values, get, retry, swap};
+use crate::registry::records::{CorruptRecord, Cursor, Group, group_key};
 
 /// Most nodes that are read for a page. A group that nearly all have left has many empty leaves.
 const PAGE_NODES: usize = 1_024;
@@ -21,38 +18,21 @@ const PAGE_NODES: usize = 1_024;
 /// Longest path.
 const MAX_DEPTH: usize = 32;
 
-/// How many devices a page has at most: 1 to 1,000.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PageLimit(NonZeroU16);
-
-impl PageLimit {
-    /// `None` if it is 0 or over 1,000.
-    pub fn new(limit: u16) -> Option<Self> {
-        let limit = NonZeroU16::new(limit)?;
-        (limit.get() <= PAGE_MAX).then_some(Self(limit))
-    }
-
-    /// The number.
-    pub fn get(self) -> usize {
-        usize::from(self.0.get())
-    }
-}
-
 /// Devices that may be in a group; each one's record has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupPage {
-    /// By position. May be fewer than asked for, and none, with more behind them.
+    /// By cursor. May be fewer than asked for, and none, with more behind them.
     pub tokens: Vec<DeviceToken>,
     /// Where to go on; `None` if there are no more.
-    pub next: Option<Position>,
+    pub next: Option<Cursor>,
 }
 
 /// A device that is to leave, unless it joined with a later revision.
-pub(in super::super) struct Leave<'a> {
-    pub(in super::super) token: &'a DeviceToken,
+pub(in crate::registry::indexes) struct Leave<'a> {
+    pub(in crate::registry::indexes) token: &'a DeviceToken,
     /// Of the token.
-    pub(in super::super) position: Position,
-    pub(in super::super) revision: u64,
+    pub(in crate::registry::indexes) cursor: Cursor,
+    pub(in crate::registry::indexes) revision: u64,
 }
 
 /// A node's place: the digits that lead to it, each below 16.
@@ -76,7 +56,7 @@ fn child(path: &[u8], digit: u8) -> Path {
 }
 
 /// Puts a device into a group with the revision that its record is about to get.
-pub(in super::super) fn join<V: Values>(
+pub(in crate::registry::indexes) fn join<V: Values>(
     values: &V,
     group: &Group,
     token: &DeviceToken,
@@ -134,7 +114,7 @@ fn merge_children<V: Values>(
 }
 
 /// Takes devices out of a group, with one swap for each leaf that has some of them.
-pub(in super::super) fn leave<V: Values>(
+pub(in crate::registry::indexes) fn leave<V: Values>(
     values: &V,
     group: &Group,
     leaving: Vec<Leave<'_>>,
@@ -165,7 +145,7 @@ fn leave_under<V: Values>(
     }
     let mut parts: [Vec<_>; 16] = Default::default();
     for leave in leaving {
-        if let Some(part) = parts.get_mut(usize::from(leave.position.digit(path.len()))) {
+        if let Some(part) = parts.get_mut(usize::from(leave.cursor.digit(path.len()))) {
             part.push(leave);
         }
     }
@@ -184,7 +164,7 @@ fn leave_under<V: Values>(
 pub fn group_page<V: Values>(
     values: &V,
     group: &Group,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<GroupPage, Failure<V::Error>> {
     let mut walk = Walk {
@@ -204,7 +184,7 @@ pub fn group_page<V: Values>(
     let more = found.len() > limit.get();
     found.truncate(limit.get());
     let next = if more {
-        found.last().map(|(position, _)| *position)
+        found.last().map(|(cursor, _)| *cursor)
     } else {
         reached.filter(|_| !whole)
     };
@@ -215,13 +195,13 @@ pub fn group_page<V: Values>(
 struct Walk<'a, V> {
     values: &'a V,
     group: String,
-    after: Option<Position>,
+    after: Option<Cursor>,
     wanted: usize,
     /// How many more nodes may be read.
     nodes: usize,
-    found: Vec<(Position, DeviceToken)>,
+    found: Vec<(Cursor, DeviceToken)>,
     /// Everything up to here has been looked at.
-    reached: Option<Position>,
+    reached: Option<Cursor>,
 }
 
 impl<V: Values> Walk<'_, V> {
@@ -235,7 +215,7 @@ impl<V: Values> Walk<'_, V> {
         match GroupNode::read(stored.as_deref())? {
             GroupNode::Leaf(leaf) => {
                 self.take(&leaf);
-                self.reached = Some(Position::last_under(path));
+                self.reached = Some(Cursor::last_under(path));
                 Ok(self.found.len() < self.wanted)
             }
             GroupNode::Branch if path.len() >= MAX_DEPTH => {
@@ -247,7 +227,7 @@ impl<V: Values> Walk<'_, V> {
                     let path = child(path, digit);
                     let behind = self
                         .after
-                        .is_none_or(|after| Position::last_under(&path) > after);
+                        .is_none_or(|after| Cursor::last_under(&path) > after);
                     if behind && !self.visit(&path)? {
                         return Ok(false);
                     }
@@ -261,13 +241,13 @@ impl<V: Values> Walk<'_, V> {
         let placed = leaf
             .entries()
             .iter()
-            .map(|entry| (Position::of(&entry.token), &entry.token));
+            .map(|entry| (Cursor::of(&entry.token), &entry.token));
         let mut here = BTreeMap::new();
         here.extend(placed.filter(|(at, _)| self.after.is_none_or(|after| *at > after)));
         let room = self.wanted - self.found.len();
         let taken = here.into_iter().take(room);
         self.found
-            .extend(taken.map(|(position, token)| (position, token.clone())));
+            .extend(taken.map(|(cursor, token)| (cursor, token.clone())));
     }
 }
 

@@ -18,15 +18,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::alias::AliasIndex;
-use super::device::Slot;
+use super::page::{Candidates, PageLimit};
 use super::values::{Failure, Try, Values, get, retry, swap};
-use super::{
-    Alias, AliasFull, Candidates, CorruptRecord, DeviceRef, PageLimit, Position, VERSION,
-    alias_key, alias_topics_key, check_version, corrupt, device_key, older_alias_key,
-};
 use crate::json;
 use crate::notification::{InvalidNotification, Topic};
+use crate::registry::records::{
+    Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DeviceRef, Slot, VERSION, alias_key,
+    alias_topics_key, check_version, corrupt, device_key, older_alias_key,
+};
 
 /// Most apps of one alias.
 pub const ALIAS_MAX_TOPICS: usize = 4_096;
@@ -39,7 +38,7 @@ const PAGE_INDEXES: usize = 1_024;
 pub struct AliasTopics(Vec<Topic>);
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredAliasTopics {
     v: u32,
     topics: Vec<String>,
 }
@@ -53,7 +52,7 @@ impl AliasTopics {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
-        let stored: Stored =
+        let stored: StoredAliasTopics =
             json::read(bytes).map_err(|error| corrupt("topics of an alias", &error))?;
         check_version("topics of an alias", stored.v)?;
         let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
@@ -66,7 +65,7 @@ impl AliasTopics {
     pub fn write(&self) -> Vec<u8> {
         let topics = self.0.iter().map(|topic| topic.as_str().to_owned());
         // Strings and numbers always serialise.
-        serde_json::to_vec(&Stored {
+        serde_json::to_vec(&StoredAliasTopics {
             v: VERSION,
             topics: topics.collect(),
         })
@@ -197,12 +196,12 @@ fn in_app<V: Values>(
     alias: &Alias,
     topic: &Topic,
     older: &AliasIndex,
-) -> Result<BTreeMap<Position, DeviceRef>, Failure<V::Error>> {
+) -> Result<BTreeMap<Cursor, DeviceRef>, Failure<V::Error>> {
     let index = read(values, &alias_key(alias, topic))?;
     let devices = index.devices().chain(older.devices());
     let devices = devices.filter(|device| device.topic == *topic);
     let mut found = BTreeMap::new();
-    found.extend(devices.map(|device| (Position::in_alias(device), device.clone())));
+    found.extend(devices.map(|device| (Cursor::in_alias(device), device.clone())));
     Ok(found)
 }
 
@@ -212,7 +211,7 @@ pub(super) fn page<V: Values>(
     values: &V,
     alias: &Alias,
     wanted: impl Fn(&Topic) -> bool,
-    after: Option<Position>,
+    after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
     let listed = AliasTopics::read(get(values, &alias_topics_key(alias))?.as_deref())?;
@@ -223,15 +222,15 @@ pub(super) fn page<V: Values>(
     apps.extend(
         listed
             .filter(|topic| wanted(topic))
-            .map(|topic| (Position::last_of(topic), topic))
+            .map(|topic| (Cursor::last_of(topic), topic))
             .filter(|(last, _)| after.is_none_or(|after| *last > after)),
     );
     let mut found = BTreeMap::new();
     let mut reached = None;
     for (last, topic) in apps.iter().take(PAGE_INDEXES) {
         let here = in_app(values, alias, topic, &older)?;
-        let behind = |position: &Position| after.is_none_or(|after| *position > after);
-        found.extend(here.into_iter().filter(|(position, _)| behind(position)));
+        let behind = |cursor: &Cursor| after.is_none_or(|after| *cursor > after);
+        found.extend(here.into_iter().filter(|(cursor, _)| behind(cursor)));
         reached = Some(*last);
         if found.len() > limit.get() {
             break;
@@ -241,7 +240,7 @@ pub(super) fn page<V: Values>(
     let end = apps.last_key_value().map(|(last, _)| *last);
     let found: Vec<_> = found.into_iter().take(limit.get()).collect();
     let next = match found.last() {
-        Some((position, _)) if more => Some(*position),
+        Some((cursor, _)) if more => Some(*cursor),
         _ => reached.filter(|reached| Some(*reached) != end),
     };
     let devices = found.into_iter().map(|(_, device)| device).collect();

@@ -1,0 +1,16 @@
+//! Where devices are looked for, and the one way in which a record and its indexes are changed.
+
+mod group;
+mod listing;
+mod owner;
+mod page;
+mod update;
+mod values;
+
+pub use group::{GroupNode, GroupPage, LEAF_MAX, Leaf, LeafEntry, group_page};
+pub use listing::{Selection, candidates};
+pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
+pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};
+pub(in crate::registry) use update::{Decision, Leaving, settle_some, update, update_record};
+pub(in crate::registry) use values::get;
+pub use values::{Ahead, Failure, Swap, Values, change};
