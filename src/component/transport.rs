@@ -8,8 +8,8 @@
 //! proxy and where a connection can be cut off.
 //!
 //! The lookup is made anew for each connection, as Apple asks; which address is tried when is
-//! decided by [`Race`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only the proxy
-//! is looked up; TLS is with the server.
+//! decided by [`HappyEyeballs`], and all of it ends after [`CONNECT_TIMEOUT`]. Behind a proxy only
+//! the proxy is looked up; TLS is with the server.
 
 use std::cell::Cell;
 use std::fmt;
@@ -30,7 +30,7 @@ use super::bindings::wasi::tls::types::Error as TlsError;
 use super::bindings::wit_stream;
 use super::platform;
 use crate::config::Endpoint;
-use crate::dial::{Authority, HEAD_MAX_BYTES, Progress, Race, Tunnel};
+use crate::dial::{Authority, HEAD_MAX_BYTES, HappyEyeballs, Progress, Tunnel};
 use crate::service::{Destination, First, Proxy, Signal, first};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
@@ -330,26 +330,26 @@ type Attempt = (
 
 /// The first connection to one of the addresses. The other attempts are dropped, which ends them.
 async fn dial(addresses: Vec<IpAddr>, port: u16) -> Result<TcpSocket, String> {
-    let mut race = Race::new(addresses);
-    // At most as many as the race has.
+    let mut eyeballs = HappyEyeballs::new(addresses);
+    // At most as many as there are addresses.
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut last = "the name has no addresses".to_owned();
     loop {
-        while let Some(address) = race.poll_attempt(platform::now()) {
+        while let Some(address) = eyeballs.poll_attempt(platform::now()) {
             attempts.push((address, Box::pin(dial_one(address, port))));
         }
-        if race.is_lost() {
+        if eyeballs.has_failed() {
             return Err(last);
         }
         let next = first_ended(&mut attempts);
-        let next = match race.poll_timeout() {
+        let next = match eyeballs.poll_timeout() {
             None => First::A(next.await),
             Some(at) => first(next, platform::sleep_until(at)).await,
         };
         match next {
             First::A((_, Ok(socket))) => return Ok(socket),
             First::A((address, Err(why))) => {
-                race.handle_failed(platform::now(), address);
+                eyeballs.handle_failed(platform::now(), address);
                 last = why;
             }
             First::B(()) => {}

@@ -57,7 +57,7 @@ pub use apns::{Endpoint, Service};
 pub use binary::BinaryApp;
 use binary::RawBinary;
 use credential::RawCredential;
-pub use credential::{Credential, Proof, TokenKey};
+pub use credential::{Credential, CredentialKind, TokenKey};
 pub use host::{host_name, not_a_host};
 pub use proxy::Proxy;
 use proxy::RawProxy;

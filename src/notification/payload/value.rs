@@ -8,7 +8,7 @@ use crate::limits::{EXPIRATION_MAX_SECS, EXPIRATION_MIN_SECS};
 
 /// What a key takes.
 #[derive(Clone, Copy)]
-pub(super) enum Wants {
+pub(super) enum ValueKind {
     Text,
     TextOrNull,
     /// An array of strings.
@@ -118,7 +118,7 @@ impl Scalar<'_> {
     }
 }
 
-impl Wants {
+impl ValueKind {
     /// Holds a value without parts against it; `live`: of a Live Activity.
     pub(super) fn check(self, scalar: Scalar<'_>, live: bool) -> Result<(), Mismatch> {
         match (self, scalar) {
@@ -147,7 +147,7 @@ impl Wants {
             (Self::Event | Self::Level | Self::Channel, Scalar::Text(text)) => {
                 self.check_text(text)
             }
-            _ => Err((self.kind(live), scalar.kind().to_owned())),
+            _ => Err((self.in_words(live), scalar.kind().to_owned())),
         }
     }
 
@@ -219,7 +219,7 @@ impl Wants {
     }
 
     /// The kind of value that it takes, in words.
-    pub(super) const fn kind(self, live: bool) -> &'static str {
+    pub(super) const fn in_words(self, live: bool) -> &'static str {
         match self {
             Self::Text | Self::TextOrNull | Self::Event | Self::Level | Self::Channel => "a string",
             Self::Texts | Self::TextsOrNull => "an array of strings",
