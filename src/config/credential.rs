@@ -21,7 +21,10 @@ use core::fmt;
 
 use serde::Deserialize;
 
-use super::{ConfigError, Endpoint, covers, identity_name, invalid, topics};
+use super::endpoint::Endpoint;
+use super::error::{ConfigError, invalid};
+use super::tls::identity_name;
+use super::topics::{covers, topics};
 use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
 use crate::notification::{PushType, Topic};

@@ -21,15 +21,16 @@
 //! which keys are known depends on the push type.
 
 mod finding;
+mod key;
 mod keys;
 mod own;
 mod purpose;
 mod scan;
+mod seen;
 mod value;
 
 pub use finding::{Finding, Findings, Weight};
 
-use self::keys::seen;
 use self::scan::Scan;
 use super::error::{InvalidNotification, rule};
 use super::{PushType, Topic};

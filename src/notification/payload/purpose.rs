@@ -18,8 +18,10 @@
 //! Apple's advice to include the last `content-state` with `end` is no more than that: an activity
 //! can end with what it shows.
 
-use super::keys::{APS, AppliesTo, seen};
+use super::key::AppliesTo;
+use super::keys::APS;
 use super::scan::Scan;
+use super::seen;
 use super::value::Event;
 use crate::notification::PushType;
 use crate::notification::error::{InvalidNotification, rule};

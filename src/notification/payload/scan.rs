@@ -8,9 +8,11 @@
 //! and both are checked.
 
 use super::finding::{Findings, Weight, shown_key};
-use super::keys::{AppliesTo, Key, Object, ROOT, seen};
+use super::key::{AppliesTo, Key, Members, Object, ValueKind};
+use super::keys::ROOT;
 use super::own::{Doubts, doubts};
-use super::value::{Event, Members, Scalar, ValueKind};
+use super::seen;
+use super::value::{Event, Scalar};
 use crate::notification::PushType;
 use crate::notification::error::{InvalidNotification, rule};
 use core::fmt;
