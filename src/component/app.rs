@@ -10,7 +10,7 @@ use super::platform::{self, Wasi};
 use super::store::WasiStore;
 use crate::api::Problem;
 use crate::auth::SigningKey;
-use crate::config::{Proof, Settings};
+use crate::config::{CredentialKind, Settings};
 use crate::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use crate::service::{self, Configured, Platform, Runtime};
 
@@ -59,9 +59,9 @@ fn load() -> Result<App, String> {
     let settings = Settings::parse(&text).map_err(|error| failed(&error))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let keys = settings.credentials().iter();
-    let keys = keys.map(|credential| match credential.proof() {
-        Proof::Key(source) => read_key(&folder.join(&source.key_file)).map(Some),
-        Proof::Identity(_) => Ok(None),
+    let keys = keys.map(|credential| match credential.kind() {
+        CredentialKind::Key(source) => read_key(&folder.join(&source.key_file)).map(Some),
+        CredentialKind::Identity(_) => Ok(None),
     });
     let keys = keys.collect::<Result<_, _>>()?;
     let store = WasiStore::open().map_err(|error| error.0)?;

@@ -12,44 +12,15 @@
 //! pushes in its text and `api-broadcast…` in its samples; the providers that were read use the
 //! first. Both are reached the same way, so the address is all that has to be said.
 
-use core::fmt;
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
-use super::ConfigError;
-use super::host::endpoint;
+use super::endpoint::{Endpoint, endpoint};
+use super::error::ConfigError;
+use crate::environment::Environment;
 use crate::limits::{
     DEVELOPMENT_CHANNELS_HOST, DEVELOPMENT_CHANNELS_PORT, DEVELOPMENT_HOST,
     PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT, PRODUCTION_HOST, PROVIDER_PORT,
 };
-
-/// An address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// DNS name or literal address without brackets; also the name its certificate is checked
-    /// against.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Endpoint {
-    /// `host:port`, with a literal IPv6 address in brackets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.uri_host(), self.port)
-    }
-}
-
-impl Endpoint {
-    /// The host as URIs have it: a literal IPv6 address in brackets (RFC 3986, section 3.2.2).
-    pub fn uri_host(&self) -> Cow<'_, str> {
-        match self.host.contains(':') {
-            true => format!("[{}]", self.host).into(),
-            false => self.host.as_str().into(),
-        }
-    }
-}
 
 /// A service of APNs that is reached by HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,17 +38,43 @@ impl Service {
     pub const ALL: [Self; 3] = [Self::Push, Self::Broadcast, Self::Channels];
 }
 
-/// The services of an environment.
+/// The services of both environments.
 #[derive(Clone, Debug)]
 pub(super) struct Apns {
+    development: Services,
+    production: Services,
+}
+
+impl Apns {
+    /// Where a service of an environment is.
+    pub(super) fn endpoint(&self, environment: Environment, service: Service) -> &Endpoint {
+        self.services(environment).endpoint(service)
+    }
+
+    /// Whose connections carry the requests of a service.
+    pub(super) fn carrier(&self, environment: Environment, service: Service) -> Service {
+        self.services(environment).carrier(service)
+    }
+
+    fn services(&self, environment: Environment) -> &Services {
+        match environment {
+            Environment::Development => &self.development,
+            Environment::Production => &self.production,
+        }
+    }
+}
+
+/// The services of an environment.
+#[derive(Clone, Debug)]
+struct Services {
     push: Endpoint,
     /// `None` if they go where pushes go.
     broadcast: Option<Endpoint>,
     channels: Endpoint,
 }
 
-impl Apns {
-    pub(super) fn endpoint(&self, service: Service) -> &Endpoint {
+impl Services {
+    fn endpoint(&self, service: Service) -> &Endpoint {
         match service {
             Service::Push => &self.push,
             Service::Broadcast => self.broadcast.as_ref().unwrap_or(&self.push),
@@ -85,8 +82,7 @@ impl Apns {
         }
     }
 
-    /// Whose connections carry the requests of a service.
-    pub(super) fn carrier(&self, service: Service) -> Service {
+    fn carrier(&self, service: Service) -> Service {
         match service {
             Service::Broadcast if self.broadcast.is_none() => Service::Push,
             service => service,
@@ -121,8 +117,8 @@ struct RawEndpoint {
 }
 
 impl RawApns {
-    /// The services of development and of production, filled in with Apple's.
-    pub(super) fn resolve(self) -> Result<(Apns, Apns), ConfigError> {
+    /// The services, filled in with Apple's.
+    pub(super) fn resolve(self) -> Result<Apns, ConfigError> {
         let development = self.development.resolve(
             "apns.development",
             (DEVELOPMENT_HOST, PROVIDER_PORT),
@@ -133,7 +129,10 @@ impl RawApns {
             (PRODUCTION_HOST, PROVIDER_PORT),
             (PRODUCTION_CHANNELS_HOST, PRODUCTION_CHANNELS_PORT),
         )?;
-        Ok((development, production))
+        Ok(Apns {
+            development,
+            production,
+        })
     }
 }
 
@@ -143,7 +142,7 @@ impl RawServices {
         path: &str,
         push: (&str, u16),
         channels: (&str, u16),
-    ) -> Result<Apns, ConfigError> {
+    ) -> Result<Services, ConfigError> {
         let Self {
             host,
             port,
@@ -155,7 +154,7 @@ impl RawServices {
         let broadcast = broadcast
             .map(|raw| raw.resolve(&format!("{path}.broadcast"), (&push.host, push.port)))
             .transpose()?;
-        Ok(Apns {
+        Ok(Services {
             broadcast: broadcast.filter(|broadcast| *broadcast != push),
             channels: raw_channels.resolve(&format!("{path}.channels"), channels)?,
             push,
@@ -174,7 +173,6 @@ impl RawEndpoint {
 mod tests {
     use super::super::Settings;
     use super::*;
-    use crate::environment::Environment;
 
     fn address(text: &str, environment: Environment, service: Service) -> String {
         let settings = Settings::parse(text).unwrap();

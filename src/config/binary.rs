@@ -16,8 +16,9 @@
 
 use serde::Deserialize;
 
-use super::host::endpoint;
-use super::{ConfigError, Endpoint, identity_name, invalid};
+use super::endpoint::{Endpoint, endpoint};
+use super::error::{ConfigError, invalid};
+use super::tls::identity_name;
 use crate::binary::limits::{FEEDBACK_PORT, GATEWAY_PORT};
 use crate::binary::{Command, Dialect};
 use crate::environment::Environment;

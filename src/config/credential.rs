@@ -21,7 +21,10 @@ use core::fmt;
 
 use serde::Deserialize;
 
-use super::{ConfigError, Endpoint, covers, identity_name, invalid, topics};
+use super::endpoint::Endpoint;
+use super::error::{ConfigError, invalid};
+use super::tls::identity_name;
+use super::topics::{covers, topics};
 use crate::auth::{KeyId, TeamId};
 use crate::environment::Environment;
 use crate::notification::{PushType, Topic};
@@ -30,14 +33,14 @@ use crate::tls_name::{Protocol, TlsName};
 /// What APNs knows us by, and what it is good for.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    proof: Proof,
+    kind: CredentialKind,
     topics: Vec<Topic>,
     environments: Vec<Environment>,
 }
 
 /// How we prove to APNs who we are.
 #[derive(Clone, Debug)]
-pub enum Proof {
+pub enum CredentialKind {
     /// By provider tokens, which go with each request.
     Key(TokenKey),
     /// By the client certificate of this name, which goes with each connection.
@@ -58,32 +61,32 @@ pub struct TokenKey {
 impl fmt::Display for Credential {
     /// Names it for its operator: `key ABC123DEFG of team DEF123GHIJ`, or `identity shop`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.proof {
-            Proof::Key(key) => write!(f, "key {} of team {}", key.key_id, key.team_id),
-            Proof::Identity(identity) => write!(f, "identity {identity}"),
+        match &self.kind {
+            CredentialKind::Key(key) => write!(f, "key {} of team {}", key.key_id, key.team_id),
+            CredentialKind::Identity(identity) => write!(f, "identity {identity}"),
         }
     }
 }
 
 impl Credential {
     /// How we prove to APNs who we are.
-    pub const fn proof(&self) -> &Proof {
-        &self.proof
+    pub const fn kind(&self) -> &CredentialKind {
+        &self.kind
     }
 
     /// The key, if it is one.
     pub const fn key(&self) -> Option<&TokenKey> {
-        match &self.proof {
-            Proof::Key(key) => Some(key),
-            Proof::Identity(_) => None,
+        match &self.kind {
+            CredentialKind::Key(key) => Some(key),
+            CredentialKind::Identity(_) => None,
         }
     }
 
     /// The client certificate's name, if it is one.
     pub fn identity(&self) -> Option<&str> {
-        match &self.proof {
-            Proof::Key(_) => None,
-            Proof::Identity(identity) => Some(identity),
+        match &self.kind {
+            CredentialKind::Key(_) => None,
+            CredentialKind::Identity(identity) => Some(identity),
         }
     }
 
@@ -109,9 +112,9 @@ impl Credential {
 
     /// Whether APNs takes this kind of credential for the topic at all.
     fn may_serve(&self, topic: &Topic) -> bool {
-        match self.proof {
-            Proof::Key(_) => true,
-            Proof::Identity(_) => !needs_provider_token(topic),
+        match self.kind {
+            CredentialKind::Key(_) => true,
+            CredentialKind::Identity(_) => !needs_provider_token(topic),
         }
     }
 }
@@ -172,14 +175,14 @@ impl RawCredential {
     pub(super) fn check(self, path: &str) -> Result<Credential, ConfigError> {
         let at = |name: &str| format!("{path}.{name}");
         let given = self.given();
-        let proof = match (self.key_id, self.team_id, self.key_file, self.identity) {
-            (Some(key_id), Some(team_id), Some(key_file), None) => Proof::Key(TokenKey {
+        let kind = match (self.key_id, self.team_id, self.key_file, self.identity) {
+            (Some(key_id), Some(team_id), Some(key_file), None) => CredentialKind::Key(TokenKey {
                 key_id: KeyId::parse(&key_id).map_err(|error| invalid(at("key_id"), error))?,
                 team_id: TeamId::parse(&team_id).map_err(|error| invalid(at("team_id"), error))?,
                 key_file,
             }),
             (None, None, None, Some(identity)) => {
-                Proof::Identity(identity_name(identity, &at("identity"))?)
+                CredentialKind::Identity(identity_name(identity, &at("identity"))?)
             }
             _ => {
                 let why = "expected either key_id, team_id and key_file, or identity";
@@ -194,7 +197,7 @@ impl RawCredential {
             return Err(invalid(at("environments"), why));
         }
         Ok(Credential {
-            proof,
+            kind,
             topics: topics(&self.topics, path)?,
             environments,
         })

@@ -9,7 +9,6 @@
 
 use core::net::IpAddr;
 
-use super::{ConfigError, Endpoint, invalid};
 use crate::dial::Authority;
 
 /// The host that a text names, in the form in which hosts are compared; `None` if it names none.
@@ -23,19 +22,6 @@ pub fn host_name(text: &str) -> Option<String> {
         // The port is only there because an authority has one.
         (None, Err(_)) => Authority::new(text, 1).is_ok().then(|| text.to_owned()),
     }
-}
-
-/// The address that a host and a port are, for the section at `path`.
-pub(super) fn endpoint(path: &str, host: &str, port: u16) -> Result<Endpoint, ConfigError> {
-    let Some(named) = host_name(host) else {
-        let path = format_args!("{path}.host");
-        return Err(invalid(path, not_a_host(host)));
-    };
-    if port == 0 {
-        let why = "expected 1 to 65535, got 0";
-        return Err(invalid(format_args!("{path}.port"), why));
-    }
-    Ok(Endpoint { host: named, port })
 }
 
 /// Why a text is not a host, in words for the operator. What may hold a password is not shown.

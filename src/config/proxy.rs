@@ -20,8 +20,13 @@ use core::net::IpAddr;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use super::{ConfigError, Endpoint, MAX_ENTRIES, host_name, invalid};
+use super::endpoint::Endpoint;
+use super::error::{ConfigError, invalid};
+use super::host::host_name;
 use crate::dial::{Authority, Credentials};
+
+/// Most exceptions.
+const MAX_EXCEPTIONS: usize = 1_000;
 
 /// Names of the environment that are Dunlin's own.
 const RESERVED: &str = "DUNLIN_";
@@ -160,7 +165,7 @@ impl RawProxy {
                 Login::Known(known(&user, password.as_deref().unwrap_or_default())?)
             }
         };
-        if self.except.len() > MAX_ENTRIES {
+        if self.except.len() > MAX_EXCEPTIONS {
             return Err(invalid("proxy.except", "expected at most 1000, got more"));
         }
         let except = self.except.iter().enumerate().map(|(index, text)| {
@@ -412,7 +417,7 @@ mod tests {
             let message = message(section);
             assert!(message.contains(path), "{section}: {message}");
         }
-        let many = format!("{user}except = {:?}", vec!["a"; MAX_ENTRIES + 1]);
+        let many = format!("{user}except = {:?}", vec!["a"; MAX_EXCEPTIONS + 1]);
         assert!(message(&many).contains("at most 1000"));
     }
 

@@ -16,13 +16,46 @@ use serde::forward_to_deserialize_any;
 use toml::de::{DeInteger, DeString, DeTable, DeValue};
 use toml::{Spanned, map};
 
+use super::error::{ConfigError, invalid};
+
+/// Reads TOML. An error says where and what, and shows nothing of the text but names of keys: a value
+/// may be a secret, also one under a wrong key.
+///
+/// # Errors
+/// If the text is not TOML, or not what is expected.
+pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    read(text).map_err(|mistake| placed(text, &mistake))
+}
+
+/// A mistake, with its line, its column and its key.
+fn placed(text: &str, mistake: &Mistake) -> ConfigError {
+    let before = mistake.start.and_then(|start| text.get(..start));
+    let before = before.unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let start = before.rsplit('\n').next().unwrap_or_default();
+    let column = start.chars().count() + 1;
+    let key = key_before(start).map_or_else(String::new, |key| format!(", {key}"));
+    let why = match mistake.what.as_str() {
+        what if what.contains('@') => "expected something else",
+        what => what,
+    };
+    invalid(format_args!("line {line}, column {column}{key}"), why)
+}
+
+/// The key whose value begins where the start of a line ends.
+fn key_before(start: &str) -> Option<&str> {
+    let key = start.trim_end().strip_suffix('=')?.trim();
+    let is_bare = |char: char| char.is_ascii_alphanumeric() || "_-.".contains(char);
+    (!key.is_empty() && key.chars().all(is_bare)).then_some(key)
+}
+
 /// What is wrong with a text.
 #[derive(Debug)]
-pub(super) struct Mistake {
+struct Mistake {
     /// For people. It may repeat a value.
-    pub what: String,
+    what: String,
     /// The byte that it begins at, if it is known.
-    pub start: Option<usize>,
+    start: Option<usize>,
 }
 
 impl Mistake {
@@ -49,7 +82,7 @@ impl de::Error for Mistake {
 }
 
 /// Reads a text.
-pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
     let table = DeTable::parse(text).map_err(|error| Mistake {
         what: error.message().to_owned(),
         start: error.span().map(|span| span.start),

@@ -1,6 +1,10 @@
 //! The file as an operator writes it.
 
+use core::time::Duration;
+
 use super::*;
+use crate::environment::Environment;
+use crate::notification::Topic;
 
 const FULL: &str = r#"
     [apns.development]

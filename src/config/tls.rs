@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::{host_name, not_a_host};
+use super::error::{ConfigError, invalid};
+use super::host::{host_name, not_a_host};
+use crate::tls_name::{IDENTITY_MAX_BYTES, is_identity};
 
 /// `[tls]`
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -74,6 +76,19 @@ impl IdentityFiles {
         let line = text.strip_suffix('\n').unwrap_or(text);
         line.strip_suffix('\r').unwrap_or(line)
     }
+}
+
+/// The name of a client certificate.
+pub(super) fn identity_name(text: String, path: &str) -> Result<String, ConfigError> {
+    if is_identity(&text) {
+        return Ok(text);
+    }
+    let expected = format!("up to {IDENTITY_MAX_BYTES} letters, digits, '.', '-' and '_'");
+    let got: String = text.chars().take(IDENTITY_MAX_BYTES).collect();
+    Err(invalid(
+        path,
+        format_args!("expected {expected}, got {got:?}"),
+    ))
 }
 
 #[cfg(test)]

@@ -23,7 +23,11 @@
 
 use serde::Deserialize;
 
-use super::{ConfigError, Credential, Endpoint, Service, Settings, invalid};
+use super::apns::{Apns, Service};
+use super::credential::Credential;
+use super::endpoint::Endpoint;
+use super::error::{ConfigError, invalid};
+use super::proxy::Proxy;
 use crate::environment::Environment;
 
 /// By which way APNs is reached over HTTP/2.
@@ -37,21 +41,27 @@ pub enum Transport {
     WasiHttp,
 }
 
-/// Whether all that is configured can be done by the transport.
-pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
-    match settings.delivery.transport {
-        Transport::Sockets => Ok(()),
-        Transport::WasiHttp => {
-            check_credentials(settings)?;
-            check_proxy(settings)
+impl Transport {
+    /// Whether all that is configured can be done by it.
+    pub(super) fn check(
+        self,
+        apns: &Apns,
+        credentials: &[Credential],
+        proxy: Option<&Proxy>,
+    ) -> Result<(), ConfigError> {
+        match self {
+            Self::Sockets => Ok(()),
+            Self::WasiHttp => {
+                check_credentials(apns, credentials)?;
+                check_proxy(apns, proxy)
+            }
         }
     }
 }
 
 const WITH: &str = "with delivery.transport = \"wasi-http\"";
 
-fn check_credentials(settings: &Settings) -> Result<(), ConfigError> {
-    let credentials = settings.credentials();
+fn check_credentials(apns: &Apns, credentials: &[Credential]) -> Result<(), ConfigError> {
     for (index, credential) in credentials.iter().enumerate() {
         if let Some(identity) = credential.identity() {
             let why = format!(
@@ -63,7 +73,7 @@ fn check_credentials(settings: &Settings) -> Result<(), ConfigError> {
         let id = |it: &Credential| it.key().map(|key| (key.key_id, key.team_id));
         let others = credentials.iter().take(index);
         for other in others.filter(|other| id(other) != id(credential)) {
-            if let Some(shared) = shared_address(settings, credential, other) {
+            if let Some(shared) = shared_address(apns, credential, other) {
                 let why = format!(
                     "expected one key for {shared} {WITH}, since the platform's connections are \
                      shared and APNs takes one key on each; got a second"
@@ -76,28 +86,31 @@ fn check_credentials(settings: &Settings) -> Result<(), ConfigError> {
 }
 
 /// An address that requests of both credentials go to.
-fn shared_address(settings: &Settings, one: &Credential, two: &Credential) -> Option<Endpoint> {
+fn shared_address(apns: &Apns, one: &Credential, two: &Credential) -> Option<Endpoint> {
     let addresses = |of: &Credential| {
         let environments = of.environments().to_vec();
         environments
             .into_iter()
-            .flat_map(|environment| services(settings, environment))
+            .flat_map(|environment| services(apns, environment))
     };
     let others: Vec<&Endpoint> = addresses(two).collect();
     let mut addresses = addresses(one);
     addresses.find(|address| others.contains(address)).cloned()
 }
 
-fn services(settings: &Settings, environment: Environment) -> impl Iterator<Item = &Endpoint> {
+fn services(apns: &Apns, environment: Environment) -> impl Iterator<Item = &Endpoint> {
     let services = Service::ALL.into_iter();
-    services.map(move |service| settings.service(environment, service))
+    services.map(move |service| apns.endpoint(environment, service))
 }
 
-fn check_proxy(settings: &Settings) -> Result<(), ConfigError> {
+fn check_proxy(apns: &Apns, proxy: Option<&Proxy>) -> Result<(), ConfigError> {
+    let Some(proxy) = proxy else {
+        return Ok(());
+    };
     let mut addresses = Environment::ALL
         .into_iter()
-        .flat_map(|environment| services(settings, environment));
-    let behind = addresses.find(|address| settings.proxy_for(&address.host).is_some());
+        .flat_map(|environment| services(apns, environment));
+    let behind = addresses.find(|address| proxy.covers(&address.host));
     let Some(Endpoint { host, .. }) = behind else {
         return Ok(());
     };
@@ -107,6 +120,7 @@ fn check_proxy(settings: &Settings) -> Result<(), ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Settings;
     use super::*;
 
     const KEY: &str = "[[credentials]]\nteam_id = \"DEF123GHIJ\"\nkey_file = \"a.p8\"\n";
@@ -122,11 +136,11 @@ mod tests {
 
     #[test]
     fn sockets_unless_something_else_is_said() {
-        let transport = |text: &str| Settings::parse(text).unwrap().delivery.transport;
+        let transport = |text: &str| Settings::parse(text).unwrap().delivery().transport;
         assert_eq!(transport(""), Transport::Sockets);
         let said = "[delivery]\ntransport = \"sockets\"";
         assert_eq!(transport(said), Transport::Sockets);
-        let platform = parse("").unwrap().delivery.transport;
+        let platform = parse("").unwrap().delivery().transport;
         assert_eq!(platform, Transport::WasiHttp);
         let error = Settings::parse("[delivery]\ntransport = \"http\"").unwrap_err();
         let error = error.to_string();

@@ -3,7 +3,7 @@
 //! | bound | of one read | said as |
 //! |---|---|---|
 //! | [`RUN_MAX_TUPLES`] | tuples, the invalid ones too | `tuples` |
-//! | [`RUN_MAX_BYTES`], what [`SPOOL_MAX_BYTES`] leaves | bytes read; fewer are stored | `bytes` |
+//! | [`RUN_MAX_BYTES`], what [`UNAPPLIED_MAX_BYTES`] leaves | bytes read; fewer are stored | `bytes` |
 //! | [`RUN_MAX_TIME`] | from the first byte that is waited for to the last | `time` |
 //! | [`PROGRESS_BYTES`] in each [`PROGRESS_TIME`] | unless the list ends | `slow` |
 //! | [`SILENCE`] | without a byte | `silence` |
@@ -25,7 +25,7 @@ pub const RUN_MAX_TUPLES: u64 = 10_000_000;
 pub const RUN_MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 /// Most bytes of an app's reads that are not applied yet. **Ours**: two of them.
-pub const SPOOL_MAX_BYTES: u64 = 2 * RUN_MAX_BYTES;
+pub const UNAPPLIED_MAX_BYTES: u64 = 2 * RUN_MAX_BYTES;
 
 /// Longest that a list is read. **Ours**: 0.9 MB a second fill [`RUN_MAX_BYTES`] in it.
 pub const RUN_MAX_TIME: Duration = Duration::from_secs(10 * 60);
@@ -45,7 +45,7 @@ pub const SILENCE: Duration = Duration::from_secs(30);
 pub enum Stopped {
     /// [`RUN_MAX_TUPLES`].
     Tuples,
-    /// [`RUN_MAX_BYTES`], or what is left of [`SPOOL_MAX_BYTES`].
+    /// [`RUN_MAX_BYTES`], or what is left of [`UNAPPLIED_MAX_BYTES`].
     Bytes,
     /// [`RUN_MAX_TIME`].
     Time,

@@ -5,7 +5,7 @@
 //! read, one list for each app. The decoder is [`crate::binary::Feedback`].
 //!
 //! ```text
-//!   bytes ─► Intake ─► pages of tuples ─► store ─(on disk)─► the connection is closed
+//!   bytes ─► PageWriter ─► pages of tuples ─► store ─(on disk)─► the connection is closed
 //!                                           │
 //!                      applied one by one ◄─┘ page by page, each removed after its last tuple
 //! ```
@@ -13,7 +13,7 @@
 //! In the store, `<app>` being a hash of topic and environment:
 //!
 //! ```text
-//!   f/<app>                 ──►  Spool: who polls, which runs have pages left
+//!   f/<app>                 ──►  PollState: who polls, which runs have pages left
 //!   f/<app>/<run>/<page>    ──►  whole tuples as they came, at most 64 KiB and 2,000
 //! ```
 //!
@@ -28,12 +28,14 @@
 //! Nothing here reads or writes by itself: old bytes and an event become new bytes.
 
 mod bounds;
-mod intake;
-mod spool;
+mod page_writer;
+mod poll_state;
 
 pub use bounds::{
     Bounds, PROGRESS_BYTES, PROGRESS_TIME, RUN_MAX_BYTES, RUN_MAX_TIME, RUN_MAX_TUPLES, SILENCE,
-    SPOOL_MAX_BYTES, Stopped,
+    Stopped, UNAPPLIED_MAX_BYTES,
 };
-pub use intake::{Intake, PAGE_BYTES, PAGE_TUPLES, Page, page_key, tuples};
-pub use spool::{Busy, CorruptSpool, Holder, LEASE, MAX_RUNS, Opened, Run, Spool, spool_key};
+pub use page_writer::{PAGE_BYTES, PAGE_TUPLES, Page, PageWriter, page_key, tuples};
+pub use poll_state::{
+    Busy, CorruptPollState, Holder, LEASE, MAX_RUNS, Opened, PollState, Run, poll_key,
+};

@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::task::Poll;
 
 use super::{First, Platform, first};
-use crate::dial::Race;
+use crate::dial::HappyEyeballs;
 
-/// The first connection to one of the addresses, which [`Race`] says when to try. The other
+/// The first connection to one of the addresses, which [`HappyEyeballs`] says when to try. The other
 /// attempts are dropped, which ends them.
 ///
 /// # Errors
@@ -18,26 +18,26 @@ pub async fn first_connection<T, F: Future<Output = Result<T, String>>>(
     addresses: Vec<IpAddr>,
     connect: impl Fn(IpAddr) -> F,
 ) -> Result<T, String> {
-    let mut race = Race::new(addresses);
-    // At most as many as the race has.
+    let mut eyeballs = HappyEyeballs::new(addresses);
+    // At most as many as there are addresses.
     let mut attempts: Vec<(IpAddr, Pin<Box<F>>)> = Vec::new();
     let mut last = "the name has no addresses".to_owned();
     loop {
-        while let Some(address) = race.poll_attempt(platform.now()) {
+        while let Some(address) = eyeballs.poll_attempt(platform.now()) {
             attempts.push((address, Box::pin(connect(address))));
         }
-        if race.is_lost() {
+        if eyeballs.has_failed() {
             return Err(last);
         }
         let next = first_ended(&mut attempts);
-        let next = match race.poll_timeout() {
+        let next = match eyeballs.poll_timeout() {
             None => First::A(next.await),
             Some(at) => first(next, platform.wait_until(at)).await,
         };
         match next {
             First::A((_, Ok(connection))) => return Ok(connection),
             First::A((address, Err(why))) => {
-                race.handle_failed(platform.now(), address);
+                eyeballs.handle_failed(platform.now(), address);
                 last = why;
             }
             First::B(()) => {}

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};
-use crate::config::{self, Endpoint, Proof, Service, Settings};
+use crate::config::{self, CredentialKind, Endpoint, Service, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, ProviderConfig, ProviderLane, Transport};
 use crate::dial::Credentials;
 use crate::environment::Environment;
@@ -92,7 +92,7 @@ impl<R: Runtime> App<R> {
             process,
         } = configured;
         let signer = |(credential, key): (&config::Credential, Option<SigningKey>)| {
-            let Proof::Key(source) = credential.proof() else {
+            let CredentialKind::Key(source) = credential.kind() else {
                 return None;
             };
             Some(Signer::new(key?, source))

@@ -15,123 +15,16 @@
 //!
 //! The tables say nothing about `null`: only the older keys that ARCH names may be `null`.
 
-use super::value::Wants;
+use super::key::{AppliesTo, Key, Object, ValueKind};
+use super::seen;
 use crate::notification::error::rule;
 
-/// An object of the payload whose keys are known here.
-pub(super) struct Object {
-    /// How the path of a key in it begins.
-    pub(super) path: &'static str,
-    pub(super) keys: &'static [Key],
-    /// Whether all keys are Apple's, so that any other is worth a remark. At the top of a payload
-    /// they are the app's.
-    pub(super) closed: bool,
-    /// The bits of [`mark`] that an earlier object of the same name may have left.
-    pub(super) clears: u32,
-    /// The bit to set if there is any key at all.
-    pub(super) member: u32,
-}
-
-impl Object {
-    const fn closed(path: &'static str, keys: &'static [Key]) -> Self {
-        Self {
-            path,
-            keys,
-            closed: true,
-            clears: 0,
-            member: 0,
-        }
-    }
-}
-
-/// A key of an [`Object`].
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    /// The rule that a wrong value breaks.
-    pub(super) rule: &'static str,
-    pub(super) wants: Wants,
-    pub(super) fits: Fits,
-    /// The bit to set when the key is there and not `null`, one of [`mark`].
-    pub(super) mark: u32,
-}
-
-impl Key {
-    const fn new(name: &'static str, rule: &'static str, wants: Wants) -> Self {
-        Self {
-            name,
-            rule,
-            wants,
-            fits: Fits::Every,
-            mark: 0,
-        }
-    }
-
-    const fn fits(mut self, fits: Fits) -> Self {
-        self.fits = fits;
-        self
-    }
-
-    const fn mark(mut self, mark: u32) -> Self {
-        self.mark = mark;
-        self
-    }
-}
-
-/// Which pushes a key has a meaning for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fits {
-    Every,
-    /// `liveactivity`.
-    Live,
-    /// `liveactivity` with the event `start`.
-    LiveStart,
-    /// `liveactivity` with the event `end`.
-    LiveEnd,
-    /// All but `liveactivity`.
-    NotLive,
-    /// `widgets` and `controls`.
-    Reload,
-    /// `mdm`; for any other it is a custom key.
-    Mdm,
-    /// `fileprovider`; for any other it is a custom key.
-    FileProvider,
-}
-
-/// One bit for each thing that the rules of a push type ask for.
-pub(super) mod mark {
-    /// Anything beside `aps`.
-    pub(crate) const CUSTOM: u32 = 1 << 0;
-    pub(crate) const MDM: u32 = 1 << 1;
-    pub(crate) const CONTAINER: u32 = 1 << 2;
-    /// The bits that another `aps` does not take back.
-    pub(crate) const OUTSIDE_APS: u32 = CUSTOM | MDM | CONTAINER;
-
-    /// Anything in `aps`.
-    pub(crate) const IN_APS: u32 = 1 << 3;
-    pub(crate) const ALERT: u32 = 1 << 4;
-    pub(crate) const BADGE: u32 = 1 << 5;
-    pub(crate) const SOUND: u32 = 1 << 6;
-    /// What a person notices.
-    pub(crate) const SHOWS: u32 = ALERT | BADGE | SOUND;
-    /// `content-available`, neither 0 nor false.
-    pub(crate) const WAKES: u32 = 1 << 7;
-    /// `mutable-content`, neither 0 nor false.
-    pub(crate) const MUTABLE: u32 = 1 << 8;
-    /// `critical` in the last `sound`, neither 0 nor false.
-    pub(crate) const CRITICAL: u32 = 1 << 9;
-    pub(crate) const CHANGED: u32 = 1 << 10;
-    pub(crate) const TIMESTAMP: u32 = 1 << 11;
-    pub(crate) const EVENT: u32 = 1 << 12;
-    pub(crate) const CONTENT_STATE: u32 = 1 << 13;
-    pub(crate) const ATTRIBUTES_TYPE: u32 = 1 << 14;
-    pub(crate) const ATTRIBUTES: u32 = 1 << 15;
-    pub(crate) const INPUT_PUSH_TOKEN: u32 = 1 << 16;
-    pub(crate) const INPUT_PUSH_CHANNEL: u32 = 1 << 17;
-    pub(crate) const DISMISSAL_DATE: u32 = 1 << 18;
-}
-
 /// What the whole text is: an object with the keys of [`PAYLOAD`].
-pub(super) static ROOT: Key = Key::new("payload", rule::PAYLOAD_NOT_OBJECT, Wants::Keys(&PAYLOAD));
+pub(super) static ROOT: Key = Key::new(
+    "payload",
+    rule::PAYLOAD_NOT_OBJECT,
+    ValueKind::Keys(&PAYLOAD),
+);
 
 static PAYLOAD: Object = Object {
     path: "payload",
@@ -139,132 +32,159 @@ static PAYLOAD: Object = Object {
     clears: 0,
     member: 0,
     keys: &[
-        Key::new("aps", rule::APS_NOT_OBJECT, Wants::Keys(&APS)),
-        Key::new("mdm", rule::MDM_PUSH_MAGIC, Wants::Text)
-            .fits(Fits::Mdm)
-            .mark(mark::MDM),
+        Key::new("aps", rule::APS_NOT_OBJECT, ValueKind::Keys(&APS)),
+        Key::new("mdm", rule::MDM_PUSH_MAGIC, ValueKind::Text)
+            .applies_to(AppliesTo::Mdm)
+            .seen(seen::MDM),
         Key::new(
             "container-identifier",
             rule::FILEPROVIDER_CONTAINER,
-            Wants::Text,
+            ValueKind::Text,
         )
-        .fits(Fits::FileProvider)
-        .mark(mark::CONTAINER),
-        Key::new("domain", rule::FILEPROVIDER_DOMAIN, Wants::Text).fits(Fits::FileProvider),
+        .applies_to(AppliesTo::FileProvider)
+        .seen(seen::CONTAINER),
+        Key::new("domain", rule::FILEPROVIDER_DOMAIN, ValueKind::Text)
+            .applies_to(AppliesTo::FileProvider),
     ],
 };
 
 pub(super) static APS: Object = Object {
     path: "payload.aps",
     closed: true,
-    clears: !mark::OUTSIDE_APS,
-    member: mark::IN_APS,
+    clears: !seen::OUTSIDE_APS,
+    member: seen::IN_APS,
     keys: &[
-        Key::new("alert", rule::APS_ALERT, Wants::TextOr(&ALERT)).mark(mark::ALERT),
-        Key::new("badge", rule::APS_BADGE, Wants::Whole).mark(mark::BADGE),
-        Key::new("sound", rule::APS_SOUND, Wants::Sound(&SOUND))
-            .fits(Fits::NotLive)
-            .mark(mark::SOUND),
-        Key::new("thread-id", rule::APS_THREAD_ID, Wants::Text),
-        Key::new("category", rule::APS_CATEGORY, Wants::Text),
+        Key::new("alert", rule::APS_ALERT, ValueKind::TextOr(&ALERT)).seen(seen::ALERT),
+        Key::new("badge", rule::APS_BADGE, ValueKind::Whole).seen(seen::BADGE),
+        Key::new("sound", rule::APS_SOUND, ValueKind::Sound(&SOUND))
+            .applies_to(AppliesTo::NotLive)
+            .seen(seen::SOUND),
+        Key::new("thread-id", rule::APS_THREAD_ID, ValueKind::Text),
+        Key::new("category", rule::APS_CATEGORY, ValueKind::Text),
         Key::new(
             "content-available",
             rule::APS_CONTENT_AVAILABLE,
-            Wants::Switch,
+            ValueKind::Switch,
         )
-        .mark(mark::WAKES),
-        Key::new("mutable-content", rule::APS_MUTABLE_CONTENT, Wants::Switch).mark(mark::MUTABLE),
+        .seen(seen::WAKES),
+        Key::new(
+            "mutable-content",
+            rule::APS_MUTABLE_CONTENT,
+            ValueKind::Switch,
+        )
+        .seen(seen::MUTABLE),
         Key::new(
             "target-content-id",
             rule::APS_TARGET_CONTENT_ID,
-            Wants::Text,
+            ValueKind::Text,
         ),
         Key::new(
             "interruption-level",
             rule::APS_INTERRUPTION_LEVEL,
-            Wants::Level,
+            ValueKind::Level,
         ),
-        Key::new("relevance-score", rule::APS_RELEVANCE_SCORE, Wants::Score),
-        Key::new("filter-criteria", rule::APS_FILTER_CRITERIA, Wants::Text),
-        Key::new("stale-date", rule::APS_STALE_DATE, Wants::Date).fits(Fits::Live),
-        Key::new("content-state", rule::APS_CONTENT_STATE, Wants::Object)
-            .fits(Fits::Live)
-            .mark(mark::CONTENT_STATE),
-        Key::new("timestamp", rule::APS_TIMESTAMP, Wants::Seconds)
-            .fits(Fits::Live)
-            .mark(mark::TIMESTAMP),
-        Key::new("event", rule::APS_EVENT, Wants::Event)
-            .fits(Fits::Live)
-            .mark(mark::EVENT),
-        Key::new("dismissal-date", rule::APS_DISMISSAL_DATE, Wants::Date)
-            .fits(Fits::LiveEnd)
-            .mark(mark::DISMISSAL_DATE),
-        Key::new("attributes-type", rule::APS_ATTRIBUTES_TYPE, Wants::Text)
-            .fits(Fits::LiveStart)
-            .mark(mark::ATTRIBUTES_TYPE),
-        Key::new("attributes", rule::APS_ATTRIBUTES, Wants::Object)
-            .fits(Fits::LiveStart)
-            .mark(mark::ATTRIBUTES),
-        Key::new("input-push-token", rule::APS_INPUT_PUSH_TOKEN, Wants::One)
-            .fits(Fits::LiveStart)
-            .mark(mark::INPUT_PUSH_TOKEN),
+        Key::new(
+            "relevance-score",
+            rule::APS_RELEVANCE_SCORE,
+            ValueKind::Score,
+        ),
+        Key::new(
+            "filter-criteria",
+            rule::APS_FILTER_CRITERIA,
+            ValueKind::Text,
+        ),
+        Key::new("stale-date", rule::APS_STALE_DATE, ValueKind::Date).applies_to(AppliesTo::Live),
+        Key::new("content-state", rule::APS_CONTENT_STATE, ValueKind::Object)
+            .applies_to(AppliesTo::Live)
+            .seen(seen::CONTENT_STATE),
+        Key::new("timestamp", rule::APS_TIMESTAMP, ValueKind::Seconds)
+            .applies_to(AppliesTo::Live)
+            .seen(seen::TIMESTAMP),
+        Key::new("event", rule::APS_EVENT, ValueKind::Event)
+            .applies_to(AppliesTo::Live)
+            .seen(seen::EVENT),
+        Key::new("dismissal-date", rule::APS_DISMISSAL_DATE, ValueKind::Date)
+            .applies_to(AppliesTo::LiveEnd)
+            .seen(seen::DISMISSAL_DATE),
+        Key::new(
+            "attributes-type",
+            rule::APS_ATTRIBUTES_TYPE,
+            ValueKind::Text,
+        )
+        .applies_to(AppliesTo::LiveStart)
+        .seen(seen::ATTRIBUTES_TYPE),
+        Key::new("attributes", rule::APS_ATTRIBUTES, ValueKind::Object)
+            .applies_to(AppliesTo::LiveStart)
+            .seen(seen::ATTRIBUTES),
+        Key::new(
+            "input-push-token",
+            rule::APS_INPUT_PUSH_TOKEN,
+            ValueKind::One,
+        )
+        .applies_to(AppliesTo::LiveStart)
+        .seen(seen::INPUT_PUSH_TOKEN),
         Key::new(
             "input-push-channel",
             rule::APS_INPUT_PUSH_CHANNEL,
-            Wants::Channel,
+            ValueKind::Channel,
         )
-        .fits(Fits::LiveStart)
-        .mark(mark::INPUT_PUSH_CHANNEL),
-        Key::new("content-changed", rule::APS_CONTENT_CHANGED, Wants::True)
-            .fits(Fits::Reload)
-            .mark(mark::CHANGED),
-        Key::new("url-args", rule::APS_URL_ARGS, Wants::Texts),
-        Key::new("account-id", rule::APS_ACCOUNT_ID, Wants::Text),
+        .applies_to(AppliesTo::LiveStart)
+        .seen(seen::INPUT_PUSH_CHANNEL),
+        Key::new(
+            "content-changed",
+            rule::APS_CONTENT_CHANGED,
+            ValueKind::True,
+        )
+        .applies_to(AppliesTo::Reload)
+        .seen(seen::CHANGED),
+        Key::new("url-args", rule::APS_URL_ARGS, ValueKind::Texts),
+        Key::new("account-id", rule::APS_ACCOUNT_ID, ValueKind::Text),
     ],
 };
 
 static ALERT: Object = Object::closed(
     "payload.aps.alert",
     &[
-        Key::new("title", rule::ALERT_TITLE, Wants::LiveTextOr(&TITLE)),
-        Key::new("subtitle", rule::ALERT_SUBTITLE, Wants::Text),
-        Key::new("body", rule::ALERT_BODY, Wants::LiveTextOr(&BODY)),
-        Key::new("launch-image", rule::ALERT_LAUNCH_IMAGE, Wants::Text),
+        Key::new("title", rule::ALERT_TITLE, ValueKind::LiveTextOr(&TITLE)),
+        Key::new("subtitle", rule::ALERT_SUBTITLE, ValueKind::Text),
+        Key::new("body", rule::ALERT_BODY, ValueKind::LiveTextOr(&BODY)),
+        Key::new("launch-image", rule::ALERT_LAUNCH_IMAGE, ValueKind::Text),
         Key::new(
             "title-loc-key",
             rule::ALERT_TITLE_LOC_KEY,
-            Wants::TextOrNull,
+            ValueKind::TextOrNull,
         ),
         Key::new(
             "title-loc-args",
             rule::ALERT_TITLE_LOC_ARGS,
-            Wants::TextsOrNull,
+            ValueKind::TextsOrNull,
         ),
         Key::new(
             "subtitle-loc-key",
             rule::ALERT_SUBTITLE_LOC_KEY,
-            Wants::Text,
+            ValueKind::Text,
         ),
         Key::new(
             "subtitle-loc-args",
             rule::ALERT_SUBTITLE_LOC_ARGS,
-            Wants::Texts,
+            ValueKind::Texts,
         ),
-        Key::new("loc-key", rule::ALERT_LOC_KEY, Wants::Text),
-        Key::new("loc-args", rule::ALERT_LOC_ARGS, Wants::Texts),
+        Key::new("loc-key", rule::ALERT_LOC_KEY, ValueKind::Text),
+        Key::new("loc-args", rule::ALERT_LOC_ARGS, ValueKind::Texts),
         Key::new(
             "action-loc-key",
             rule::ALERT_ACTION_LOC_KEY,
-            Wants::TextOrNull,
+            ValueKind::TextOrNull,
         ),
-        Key::new("action", rule::ALERT_ACTION, Wants::Text),
-        Key::new("summary-arg", rule::ALERT_SUMMARY_ARG, Wants::Text),
+        Key::new("action", rule::ALERT_ACTION, ValueKind::Text),
+        Key::new("summary-arg", rule::ALERT_SUMMARY_ARG, ValueKind::Text),
         Key::new(
             "summary-arg-count",
             rule::ALERT_SUMMARY_ARG_COUNT,
-            Wants::Number,
+            ValueKind::Number,
         ),
-        Key::new("sound", rule::ALERT_SOUND, Wants::Sound(&ALERT_SOUND)).fits(Fits::Live),
+        Key::new("sound", rule::ALERT_SOUND, ValueKind::Sound(&ALERT_SOUND))
+            .applies_to(AppliesTo::Live),
     ],
 );
 
@@ -276,8 +196,8 @@ static ALERT_SOUND: Object = sound("payload.aps.alert.sound");
 /// The text of a Live Activity's alert, to be looked up in the app. LA.
 const fn localized(path: &'static str) -> Object {
     const KEYS: &[Key] = &[
-        Key::new("loc-key", rule::ALERT_LOC_KEY, Wants::Text),
-        Key::new("loc-args", rule::ALERT_LOC_ARGS, Wants::Texts),
+        Key::new("loc-key", rule::ALERT_LOC_KEY, ValueKind::Text),
+        Key::new("loc-args", rule::ALERT_LOC_ARGS, ValueKind::Texts),
     ];
     Object::closed(path, KEYS)
 }
@@ -285,12 +205,12 @@ const fn localized(path: &'static str) -> Object {
 /// The sound of a critical alert.
 const fn sound(path: &'static str) -> Object {
     const KEYS: &[Key] = &[
-        Key::new("critical", rule::SOUND_CRITICAL, Wants::Switch).mark(mark::CRITICAL),
-        Key::new("name", rule::SOUND_NAME, Wants::Text),
-        Key::new("volume", rule::SOUND_VOLUME, Wants::Share),
+        Key::new("critical", rule::SOUND_CRITICAL, ValueKind::Switch).seen(seen::CRITICAL),
+        Key::new("name", rule::SOUND_NAME, ValueKind::Text),
+        Key::new("volume", rule::SOUND_VOLUME, ValueKind::Share),
     ];
     Object {
-        clears: mark::CRITICAL,
+        clears: seen::CRITICAL,
         ..Object::closed(path, KEYS)
     }
 }
@@ -311,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn no_two_keys_share_a_mark() {
+    fn no_two_keys_share_a_bit() {
         let objects = [&PAYLOAD, &APS, &SOUND];
         let keys = objects.iter().flat_map(|object| object.keys);
-        let mut all = mark::CUSTOM | mark::IN_APS;
-        for key in keys.filter(|key| key.mark != 0) {
-            assert_eq!(all & key.mark, 0, "{}", key.name);
-            all |= key.mark;
+        let mut all = seen::CUSTOM | seen::IN_APS;
+        for key in keys.filter(|key| key.seen != 0) {
+            assert_eq!(all & key.seen, 0, "{}", key.name);
+            all |= key.seen;
         }
     }
 }

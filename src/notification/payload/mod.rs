@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!          bytes ── size, UTF-8, JSON, one object, depth ──> Payload    what APNs can take
-//!   [pass]   └───── known keys and their values ───────────> Findings   what a device can use
+//!   [scan]   └───── known keys and their values ───────────> Findings   what a device can use
 //!   [purpose]       what the push type asks for ───────────────┘
 //! ```
 //!
@@ -21,16 +21,17 @@
 //! which keys are known depends on the push type.
 
 mod finding;
+mod key;
 mod keys;
 mod own;
-mod pass;
 mod purpose;
+mod scan;
+mod seen;
 mod value;
 
 pub use finding::{Finding, Findings, Weight};
 
-use self::keys::mark;
-use self::pass::Pass;
+use self::scan::Scan;
 use super::error::{InvalidNotification, rule};
 use super::{PushType, Topic};
 use crate::json;
@@ -107,16 +108,16 @@ impl Payload {
         bytes: &[u8],
         push_type: Option<PushType>,
     ) -> Result<Inspection, InvalidNotification> {
-        let (payload, mut pass) = Self::read(bytes, push_type)?;
+        let (payload, mut scan) = Self::read(bytes, push_type)?;
         let push_type = push_type.unwrap_or_else(|| payload.inferred_push_type());
         payload.check_size(push_type)?;
-        purpose::conclude(&mut pass, push_type);
-        let is_empty = !pass.has(mark::CUSTOM | mark::IN_APS);
+        purpose::conclude(&mut scan, push_type);
+        let is_empty = !scan.has(seen::CUSTOM | seen::IN_APS);
         Ok(Inspection {
             payload,
             push_type,
             is_empty_alert: is_empty && push_type == PushType::Alert,
-            findings: pass.findings,
+            findings: scan.findings,
         })
     }
 
@@ -127,20 +128,20 @@ impl Payload {
     /// As [`Self::parse`].
     pub fn inspect_broadcast(bytes: &[u8]) -> Result<Inspection, InvalidNotification> {
         let push_type = PushType::LiveActivity;
-        let (payload, mut pass) = Self::read(bytes, Some(push_type))?;
-        purpose::conclude_broadcast(&mut pass);
+        let (payload, mut scan) = Self::read(bytes, Some(push_type))?;
+        purpose::conclude_broadcast(&mut scan);
         Ok(Inspection {
             payload,
             push_type,
             is_empty_alert: false,
-            findings: pass.findings,
+            findings: scan.findings,
         })
     }
 
     fn read(
         bytes: &[u8],
         push_type: Option<PushType>,
-    ) -> Result<(Self, Pass), InvalidNotification> {
+    ) -> Result<(Self, Scan), InvalidNotification> {
         if bytes.is_empty() {
             let expected = "a JSON object such as {\"aps\":{}}";
             return Err(InvalidNotification::new(
@@ -162,16 +163,16 @@ impl Payload {
         })?;
         check_first(text)?;
         // The visitors take a value of every type, so every error is one of syntax.
-        let pass = Pass::over(text, push_type).map_err(|error| {
+        let scan = Scan::of(text, push_type).map_err(|error| {
             let got = json::fault(text, &error);
             InvalidNotification::new(FIELD, rule::PAYLOAD_NOT_JSON, "valid JSON", got)
         })?;
         check_depth(bytes)?;
         let payload = Self {
             bytes: Arc::from(bytes),
-            silent: pass.has(mark::WAKES) && !pass.has(mark::SHOWS),
+            silent: scan.has(seen::WAKES) && !scan.has(seen::SHOWS),
         };
-        Ok((payload, pass))
+        Ok((payload, scan))
     }
 
     /// Why an alert with nothing in it is refused for a topic that is not a Wallet pass's.

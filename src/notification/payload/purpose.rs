@@ -18,8 +18,10 @@
 //! Apple's advice to include the last `content-state` with `end` is no more than that: an activity
 //! can end with what it shows.
 
-use super::keys::{APS, Fits, mark};
-use super::pass::Pass;
+use super::key::AppliesTo;
+use super::keys::APS;
+use super::scan::Scan;
+use super::seen;
 use super::value::Event;
 use crate::notification::PushType;
 use crate::notification::error::{InvalidNotification, rule};
@@ -27,60 +29,60 @@ use crate::notification::error::{InvalidNotification, rule};
 const NONE: &str = "none";
 
 /// Adds what a push type misses.
-pub(super) fn conclude(pass: &mut Pass, push_type: PushType) {
+pub(super) fn conclude(scan: &mut Scan, push_type: PushType) {
     match push_type {
-        PushType::Alert => alert(pass),
-        PushType::Background => background(pass),
-        PushType::LiveActivity => live_activity(pass),
+        PushType::Alert => alert(scan),
+        PushType::Background => background(scan),
+        PushType::LiveActivity => live_activity(scan),
         PushType::Widgets | PushType::Controls => {
             let rule = rule::CONTENT_CHANGED_MISSING;
-            require(pass, mark::CHANGED, rule, "content-changed", "true");
+            require(scan, seen::CHANGED, rule, "content-changed", "true");
         }
         PushType::Mdm => {
-            own_key(pass, mark::MDM, rule::MDM_PUSH_MAGIC, "payload.mdm");
+            own_key(scan, seen::MDM, rule::MDM_PUSH_MAGIC, "payload.mdm");
         }
         PushType::FileProvider => {
             let rule = rule::FILEPROVIDER_CONTAINER;
-            own_key(pass, mark::CONTAINER, rule, "payload.container-identifier");
+            own_key(scan, seen::CONTAINER, rule, "payload.container-identifier");
         }
         PushType::Complication | PushType::Location | PushType::PushToTalk | PushType::Voip => {}
     }
 }
 
 /// As [`conclude`], for a broadcast, which goes to activities that have started.
-pub(super) fn conclude_broadcast(pass: &mut Pass) {
-    if pass.event() == Some(Event::Start) {
+pub(super) fn conclude_broadcast(scan: &mut Scan) {
+    if scan.event() == Some(Event::Start) {
         let (rule, field) = (rule::BROADCAST_START, format!("{}.event", APS.path));
         let expected = "update or end in a broadcast";
-        pass.violation(rule, field, expected, Event::Start.as_str().to_owned());
+        scan.violation(rule, field, expected, Event::Start.as_str().to_owned());
     }
-    live_activity(pass);
+    live_activity(scan);
 }
 
 /// A violation if a key of `aps` is not there.
 fn require(
-    pass: &mut Pass,
-    mark: u32,
+    scan: &mut Scan,
+    bit: u32,
     rule: &'static str,
     key: &'static str,
     expected: &'static str,
 ) {
-    if !pass.has(mark) {
+    if !scan.has(bit) {
         let field = format!("{}.{key}", APS.path);
-        pass.violation(rule, field, expected, NONE.to_owned());
+        scan.violation(rule, field, expected, NONE.to_owned());
     }
 }
 
 /// What an alert has that is not empty.
 const SHOWN: &str = "alert, badge or sound, or another push_type";
 
-fn alert(pass: &mut Pass) {
-    let empty = !pass.has(mark::CUSTOM | mark::IN_APS);
-    if !pass.has(mark::SHOWS) && !empty {
+fn alert(scan: &mut Scan) {
+    let empty = !scan.has(seen::CUSTOM | seen::IN_APS);
+    if !scan.has(seen::SHOWS) && !empty {
         let (rule, field) = (rule::ALERT_SHOWS_NOTHING, APS.path.to_owned());
-        pass.violation(rule, field, SHOWN, NONE.to_owned());
+        scan.violation(rule, field, SHOWN, NONE.to_owned());
     }
-    check_mutable(pass);
+    check_mutable(scan);
 }
 
 /// An alert that shows nothing because there is nothing in it.
@@ -89,55 +91,55 @@ pub(super) fn empty_alert() -> InvalidNotification {
     InvalidNotification::new("payload", rule, SHOWN, NONE).at(APS.path)
 }
 
-fn background(pass: &mut Pass) {
+fn background(scan: &mut Scan) {
     let rule = rule::BACKGROUND_NOT_SILENT;
-    require(pass, mark::WAKES, rule, "content-available", "1");
+    require(scan, seen::WAKES, rule, "content-available", "1");
     let shown = [
-        (mark::ALERT, "alert"),
-        (mark::BADGE, "badge"),
-        (mark::SOUND, "sound"),
+        (seen::ALERT, "alert"),
+        (seen::BADGE, "badge"),
+        (seen::SOUND, "sound"),
     ];
-    for (mark, key) in shown {
-        if pass.has(mark) {
+    for (bit, key) in shown {
+        if scan.has(bit) {
             let (rule, field) = (rule::BACKGROUND_SHOWS, format!("{}.{key}", APS.path));
             let expected = "none for push type background";
-            pass.violation(rule, field, expected, "one".to_owned());
+            scan.violation(rule, field, expected, "one".to_owned());
         }
     }
-    check_mutable(pass);
+    check_mutable(scan);
 }
 
 /// The extension that changes a notification is asked only if there is one to show.
-fn check_mutable(pass: &mut Pass) {
-    if pass.has(mark::MUTABLE) && !pass.has(mark::ALERT) {
+fn check_mutable(scan: &mut Scan) {
+    if scan.has(seen::MUTABLE) && !scan.has(seen::ALERT) {
         let (rule, field) = (rule::MUTABLE_WITHOUT_ALERT, format!("{}.alert", APS.path));
-        pass.remark(rule, field, "an alert with mutable-content 1", NONE);
+        scan.remark(rule, field, "an alert with mutable-content 1", NONE);
     }
 }
 
-fn live_activity(pass: &mut Pass) {
+fn live_activity(scan: &mut Scan) {
     let rule = rule::LIVEACTIVITY_INCOMPLETE;
     require(
-        pass,
-        mark::TIMESTAMP,
+        scan,
+        seen::TIMESTAMP,
         rule,
         "timestamp",
         "seconds since 1970",
     );
-    require(pass, mark::EVENT, rule, "event", "start, update or end");
-    let event = pass.event();
+    require(scan, seen::EVENT, rule, "event", "start, update or end");
+    let event = scan.event();
     if event == Some(Event::End) {
-        if !pass.has(mark::CONTENT_STATE) {
+        if !scan.has(seen::CONTENT_STATE) {
             let (rule, field) = (
                 rule::LIVEACTIVITY_END_STATE,
                 format!("{}.content-state", APS.path),
             );
-            pass.remark(rule, field, "the last one with event end", NONE);
+            scan.remark(rule, field, "the last one with event end", NONE);
         }
     } else {
         require(
-            pass,
-            mark::CONTENT_STATE,
+            scan,
+            seen::CONTENT_STATE,
             rule,
             "content-state",
             "an object",
@@ -145,46 +147,46 @@ fn live_activity(pass: &mut Pass) {
     }
     if event == Some(Event::Start) {
         let rule = rule::LIVEACTIVITY_START_INCOMPLETE;
-        require(pass, mark::ALERT, rule, "alert", "one with event start");
+        require(scan, seen::ALERT, rule, "alert", "one with event start");
         let expected = "the name of the type with event start";
         require(
-            pass,
-            mark::ATTRIBUTES_TYPE,
+            scan,
+            seen::ATTRIBUTES_TYPE,
             rule,
             "attributes-type",
             expected,
         );
         let expected = "an object with event start";
-        require(pass, mark::ATTRIBUTES, rule, "attributes", expected);
+        require(scan, seen::ATTRIBUTES, rule, "attributes", expected);
     }
     if let Some(event) = event {
-        check_event(pass, event);
+        check_event(scan, event);
     }
 }
 
 /// Remarks on the keys that are for another event.
-fn check_event(pass: &mut Pass, event: Event) {
+fn check_event(scan: &mut Scan, event: Event) {
     for key in APS.keys {
-        let expected = match key.fits {
-            Fits::LiveStart if event != Event::Start => "event start",
-            Fits::LiveEnd if event != Event::End => "event end",
+        let expected = match key.applies_to {
+            AppliesTo::LiveStart if event != Event::Start => "event start",
+            AppliesTo::LiveEnd if event != Event::End => "event end",
             _ => continue,
         };
-        if pass.has(key.mark) {
+        if scan.has(key.seen) {
             let field = format!("{}.{}", APS.path, key.name);
-            pass.remark(rule::APS_KEY_MISPLACED, field, expected, event.as_str());
+            scan.remark(rule::APS_KEY_MISPLACED, field, expected, event.as_str());
         }
     }
 }
 
 /// The one key that a push type without `aps` lives on.
-fn own_key(pass: &mut Pass, mark: u32, rule: &'static str, field: &'static str) {
-    if !pass.has(mark) {
-        pass.violation(rule, field.to_owned(), "a string", NONE.to_owned());
+fn own_key(scan: &mut Scan, bit: u32, rule: &'static str, field: &'static str) {
+    if !scan.has(bit) {
+        scan.violation(rule, field.to_owned(), "a string", NONE.to_owned());
     }
     // An empty one is what some libraries always send.
-    if pass.has(mark::IN_APS) {
+    if scan.has(seen::IN_APS) {
         let (rule, field) = (rule::APS_WITHOUT_EFFECT, APS.path.to_owned());
-        pass.remark(rule, field, "no aps for this push type", "one");
+        scan.remark(rule, field, "no aps for this push type", "one");
     }
 }

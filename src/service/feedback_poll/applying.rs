@@ -27,7 +27,7 @@ struct ToldAt {
 
 impl<R: Runtime> Poll<'_, R> {
     pub(super) async fn apply_all(&mut self) -> Result<(), String> {
-        let runs = self.change(|spool, _| spool.runs().to_vec()).await?;
+        let runs = self.change(|state, _| state.runs().to_vec()).await?;
         for run in runs {
             self.apply(run).await?;
         }
@@ -42,9 +42,9 @@ impl<R: Runtime> Poll<'_, R> {
             let (pages, is_last) = self.pages(run, first).await?;
             let next = first.saturating_add(pages.len().try_into().unwrap_or(u32::MAX));
             self.apply_pages(&of, &pages).await?;
-            let ours = self.change(|spool, holder| {
-                spool.page_applied(run, next);
-                spool.is_held_by(holder)
+            let ours = self.change(|state, holder| {
+                state.page_applied(run, next);
+                state.is_held_by(holder)
             });
             if !ours.await? {
                 return Err(LOST.to_owned());
@@ -56,7 +56,7 @@ impl<R: Runtime> Poll<'_, R> {
             let deleted = persistently(platform, async || store.delete_many(&done).await);
             deleted.await.map_err(|error| error.0)?;
             if is_last {
-                return self.change(|spool, _| spool.end_run(run)).await;
+                return self.change(|state, _| state.end_run(run)).await;
             }
             self.renew_lease().await?;
             first = next;

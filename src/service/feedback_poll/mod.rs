@@ -18,7 +18,7 @@ use super::store::{change, persistently};
 use super::{App, Platform, Runtime, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
-use crate::feedback::{Busy, Holder, Spool, Stopped, spool_key};
+use crate::feedback::{Busy, Holder, PollState, Stopped, poll_key};
 use crate::time::Now;
 
 /// How often the lease is renewed at most; well below its length.
@@ -49,7 +49,7 @@ impl<R: Runtime> App<R> {
             app: self,
             binary,
             holder: self.holder(),
-            key: spool_key(&binary.topic, binary.environment),
+            key: poll_key(&binary.topic, binary.environment),
             renewed: self.platform.now(),
             counts: FeedbackCounts::default(),
             stopped: None,
@@ -83,7 +83,7 @@ impl<R: Runtime> Poll<'_, R> {
     async fn read_and_apply(&mut self) -> Result<(), String> {
         let read = self.read_list().await;
         let applied = self.apply_all().await;
-        let released = self.change(|spool, holder| spool.release(holder)).await;
+        let released = self.change(|state, holder| state.release(holder)).await;
         read.and(applied).and(released)?;
         match self.unreadable {
             0 => Ok(()),
@@ -95,7 +95,7 @@ impl<R: Runtime> Poll<'_, R> {
         let exclusive = self.app.process.has_store_alone;
         let now = self.app.platform.unix_time();
         self.renewed = self.app.platform.now();
-        self.change(|spool, holder| spool.take(holder, exclusive, now))
+        self.change(|state, holder| state.take(holder, exclusive, now))
             .await
     }
 
@@ -109,15 +109,18 @@ impl<R: Runtime> Poll<'_, R> {
     }
 
     /// Changes the record by compare-and-swap.
-    async fn change<T>(&self, mut make: impl FnMut(&mut Spool, &Holder) -> T) -> Result<T, String> {
+    async fn change<T>(
+        &self,
+        mut make: impl FnMut(&mut PollState, &Holder) -> T,
+    ) -> Result<T, String> {
         let App {
             platform, store, ..
         } = self.app;
         let changed = persistently(platform, async || {
-            change(store, &self.key, |stored| match Spool::read(stored) {
-                Ok(mut spool) => {
-                    let output = make(&mut spool, &self.holder);
-                    (Some(spool.write()), Ok(output))
+            change(store, &self.key, |stored| match PollState::read(stored) {
+                Ok(mut state) => {
+                    let output = make(&mut state, &self.holder);
+                    (Some(state.write()), Ok(output))
                 }
                 Err(corrupt) => (None, Err(corrupt)),
             })

@@ -4,7 +4,7 @@ use core::pin::pin;
 
 use super::Poll;
 use crate::config::Endpoint;
-use crate::feedback::{Bounds, Intake, Opened, Page, Stopped};
+use crate::feedback::{Bounds, Opened, Page, PageWriter, Stopped};
 use crate::service::store::persistently;
 use crate::service::{First, List, Platform, Runtime, Sender, Store, first};
 
@@ -14,7 +14,7 @@ const READ_BYTES: usize = 64 * 1024;
 impl<R: Runtime> Poll<'_, R> {
     async fn open_run(&self) -> Result<Option<Opened>, String> {
         let now = self.app.platform.unix_time();
-        self.change(|spool, _| spool.open_run(now)).await
+        self.change(|state, _| state.open_run(now)).await
     }
 
     /// Reads the list and closes the connection once all of it is on disk.
@@ -41,18 +41,18 @@ impl<R: Runtime> Poll<'_, R> {
         let destination = app.destination(endpoint, tls_name);
         // Whatever goes wrong from here on, the service is not to take the list for read.
         let mut list = app.sender.open_list(&destination).await?;
-        let mut intake = Intake::new(&self.key, run);
+        let mut writer = PageWriter::new(&self.key, run);
         let mut bounds = Bounds::new(app.platform.now(), most_bytes);
-        let read = self.read_all(&mut list, &mut intake, &mut bounds).await;
-        self.counts.count_invalid(intake.invalid());
-        let (last, truncated) = intake.finish();
+        let read = self.read_all(&mut list, &mut writer, &mut bounds).await;
+        self.counts.count_invalid(writer.invalid());
+        let (last, truncated) = writer.finish();
         if let Some(page) = last {
             self.keep(&page).await?;
         }
         let durable = persistently(&app.platform, async || app.durable().await);
         durable.await.map_err(|error| error.0)?;
         let bytes = bounds.bytes();
-        let noted = self.change(|spool, _| spool.run_read(run, bytes)).await;
+        let noted = self.change(|state, _| state.run_read(run, bytes)).await;
         read.and(noted)?;
         truncated.map_err(|error| error.to_string())?;
         list.close().await
@@ -62,7 +62,7 @@ impl<R: Runtime> Poll<'_, R> {
     async fn read_all(
         &mut self,
         list: &mut <R::Sender as Sender>::List,
-        intake: &mut Intake,
+        writer: &mut PageWriter,
         bounds: &mut Bounds,
     ) -> Result<(), String> {
         let platform = &self.app.platform;
@@ -71,11 +71,11 @@ impl<R: Runtime> Poll<'_, R> {
             bounds.listens(platform.now());
             let read = unless_overdue(platform, list.read(&mut buffer), bounds).await;
             let goes_on = read.map_err(|stopped| self.stop(stopped))?;
-            intake.decode(&buffer);
-            let tuples = intake.tuples() + intake.invalid();
+            writer.decode(&buffer);
+            let tuples = writer.tuples() + writer.invalid();
             let went_on = bounds.took(platform.now(), buffer.len(), tuples);
             buffer.clear();
-            while let Some(page) = intake.next_page() {
+            while let Some(page) = writer.next_page() {
                 self.keep(&page).await?;
             }
             if !goes_on {

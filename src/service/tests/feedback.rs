@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::support::{APP, Desk, Event, Piece, settings, token};
-use crate::feedback::{LEASE, SILENCE, Spool};
+use crate::feedback::{LEASE, PollState, SILENCE};
 use crate::service::Platform as _;
 
 const POLL: &str = "POST /v1/tasks/feedback";
@@ -217,7 +217,7 @@ fn what_an_earlier_poll_has_left_is_applied_also_if_nobody_listens() {
 fn a_poll_whose_lease_another_has_taken_stops_and_removes_no_page() {
     let desk = desk();
     desk.sender.put_list(vec![tuples(&desk, 0..3)]);
-    let spool = desk.store.clone();
+    let store = desk.store.clone();
     let other = crate::feedback::Holder {
         boot: "second".into(),
         call: "other".into(),
@@ -231,10 +231,10 @@ fn a_poll_whose_lease_another_has_taken_stops_and_removes_no_page() {
         }
         if what == "get" && key.starts_with("d/") && reads > 0 {
             reads = 0;
-            let record = spool_key_of(&spool);
-            let mut taken = Spool::read(spool.peek(&record).as_deref()).unwrap();
+            let record = poll_key_of(&store);
+            let mut taken = PollState::read(store.peek(&record).as_deref()).unwrap();
             let _ = taken.take(&other, true, platform.unix_time());
-            spool.put(&record, &taken.write());
+            store.put(&record, &taken.write());
         }
         None
     });
@@ -247,7 +247,7 @@ fn a_poll_whose_lease_another_has_taken_stops_and_removes_no_page() {
     assert_eq!(pages(&desk).len(), 1, "the other one applies it");
 }
 
-fn spool_key_of(store: &super::support::TestStore) -> String {
+fn poll_key_of(store: &super::support::TestStore) -> String {
     let mut keys = store.keys_of("f/");
     keys.retain(|key| key.matches('/').count() == 1);
     keys.pop().unwrap()

@@ -1,13 +1,13 @@
 //! A name becomes a TLS connection that speaks HTTP/2: lookup, TCP, TLS.
 //!
-//! Which address is tried when is `Race`'s to say, as it is inside the function. A name is looked
-//! up anew for each connection, as Apple asks.
+//! Which address is tried when is for `HappyEyeballs` to say, as it is inside the function. A name
+//! is looked up anew for each connection, as Apple asks.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use dunlin::dial::Race;
+use dunlin::dial::HappyEyeballs;
 use dunlin::time::Now;
 use dunlin::tls_name::{Protocol, TlsName};
 use futures_util::StreamExt as _;
@@ -32,7 +32,7 @@ pub(super) async fn connect(
         debug!(%host, %error, "lookup failed");
         Unreached::Lookup
     })?;
-    let tcp = race(found, port).await.map_err(|why| {
+    let tcp = first_connection(found, port).await.map_err(|why| {
         debug!(%host, %why, "no TCP connection");
         Unreached::Tcp
     })?;
@@ -40,22 +40,22 @@ pub(super) async fn connect(
 }
 
 /// The first TCP connection to one of the addresses.
-async fn race(found: Vec<IpAddr>, port: u16) -> Result<TcpStream, String> {
+async fn first_connection(found: Vec<IpAddr>, port: u16) -> Result<TcpStream, String> {
     let began = Instant::now();
     let now = || Now::ZERO + began.elapsed();
-    let mut race = Race::new(found);
-    // At most as many as the race has.
+    let mut eyeballs = HappyEyeballs::new(found);
+    // At most as many as there are addresses.
     let mut attempts = FuturesUnordered::new();
     let mut last = "the name has no addresses".to_owned();
     loop {
-        while let Some(address) = race.poll_attempt(now()) {
+        while let Some(address) = eyeballs.poll_attempt(now()) {
             let remote = SocketAddr::new(address, port);
             attempts.push(async move { (address, dial(remote).await) });
         }
-        if race.is_lost() {
+        if eyeballs.has_failed() {
             return Err(last);
         }
-        let next_at = race.poll_timeout();
+        let next_at = eyeballs.poll_timeout();
         let next_attempt = async {
             match next_at {
                 Some(at) => tokio::time::sleep(at.since(now())).await,
@@ -67,7 +67,7 @@ async fn race(found: Vec<IpAddr>, port: u16) -> Result<TcpStream, String> {
                 Ok(stream) => return Ok(stream),
                 Err(error) => {
                     last = format!("{address}: {error}");
-                    race.handle_failed(now(), address);
+                    eyeballs.handle_failed(now(), address);
                 }
             },
             () = next_attempt => {}

@@ -34,7 +34,7 @@ impl core::fmt::Debug for Page {
 
 /// One connection to the feedback service.
 #[derive(Debug)]
-pub struct Intake {
+pub struct PageWriter {
     decoder: Feedback,
     /// `f/<app>/<run>/`
     prefix: String,
@@ -47,12 +47,12 @@ pub struct Intake {
     invalid: u64,
 }
 
-impl Intake {
-    /// For a run of the app whose record stands under `spool`.
-    pub fn new(spool: &str, run: u64) -> Self {
+impl PageWriter {
+    /// For a run of the app whose record stands under `poll_key`.
+    pub fn new(poll_key: &str, run: u64) -> Self {
         Self {
             decoder: Feedback::new(),
-            prefix: format!("{spool}/{run}/"),
+            prefix: format!("{poll_key}/{run}/"),
             next: 0,
             filling: Vec::new(),
             in_filling: 0,
@@ -119,8 +119,8 @@ fn page_of(prefix: &str, next: &mut u32, bytes: Vec<u8>) -> Page {
 }
 
 /// The key of a page.
-pub fn page_key(spool: &str, run: u64, page: u32) -> String {
-    format!("{spool}/{run}/{page}")
+pub fn page_key(poll_key: &str, run: u64, page: u32) -> String {
+    format!("{poll_key}/{run}/{page}")
 }
 
 /// The dead tokens of a page, in order, each with since when.
@@ -150,12 +150,12 @@ mod tests {
     }
 
     fn pages(bytes: &[u8], chunk: usize) -> (Vec<Page>, Result<(), Truncated>) {
-        let (mut intake, mut pages) = (Intake::new("f/x", 5), Vec::new());
+        let (mut writer, mut pages) = (PageWriter::new("f/x", 5), Vec::new());
         for chunk in bytes.chunks(chunk) {
-            intake.decode(chunk);
-            pages.extend(core::iter::from_fn(|| intake.next_page()));
+            writer.decode(chunk);
+            pages.extend(core::iter::from_fn(|| writer.next_page()));
         }
-        let (last, end) = intake.finish();
+        let (last, end) = writer.finish();
         pages.extend(last);
         (pages, end)
     }
@@ -200,9 +200,9 @@ mod tests {
     #[test]
     fn nothing_makes_no_page() {
         assert_eq!(pages(b"", 1), (Vec::new(), Ok(())));
-        let mut intake = Intake::new("f/x", 0);
-        intake.decode(&[0, 0, 0, 1, 0, 0]);
-        assert_eq!((intake.tuples(), intake.invalid()), (0, 1));
-        assert_eq!(intake.finish().0, None);
+        let mut writer = PageWriter::new("f/x", 0);
+        writer.decode(&[0, 0, 0, 1, 0, 0]);
+        assert_eq!((writer.tuples(), writer.invalid()), (0, 1));
+        assert_eq!(writer.finish().0, None);
     }
 }

@@ -12,7 +12,7 @@
 //! the family of the first is tried first, and the two families alternate from there.
 //!
 //! An attempt has no time limit of its own. Whoever connects has one for all of them, closes what has
-//! lost when one has succeeded, and drops the race then.
+//! lost when one has succeeded, and drops the rest then.
 //!
 //! Limits: [`MAX_ADDRESSES`] attempts.
 
@@ -33,10 +33,10 @@ pub const MAX_ADDRESSES: usize = 8;
 
 /// Who is tried when. Drive it thus, after it is made and after each event:
 ///
-/// 1. connect to what [`Race::poll_attempt`] gives, until it gives nothing;
-/// 2. wait for an attempt to end, at most until [`Race::poll_timeout`].
+/// 1. connect to what [`HappyEyeballs::poll_attempt`] gives, until it gives nothing;
+/// 2. wait for an attempt to end, at most until [`HappyEyeballs::poll_timeout`].
 #[derive(Clone, Debug, Default)]
-pub struct Race {
+pub struct HappyEyeballs {
     /// In the order in which they are tried; none is there twice.
     waiting: VecDeque<IpAddr>,
     /// Being tried, the newest last.
@@ -45,8 +45,8 @@ pub struct Race {
     next_at: Now,
 }
 
-impl Race {
-    /// A race of these addresses, the preferred one first. What is there twice counts once.
+impl HappyEyeballs {
+    /// From these addresses, the preferred one first. What is there twice counts once.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         Self {
             waiting: in_order(addresses),
@@ -79,7 +79,7 @@ impl Race {
     }
 
     /// Whether all attempts have failed and no address is left.
-    pub fn is_lost(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.waiting.is_empty() && self.running.is_empty()
     }
 }
@@ -131,9 +131,9 @@ mod tests {
         Now::ZERO + Duration::from_millis(millis)
     }
 
-    /// A race and its addresses.
-    fn race(list: &str) -> (Race, Vec<IpAddr>) {
-        (Race::new(addresses(list)), addresses(list))
+    /// The addresses, and what tries them.
+    fn dialling(list: &str) -> (HappyEyeballs, Vec<IpAddr>) {
+        (HappyEyeballs::new(addresses(list)), addresses(list))
     }
 
     #[test]
@@ -170,59 +170,62 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_has_a_quarter_of_a_second_alone() {
-        let (mut race, list) = race("::1 10.0.0.1 ::2");
-        assert_eq!(race.poll_timeout(), Some(Now::ZERO));
-        assert_eq!(race.poll_attempt(at(0)), Some(list[0]));
-        assert_eq!(race.poll_attempt(at(0)), None);
-        assert_eq!(race.poll_timeout(), Some(at(250)));
-        assert_eq!(race.poll_attempt(at(249)), None);
-        assert_eq!(race.poll_attempt(at(250)), Some(list[1]));
+        let (mut eyeballs, list) = dialling("::1 10.0.0.1 ::2");
+        assert_eq!(eyeballs.poll_timeout(), Some(Now::ZERO));
+        assert_eq!(eyeballs.poll_attempt(at(0)), Some(list[0]));
+        assert_eq!(eyeballs.poll_attempt(at(0)), None);
+        assert_eq!(eyeballs.poll_timeout(), Some(at(250)));
+        assert_eq!(eyeballs.poll_attempt(at(249)), None);
+        assert_eq!(eyeballs.poll_attempt(at(250)), Some(list[1]));
         // A timer that is late does not bring the others closer together.
-        assert_eq!(race.poll_attempt(at(900)), Some(list[2]));
-        assert_eq!(race.poll_timeout(), None);
-        assert_eq!(race.poll_attempt(at(9_000)), None);
-        assert!(!race.is_lost(), "three may still answer");
+        assert_eq!(eyeballs.poll_attempt(at(900)), Some(list[2]));
+        assert_eq!(eyeballs.poll_timeout(), None);
+        assert_eq!(eyeballs.poll_attempt(at(9_000)), None);
+        assert!(!eyeballs.has_failed(), "three may still answer");
     }
 
     #[test]
     fn after_a_failure_the_next_has_its_turn_at_once() {
-        let (mut race, list) = race("::1 10.0.0.1 ::2");
-        assert_eq!(race.poll_attempt(at(0)), Some(list[0]));
-        race.handle_failed(at(3), list[0]);
-        assert_eq!(race.poll_timeout(), Some(at(3)));
-        assert_eq!(race.poll_attempt(at(3)), Some(list[1]));
-        assert_eq!(race.poll_timeout(), Some(at(253)));
+        let (mut eyeballs, list) = dialling("::1 10.0.0.1 ::2");
+        assert_eq!(eyeballs.poll_attempt(at(0)), Some(list[0]));
+        eyeballs.handle_failed(at(3), list[0]);
+        assert_eq!(eyeballs.poll_timeout(), Some(at(3)));
+        assert_eq!(eyeballs.poll_attempt(at(3)), Some(list[1]));
+        assert_eq!(eyeballs.poll_timeout(), Some(at(253)));
     }
 
     #[test]
     fn the_failure_of_an_older_attempt_hurries_nobody() {
-        let (mut race, list) = race("::1 10.0.0.1 ::2");
-        assert_eq!(race.poll_attempt(at(0)), Some(list[0]));
-        assert_eq!(race.poll_attempt(at(250)), Some(list[1]));
-        race.handle_failed(at(260), list[0]);
-        assert_eq!(race.poll_attempt(at(260)), None);
-        assert_eq!(race.poll_timeout(), Some(at(500)));
+        let (mut eyeballs, list) = dialling("::1 10.0.0.1 ::2");
+        assert_eq!(eyeballs.poll_attempt(at(0)), Some(list[0]));
+        assert_eq!(eyeballs.poll_attempt(at(250)), Some(list[1]));
+        eyeballs.handle_failed(at(260), list[0]);
+        assert_eq!(eyeballs.poll_attempt(at(260)), None);
+        assert_eq!(eyeballs.poll_timeout(), Some(at(500)));
     }
 
     #[test]
-    fn a_race_is_lost_when_all_have_failed() {
-        let (mut race, list) = race("::1 10.0.0.1");
+    fn all_attempts_can_fail() {
+        let (mut eyeballs, list) = dialling("::1 10.0.0.1");
         for (millis, address) in [(0, list[0]), (1, list[1])] {
-            assert!(!race.is_lost());
-            assert_eq!(race.poll_attempt(at(millis)), Some(address));
-            race.handle_failed(at(millis + 1), address);
+            assert!(!eyeballs.has_failed());
+            assert_eq!(eyeballs.poll_attempt(at(millis)), Some(address));
+            eyeballs.handle_failed(at(millis + 1), address);
         }
-        assert!(race.is_lost());
-        assert_eq!(race.poll_attempt(at(1_000)), None);
-        assert!(Race::new([]).is_lost(), "a name without addresses");
+        assert!(eyeballs.has_failed());
+        assert_eq!(eyeballs.poll_attempt(at(1_000)), None);
+        assert!(
+            HappyEyeballs::new([]).has_failed(),
+            "a name without addresses"
+        );
     }
 
     #[test]
     fn the_failure_of_a_stranger_changes_nothing() {
-        let (mut race, list) = race("::1 10.0.0.1");
-        assert_eq!(race.poll_attempt(at(0)), Some(list[0]));
-        race.handle_failed(at(1), list[1]);
-        assert_eq!(race.poll_timeout(), Some(at(250)));
-        assert_eq!(race.poll_attempt(at(250)), Some(list[1]));
+        let (mut eyeballs, list) = dialling("::1 10.0.0.1");
+        assert_eq!(eyeballs.poll_attempt(at(0)), Some(list[0]));
+        eyeballs.handle_failed(at(1), list[1]);
+        assert_eq!(eyeballs.poll_timeout(), Some(at(250)));
+        assert_eq!(eyeballs.poll_attempt(at(250)), Some(list[1]));
     }
 }

@@ -21,7 +21,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::bounds::{RUN_MAX_BYTES, SPOOL_MAX_BYTES};
+use super::bounds::{RUN_MAX_BYTES, UNAPPLIED_MAX_BYTES};
 use crate::environment::Environment;
 use crate::json;
 use crate::notification::Topic;
@@ -54,15 +54,18 @@ pub struct Busy {
 
 /// The record is not what this version wrote. The store, or a later version, is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CorruptSpool;
+pub struct CorruptPollState;
 
-impl fmt::Display for CorruptSpool {
+impl fmt::Display for CorruptPollState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "feedback spool: expected a record of version {VERSION}")
+        write!(
+            f,
+            "feedback poll state: expected a record of version {VERSION}"
+        )
     }
 }
 
-impl core::error::Error for CorruptSpool {}
+impl core::error::Error for CorruptPollState {}
 
 /// One read of the list that has pages left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +114,7 @@ impl Lease {
 
 /// The record.
 #[derive(Clone, Debug, Default)]
-pub struct Spool {
+pub struct PollState {
     lease: Option<Lease>,
     next_run: u64,
     runs: Vec<Run>,
@@ -127,7 +130,7 @@ struct StoredPollState {
 }
 
 /// The key of an app's record; pages stand below it.
-pub fn spool_key(topic: &Topic, environment: Environment) -> String {
+pub fn poll_key(topic: &Topic, environment: Environment) -> String {
     let mut hash = Sha256::new();
     hash.update(topic.as_str());
     // A topic has no NUL byte, so the two parts cannot run into each other.
@@ -136,16 +139,16 @@ pub fn spool_key(topic: &Topic, environment: Environment) -> String {
     format!("f/{}", URL_SAFE_NO_PAD.encode(hash.finalize()))
 }
 
-impl Spool {
+impl PollState {
     /// From the stored bytes; no bytes are an empty record.
     ///
     /// # Errors
-    /// [`CorruptSpool`].
-    pub fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptSpool> {
+    /// [`CorruptPollState`].
+    pub fn read(bytes: Option<&[u8]>) -> Result<Self, CorruptPollState> {
         let Some(bytes) = bytes else {
             return Ok(Self::default());
         };
-        let stored: StoredPollState = json::read(bytes).map_err(|_| CorruptSpool)?;
+        let stored: StoredPollState = json::read(bytes).map_err(|_| CorruptPollState)?;
         let StoredPollState {
             v,
             lease,
@@ -153,7 +156,7 @@ impl Spool {
             runs,
         } = stored;
         if v != VERSION {
-            return Err(CorruptSpool);
+            return Err(CorruptPollState);
         }
         Ok(Self {
             lease,
@@ -210,11 +213,11 @@ impl Spool {
     }
 
     /// A new run, read from now on; `None` at [`MAX_RUNS`], or if the earlier ones leave nothing of
-    /// [`SPOOL_MAX_BYTES`]. One that is cut off holds what it was allowed until it is applied.
+    /// [`UNAPPLIED_MAX_BYTES`]. One that is cut off holds what it was allowed until it is applied.
     pub fn open_run(&mut self, now: UnixTime) -> Option<Opened> {
         let taken = self.runs.iter().map(|run| run.bytes);
         let taken = taken.fold(0, u64::saturating_add);
-        let most_bytes = SPOOL_MAX_BYTES.saturating_sub(taken).min(RUN_MAX_BYTES);
+        let most_bytes = UNAPPLIED_MAX_BYTES.saturating_sub(taken).min(RUN_MAX_BYTES);
         if self.runs.len() >= MAX_RUNS || most_bytes == 0 {
             return None;
         }
@@ -270,41 +273,41 @@ mod tests {
     #[test]
     fn one_polls_and_the_others_hear_until_when() {
         let (a, b) = (holder("1", "a"), holder("1", "b"));
-        let mut spool = Spool::default();
-        assert_eq!(spool.take(&a, false, at(100)), Ok(()));
-        assert_eq!(spool.take(&b, false, at(159)), Err(Busy { until: at(160) }));
-        assert_eq!(spool.take(&a, false, at(150)), Ok(()), "a sign of life");
-        assert_eq!(spool.take(&b, false, at(160)), Err(Busy { until: at(210) }));
-        assert_eq!(spool.take(&b, false, at(210)), Ok(()));
-        assert!(spool.is_held_by(&b) && !spool.is_held_by(&a));
-        spool.release(&a);
-        assert!(spool.is_held_by(&b), "only its own");
-        spool.release(&b);
-        assert_eq!(spool.take(&a, false, at(211)), Ok(()));
+        let mut state = PollState::default();
+        assert_eq!(state.take(&a, false, at(100)), Ok(()));
+        assert_eq!(state.take(&b, false, at(159)), Err(Busy { until: at(160) }));
+        assert_eq!(state.take(&a, false, at(150)), Ok(()), "a sign of life");
+        assert_eq!(state.take(&b, false, at(160)), Err(Busy { until: at(210) }));
+        assert_eq!(state.take(&b, false, at(210)), Ok(()));
+        assert!(state.is_held_by(&b) && !state.is_held_by(&a));
+        state.release(&a);
+        assert!(state.is_held_by(&b), "only its own");
+        state.release(&b);
+        assert_eq!(state.take(&a, false, at(211)), Ok(()));
     }
 
     #[test]
     fn where_one_process_has_the_store_the_last_one_is_dead() {
         let (before, now) = (holder("1", "a"), holder("2", "a"));
-        let mut spool = Spool::default();
-        spool.take(&before, true, at(100)).unwrap();
-        assert_eq!(spool.clone().take(&now, true, at(101)), Ok(()));
-        assert!(spool.clone().take(&now, false, at(101)).is_err());
+        let mut state = PollState::default();
+        state.take(&before, true, at(100)).unwrap();
+        assert_eq!(state.clone().take(&now, true, at(101)), Ok(()));
+        assert!(state.clone().take(&now, false, at(101)).is_err());
         let beside = holder("1", "b");
-        assert!(spool.take(&beside, true, at(101)).is_err());
+        assert!(state.take(&beside, true, at(101)).is_err());
     }
 
     #[test]
     fn runs_are_numbered_bounded_and_survive_storage() {
-        let mut spool = Spool::default();
-        let mut open = || spool.open_run(at(7)).map(|opened| opened.run);
+        let mut state = PollState::default();
+        let mut open = || state.open_run(at(7)).map(|opened| opened.run);
         assert_eq!((open(), open()), (Some(0), Some(1)));
-        (0..2).for_each(|run| spool.run_read(run, 70));
-        spool.page_applied(1, 3);
-        spool.page_applied(1, 2);
-        spool.end_run(0);
-        spool.take(&holder("1", "a"), false, at(1)).unwrap();
-        let again = Spool::read(Some(&spool.write())).unwrap();
+        (0..2).for_each(|run| state.run_read(run, 70));
+        state.page_applied(1, 3);
+        state.page_applied(1, 2);
+        state.end_run(0);
+        state.take(&holder("1", "a"), false, at(1)).unwrap();
+        let again = PollState::read(Some(&state.write())).unwrap();
         let run = Run {
             run: 1,
             applied: 3,
@@ -314,51 +317,51 @@ mod tests {
         assert_eq!(again.runs(), [run]);
         assert_eq!((run.read_at(at(9)), run.read_at(at(5))), (at(7), at(5)));
         assert!(again.is_held_by(&holder("1", "a")));
-        while let Some(Opened { run, .. }) = spool.open_run(at(8)) {
-            spool.run_read(run, 1);
+        while let Some(Opened { run, .. }) = state.open_run(at(8)) {
+            state.run_read(run, 1);
         }
-        assert_eq!(spool.runs().len(), MAX_RUNS);
+        assert_eq!(state.runs().len(), MAX_RUNS);
     }
 
     #[test]
     fn reads_that_are_never_applied_fill_the_disk_to_a_bound() {
-        let mut spool = Spool::default();
+        let mut state = PollState::default();
         // Each is read to its bound, or cut off by a crash.
         let mut allowed = Vec::new();
-        while let Some(Opened { most_bytes, .. }) = spool.open_run(at(1)) {
+        while let Some(Opened { most_bytes, .. }) = state.open_run(at(1)) {
             allowed.push(most_bytes);
         }
         assert_eq!(allowed, [RUN_MAX_BYTES; 2]);
-        assert_eq!(allowed.iter().sum::<u64>(), SPOOL_MAX_BYTES);
+        assert_eq!(allowed.iter().sum::<u64>(), UNAPPLIED_MAX_BYTES);
         // What is read is charged with what it has, and frees it when it is applied.
-        spool.run_read(0, 1_000);
-        let third = spool.open_run(at(2)).unwrap();
+        state.run_read(0, 1_000);
+        let third = state.open_run(at(2)).unwrap();
         assert_eq!(third.most_bytes, RUN_MAX_BYTES - 1_000);
-        assert_eq!(spool.open_run(at(2)), None);
-        spool.end_run(1);
-        assert_eq!(spool.open_run(at(3)).unwrap().most_bytes, RUN_MAX_BYTES);
+        assert_eq!(state.open_run(at(2)), None);
+        state.end_run(1);
+        assert_eq!(state.open_run(at(3)).unwrap().most_bytes, RUN_MAX_BYTES);
     }
 
     #[test]
     fn a_run_of_a_record_without_bytes_and_time_is_read() {
         let record = br#"{"v":1,"next_run":8,"runs":[{"run":7,"applied":3}]}"#;
-        let mut spool = Spool::read(Some(record)).unwrap();
-        assert_eq!(spool.runs()[0].read_at(at(9)), at(9));
-        assert_eq!(spool.open_run(at(9)).unwrap().most_bytes, RUN_MAX_BYTES);
+        let mut state = PollState::read(Some(record)).unwrap();
+        assert_eq!(state.runs()[0].read_at(at(9)), at(9));
+        assert_eq!(state.open_run(at(9)).unwrap().most_bytes, RUN_MAX_BYTES);
     }
 
     #[test]
     fn what_is_not_a_record_is_refused() {
         for bytes in [&b""[..], b"{}", br#"{"v":2,"next_run":0,"runs":[]}"#] {
-            assert!(Spool::read(Some(bytes)).is_err());
+            assert!(PollState::read(Some(bytes)).is_err());
         }
-        assert!(Spool::read(None).unwrap().runs().is_empty());
+        assert!(PollState::read(None).unwrap().runs().is_empty());
     }
 
     #[test]
     fn keys_differ_by_topic_and_environment() {
         let topic = |text| Topic::parse(text).unwrap();
-        let key = |text, environment| spool_key(&topic(text), environment);
+        let key = |text, environment| poll_key(&topic(text), environment);
         let one = key("com.example.app", Environment::Production);
         assert_ne!(one, key("com.example.app", Environment::Development));
         assert_ne!(one, key("com.example.apq", Environment::Production));

@@ -8,9 +8,11 @@
 //! and both are checked.
 
 use super::finding::{Findings, Weight, shown_key};
-use super::keys::{Fits, Key, Object, ROOT, mark};
+use super::key::{AppliesTo, Key, Members, Object, ValueKind};
+use super::keys::ROOT;
 use super::own::{Doubts, doubts};
-use super::value::{Event, Members, Scalar, Wants};
+use super::seen;
+use super::value::{Event, Scalar};
 use crate::notification::PushType;
 use crate::notification::error::{InvalidNotification, rule};
 use core::fmt;
@@ -18,19 +20,19 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 /// What has been read of a payload so far.
-pub(super) struct Pass {
+pub(super) struct Scan {
     push_type: Option<PushType>,
-    /// Bits of [`mark`].
+    /// Bits of [`seen`].
     present: u32,
     event: Option<Event>,
     pub(super) findings: Findings,
 }
 
-impl Pass {
+impl Scan {
     /// Reads `text`. A push type that is not named is `alert` or `background`, which have the same
     /// keys.
-    pub(super) fn over(text: &str, push_type: Option<PushType>) -> serde_json::Result<Self> {
-        let mut pass = Self {
+    pub(super) fn of(text: &str, push_type: Option<PushType>) -> serde_json::Result<Self> {
+        let mut scan = Self {
             push_type,
             present: 0,
             event: None,
@@ -44,16 +46,16 @@ impl Pass {
         };
         let root = Reader {
             place,
-            pass: &mut pass,
+            scan: &mut scan,
         };
         root.deserialize(&mut json)?;
         json.end()?;
-        Ok(pass)
+        Ok(scan)
     }
 
-    /// Whether one of these bits of [`mark`] is set.
-    pub(super) const fn has(&self, marks: u32) -> bool {
-        self.present & marks != 0
+    /// Whether one of these bits of [`seen`] is set.
+    pub(super) const fn has(&self, bits: u32) -> bool {
+        self.present & bits != 0
     }
 
     fn is_live(&self) -> bool {
@@ -62,7 +64,7 @@ impl Pass {
 
     /// The last event, if it is one that Apple knows.
     pub(super) fn event(&self) -> Option<Event> {
-        self.event.filter(|_| self.has(mark::EVENT))
+        self.event.filter(|_| self.has(seen::EVENT))
     }
 
     pub(super) fn violation(
@@ -95,12 +97,12 @@ impl Pass {
             self.remark(rule::PAYLOAD_DUPLICATE_KEY, field(), "it once", "it again");
         }
         let reloads = matches!(self.push_type, Some(PushType::Widgets | PushType::Controls));
-        let expected = match key.fits {
-            Fits::Live | Fits::LiveStart | Fits::LiveEnd if !self.is_live() => {
+        let expected = match key.applies_to {
+            AppliesTo::Live | AppliesTo::LiveStart | AppliesTo::LiveEnd if !self.is_live() => {
                 "push type liveactivity"
             }
-            Fits::NotLive if self.is_live() => "it inside alert for this push type",
-            Fits::Reload if !reloads => "push type widgets or controls",
+            AppliesTo::NotLive if self.is_live() => "it inside alert for this push type",
+            AppliesTo::Reload if !reloads => "push type widgets or controls",
             _ => return,
         };
         let got = self.push_type.map_or("another", PushType::as_str);
@@ -109,17 +111,17 @@ impl Pass {
 
     /// Takes back what an earlier value of the key may have said.
     fn forget(&mut self, key: &Key) {
-        self.present &= !key.mark;
-        if matches!(key.wants, Wants::Event) {
+        self.present &= !key.seen;
+        if matches!(key.kind, ValueKind::Event) {
             self.event = None;
         }
     }
 
     /// Whether a key at the top of the payload is Apple's for this push type.
     fn concerns(&self, key: &Key) -> bool {
-        match key.fits {
-            Fits::Mdm => self.push_type == Some(PushType::Mdm),
-            Fits::FileProvider => self.push_type == Some(PushType::FileProvider),
+        match key.applies_to {
+            AppliesTo::Mdm => self.push_type == Some(PushType::Mdm),
+            AppliesTo::FileProvider => self.push_type == Some(PushType::FileProvider),
             _ => true,
         }
     }
@@ -152,7 +154,7 @@ impl Pass {
                 "an unknown one",
             );
         } else {
-            self.present |= mark::CUSTOM;
+            self.present |= seen::CUSTOM;
         }
     }
 }
@@ -175,11 +177,11 @@ impl Place {
         }
     }
 
-    /// What is wanted here: an element is a string, in every array that Apple documents.
-    fn wants(self) -> Wants {
+    /// What may stand here: an element is a string, in every array that Apple documents.
+    fn kind(self) -> ValueKind {
         match self.index {
-            Some(_) => Wants::Text,
-            None => self.key.wants,
+            Some(_) => ValueKind::Text,
+            None => self.key.kind,
         }
     }
 }
@@ -187,33 +189,33 @@ impl Place {
 /// The value of a known key, about to be read.
 struct Reader<'p> {
     place: Place,
-    pass: &'p mut Pass,
+    scan: &'p mut Scan,
 }
 
 impl Reader<'_> {
     fn scalar(self, scalar: Scalar<'_>) {
-        let Self { place, pass } = self;
-        let wants = place.wants();
-        if let Err((expected, got)) = wants.check(scalar, pass.is_live()) {
-            pass.violation(place.key.rule, place.field(), expected, got);
-        } else if let Some(got) = wants.doubt(scalar) {
+        let Self { place, scan } = self;
+        let kind = place.kind();
+        if let Err((expected, got)) = kind.check(scalar, scan.is_live()) {
+            scan.violation(place.key.rule, place.field(), expected, got);
+        } else if let Some(got) = kind.doubt(scalar) {
             let expected = "seconds since 1970 such as 1770000000";
-            pass.remark(rule::DATE_UNUSUAL, place.field(), expected, &got);
+            scan.remark(rule::DATE_UNUSUAL, place.field(), expected, &got);
         }
-        let off = matches!(wants, Wants::Switch) && scalar.is_off();
+        let off = matches!(kind, ValueKind::Switch) && scalar.is_off();
         if place.index.is_some() || off || matches!(scalar, Scalar::Null) {
             return;
         }
-        pass.present |= place.key.mark;
-        if let (Wants::Event, Scalar::Text(text)) = (wants, scalar) {
-            pass.event = Event::parse(text);
+        scan.present |= place.key.seen;
+        if let (ValueKind::Event, Scalar::Text(text)) = (kind, scalar) {
+            scan.event = Event::parse(text);
         }
     }
 
     /// An array or object where none may stand.
     fn wrong(self, got: &'static str) {
-        let expected = self.place.wants().kind(self.pass.is_live());
-        self.pass.violation(
+        let expected = self.place.kind().in_words(self.scan.is_live());
+        self.scan.violation(
             self.place.key.rule,
             self.place.field(),
             expected,
@@ -221,9 +223,9 @@ impl Reader<'_> {
         );
     }
 
-    fn mark(&mut self) {
+    fn note(&mut self) {
         if self.place.index.is_none() {
-            self.pass.present |= self.place.key.mark;
+            self.scan.present |= self.place.key.seen;
         }
     }
 }
@@ -275,8 +277,8 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
-        self.mark();
-        if !self.place.wants().takes_array() {
+        self.note();
+        if !self.place.kind().takes_array() {
             self.wrong("an array");
             while seq.next_element::<IgnoredAny>()?.is_some() {}
             return Ok(());
@@ -287,7 +289,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
                     index: Some(index),
                     ..self.place
                 },
-                pass: self.pass,
+                scan: self.scan,
             };
             if seq.next_element_seed(element)?.is_none() {
                 break;
@@ -297,14 +299,14 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        self.mark();
-        let wants = self.place.wants();
-        match wants.members(self.pass.is_live()) {
+        self.note();
+        let kind = self.place.kind();
+        match kind.members(self.scan.is_live()) {
             Members::Known(object) => {
-                members(map, object, self.pass)?;
-                if matches!(wants, Wants::Sound(_)) && !self.pass.has(mark::CRITICAL) {
+                members(map, object, self.scan)?;
+                if matches!(kind, ValueKind::Sound(_)) && !self.scan.has(seen::CRITICAL) {
                     let (field, expected) = (self.place.field(), "critical 1 in it, or a string");
-                    self.pass
+                    self.scan
                         .remark(rule::SOUND_NOT_CRITICAL, field, expected, "neither");
                 }
                 return Ok(());
@@ -312,7 +314,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             Members::Own => {
                 while map.next_key::<IgnoredAny>()?.is_some() {
                     let value = map.next_value::<&RawValue>()?.get();
-                    self.pass.own_value(|| self.place.field(), value, true);
+                    self.scan.own_value(|| self.place.field(), value, true);
                 }
                 return Ok(());
             }
@@ -327,33 +329,33 @@ impl<'de> Visitor<'de> for Reader<'_> {
 fn members<'de, A: MapAccess<'de>>(
     mut map: A,
     object: &'static Object,
-    pass: &mut Pass,
+    scan: &mut Scan,
 ) -> Result<(), A::Error> {
-    pass.present &= !object.clears;
-    let mut seen = 0_u32;
+    scan.present &= !object.clears;
+    let mut earlier = 0_u32;
     while let Some(name) = map.next_key_seed(Name(object))? {
-        pass.present |= object.member;
+        scan.present |= object.member;
         match name {
-            Known::Key(index, key) if pass.concerns(key) => {
+            Known::Key(index, key) if scan.concerns(key) => {
                 // No object has more than 32 keys.
                 let bit = 1_u32 << index;
-                pass.key(object, key, seen & bit != 0);
-                seen |= bit;
-                pass.forget(key);
+                scan.key(object, key, earlier & bit != 0);
+                earlier |= bit;
+                scan.forget(key);
                 let place = Place {
                     key,
                     path: object.path,
                     index: None,
                 };
-                map.next_value_seed(Reader { place, pass })?;
+                map.next_value_seed(Reader { place, scan })?;
             }
             Known::Key(_, key) => {
-                pass.unknown_key(object, key.name);
-                own(&mut map, object, key.name, pass)?;
+                scan.unknown_key(object, key.name);
+                own(&mut map, object, key.name, scan)?;
             }
             Known::Not(name) => {
-                pass.unknown_key(object, &name);
-                own(&mut map, object, &name, pass)?;
+                scan.unknown_key(object, &name);
+                own(&mut map, object, &name, scan)?;
             }
         }
     }
@@ -366,11 +368,11 @@ fn own<'de, A: MapAccess<'de>>(
     map: &mut A,
     object: &Object,
     name: &str,
-    pass: &mut Pass,
+    scan: &mut Scan,
 ) -> Result<(), A::Error> {
     let value = map.next_value::<&RawValue>()?.get();
     let field = || format!("{}.{}", object.path, shown_key(name));
-    pass.own_value(field, value, object.closed);
+    scan.own_value(field, value, object.closed);
     Ok(())
 }
 
