@@ -11,7 +11,7 @@ use super::delivery::{Delivery, RawDelivery};
 use super::endpoint::Endpoint;
 use super::error::{ConfigError, invalid};
 use super::proxy::{Proxy, RawProxy};
-use super::reader::from_toml;
+use super::reader::read_half;
 use super::registry::{RawRegistry, Registry};
 use crate::environment::Environment;
 use crate::notification::Topic;
@@ -44,7 +44,7 @@ impl Settings {
         if text.len() > MAX_BYTES {
             return Err(invalid("configuration", "expected at most 64 KiB"));
         }
-        let raw: RawSettings = from_toml(text)?;
+        let raw: RawSettings = read_half(text)?;
         let counts = [raw.credentials.len(), raw.api_keys.len(), raw.binary.len()];
         if counts.iter().any(|count| *count > MAX_ENTRIES) {
             return Err(invalid(
@@ -180,7 +180,7 @@ fn each<R, T>(
         .collect()
 }
 
-/// The file as it is written; the host's sections are there so that unknown ones are errors.
+/// The function's sections, as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
@@ -198,12 +198,4 @@ struct RawSettings {
     delivery: RawDelivery,
     #[serde(default)]
     registry: RawRegistry,
-    #[serde(default, rename = "host")]
-    _host: serde::de::IgnoredAny,
-    #[serde(default, rename = "store")]
-    _store: serde::de::IgnoredAny,
-    #[serde(default, rename = "tasks")]
-    _tasks: serde::de::IgnoredAny,
-    #[serde(default, rename = "tls")]
-    _tls: serde::de::IgnoredAny,
 }
