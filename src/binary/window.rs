@@ -22,52 +22,11 @@
 //! 1, and 0 is skipped when they wrap. Limits: as many jobs as asked for, at most 65,536.
 
 use super::error_response::Status;
+use super::identifier::Identifier;
 use super::limits::WINDOW_MAX;
-use crate::provider::{Outcome, Why};
+use super::verdict::{Cause, Verdict};
 use core::fmt;
-use core::num::NonZeroU32;
 use std::collections::VecDeque;
-
-/// Names a notification on the wire. Never 0, which gateways send when they mean none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identifier(NonZeroU32);
-
-impl Identifier {
-    /// 1, where counting starts.
-    pub const FIRST: Self = Self(NonZeroU32::MIN);
-
-    /// From the four bytes of the wire; `None` for 0.
-    pub fn new(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
-    }
-
-    /// The number on the wire.
-    pub const fn get(self) -> u32 {
-        self.0.get()
-    }
-
-    /// The one `steps` later; after 2^32 - 1 comes 1.
-    fn plus(self, steps: usize) -> Self {
-        // Counted from 0 the range is 2^32 - 1 numbers. The remainder is below that, so that one
-        // more fits and is not 0; a window is far shorter, so that the sum does not overflow.
-        let zero_based = u64::from(self.get() - 1) + steps as u64;
-        let number = u32::try_from(zero_based % u64::from(u32::MAX)).unwrap_or_default();
-        Self(NonZeroU32::MIN.saturating_add(number))
-    }
-
-    /// How many steps from `earlier` to this.
-    fn steps_from(self, earlier: Self) -> usize {
-        let range = u64::from(u32::MAX);
-        let steps = (u64::from(self.get()) + range - u64::from(earlier.get())) % range;
-        usize::try_from(steps).unwrap_or(usize::MAX)
-    }
-}
-
-impl fmt::Display for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The notifications sent on a connection whose end is not known, oldest first.
 #[derive(Debug)]
@@ -271,100 +230,10 @@ impl<J> fmt::Display for Full<J> {
 
 impl<J: fmt::Debug> core::error::Error for Full<J> {}
 
-/// What a verdict rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// An error response named a notification that was sent on this connection, or the probe.
-    Named {
-        /// Why the gateway closed.
-        status: Status,
-        /// What it named.
-        identifier: u32,
-    },
-    /// An error response named 0 or what was not sent on this connection: what was lost cannot be
-    /// told.
-    Unlocated {
-        /// Why the gateway closed.
-        status: Status,
-        /// What it named.
-        identifier: u32,
-    },
-    /// The connection ended without a word.
-    Closed,
-}
-
-/// The end of every job of a connection, each list in the order of sending.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "these jobs are no longer in the window"]
-pub struct Verdict<J> {
-    /// What it rests on.
-    pub cause: Cause,
-    /// The gateway took them.
-    pub accepted: Vec<J>,
-    /// The one it refused, and why.
-    pub rejected: Option<(J, Status)>,
-    /// The gateway dropped them unread; sending them again cannot make them arrive twice.
-    pub resend: Vec<J>,
-    /// They may have been accepted or not; sending them again may make them arrive twice.
-    pub unanswered: Vec<J>,
-}
-
-impl<J> Verdict<J> {
-    const fn new(cause: Cause) -> Self {
-        Self {
-            cause,
-            accepted: Vec::new(),
-            rejected: None,
-            resend: Vec::new(),
-            unanswered: Vec::new(),
-        }
-    }
-
-    fn unanswered(cause: Cause, jobs: Vec<J>) -> Self {
-        let mut verdict = Self::new(cause);
-        verdict.unanswered = jobs;
-        verdict
-    }
-
-    /// Every job with its outcome, in the order of sending.
-    pub fn into_outcomes(self) -> impl Iterator<Item = (J, Outcome)> {
-        let why = match self.cause {
-            Cause::Closed => Why::ConnectionLost,
-            Cause::Named { .. } | Cause::Unlocated { .. } => Why::Unreadable,
-        };
-        let accepted = self.accepted.into_iter().map(|job| {
-            let accepted = Outcome::Accepted {
-                apns_id: None,
-                unique_id: None,
-                answer: None,
-            };
-            (job, accepted)
-        });
-        let rejected = self.rejected.into_iter().map(|(job, status)| {
-            let (status, reason) = status.as_http();
-            let outcome = Outcome::Rejected {
-                status,
-                reason,
-                invalid_since: None,
-                retry_after: None,
-                apns_id: None,
-            };
-            (job, outcome)
-        });
-        let lost = |jobs: Vec<J>, why| {
-            jobs.into_iter()
-                .map(move |job| (job, Outcome::unanswered(why)))
-        };
-        accepted
-            .chain(rejected)
-            .chain(lost(self.resend, Why::NotProcessed))
-            .chain(lost(self.unanswered, why))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{Outcome, Why};
 
     /// A window with the jobs 0 to 4, sent from an identifier on.
     fn five(first: u32) -> Window<u32> {
