@@ -1,6 +1,6 @@
 //! What became of the notifications of a connection that has ended.
 
-use super::error_response::Status;
+use super::error_response::GatewayStatus;
 use crate::provider::{Outcome, Why};
 
 /// What a verdict rests on.
@@ -9,7 +9,7 @@ pub enum Cause {
     /// An error response named a notification that was sent on this connection, or the probe.
     Named {
         /// Why the gateway closed.
-        status: Status,
+        status: GatewayStatus,
         /// What it named.
         identifier: u32,
     },
@@ -17,7 +17,7 @@ pub enum Cause {
     /// told.
     Unlocated {
         /// Why the gateway closed.
-        status: Status,
+        status: GatewayStatus,
         /// What it named.
         identifier: u32,
     },
@@ -34,7 +34,7 @@ pub struct Verdict<J> {
     /// The gateway took them.
     pub accepted: Vec<J>,
     /// The one it refused, and why.
-    pub rejected: Option<(J, Status)>,
+    pub rejected: Option<(J, GatewayStatus)>,
     /// The gateway dropped them unread; sending them again cannot make them arrive twice.
     pub resend: Vec<J>,
     /// They may have been accepted or not; sending them again may make them arrive twice.

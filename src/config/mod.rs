@@ -51,14 +51,14 @@ mod topics;
 mod transport;
 
 pub use api_key::{ApiKey, Scope};
-pub use apns::Service;
+pub use apns::ApnsService;
 pub use binary::BinaryApp;
 pub use credential::{Credential, CredentialKind, TokenKey};
 pub use delivery::Delivery;
 pub use endpoint::Endpoint;
 pub use error::ConfigError;
 pub use host::{host_name, not_a_host};
-pub use proxy::Proxy;
+pub use proxy::ProxySettings;
 pub use reader::{from_toml, read_half};
 pub use registry::Registry;
 pub use sections::SECTIONS;

@@ -121,7 +121,7 @@ pub struct PollState {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredPollState {
     v: u32,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     lease: Option<Lease>,
@@ -148,8 +148,8 @@ impl PollState {
         let Some(bytes) = bytes else {
             return Ok(Self::default());
         };
-        let stored: Stored = json::read(bytes).map_err(|_| CorruptPollState)?;
-        let Stored {
+        let stored: StoredPollState = json::read(bytes).map_err(|_| CorruptPollState)?;
+        let StoredPollState {
             v,
             lease,
             next_run,
@@ -167,7 +167,7 @@ impl PollState {
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
-        let stored = Stored {
+        let stored = StoredPollState {
             v: VERSION,
             lease: self.lease.clone(),
             next_run: self.next_run,

@@ -4,7 +4,7 @@ use super::platform::new_apns_id;
 use super::state::WayOf;
 use super::{App, Count, Platform, World};
 use crate::api::{BroadcastRequest, Caller, Problem, Reply};
-use crate::config::{Scope, Service};
+use crate::config::{ApnsService, Scope};
 use crate::delivery::Delivered;
 use crate::provider::Message;
 use crate::receipt::IdempotencyKey;
@@ -63,7 +63,7 @@ impl<W: World> App<W> {
         let environment = request.environment;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
         let bundle_id = request.broadcast.bundle_id();
-        self.way_of_app(bundle_id, environment, Service::Broadcast)
+        self.way_of_app(bundle_id, environment, ApnsService::Broadcast)
     }
 
     /// Sends it; an error means that nothing was sent.

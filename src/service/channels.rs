@@ -4,7 +4,7 @@ use super::platform::new_apns_id;
 use super::state::WayOf;
 use super::{App, Inbox, Platform, Sender, World};
 use crate::api::{Caller, ChannelsOf, Problem, Reply, channel_reply, parse_new_channel};
-use crate::config::{Scope, Service};
+use crate::config::{ApnsService, Scope};
 use crate::delivery::{Delivered, Order};
 use crate::environment::Environment;
 use crate::notification::BundleId;
@@ -37,7 +37,7 @@ impl<W: World> App<W> {
             environment,
         } = of;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
-        let way = self.way_of_app(&bundle_id, environment, Service::Channels)?;
+        let way = self.way_of_app(&bundle_id, environment, ApnsService::Channels)?;
         let request = ChannelRequest {
             bundle_id: bundle_id.clone(),
             call: call.clone(),
@@ -53,7 +53,7 @@ impl<W: World> App<W> {
         &self,
         bundle_id: &BundleId,
         environment: Environment,
-        service: Service,
+        service: ApnsService,
     ) -> Result<WayOf<W>, Problem> {
         let topic = bundle_id.as_topic();
         let credential = self.settings.credential_for(topic, environment);

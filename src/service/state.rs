@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};
-use crate::config::{self, CredentialKind, Endpoint, Service, Settings};
+use crate::config::{self, ApnsService, CredentialKind, Endpoint, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, LaneConfig, Transport};
 use crate::dial::Credentials;
 use crate::environment::Environment;
@@ -63,7 +63,7 @@ pub struct App<W: World> {
     /// Of each credential, in their order; `None` for a certificate.
     signers: Vec<Option<Signer>>,
     /// At most six for each credential: three services in two environments.
-    lanes: RefCell<BTreeMap<(usize, Environment, Service), WayOf<W>>>,
+    lanes: RefCell<BTreeMap<(usize, Environment, ApnsService), WayOf<W>>>,
     /// At most one for each app on the binary protocols.
     gateways: RefCell<BTreeMap<usize, WayOf<W>>>,
     /// Keeps a wrong credential from looking like dead devices.
@@ -142,7 +142,7 @@ impl<W: World> App<W> {
         &self,
         credential: usize,
         environment: Environment,
-        service: Service,
+        service: ApnsService,
     ) -> Result<WayOf<W>, Problem> {
         let service = self.settings.carrier(environment, service);
         let of_index = (
