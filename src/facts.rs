@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::config::{Service, Settings};
+use crate::config::{ApnsService, Settings};
 use crate::environment::Environment;
 use crate::limits;
 
@@ -133,7 +133,7 @@ fn the_list_of_rules_has_every_kind_of_vectors() {
 fn the_provider_api_is_at_apples_addresses() {
     let address = |text: &str, environment| {
         let settings = Settings::parse(text).unwrap();
-        let endpoint = settings.service(environment, Service::Push).clone();
+        let endpoint = settings.service(environment, ApnsService::Push).clone();
         (endpoint.host, endpoint.port)
     };
     for (environment, host) in [

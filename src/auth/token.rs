@@ -85,7 +85,7 @@ impl ProviderToken {
                 "other",
             ));
         };
-        let header: Header = json("header", header)?;
+        let header: JwtHeader = json("header", header)?;
         if header.alg.as_deref() != Some(ALGORITHM) {
             let got = if header.alg.is_some() {
                 "another algorithm"
@@ -189,7 +189,7 @@ impl fmt::Display for InvalidProviderToken {
 impl core::error::Error for InvalidProviderToken {}
 
 #[derive(Deserialize)]
-struct Header {
+struct JwtHeader {
     alg: Option<String>,
     kid: String,
 }

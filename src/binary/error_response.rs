@@ -19,12 +19,12 @@ const COMMAND: u8 = 8;
 
 /// Why the gateway closes: the number from the wire. Unknown ones are kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Status(pub u8);
+pub struct GatewayStatus(pub u8);
 
 /// Writes the constants and the table of meanings.
 macro_rules! statuses {
     ($($name:ident = $number:literal, $meaning:literal;)*) => {
-        impl Status {
+        impl GatewayStatus {
             $(#[doc = concat!("\"", $meaning, "\".")] pub const $name: Self = Self($number);)*
 
             /// What Apple's table says of it; `None` for numbers not in it.
@@ -53,7 +53,7 @@ statuses! {
     UNKNOWN = 255, "None (unknown)";
 }
 
-impl Status {
+impl GatewayStatus {
     /// The status and reason that the provider API has for the same fault, so that one table says
     /// what to do about either. What has no counterpart keeps its own words: with 500 where the
     /// gateway is at a loss, with 400 where the message was not understood.
@@ -73,16 +73,16 @@ impl Status {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for GatewayStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let meaning = self.meaning().unwrap_or("not in Apple's table");
         write!(f, "{meaning} (status {})", self.0)
     }
 }
 
-impl fmt::Debug for Status {
+impl fmt::Debug for GatewayStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Status({self})")
+        write!(f, "GatewayStatus({self})")
     }
 }
 
@@ -90,7 +90,7 @@ impl fmt::Debug for Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorResponse {
     /// Why it closes.
-    pub status: Status,
+    pub status: GatewayStatus,
     /// The four bytes that were sent with the notification it speaks of; 0 was seen to come back
     /// for notifications that had another.
     pub identifier: u32,
@@ -138,7 +138,7 @@ impl ErrorResponses {
                 self.length = 0;
                 let [_, status, identifier @ ..] = self.held;
                 return Ok(Some(ErrorResponse {
-                    status: Status(status),
+                    status: GatewayStatus(status),
                     identifier: u32::from_be_bytes(identifier),
                 }));
             }
@@ -248,13 +248,16 @@ mod tests {
         for number in 0..=255 {
             let (got, _) = all(&[&[8, number, 0, 0, 0, 1]]);
             assert_eq!(got, [(number, 1)]);
-            let text = Status(number).to_string();
+            let text = GatewayStatus(number).to_string();
             assert!(text.contains(&format!("(status {number})")), "{text}");
-            let (status, reason) = Status(number).as_http();
+            let (status, reason) = GatewayStatus(number).as_http();
             assert!(reason.usual_status().is_none_or(|usual| usual == status));
         }
-        assert_eq!(Status(9).to_string(), "not in Apple's table (status 9)");
-        let known = (0..=255).filter(|n| Status(*n).meaning().is_some());
+        assert_eq!(
+            GatewayStatus(9).to_string(),
+            "not in Apple's table (status 9)"
+        );
+        let known = (0..=255).filter(|n| GatewayStatus(*n).meaning().is_some());
         assert_eq!(known.count(), 12);
     }
 }

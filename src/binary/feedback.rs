@@ -26,7 +26,7 @@ const HELD_MAX: usize = FEEDBACK_HEAD_BYTES + TOKEN_MAX_BYTES;
 
 /// One entry of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
+pub enum FeedbackEntry<'a> {
     /// A dead token.
     Tuple(Tuple<'a>),
     /// A length that no token has: 0, or over 100.
@@ -176,7 +176,7 @@ impl Held {
         read_head(held).map(|(_, length, _)| usize::from(length))
     }
 
-    fn entry(&self) -> Option<Entry<'_>> {
+    fn entry(&self) -> Option<FeedbackEntry<'_>> {
         let (secs, length, token) = read_head(self.bytes.get(..self.length)?)?;
         Some(entry(secs, length, token))
     }
@@ -185,14 +185,14 @@ impl Held {
 /// The tuples of one input. Allocates nothing.
 #[derive(Clone)]
 pub struct Entries<'a> {
-    first: Option<Entry<'a>>,
+    first: Option<FeedbackEntry<'a>>,
     whole: &'a [u8],
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = FeedbackEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<FeedbackEntry<'a>> {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
@@ -212,12 +212,12 @@ impl fmt::Debug for Entries<'_> {
     }
 }
 
-fn entry(secs: u32, length: u16, token: &[u8]) -> Entry<'_> {
+fn entry(secs: u32, length: u16, token: &[u8]) -> FeedbackEntry<'_> {
     if (1..=TOKEN_MAX_BYTES).contains(&usize::from(length)) {
-        return Entry::Tuple(Tuple { secs, token });
+        return FeedbackEntry::Tuple(Tuple { secs, token });
     }
     let since = UnixTime::from_secs(u64::from(secs));
-    Entry::Invalid { since, length }
+    FeedbackEntry::Invalid { since, length }
 }
 
 /// Time, length of the token, and what follows; `None` if they are not all there.
@@ -271,14 +271,16 @@ mod tests {
     /// What an entry says: time, length, and the token if it is valid.
     type Said = (u64, usize, Vec<u8>);
 
-    fn said(entry: Entry<'_>) -> Said {
+    fn said(entry: FeedbackEntry<'_>) -> Said {
         match entry {
-            Entry::Tuple(tuple) => {
+            FeedbackEntry::Tuple(tuple) => {
                 assert_eq!(tuple.token().unwrap().as_bytes(), tuple.token_bytes());
                 let token = tuple.token_bytes();
                 (tuple.since().as_secs(), token.len(), token.to_vec())
             }
-            Entry::Invalid { since, length } => (since.as_secs(), length.into(), Vec::new()),
+            FeedbackEntry::Invalid { since, length } => {
+                (since.as_secs(), length.into(), Vec::new())
+            }
         }
     }
 

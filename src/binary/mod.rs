@@ -9,7 +9,7 @@
 //! ```text
 //! Notification ─► Window::push ─► Identifier ─► Frame::encode ─► bytes to the gateway
 //! bytes back ───► ErrorResponses ─► Window::handle_error ─► Verdict: (job, Outcome) each
-//! feedback ─────► Feedback ─► Entry: a dead token and since when
+//! feedback ─────► Feedback ─► FeedbackEntry: a dead token and since when
 //! ```
 //!
 //! Command 2, a frame of items; the length counts what follows it:
@@ -59,12 +59,16 @@
 mod error_response;
 mod feedback;
 mod frame;
+mod identifier;
 pub mod limits;
 #[cfg(test)]
 pub(crate) mod simulation;
+mod verdict;
 mod window;
 
-pub use error_response::{ErrorResponse, ErrorResponses, Status, UnreadableResponse};
-pub use feedback::{Entries, Entry, Feedback, Truncated, Tuple};
+pub use error_response::{ErrorResponse, ErrorResponses, GatewayStatus, UnreadableResponse};
+pub use feedback::{Entries, Feedback, FeedbackEntry, Truncated, Tuple};
 pub use frame::{Command, Dialect, Frame, Unsendable, encode_probe};
-pub use window::{Cause, Full, Identifier, Verdict, Window};
+pub use identifier::Identifier;
+pub use verdict::{Cause, Verdict};
+pub use window::{Full, Window};

@@ -95,7 +95,7 @@ impl Random {
 
 /// How a connection misbehaves beyond bad tokens.
 #[derive(Clone, Copy)]
-enum Fault {
+enum Misbehaviour {
     None,
     /// Loses everything after so many bytes.
     Cut(usize),
@@ -107,14 +107,18 @@ enum Fault {
 
 /// What a connection's bytes do on the other side: accepted tokens are counted, and the answer, if
 /// any, comes back. Tokens that begin with a 0 are bad.
-fn gateway(mut bytes: &[u8], fault: Fault, accepted: &mut BTreeMap<Vec<u8>, u32>) -> Vec<u8> {
-    if let Fault::Cut(at) = fault {
+fn gateway(
+    mut bytes: &[u8],
+    fault: Misbehaviour,
+    accepted: &mut BTreeMap<Vec<u8>, u32>,
+) -> Vec<u8> {
+    if let Misbehaviour::Cut(at) = fault {
         bytes = &bytes[..at];
     }
     let mut last = 0;
     let answer = |status, identifier: u32| [&[8, status][..], &identifier.to_be_bytes()].concat();
     for count in 0.. {
-        if matches!(fault, Fault::Shutdown(at) if at == count) {
+        if matches!(fault, Misbehaviour::Shutdown(at) if at == count) {
             return answer(10, last);
         }
         let Some((message, used)) = read_message(bytes) else {
@@ -123,7 +127,7 @@ fn gateway(mut bytes: &[u8], fault: Fault, accepted: &mut BTreeMap<Vec<u8>, u32>
         bytes = &bytes[used..];
         let identifier = message.identifier.unwrap();
         if message.token[0] == 0 {
-            let nameless = matches!(fault, Fault::Nameless);
+            let nameless = matches!(fault, Misbehaviour::Nameless);
             return answer(8, if nameless { 0 } else { identifier });
         }
         *accepted.entry(message.token).or_default() += 1;
@@ -157,10 +161,10 @@ fn connect(
         encode_probe(Dialect::ITEMS, window.push_probe().unwrap(), &mut bytes);
     }
     let fault = match random.below(6) {
-        0 => Fault::Cut(random.below(bytes.len() + 1)),
-        1 => Fault::Shutdown(1 + random.below(sent)),
-        2 => Fault::Nameless,
-        _ => Fault::None,
+        0 => Misbehaviour::Cut(random.below(bytes.len() + 1)),
+        1 => Misbehaviour::Shutdown(1 + random.below(sent)),
+        2 => Misbehaviour::Nameless,
+        _ => Misbehaviour::None,
     };
     let answer = gateway(&bytes, fault, accepted);
     let mut decoder = ErrorResponses::new();

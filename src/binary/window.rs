@@ -21,53 +21,12 @@
 //! One window serves one connection after the other; identifiers go on counting across them, from
 //! 1, and 0 is skipped when they wrap. Limits: as many jobs as asked for, at most 65,536.
 
-use super::error_response::Status;
+use super::error_response::GatewayStatus;
+use super::identifier::Identifier;
 use super::limits::WINDOW_MAX;
-use crate::provider::{Outcome, Why};
+use super::verdict::{Cause, Verdict};
 use core::fmt;
-use core::num::NonZeroU32;
 use std::collections::VecDeque;
-
-/// Names a notification on the wire. Never 0, which gateways send when they mean none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Identifier(NonZeroU32);
-
-impl Identifier {
-    /// 1, where counting starts.
-    pub const FIRST: Self = Self(NonZeroU32::MIN);
-
-    /// From the four bytes of the wire; `None` for 0.
-    pub fn new(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
-    }
-
-    /// The number on the wire.
-    pub const fn get(self) -> u32 {
-        self.0.get()
-    }
-
-    /// The one `steps` later; after 2^32 - 1 comes 1.
-    fn plus(self, steps: usize) -> Self {
-        // Counted from 0 the range is 2^32 - 1 numbers. The remainder is below that, so that one
-        // more fits and is not 0; a window is far shorter, so that the sum does not overflow.
-        let zero_based = u64::from(self.get() - 1) + steps as u64;
-        let number = u32::try_from(zero_based % u64::from(u32::MAX)).unwrap_or_default();
-        Self(NonZeroU32::MIN.saturating_add(number))
-    }
-
-    /// How many steps from `earlier` to this.
-    fn steps_from(self, earlier: Self) -> usize {
-        let range = u64::from(u32::MAX);
-        let steps = (u64::from(self.get()) + range - u64::from(earlier.get())) % range;
-        usize::try_from(steps).unwrap_or(usize::MAX)
-    }
-}
-
-impl fmt::Display for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// The notifications sent on a connection whose end is not known, oldest first.
 #[derive(Debug)]
@@ -184,27 +143,29 @@ impl<J> Window<J> {
     }
 
     /// The connection ended with an error response: every job ends.
-    pub fn handle_error(&mut self, status: Status, identifier: u32) -> Verdict<J> {
+    pub fn handle_error(&mut self, status: GatewayStatus, identifier: u32) -> Verdict<J> {
         let place = self.place(identifier);
         let mut jobs = self.drain().into_iter();
         let index = match place {
-            Place::Unknown => {
+            NamedPlace::Unknown => {
                 let cause = Cause::Unlocated { status, identifier };
                 return Verdict::unanswered(cause, jobs.collect());
             }
-            Place::Left => None,
-            Place::At(index) => Some(index),
+            NamedPlace::Left => None,
+            NamedPlace::At(index) => Some(index),
         };
         let mut verdict = Verdict::new(Cause::Named { status, identifier });
         if let Some(index) = index {
             verdict.accepted.extend(jobs.by_ref().take(index));
             // Nothing is left if the probe was named.
             match (status, jobs.next()) {
-                (Status::SHUTDOWN | Status::NO_ERROR, named) => verdict.accepted.extend(named),
+                (GatewayStatus::SHUTDOWN | GatewayStatus::NO_ERROR, named) => {
+                    verdict.accepted.extend(named)
+                }
                 (status, named) => verdict.rejected = named.map(|job| (job, status)),
             }
         }
-        if status == Status::NO_ERROR {
+        if status == GatewayStatus::NO_ERROR {
             verdict.unanswered.extend(jobs);
         } else {
             verdict.resend.extend(jobs);
@@ -218,17 +179,17 @@ impl<J> Window<J> {
     }
 
     /// Where the one named is.
-    fn place(&self, identifier: u32) -> Place {
+    fn place(&self, identifier: u32) -> NamedPlace {
         let Some(named) = Identifier::new(identifier) else {
-            return Place::Unknown;
+            return NamedPlace::Unknown;
         };
         if let Some(index) = self.position(identifier) {
-            return Place::At(index);
+            return NamedPlace::At(index);
         }
         let before = self.oldest.steps_from(named) as u64;
         match (1..=self.left).contains(&before) {
-            true => Place::Left,
-            false => Place::Unknown,
+            true => NamedPlace::Left,
+            false => NamedPlace::Unknown,
         }
     }
 
@@ -250,7 +211,7 @@ impl<J> Window<J> {
 
 /// Where an identifier is that a gateway named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum NamedPlace {
     /// So many of the window were sent before it.
     At(usize),
     /// It was sent on this connection before all that are in the window.
@@ -271,100 +232,10 @@ impl<J> fmt::Display for Full<J> {
 
 impl<J: fmt::Debug> core::error::Error for Full<J> {}
 
-/// What a verdict rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// An error response named a notification that was sent on this connection, or the probe.
-    Named {
-        /// Why the gateway closed.
-        status: Status,
-        /// What it named.
-        identifier: u32,
-    },
-    /// An error response named 0 or what was not sent on this connection: what was lost cannot be
-    /// told.
-    Unlocated {
-        /// Why the gateway closed.
-        status: Status,
-        /// What it named.
-        identifier: u32,
-    },
-    /// The connection ended without a word.
-    Closed,
-}
-
-/// The end of every job of a connection, each list in the order of sending.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "these jobs are no longer in the window"]
-pub struct Verdict<J> {
-    /// What it rests on.
-    pub cause: Cause,
-    /// The gateway took them.
-    pub accepted: Vec<J>,
-    /// The one it refused, and why.
-    pub rejected: Option<(J, Status)>,
-    /// The gateway dropped them unread; sending them again cannot make them arrive twice.
-    pub resend: Vec<J>,
-    /// They may have been accepted or not; sending them again may make them arrive twice.
-    pub unanswered: Vec<J>,
-}
-
-impl<J> Verdict<J> {
-    const fn new(cause: Cause) -> Self {
-        Self {
-            cause,
-            accepted: Vec::new(),
-            rejected: None,
-            resend: Vec::new(),
-            unanswered: Vec::new(),
-        }
-    }
-
-    fn unanswered(cause: Cause, jobs: Vec<J>) -> Self {
-        let mut verdict = Self::new(cause);
-        verdict.unanswered = jobs;
-        verdict
-    }
-
-    /// Every job with its outcome, in the order of sending.
-    pub fn into_outcomes(self) -> impl Iterator<Item = (J, Outcome)> {
-        let why = match self.cause {
-            Cause::Closed => Why::ConnectionLost,
-            Cause::Named { .. } | Cause::Unlocated { .. } => Why::Unreadable,
-        };
-        let accepted = self.accepted.into_iter().map(|job| {
-            let accepted = Outcome::Accepted {
-                apns_id: None,
-                unique_id: None,
-                answer: None,
-            };
-            (job, accepted)
-        });
-        let rejected = self.rejected.into_iter().map(|(job, status)| {
-            let (status, reason) = status.as_http();
-            let outcome = Outcome::Rejected {
-                status,
-                reason,
-                invalid_since: None,
-                retry_after: None,
-                apns_id: None,
-            };
-            (job, outcome)
-        });
-        let lost = |jobs: Vec<J>, why| {
-            jobs.into_iter()
-                .map(move |job| (job, Outcome::unanswered(why)))
-        };
-        accepted
-            .chain(rejected)
-            .chain(lost(self.resend, Why::NotProcessed))
-            .chain(lost(self.unanswered, why))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{Outcome, Why};
 
     /// A window with the jobs 0 to 4, sent from an identifier on.
     fn five(first: u32) -> Window<u32> {
@@ -389,9 +260,12 @@ mod tests {
             for named in 0..5_u32 {
                 let mut window = five(first);
                 let identifier = Identifier::new(first).unwrap().plus(named as usize).get();
-                let verdict = window.handle_error(Status::INVALID_TOKEN, identifier);
+                let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN, identifier);
                 assert_eq!(verdict.accepted, (0..named).collect::<Vec<_>>());
-                assert_eq!(verdict.rejected, Some((named, Status::INVALID_TOKEN)));
+                assert_eq!(
+                    verdict.rejected,
+                    Some((named, GatewayStatus::INVALID_TOKEN))
+                );
                 assert_eq!(verdict.resend, (named + 1..5).collect::<Vec<_>>());
                 assert!(verdict.unanswered.is_empty() && window.is_empty());
                 // The next connection's identifiers do not repeat this one's.
@@ -403,14 +277,14 @@ mod tests {
 
     #[test]
     fn a_shutdown_names_the_last_one_accepted() {
-        let verdict = five(1).handle_error(Status::SHUTDOWN, 3);
+        let verdict = five(1).handle_error(GatewayStatus::SHUTDOWN, 3);
         assert_eq!((verdict.accepted, verdict.rejected), (vec![0, 1, 2], None));
         assert_eq!(verdict.resend, [3, 4]);
     }
 
     #[test]
     fn no_error_proves_nothing_of_what_follows() {
-        let verdict = five(1).handle_error(Status::NO_ERROR, 3);
+        let verdict = five(1).handle_error(GatewayStatus::NO_ERROR, 3);
         assert_eq!((verdict.accepted, verdict.rejected), (vec![0, 1, 2], None));
         assert_eq!((verdict.resend, verdict.unanswered), (vec![], vec![3, 4]));
     }
@@ -418,7 +292,11 @@ mod tests {
     #[test]
     fn what_cannot_be_located_is_not_sent_again() {
         for identifier in [0, 6, 7, u32::MAX] {
-            for status in [Status::MISSING_TOKEN, Status::SHUTDOWN, Status(77)] {
+            for status in [
+                GatewayStatus::MISSING_TOKEN,
+                GatewayStatus::SHUTDOWN,
+                GatewayStatus(77),
+            ] {
                 let mut window = five(1);
                 let verdict = window.handle_error(status, identifier);
                 assert_eq!(verdict.cause, Cause::Unlocated { status, identifier });
@@ -439,7 +317,7 @@ mod tests {
             assert_eq!(window.push(5), Err(Full(5)));
             let probe = window.push_probe().unwrap();
             assert_eq!((window.push_probe(), window.is_probed()), (None, true));
-            let verdict = window.handle_error(Status::INVALID_TOKEN_SIZE, probe.get());
+            let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN_SIZE, probe.get());
             assert_eq!(verdict.accepted, [0, 1, 2, 3, 4]);
             assert!(verdict.rejected.is_none() && verdict.resend.is_empty());
             assert!(!window.is_probed());
@@ -472,7 +350,7 @@ mod tests {
         );
         assert_eq!((window.len(), window.next_identifier().get()), (3, 4));
         assert_eq!(window.push(5).unwrap().get(), 4);
-        let verdict = window.handle_error(Status::INVALID_TOKEN, 2);
+        let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN, 2);
         assert_eq!((verdict.accepted, verdict.resend), (vec![2], vec![4, 5]));
         assert_eq!(Window::<()>::new(1).forget_oldest(), None);
     }
@@ -490,7 +368,11 @@ mod tests {
     fn an_error_that_names_what_has_left_the_window_drops_all_that_is_in_it() {
         for first in [1, 7, u32::MAX - 4, u32::MAX - 2, u32::MAX - 1, u32::MAX] {
             for gone in 0..3 {
-                for status in [Status::INVALID_TOKEN, Status::SHUTDOWN, Status(77)] {
+                for status in [
+                    GatewayStatus::INVALID_TOKEN,
+                    GatewayStatus::SHUTDOWN,
+                    GatewayStatus(77),
+                ] {
                     let (mut window, named) = three_left(first);
                     let identifier = named[gone];
                     let verdict = window.handle_error(status, identifier);
@@ -501,7 +383,7 @@ mod tests {
                 }
                 // Which does not say that they were dropped.
                 let (mut window, named) = three_left(first);
-                let verdict = window.handle_error(Status::NO_ERROR, named[gone]);
+                let verdict = window.handle_error(GatewayStatus::NO_ERROR, named[gone]);
                 assert_eq!(
                     (verdict.resend, verdict.unanswered),
                     (vec![], vec![3, 4, 5])
@@ -509,7 +391,7 @@ mod tests {
             }
             // Of those that are in it, the same as ever.
             let (mut window, named) = three_left(first);
-            let verdict = window.handle_error(Status::INVALID_TOKEN, named[4]);
+            let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN, named[4]);
             assert_eq!((verdict.accepted, verdict.resend), (vec![3], vec![5]));
         }
     }
@@ -523,7 +405,7 @@ mod tests {
             let later = [6, 7, 1_000, 1 << 31].map(|step| number.plus(step).get());
             for identifier in [[0, before.get()].as_slice(), &later].concat() {
                 let (mut window, _) = three_left(first);
-                let verdict = window.handle_error(Status::INVALID_TOKEN, identifier);
+                let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN, identifier);
                 assert_eq!(verdict.unanswered, [3, 4, 5], "{first} {identifier}");
                 assert!(verdict.resend.is_empty());
             }
@@ -535,13 +417,13 @@ mod tests {
         let (mut window, named) = three_left(1);
         assert_eq!(window.close().unanswered, [3, 4, 5]);
         window.push(9).unwrap();
-        let verdict = window.handle_error(Status::INVALID_TOKEN, named[0]);
+        let verdict = window.handle_error(GatewayStatus::INVALID_TOKEN, named[0]);
         assert_eq!((verdict.resend, verdict.unanswered), (vec![], vec![9]));
         // What was confirmed has left as well; a probe ends the connection.
         let mut window = five(1);
         assert_eq!(window.confirm(Identifier::FIRST), Some(vec![0]));
         assert_eq!(
-            window.handle_error(Status::INVALID_TOKEN, 1).resend,
+            window.handle_error(GatewayStatus::INVALID_TOKEN, 1).resend,
             [1, 2, 3, 4]
         );
         let mut window = five(1);
@@ -549,14 +431,16 @@ mod tests {
         window.confirm(probe);
         window.push(9).unwrap();
         assert_eq!(
-            window.handle_error(Status::INVALID_TOKEN, 1).unanswered,
+            window
+                .handle_error(GatewayStatus::INVALID_TOKEN, 1)
+                .unanswered,
             [9]
         );
     }
 
     #[test]
     fn outcomes_come_in_the_order_of_sending() {
-        let verdict = five(1).handle_error(Status::INVALID_TOKEN, 3);
+        let verdict = five(1).handle_error(GatewayStatus::INVALID_TOKEN, 3);
         let got: Vec<_> = verdict.into_outcomes().collect();
         assert_eq!(
             got.iter().map(|(job, _)| *job).collect::<Vec<_>>(),

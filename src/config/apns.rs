@@ -24,7 +24,7 @@ use crate::limits::{
 
 /// A service of APNs that is reached by HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Service {
+pub enum ApnsService {
     /// Pushes to devices: the provider API.
     Push,
     /// Broadcasts to channels.
@@ -33,7 +33,7 @@ pub enum Service {
     Channels,
 }
 
-impl Service {
+impl ApnsService {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Push, Self::Broadcast, Self::Channels];
 }
@@ -47,12 +47,12 @@ pub(super) struct Apns {
 
 impl Apns {
     /// Where a service of an environment is.
-    pub(super) fn endpoint(&self, environment: Environment, service: Service) -> &Endpoint {
+    pub(super) fn endpoint(&self, environment: Environment, service: ApnsService) -> &Endpoint {
         self.services(environment).endpoint(service)
     }
 
     /// Whose connections carry the requests of a service.
-    pub(super) fn carrier(&self, environment: Environment, service: Service) -> Service {
+    pub(super) fn carrier(&self, environment: Environment, service: ApnsService) -> ApnsService {
         self.services(environment).carrier(service)
     }
 
@@ -74,17 +74,17 @@ struct Services {
 }
 
 impl Services {
-    fn endpoint(&self, service: Service) -> &Endpoint {
+    fn endpoint(&self, service: ApnsService) -> &Endpoint {
         match service {
-            Service::Push => &self.push,
-            Service::Broadcast => self.broadcast.as_ref().unwrap_or(&self.push),
-            Service::Channels => &self.channels,
+            ApnsService::Push => &self.push,
+            ApnsService::Broadcast => self.broadcast.as_ref().unwrap_or(&self.push),
+            ApnsService::Channels => &self.channels,
         }
     }
 
-    fn carrier(&self, service: Service) -> Service {
+    fn carrier(&self, service: ApnsService) -> ApnsService {
         match service {
-            Service::Broadcast if self.broadcast.is_none() => Service::Push,
+            ApnsService::Broadcast if self.broadcast.is_none() => ApnsService::Push,
             service => service,
         }
     }
@@ -174,7 +174,7 @@ mod tests {
     use super::super::Settings;
     use super::*;
 
-    fn address(text: &str, environment: Environment, service: Service) -> String {
+    fn address(text: &str, environment: Environment, service: ApnsService) -> String {
         let settings = Settings::parse(text).unwrap();
         let Endpoint { host, port } = settings.service(environment, service);
         format!("https://{host}:{port}")
@@ -186,14 +186,20 @@ mod tests {
         let pushes = "[apns.production]\nhost = \"localhost\"\nport = 2197\n";
         let settings = Settings::parse(pushes).unwrap();
         let carrier = |settings: &Settings, service| settings.carrier(production, service);
-        assert_eq!(carrier(&settings, Service::Broadcast), Service::Push);
-        assert_eq!(carrier(&settings, Service::Channels), Service::Channels);
-        let broadcast = Service::Broadcast;
+        assert_eq!(
+            carrier(&settings, ApnsService::Broadcast),
+            ApnsService::Push
+        );
+        assert_eq!(
+            carrier(&settings, ApnsService::Channels),
+            ApnsService::Channels
+        );
+        let broadcast = ApnsService::Broadcast;
         let got = address(pushes, production, broadcast);
         assert_eq!(got, "https://localhost:2197");
         let same = format!("{pushes}broadcast = {{ port = 2197 }}");
         let settings = Settings::parse(&same).unwrap();
-        assert_eq!(carrier(&settings, broadcast), Service::Push);
+        assert_eq!(carrier(&settings, broadcast), ApnsService::Push);
         let elsewhere = format!("{pushes}broadcast = {{ host = \"api-broadcast\" }}");
         let settings = Settings::parse(&elsewhere).unwrap();
         assert_eq!(carrier(&settings, broadcast), broadcast);
@@ -207,9 +213,9 @@ mod tests {
     fn channels_have_an_address_of_their_own() {
         let text = "[apns.development]\nchannels = { host = \"localhost\", port = 1 }";
         let development = Environment::Development;
-        let got = address(text, development, Service::Channels);
+        let got = address(text, development, ApnsService::Channels);
         assert_eq!(got, "https://localhost:1");
-        let got = address(text, development, Service::Push);
+        let got = address(text, development, ApnsService::Push);
         assert_eq!(got, "https://api.sandbox.push.apple.com:443");
         let wrong = "[apns.development]\nchannels = { adress = \"localhost\" }";
         let error = Settings::parse(wrong).unwrap_err().to_string();

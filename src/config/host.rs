@@ -45,7 +45,7 @@ const SHOWN_CHARS: usize = 64;
 mod tests {
     use super::super::Settings;
     use super::*;
-    use crate::config::Service;
+    use crate::config::ApnsService;
     use crate::environment::Environment;
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             }
         }
         let settings = Settings::parse("[apns.production]\nhost = \"[::1]\"\nport = 2197").unwrap();
-        let at = settings.service(Environment::Production, Service::Push);
+        let at = settings.service(Environment::Production, ApnsService::Push);
         assert_eq!(
             (at.host.as_str(), at.to_string().as_str()),
             ("::1", "[::1]:2197")

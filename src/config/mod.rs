@@ -27,8 +27,9 @@
 //! keep_receipts_days = 7
 //! ```
 //!
-//! The rest of `[[credentials]]` is described in `credential.rs`, `[[binary]]` in `binary.rs`, `[proxy]`
-//! in `proxy.rs`, and the rest of `[apns.*]` in `apns.rs`.
+//! The rest of `[[credentials]]` is described in `credential.rs`, `[[binary]]` in `binary.rs`,
+//! `[proxy]` in `proxy.rs`, and the rest of `[apns.*]` in `apns.rs`. The sections of both halves are
+//! in `sections.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 
@@ -43,22 +44,24 @@ mod host;
 mod proxy;
 mod reader;
 mod registry;
+mod sections;
 mod settings;
 mod tls;
 mod topics;
 mod transport;
 
 pub use api_key::{ApiKey, Scope};
-pub use apns::Service;
+pub use apns::ApnsService;
 pub use binary::BinaryApp;
 pub use credential::{Credential, CredentialKind, TokenKey};
 pub use delivery::Delivery;
 pub use endpoint::Endpoint;
 pub use error::ConfigError;
 pub use host::{host_name, not_a_host};
-pub use proxy::Proxy;
-pub use reader::from_toml;
+pub use proxy::ProxySettings;
+pub use reader::{from_toml, read_half};
 pub use registry::Registry;
+pub use sections::SECTIONS;
 pub use settings::{MAX_BYTES, Settings};
 pub use tls::{IdentityFiles, TlsSettings};
 pub use transport::Transport;

@@ -33,7 +33,7 @@ const RESERVED: &str = "DUNLIN_";
 
 /// A proxy, and what is reached without it.
 #[derive(Clone, Debug)]
-pub struct Proxy {
+pub struct ProxySettings {
     /// Where it is.
     pub endpoint: Endpoint,
     login: Login,
@@ -96,7 +96,7 @@ impl Exception {
     }
 }
 
-impl Proxy {
+impl ProxySettings {
     /// Whether a host is reached through the proxy.
     pub(super) fn covers(&self, host: &str) -> bool {
         !self.except.iter().any(|exception| exception.covers(host))
@@ -144,7 +144,7 @@ pub(super) struct RawProxy {
 }
 
 impl RawProxy {
-    pub(super) fn check(self) -> Result<Proxy, ConfigError> {
+    pub(super) fn check(self) -> Result<ProxySettings, ConfigError> {
         let (endpoint, user) = parse_url(&self.url)?;
         let at = "proxy.password_env";
         let login = match (user, self.password_env) {
@@ -173,7 +173,7 @@ impl RawProxy {
             Exception::parse(text)
                 .ok_or_else(|| invalid(format_args!("proxy.except[{index}]"), why))
         });
-        Ok(Proxy {
+        Ok(ProxySettings {
             endpoint,
             login,
             except: except.collect::<Result<_, _>>()?,
@@ -251,7 +251,7 @@ mod tests {
         Settings::parse(&format!("[proxy]\n{section}"))
     }
 
-    fn proxy(section: &str) -> Proxy {
+    fn proxy(section: &str) -> ProxySettings {
         parse(section).unwrap().proxy().unwrap().clone()
     }
 
@@ -259,12 +259,12 @@ mod tests {
         parse(section).unwrap_err().to_string()
     }
 
-    fn url(text: &str) -> Proxy {
+    fn url(text: &str) -> ProxySettings {
         proxy(&format!("url = \"{text}\""))
     }
 
     /// What a proxy hears of us, if we say anything.
-    fn said(proxy: &Proxy, password: Option<&str>) -> String {
+    fn said(proxy: &ProxySettings, password: Option<&str>) -> String {
         let credentials = proxy.credentials(|_| password.map(str::to_owned)).unwrap();
         let mut out = Vec::new();
         let server = Authority::new("a", 1).unwrap();
@@ -272,7 +272,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn same(proxy: &Proxy, user: &str, password: &str) -> bool {
+    fn same(proxy: &ProxySettings, user: &str, password: &str) -> bool {
         let credentials = Credentials::new(user, password).unwrap();
         proxy.credentials(|_| None) == Ok(Some(credentials))
     }

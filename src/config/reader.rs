@@ -17,6 +17,7 @@ use toml::de::{DeInteger, DeString, DeTable, DeValue};
 use toml::{Spanned, map};
 
 use super::error::{ConfigError, invalid};
+use super::sections::SECTIONS;
 
 /// Reads TOML. An error says where and what, and shows nothing of the text but names of keys: a value
 /// may be a secret, also one under a wrong key.
@@ -25,6 +26,16 @@ use super::error::{ConfigError, invalid};
 /// If the text is not TOML, or not what is expected.
 pub fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
     read(text).map_err(|mistake| placed(text, &mistake))
+}
+
+/// Reads the half of the file that `T` has fields for, each of them a section, and passes over the
+/// sections of the other half.
+///
+/// # Errors
+/// As [`from_toml`], and if there is a section that neither half has.
+pub fn read_half<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    let half = parse(text).and_then(|table| T::deserialize(Half(table)));
+    half.map_err(|mistake| placed(text, &mistake))
 }
 
 /// A mistake, with its line, its column and its key.
@@ -83,13 +94,53 @@ impl de::Error for Mistake {
 
 /// Reads a text.
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Mistake> {
-    let table = DeTable::parse(text).map_err(|error| Mistake {
+    T::deserialize(Value(&root(parse(text)?)))
+}
+
+fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Mistake> {
+    DeTable::parse(text).map_err(|error| Mistake {
         what: error.message().to_owned(),
         start: error.span().map(|span| span.start),
-    })?;
-    let span = table.span();
-    let root = Spanned::new(span, DeValue::Table(table.into_inner()));
-    T::deserialize(Value(&root))
+    })
+}
+
+fn root(table: Spanned<DeTable<'_>>) -> Spanned<DeValue<'_>> {
+    Spanned::new(table.span(), DeValue::Table(table.into_inner()))
+}
+
+/// The file, of which one of its two readers is about to take its sections.
+struct Half<'a>(Spanned<DeTable<'a>>);
+
+impl<'de> Deserializer<'de> for Half<'_> {
+    type Error = Mistake;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+        Value(&root(self.0)).deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        sections: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mistake> {
+        let table = self.0.get_mut();
+        let is_known = |name: &str| SECTIONS.contains(&name);
+        if let Some(name) = table.keys().find(|name| !is_known(name.get_ref())) {
+            return Err(Mistake::unknown_field(name.get_ref(), &SECTIONS).at(name));
+        }
+        for other in SECTIONS {
+            if !sections.contains(&other) {
+                table.remove(other);
+            }
+        }
+        Value(&root(self.0)).deserialize_map(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
 }
 
 #[derive(Clone, Copy)]

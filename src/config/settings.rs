@@ -4,14 +4,14 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
 use super::api_key::{ApiKey, RawApiKey};
-use super::apns::{Apns, RawApns, Service};
+use super::apns::{Apns, ApnsService, RawApns};
 use super::binary::{BinaryApp, RawBinary, check_distinct};
 use super::credential::{self, Credential, RawCredential};
 use super::delivery::{Delivery, RawDelivery};
 use super::endpoint::Endpoint;
 use super::error::{ConfigError, invalid};
-use super::proxy::{Proxy, RawProxy};
-use super::reader::from_toml;
+use super::proxy::{ProxySettings, RawProxy};
+use super::reader::read_half;
 use super::registry::{RawRegistry, Registry};
 use crate::environment::Environment;
 use crate::notification::Topic;
@@ -30,7 +30,7 @@ pub struct Settings {
     api_keys: Vec<ApiKey>,
     operator: ApiKey,
     binary: Vec<BinaryApp>,
-    proxy: Option<Proxy>,
+    proxy: Option<ProxySettings>,
     delivery: Delivery,
     registry: Registry,
 }
@@ -44,7 +44,7 @@ impl Settings {
         if text.len() > MAX_BYTES {
             return Err(invalid("configuration", "expected at most 64 KiB"));
         }
-        let raw: RawSettings = from_toml(text)?;
+        let raw: RawSettings = read_half(text)?;
         let counts = [raw.credentials.len(), raw.api_keys.len(), raw.binary.len()];
         if counts.iter().any(|count| *count > MAX_ENTRIES) {
             return Err(invalid(
@@ -90,17 +90,17 @@ impl Settings {
 
     /// Where an environment's provider API is.
     pub fn endpoint(&self, environment: Environment) -> &Endpoint {
-        self.service(environment, Service::Push)
+        self.service(environment, ApnsService::Push)
     }
 
     /// Where a service of an environment is.
-    pub fn service(&self, environment: Environment, service: Service) -> &Endpoint {
+    pub fn service(&self, environment: Environment, service: ApnsService) -> &Endpoint {
         self.apns.endpoint(environment, service)
     }
 
     /// Whose connections carry the requests of a service: broadcasts go with the pushes unless they
     /// have an address of their own.
-    pub fn carrier(&self, environment: Environment, service: Service) -> Service {
+    pub fn carrier(&self, environment: Environment, service: ApnsService) -> ApnsService {
         self.apns.carrier(environment, service)
     }
 
@@ -149,12 +149,12 @@ impl Settings {
     }
 
     /// The proxy, if there is one.
-    pub fn proxy(&self) -> Option<&Proxy> {
+    pub fn proxy(&self) -> Option<&ProxySettings> {
         self.proxy.as_ref()
     }
 
     /// The proxy that a host is reached through; `None` if it is reached directly.
-    pub fn proxy_for(&self, host: &str) -> Option<&Proxy> {
+    pub fn proxy_for(&self, host: &str) -> Option<&ProxySettings> {
         self.proxy.as_ref().filter(|proxy| proxy.covers(host))
     }
 
@@ -180,7 +180,7 @@ fn each<R, T>(
         .collect()
 }
 
-/// The file as it is written; the host's sections are there so that unknown ones are errors.
+/// The function's sections, as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawSettings {
@@ -198,12 +198,4 @@ struct RawSettings {
     delivery: RawDelivery,
     #[serde(default)]
     registry: RawRegistry,
-    #[serde(default, rename = "host")]
-    _host: serde::de::IgnoredAny,
-    #[serde(default, rename = "store")]
-    _store: serde::de::IgnoredAny,
-    #[serde(default, rename = "tasks")]
-    _tasks: serde::de::IgnoredAny,
-    #[serde(default, rename = "tls")]
-    _tls: serde::de::IgnoredAny,
 }

@@ -109,6 +109,21 @@ fn mistakes_are_named() {
 }
 
 #[test]
+fn what_another_reads_is_passed_over_and_what_nobody_reads_is_refused() {
+    let of_the_host = ["host", "store", "tls", "tasks"];
+    for section in SECTIONS {
+        // Each is a table or an array.
+        let parsed = Settings::parse(&format!("{section} = 7"));
+        assert_eq!(parsed.is_ok(), of_the_host.contains(&section), "{section}");
+    }
+    let error = Settings::parse("[host]\nlisten = 1\n[hosts]").unwrap_err();
+    let error = error.to_string();
+    let start = "line 3, column 2: unknown field `hosts`, expected one of `host`, `store`, `tls`";
+    assert!(error.starts_with(start), "{error}");
+    assert!(error.ends_with("`registry`"), "{error}");
+}
+
+#[test]
 fn delivery_has_defaults_and_takes_others() {
     let parse = |text: &str| Settings::parse(text).unwrap();
     let settings = parse("");

@@ -23,11 +23,11 @@
 
 use serde::Deserialize;
 
-use super::apns::{Apns, Service};
+use super::apns::{Apns, ApnsService};
 use super::credential::Credential;
 use super::endpoint::Endpoint;
 use super::error::{ConfigError, invalid};
-use super::proxy::Proxy;
+use super::proxy::ProxySettings;
 use crate::environment::Environment;
 
 /// By which way APNs is reached over HTTP/2.
@@ -47,7 +47,7 @@ impl Transport {
         self,
         apns: &Apns,
         credentials: &[Credential],
-        proxy: Option<&Proxy>,
+        proxy: Option<&ProxySettings>,
     ) -> Result<(), ConfigError> {
         match self {
             Self::Sockets => Ok(()),
@@ -99,11 +99,11 @@ fn shared_address(apns: &Apns, one: &Credential, two: &Credential) -> Option<End
 }
 
 fn services(apns: &Apns, environment: Environment) -> impl Iterator<Item = &Endpoint> {
-    let services = Service::ALL.into_iter();
+    let services = ApnsService::ALL.into_iter();
     services.map(move |service| apns.endpoint(environment, service))
 }
 
-fn check_proxy(apns: &Apns, proxy: Option<&Proxy>) -> Result<(), ConfigError> {
+fn check_proxy(apns: &Apns, proxy: Option<&ProxySettings>) -> Result<(), ConfigError> {
     let Some(proxy) = proxy else {
         return Ok(());
     };

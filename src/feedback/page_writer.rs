@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::binary::{Entry, Feedback, Truncated};
+use crate::binary::{Feedback, FeedbackEntry, Truncated};
 use crate::notification::DeviceToken;
 use crate::time::UnixTime;
 
@@ -65,7 +65,7 @@ impl PageWriter {
     /// Takes in what came.
     pub fn decode(&mut self, bytes: &[u8]) {
         for entry in self.decoder.decode(bytes) {
-            let Entry::Tuple(tuple) = entry else {
+            let FeedbackEntry::Tuple(tuple) = entry else {
                 self.invalid += 1;
                 continue;
             };
@@ -127,8 +127,8 @@ pub fn page_key(poll_key: &str, run: u64, page: u32) -> String {
 pub fn tuples(page: &[u8]) -> Vec<(DeviceToken, UnixTime)> {
     let mut decoder = Feedback::new();
     let known = decoder.decode(page).filter_map(|entry| match entry {
-        Entry::Tuple(tuple) => Some((tuple.token().ok()?, tuple.since())),
-        Entry::Invalid { .. } => None,
+        FeedbackEntry::Tuple(tuple) => Some((tuple.token().ok()?, tuple.since())),
+        FeedbackEntry::Invalid { .. } => None,
     });
     known.collect()
 }

@@ -4,7 +4,7 @@ use super::platform::new_apns_id;
 use super::state::LaneOf;
 use super::{App, Count, Platform, Runtime};
 use crate::api::{BroadcastRequest, Caller, Problem, Reply};
-use crate::config::{Scope, Service};
+use crate::config::{ApnsService, Scope};
 use crate::delivery::Delivered;
 use crate::provider::Message;
 use crate::receipt::IdempotencyKey;
@@ -58,7 +58,7 @@ impl<R: Runtime> App<R> {
         let environment = request.environment;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
         let bundle_id = request.broadcast.bundle_id();
-        self.lane_of_app(bundle_id, environment, Service::Broadcast)
+        self.lane_of_app(bundle_id, environment, ApnsService::Broadcast)
     }
 
     /// Sends it; an error means that nothing was sent.

@@ -4,7 +4,7 @@ use super::platform::new_apns_id;
 use super::state::LaneOf;
 use super::{App, Inbox, Platform, Runtime, Sender};
 use crate::api::{Caller, ChannelsOf, Problem, Reply, channel_reply, parse_new_channel};
-use crate::config::{Scope, Service};
+use crate::config::{ApnsService, Scope};
 use crate::delivery::{Delivered, Submission};
 use crate::environment::Environment;
 use crate::notification::BundleId;
@@ -37,7 +37,7 @@ impl<R: Runtime> App<R> {
             environment,
         } = of;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
-        let lane = self.lane_of_app(&bundle_id, environment, Service::Channels)?;
+        let lane = self.lane_of_app(&bundle_id, environment, ApnsService::Channels)?;
         let request = ChannelRequest {
             bundle_id: bundle_id.clone(),
             call: call.clone(),
@@ -53,7 +53,7 @@ impl<R: Runtime> App<R> {
         &self,
         bundle_id: &BundleId,
         environment: Environment,
-        service: Service,
+        service: ApnsService,
     ) -> Result<LaneOf<R>, Problem> {
         let topic = bundle_id.as_topic();
         let credential = self.settings.credential_for(topic, environment);

@@ -8,8 +8,8 @@ use core::task::Poll;
 use super::{First, Platform, first};
 use crate::dial::HappyEyeballs;
 
-/// The first connection to one of the addresses, which [`HappyEyeballs`] says when to try. The other
-/// attempts are dropped, which ends them.
+/// The first connection to one of the addresses, which [`HappyEyeballs`] says when to try. The
+/// other attempts are dropped, which ends them.
 ///
 /// # Errors
 /// What was wrong with the last attempt, for people; or that there was no address to try.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api::Problem;
 use crate::auth::{SharedTokens, SigningKey};
-use crate::config::{self, CredentialKind, Endpoint, Service, Settings};
+use crate::config::{self, ApnsService, CredentialKind, Endpoint, Settings};
 use crate::delivery::{GatewayConfig, GatewayLane, ProviderConfig, ProviderLane, Transport};
 use crate::dial::Credentials;
 use crate::environment::Environment;
@@ -63,7 +63,7 @@ pub struct App<R: Runtime> {
     /// Of each credential, in their order; `None` for a certificate.
     signers: Vec<Option<Signer>>,
     /// At most six for each credential: three services in two environments.
-    lanes: RefCell<BTreeMap<(usize, Environment, Service), LaneOf<R>>>,
+    lanes: RefCell<BTreeMap<(usize, Environment, ApnsService), LaneOf<R>>>,
     /// At most one for each app on the binary protocols.
     gateways: RefCell<BTreeMap<usize, LaneOf<R>>>,
     /// Keeps a wrong credential from looking like dead devices.
@@ -137,7 +137,7 @@ impl<R: Runtime> App<R> {
         &self,
         credential: usize,
         environment: Environment,
-        service: Service,
+        service: ApnsService,
     ) -> Result<LaneOf<R>, Problem> {
         let service = self.settings.carrier(environment, service);
         let of_index = (

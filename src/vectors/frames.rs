@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::words::parse_utc;
 use crate::binary::simulation::read_message;
 use crate::binary::{
-    Command, Dialect, Entry, ErrorResponses, Feedback, Frame, Identifier, Status, Truncated,
-    UnreadableResponse,
+    Command, Dialect, ErrorResponses, Feedback, FeedbackEntry, Frame, GatewayStatus, Identifier,
+    Truncated, UnreadableResponse,
 };
 use crate::notification::{DeviceToken, Draft, Expiration, Notification, Payload, Priority, Topic};
 use crate::registry::{DeviceRecord, Invalidation, Registration, Removal};
@@ -173,7 +173,7 @@ pub(super) fn decoded_by_the_far_end(input: &Value) -> Value {
 }
 
 /// Every error response in a stream, and how the stream ends.
-fn responses(chunks: &[Vec<u8>]) -> (Vec<(Status, u32)>, Option<UnreadableResponse>) {
+fn responses(chunks: &[Vec<u8>]) -> (Vec<(GatewayStatus, u32)>, Option<UnreadableResponse>) {
     let (mut decoder, mut got) = (ErrorResponses::new(), Vec::new());
     for chunk in chunks {
         let mut input = chunk.as_slice();
@@ -245,7 +245,7 @@ fn tuples(chunks: &[Vec<u8>]) -> (Vec<(UnixTime, DeviceToken)>, Result<(), Trunc
     let (mut feedback, mut got) = (Feedback::new(), Vec::new());
     for chunk in chunks {
         for entry in feedback.decode(chunk) {
-            let Entry::Tuple(tuple) = entry else {
+            let FeedbackEntry::Tuple(tuple) = entry else {
                 panic!("{entry:?}")
             };
             got.push((tuple.since(), tuple.token().unwrap()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::config::{Service, Settings};
+use crate::config::{ApnsService, Settings};
 use crate::environment::Environment;
 use crate::notification::{
     ApnsId, Broadcast, BundleId, ChannelId, CollapseId, DeviceToken, Draft, Expiration, Payload,
@@ -152,8 +152,8 @@ pub(super) fn endpoint(input: &Value) -> Value {
         (Environment::Production, "production"),
     ] {
         all[name] = match input["protocol"].as_str().unwrap() {
-            "channel management" => address(environment, Service::Channels).into(),
-            "provider API" => address(environment, Service::Push).into(),
+            "channel management" => address(environment, ApnsService::Channels).into(),
+            "provider API" => address(environment, ApnsService::Push).into(),
             "binary" => addresses_of_the_gateway(environment).into(),
             other => panic!("no such protocol: {other}"),
         };
@@ -161,7 +161,7 @@ pub(super) fn endpoint(input: &Value) -> Value {
     all
 }
 
-fn address(environment: Environment, service: Service) -> String {
+fn address(environment: Environment, service: ApnsService) -> String {
     let settings = Settings::parse("").unwrap();
     let endpoint = settings.service(environment, service);
     format!("https://{}:{}", endpoint.host, endpoint.port)

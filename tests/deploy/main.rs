@@ -16,7 +16,7 @@ mod spinkube;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use dunlin::config::{Service, Settings};
+use dunlin::config::{ApnsService, Settings};
 use dunlin::environment::Environment;
 use dunlin::limits::PROVIDER_ALTERNATE_PORT;
 use dunlin_cli::config::Config;
@@ -85,11 +85,11 @@ fn apple() -> BTreeSet<(String, u16)> {
     let settings = Settings::parse("").unwrap();
     let mut all = BTreeSet::new();
     for environment in Environment::ALL {
-        for service in Service::ALL {
+        for service in ApnsService::ALL {
             let endpoint = settings.service(environment, service);
             all.insert((endpoint.host.clone(), endpoint.port));
         }
-        let push = settings.service(environment, Service::Push);
+        let push = settings.service(environment, ApnsService::Push);
         all.insert((push.host.clone(), PROVIDER_ALTERNATE_PORT));
     }
     all

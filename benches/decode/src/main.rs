@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use dunlin::binary::{Entry, Feedback};
+use dunlin::binary::{Feedback, FeedbackEntry};
 
 /// Tuples with tokens of 32 bytes.
 const TUPLES: usize = 20_000_000;
@@ -26,7 +26,7 @@ fn main() {
     while tuples < TUPLES {
         for read in list.chunks(READ_BYTES) {
             for entry in feedback.decode(read) {
-                if let Entry::Tuple(tuple) = entry {
+                if let FeedbackEntry::Tuple(tuple) = entry {
                     tuples += 1;
                     // So that nothing of it can be left out.
                     sum += tuple.since().as_secs()

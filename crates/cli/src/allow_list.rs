@@ -1,14 +1,14 @@
 //! The function's half of the configuration turned into the servers that it may reach, by which
 //! way.
 
-use dunlin::config::{BinaryApp, Endpoint, Service, Settings, Transport};
+use dunlin::config::{ApnsService, BinaryApp, Endpoint, Settings, Transport};
 use dunlin::environment::Environment;
 use dunlin_host::wasi::sockets::AllowedHost;
 
 /// Where APNs is: what is reached over HTTP/2.
 fn services(settings: &Settings) -> impl Iterator<Item = Endpoint> {
     Environment::ALL.into_iter().flat_map(|environment| {
-        Service::ALL.map(|service| settings.service(environment, service).clone())
+        ApnsService::ALL.map(|service| settings.service(environment, service).clone())
     })
 }
 

@@ -6,28 +6,29 @@
 //! what is said of it, and the operator hears of a mistake at the start. Unknown keys are errors on
 //! either side.
 
+mod error;
 mod folder;
 mod tasks;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use dunlin::config::{IdentityFiles, TlsSettings};
-use dunlin::config::{MAX_BYTES, Settings, from_toml, host_name, not_a_host};
+use dunlin::config::{MAX_BYTES, Settings, host_name, not_a_host, read_half};
 use dunlin::dial::MAX_ADDRESSES;
 use dunlin_host::config::{HostSettings, StoreSettings, TaskSettings};
 use dunlin_host::files::read_at_most;
 use dunlin_host::wasi::sockets::{Addresses, AllowedHost};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::allow_list;
+pub use error::ConfigError;
 pub(crate) use folder::{OUT_OF_REACH, exposed, is_reached};
 
-/// The file as the host reads it; the sections without a type are the component's.
+/// The sections that are not the component's, as they are written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct HostHalf {
     #[serde(default)]
     host: HostSettings,
     #[serde(default)]
@@ -36,20 +37,6 @@ struct File {
     tls: TlsSettings,
     #[serde(default = "tasks::default_tasks", deserialize_with = "tasks::tasks")]
     tasks: Vec<TaskSettings>,
-    #[serde(default, rename = "apns")]
-    _apns: IgnoredAny,
-    #[serde(default, rename = "credentials")]
-    _credentials: IgnoredAny,
-    #[serde(default, rename = "api_keys")]
-    _api_keys: IgnoredAny,
-    #[serde(default, rename = "binary")]
-    _binary: IgnoredAny,
-    #[serde(default, rename = "delivery")]
-    _delivery: IgnoredAny,
-    #[serde(default, rename = "proxy")]
-    _proxy: IgnoredAny,
-    #[serde(default, rename = "registry")]
-    _registry: IgnoredAny,
 }
 
 /// The whole file, checked.
@@ -66,18 +53,6 @@ pub struct Config {
     /// What the component reads.
     pub settings: Settings,
 }
-
-/// Why a configuration was refused.
-#[derive(Debug)]
-pub struct ConfigError(String);
-
-impl std::fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// The folder that paths in a configuration file are relative to.
 pub(crate) fn folder_of(config_file: &Path) -> &Path {
@@ -106,128 +81,12 @@ impl Config {
             |why: &dyn std::fmt::Display| ConfigError(format!("{}: {why}", path.display()));
         let text = read_at_most(path, MAX_BYTES).map_err(|error| failed(&error))?;
         let text = String::from_utf8(text).map_err(|_| failed(&"expected UTF-8"))?;
-        let file: File = from_toml(&text).map_err(|error| failed(&error))?;
+        let half: HostHalf = read_half(&text).map_err(|error| failed(&error))?;
         // The function checks its own sections too, but in every instance and after start-up;
         // the operator should hear of a mistake now.
         let settings = Settings::parse(&text).map_err(|error| failed(&error))?;
-        let mut config = Self {
-            host: file.host,
-            store: file.store,
-            tls: file.tls,
-            tasks: file.tasks,
-            settings,
-        };
-        config.check().map_err(|error| failed(&error))?;
-        config.resolve(folder_of(path));
-        Ok(config)
-    }
-
-    /// Paths become relative to the folder of the file, and names of hosts as they are compared.
-    fn resolve(&mut self, folder: &Path) {
-        if let StoreSettings::File { path } = &mut self.store {
-            *path = folder.join(&*path);
-        }
-        if let Some(path) = &mut self.host.cache {
-            *path = folder.join(&*path);
-        }
-        for path in self.tls.trust.values_mut() {
-            *path = folder.join(&*path);
-        }
-        for identity in self.tls.identities.values_mut() {
-            identity.certificate = folder.join(&identity.certificate);
-            for path in [&mut identity.key, &mut identity.passphrase_file] {
-                *path = path.as_ref().map(|path| folder.join(path));
-            }
-        }
-        let addresses = std::mem::take(&mut self.host.addresses).into_iter();
-        // `check` has found that each of them is a host.
-        let by_host = addresses
-            .filter_map(|(name, list)| Some((host_name(&name)?.to_ascii_lowercase(), list)));
-        self.host.addresses = by_host.collect();
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        let host = &self.host;
-        let largest_timeout = 24 * 60 * 60 * 1000;
-        let delivery = self.settings.delivery().timeout.as_millis();
-        let delivery = u64::try_from(delivery).unwrap_or(u64::MAX);
-        let ranges = [
-            ("host.instances", host.instances as u64, 0, 1_000),
-            ("host.concurrency", host.concurrency as u64, 1, 10_000),
-            ("host.queue", host.queue as u64, 1, 1_000_000),
-            ("host.connections", host.connections as u64, 1, 65_536),
-            (
-                "host.max_body_bytes",
-                host.max_body_bytes as u64,
-                1,
-                64 << 20,
-            ),
-            ("host.memory_mib", host.memory_mib as u64, 1, 4_096),
-            (
-                "host.stall_timeout_ms",
-                host.stall_timeout_ms,
-                100,
-                largest_timeout,
-            ),
-            // A push must have its outcome before its request is given up.
-            (
-                "host.request_timeout_ms",
-                host.request_timeout_ms,
-                delivery + 1,
-                largest_timeout,
-            ),
-            (
-                "host.shutdown_timeout_ms",
-                host.shutdown_timeout_ms,
-                0,
-                largest_timeout,
-            ),
-        ];
-        self.check_identities()?;
-        for (name, files) in &self.tls.identities {
-            if files.passphrase_file.is_some() && files.passphrase_env.is_some() {
-                let why = "expected one of passphrase_file and passphrase_env, got both";
-                return Err(ConfigError(format!("tls.identities.{name}: {why}")));
-            }
-        }
-        for (name, addresses) in &host.addresses {
-            if host_name(name).is_none() {
-                return Err(ConfigError(format!("host.addresses: {}", not_a_host(name))));
-            }
-            let count = addresses.len();
-            if !(1..=MAX_ADDRESSES).contains(&count) {
-                let why = format!("expected 1 to {MAX_ADDRESSES} addresses, got {count}");
-                return Err(ConfigError(format!("host.addresses.{name}: {why}")));
-            }
-        }
-        for (name, value, least, most) in ranges {
-            if !(least..=most).contains(&value) {
-                let why = format!("{name}: expected {least} to {most}, got {value}");
-                return Err(ConfigError(why));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether each identity that is named is there.
-    fn check_identities(&self) -> Result<(), ConfigError> {
-        let settings = &self.settings;
-        let unknown = |name: &&str| !self.tls.identities.contains_key(*name);
-        let missing = |place: String, identity: &str| {
-            let why = format!("{place}: there is no [tls.identities.{identity}]");
-            Err(ConfigError(why))
-        };
-        for (index, credential) in settings.credentials().iter().enumerate() {
-            if let Some(identity) = credential.identity().filter(unknown) {
-                return missing(format!("credentials[{index}].identity"), identity);
-            }
-        }
-        for app in settings.binary_apps() {
-            if let Some(identity) = app.identity().filter(unknown) {
-                return missing(format!("binary: {}", app.topic), identity);
-            }
-        }
-        Ok(())
+        half.check(&settings).map_err(|error| failed(&error))?;
+        Ok(half.with(settings, folder_of(path)))
     }
 
     /// The function's half of the file, if it names API keys: without one nobody is admitted to a
@@ -274,6 +133,141 @@ impl Config {
             .credentials(|name| std::env::var(name).ok())
             .map_err(|error| ConfigError(error.to_string()))?;
         Ok(proxy.password_env())
+    }
+}
+
+impl HostHalf {
+    /// Both halves. Paths become relative to the folder of the file, and names of hosts as they are
+    /// compared.
+    fn with(self, settings: Settings, folder: &Path) -> Config {
+        let Self {
+            host,
+            store,
+            tls,
+            tasks,
+        } = self;
+        let beside = |path: PathBuf| folder.join(path);
+        let store = match store {
+            StoreSettings::File { path } => StoreSettings::File { path: beside(path) },
+            StoreSettings::Memory => StoreSettings::Memory,
+        };
+        let trust = tls
+            .trust
+            .into_iter()
+            .map(|(name, path)| (name, beside(path)));
+        let identities = tls.identities.into_iter().map(|(name, files)| {
+            let files = IdentityFiles {
+                certificate: beside(files.certificate),
+                key: files.key.map(beside),
+                passphrase_file: files.passphrase_file.map(beside),
+                ..files
+            };
+            (name, files)
+        });
+        let tls = TlsSettings {
+            trust: trust.collect(),
+            identities: identities.collect(),
+        };
+        let addresses = host.addresses.into_iter();
+        // `check` has found that each of them is a host.
+        let by_host = addresses
+            .filter_map(|(name, list)| Some((host_name(&name)?.to_ascii_lowercase(), list)));
+        let host = HostSettings {
+            cache: host.cache.map(beside),
+            addresses: by_host.collect(),
+            ..host
+        };
+        Config {
+            host,
+            store,
+            tls,
+            tasks,
+            settings,
+        }
+    }
+
+    /// Whether its values are in their ranges, also in view of the other half.
+    fn check(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let host = &self.host;
+        let largest_timeout = 24 * 60 * 60 * 1000;
+        let delivery = settings.delivery().timeout.as_millis();
+        let delivery = u64::try_from(delivery).unwrap_or(u64::MAX);
+        let ranges = [
+            ("host.instances", host.instances as u64, 0, 1_000),
+            ("host.concurrency", host.concurrency as u64, 1, 10_000),
+            ("host.queue", host.queue as u64, 1, 1_000_000),
+            ("host.connections", host.connections as u64, 1, 65_536),
+            (
+                "host.max_body_bytes",
+                host.max_body_bytes as u64,
+                1,
+                64 << 20,
+            ),
+            ("host.memory_mib", host.memory_mib as u64, 1, 4_096),
+            (
+                "host.stall_timeout_ms",
+                host.stall_timeout_ms,
+                100,
+                largest_timeout,
+            ),
+            // A push must have its outcome before its request is given up.
+            (
+                "host.request_timeout_ms",
+                host.request_timeout_ms,
+                delivery + 1,
+                largest_timeout,
+            ),
+            (
+                "host.shutdown_timeout_ms",
+                host.shutdown_timeout_ms,
+                0,
+                largest_timeout,
+            ),
+        ];
+        self.check_identities(settings)?;
+        for (name, files) in &self.tls.identities {
+            if files.passphrase_file.is_some() && files.passphrase_env.is_some() {
+                let why = "expected one of passphrase_file and passphrase_env, got both";
+                return Err(ConfigError(format!("tls.identities.{name}: {why}")));
+            }
+        }
+        for (name, addresses) in &host.addresses {
+            if host_name(name).is_none() {
+                return Err(ConfigError(format!("host.addresses: {}", not_a_host(name))));
+            }
+            let count = addresses.len();
+            if !(1..=MAX_ADDRESSES).contains(&count) {
+                let why = format!("expected 1 to {MAX_ADDRESSES} addresses, got {count}");
+                return Err(ConfigError(format!("host.addresses.{name}: {why}")));
+            }
+        }
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let why = format!("{name}: expected {least} to {most}, got {value}");
+                return Err(ConfigError(why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each identity that is named is there.
+    fn check_identities(&self, settings: &Settings) -> Result<(), ConfigError> {
+        let unknown = |name: &&str| !self.tls.identities.contains_key(*name);
+        let missing = |place: String, identity: &str| {
+            let why = format!("{place}: there is no [tls.identities.{identity}]");
+            Err(ConfigError(why))
+        };
+        for (index, credential) in settings.credentials().iter().enumerate() {
+            if let Some(identity) = credential.identity().filter(unknown) {
+                return missing(format!("credentials[{index}].identity"), identity);
+            }
+        }
+        for app in settings.binary_apps() {
+            if let Some(identity) = app.identity().filter(unknown) {
+                return missing(format!("binary: {}", app.topic), identity);
+            }
+        }
+        Ok(())
     }
 }
 

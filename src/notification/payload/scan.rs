@@ -39,7 +39,7 @@ impl Scan {
             findings: Findings::default(),
         };
         let mut json = serde_json::Deserializer::from_str(text);
-        let place = Place {
+        let place = ValuePlace {
             key: &ROOT,
             path: "",
             index: None,
@@ -161,7 +161,7 @@ impl Scan {
 
 /// Where a value stands.
 #[derive(Clone, Copy)]
-struct Place {
+struct ValuePlace {
     key: &'static Key,
     /// The path of the object that has the key.
     path: &'static str,
@@ -169,7 +169,7 @@ struct Place {
     index: Option<usize>,
 }
 
-impl Place {
+impl ValuePlace {
     fn field(self) -> String {
         match self.index {
             Some(index) => format!("{}.{}[{index}]", self.path, self.key.name),
@@ -188,7 +188,7 @@ impl Place {
 
 /// The value of a known key, about to be read.
 struct Reader<'p> {
-    place: Place,
+    place: ValuePlace,
     scan: &'p mut Scan,
 }
 
@@ -285,7 +285,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         }
         for index in 0.. {
             let element = Reader {
-                place: Place {
+                place: ValuePlace {
                     index: Some(index),
                     ..self.place
                 },
@@ -342,7 +342,7 @@ fn members<'de, A: MapAccess<'de>>(
                 scan.key(object, key, earlier & bit != 0);
                 earlier |= bit;
                 scan.forget(key);
-                let place = Place {
+                let place = ValuePlace {
                     key,
                     path: object.path,
                     index: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::api::{Problem, PushRequest, Via};
 use crate::binary::Frame;
-use crate::config::Service;
+use crate::config::ApnsService;
 use crate::environment::Environment;
 use crate::notification::{Notification, Topic};
 use crate::registry::EnvironmentProbe;
@@ -158,7 +158,7 @@ impl<R: Runtime> Lanes<'_, R> {
                     return Ok(Route::None);
                 };
                 self.open
-                    .push(app.lane(credential, environment, Service::Push)?);
+                    .push(app.lane(credential, environment, ApnsService::Push)?);
                 Ok(Route::Provider(self.open.len() - 1))
             }
         }

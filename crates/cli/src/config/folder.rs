@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use dunlin::config::{Credential, Settings};
+use dunlin::config::{Credential, IdentityFiles, Settings};
 use dunlin::limits::PRIVATE_KEY_FILE_MAX_BYTES;
 use dunlin_certificates::examine_p8;
 use dunlin_host::files::read_at_most;
 
-use super::{ConfigError, IdentityFiles};
+use super::error::ConfigError;
 
 /// The function reads the configuration file, too.
 pub(super) fn check_itself(folder: &Path, file: &Path) -> Result<(), ConfigError> {

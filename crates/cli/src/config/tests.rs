@@ -1,5 +1,7 @@
 //! The host's half of the file, as an operator writes it.
 
+use dunlin::config::{SECTIONS, from_toml};
+
 use super::*;
 
 #[test]
@@ -18,12 +20,28 @@ fn a_store_is_a_file_unless_it_is_said_to_be_none() {
 }
 
 #[test]
+fn each_section_is_read_by_one_of_the_halves() {
+    for section in SECTIONS {
+        // Each is a table or an array, so that whoever reads it finds a mistake.
+        let text = format!("{section} = 7");
+        let by_host = read_half::<HostHalf>(&text).is_err();
+        let by_component = Settings::parse(&text).is_err();
+        assert!(by_host != by_component, "{section}: {by_host}");
+    }
+    let told = |error: dunlin::config::ConfigError| error.to_string();
+    let of_the_host = read_half::<HostHalf>("[credential]").err().map(told);
+    let of_the_component = Settings::parse("[credential]").err().map(told);
+    assert_eq!(of_the_host, of_the_component);
+    assert!(of_the_host.unwrap().contains("unknown field `credential`"));
+}
+
+#[test]
 fn where_to_listen_may_be_a_name_or_a_port_alone() {
     for text in ["127.0.0.1:8080", "[::1]:8080", "localhost:8080", ":8080"] {
-        let file = from_toml::<File>(&format!("[host]\nlisten = {text:?}")).unwrap();
+        let file = read_half::<HostHalf>(&format!("[host]\nlisten = {text:?}")).unwrap();
         assert_eq!(file.host.listen.to_string(), text);
     }
-    let error = from_toml::<File>("[host]\nlisten = \"nowhere\"")
+    let error = read_half::<HostHalf>("[host]\nlisten = \"nowhere\"")
         .err()
         .unwrap();
     let error = error.to_string();

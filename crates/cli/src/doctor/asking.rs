@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin::auth::{ProviderToken, SigningKey};
-use dunlin::config::{Credential, Service as Api, Settings, TokenKey};
+use dunlin::config::{ApnsService, Credential, Settings, TokenKey};
 use dunlin::environment::Environment;
 use dunlin::limits::{PRIVATE_KEY_FILE_MAX_BYTES, PROVIDER_TOKEN_MIN_AGE};
 use dunlin::notification::Topic;
@@ -98,7 +98,7 @@ fn question(
         },
         target: Target {
             is_proxied: settings.proxy_for(&endpoint.host).is_some(),
-            service: ServerKind::Http2(Api::Push, identity),
+            service: ServerKind::Http2(ApnsService::Push, identity),
             endpoint,
         },
         token,

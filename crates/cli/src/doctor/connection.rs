@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use dunlin::config::{Endpoint, Service as Api};
+use dunlin::config::{ApnsService, Endpoint};
 use dunlin::provider::Reason;
 use dunlin::tls_name::{Protocol, TlsName};
 use dunlin_host::wasi::tls::{ALPN_H2, Provider};
@@ -56,7 +56,7 @@ const SILENCE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ServerKind {
     /// One that speaks HTTP/2, and the identity that it is shown.
-    Http2(Api, Option<String>),
+    Http2(ApnsService, Option<String>),
     /// A binary gateway, and the identity that it is shown.
     Gateway(Option<String>),
     /// A feedback service.
@@ -109,9 +109,9 @@ impl Target {
         match &self.service {
             ServerKind::Http2(service, identity) => {
                 let name = match service {
-                    Api::Push => "connection",
-                    Api::Broadcast => "broadcast",
-                    Api::Channels => "channels",
+                    ApnsService::Push => "connection",
+                    ApnsService::Broadcast => "broadcast",
+                    ApnsService::Channels => "channels",
                 };
                 let shown = identity.as_ref().map(|identity| format!(" as {identity}"));
                 format!("{name} {host}:{port}{}", shown.unwrap_or_default())
@@ -140,7 +140,7 @@ impl Target {
             }
             Err(Failure { what, advice }) => {
                 let line = match self.service {
-                    ServerKind::Http2(Api::Channels, _) => {
+                    ServerKind::Http2(ApnsService::Channels, _) => {
                         let advice = format!("{advice} {CHANNELS}");
                         Line::new(Severity::Warning, &subject, what, &advice)
                     }

@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use dunlin::config::{Endpoint, Service as Api, Settings};
+use dunlin::config::{ApnsService, Endpoint, Settings};
 use dunlin::environment::Environment;
 use dunlin_host::clock::now;
 use dunlin_host::wasi::tls::{Provider, roots_from};
@@ -176,7 +176,7 @@ fn targets(settings: &Settings) -> Vec<Target> {
             targets.push(target);
         }
     };
-    for service in Api::ALL {
+    for service in ApnsService::ALL {
         for environment in Environment::ALL {
             if settings.carrier(environment, service) != service {
                 continue;
@@ -276,8 +276,8 @@ mod tests {
         assert_eq!(
             services,
             [
-                &ServerKind::Http2(Api::Push, None),
-                &ServerKind::Http2(Api::Channels, None),
+                &ServerKind::Http2(ApnsService::Push, None),
+                &ServerKind::Http2(ApnsService::Channels, None),
                 &ServerKind::Gateway(Some("one".into())),
                 &ServerKind::Feedback,
                 &ServerKind::Gateway(Some("two".into())),
