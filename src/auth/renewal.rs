@@ -13,9 +13,10 @@
 //! Left of `iat` the clock has been set back, or the one that signed ran ahead. Up to five minutes
 //! of that are taken for clocks that differ, and the token for a new one. Beyond, the token is due
 //! and may be renewed at once: APNs may refuse it, and waiting would take as long as the clock was
-//! wrong. An instance whose clock is more than five minutes behind another's then replaces that one's
-//! token once, which may come within 20 minutes; with clocks that differ by more than 40 minutes either
-//! would go on. [`may_sign_again`], on the monotonic clock of each, holds either to one in 20 minutes.
+//! wrong. An instance whose clock is more than five minutes behind another's then replaces that
+//! one's token once, which may come within 20 minutes; with clocks that differ by more than 40
+//! minutes either would go on. [`may_sign_again`], on the monotonic clock of each, holds either to
+//! one in 20 minutes.
 //!
 //! The 20 minutes protect good tokens. One that APNs has refused as expired, and that the clock
 //! says cannot be good either, is [`worthless`]: what takes its place may be signed at once.

@@ -20,7 +20,7 @@
 //!
 //! | the newest in the store is | not refused | refused |
 //! |---|---|---|
-//! | fresh or due | used, renewed when due | the one before it is used, else renewed from 20 minutes on |
+//! | fresh or due | used, renewed when due | the one before it, else renewed from 20 minutes on |
 //! | from the future, an hour old | used, unless this instance may sign (1) | replaced at once |
 //!
 //! (1) It has not signed for 20 minutes, or has just had another refused that the clock, too, says

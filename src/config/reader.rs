@@ -19,8 +19,8 @@ use toml::{Spanned, map};
 use super::error::{ConfigError, invalid};
 use super::sections::SECTIONS;
 
-/// Reads TOML. An error says where and what, and shows nothing of the text but names of keys: a value
-/// may be a secret, also one under a wrong key.
+/// Reads TOML. An error says where and what, and shows nothing of the text but names of keys: a
+/// value may be a secret, also one under a wrong key.
 ///
 /// # Errors
 /// If the text is not TOML, or not what is expected.
