@@ -14,8 +14,8 @@
 //! ```
 //!
 //! A certificate and its key stay with the host, so this half knows the name alone. What the
-//! certificate says of topics and environments is compared with what is written here by the host, at
-//! its start.
+//! certificate says of topics and environments is compared with what is written here by the host,
+//! at its start.
 
 use core::fmt;
 
@@ -119,8 +119,8 @@ impl Credential {
     }
 }
 
-/// Whether the topic is of a push type that certificates are not taken for. Such a type has a suffix
-/// of its own, and no other type may have it.
+/// Whether the topic is of a push type that certificates are not taken for. Such a type has a
+/// suffix of its own, and no other type may have it.
 fn needs_provider_token(topic: &Topic) -> bool {
     let mut kinds = PushType::ALL.iter();
     kinds.any(|kind| kind.needs_provider_token() && topic.as_str().ends_with(kind.topic_suffix()))
@@ -343,7 +343,8 @@ mod tests {
     fn mistakes_are_named() {
         let message = |text: &str| Settings::parse(text).unwrap_err().to_string();
         let wrong = SHOP.replace("\"shop\"", "\"a@b\"");
-        let expected = "credentials[0].identity: expected up to 128 letters, digits, '.', '-' and '_', got \"a@b\"";
+        let expected = "credentials[0].identity: expected up to 128 letters, digits, '.', '-' and \
+                        '_', got \"a@b\"";
         assert_eq!(message(&wrong), expected);
         let nowhere = format!("{SHOP}\nenvironments = []");
         assert!(message(&nowhere).contains("credentials[0].environments"));

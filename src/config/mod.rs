@@ -28,8 +28,8 @@
 //! ```
 //!
 //! The rest of `[[credentials]]` is described in `credential.rs`, `[[binary]]` in `binary.rs`,
-//! `[proxy]` in `proxy.rs`, and the rest of `[apns.*]` in `apns.rs`. The sections of both halves are
-//! in `sections.rs`.
+//! `[proxy]` in `proxy.rs`, and the rest of `[apns.*]` in `apns.rs`. The sections of both halves
+//! are in `sections.rs`.
 //!
 //! Limits: 64 KiB of text, 1,000 each of credentials, API keys and binary apps.
 

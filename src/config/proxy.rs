@@ -7,8 +7,8 @@
 //! except = ["127.0.0.1", ".internal"]                    # reached directly
 //! ```
 //!
-//! An exception is a host as it stands, or with a dot in front all names that end so. What stands in a
-//! URL for something else (`%40` for `@`) does so in the user and the password.
+//! An exception is a host as it stands, or with a dot in front all names that end so. What stands
+//! in a URL for something else (`%40` for `@`) does so in the user and the password.
 //!
 //! Nothing of the URL is in an error: it may hold a password wherever it is wrong.
 //!
@@ -198,8 +198,8 @@ fn check_variable(name: &str) -> Result<(), ConfigError> {
 /// A user, and perhaps a password.
 type User = (String, Option<String>);
 
-/// `http://[user[:password]@]host:port[/]`: RFC 3986, section 3.2. A crate for URLs brings tables of all
-/// scripts, which would be half as large again as the function.
+/// `http://[user[:password]@]host:port[/]`: RFC 3986, section 3.2. A crate for URLs brings tables
+/// of all scripts, which would be half as large again as the function.
 fn parse_url(url: &str) -> Result<(Endpoint, Option<User>), ConfigError> {
     let wrong = || {
         let why = "expected http://host:port or http://user:password@host:port, got something else";

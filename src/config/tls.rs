@@ -10,8 +10,8 @@
 //! passphrase_file = "shop.pass"           # or passphrase_env = "SHOP_PASSPHRASE"
 //! ```
 //!
-//! The function does not look at it: it is for whoever supplies `wasi:tls` to it, which is the host, or the
-//! plug where there is none. Paths are relative to the configuration file.
+//! The function does not look at it: it is for whoever supplies `wasi:tls` to it, which is the
+//! host, or the plug where there is none. Paths are relative to the configuration file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ pub struct TlsSettings {
     /// PEM files of trust roots by server name. Other names are checked against the public roots.
     #[serde(default, deserialize_with = "by_host")]
     pub trust: BTreeMap<String, PathBuf>,
-    /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]` refers
-    /// to.
+    /// Client certificates by the names that `identity` in `[[credentials]]` and `[[binary]]`
+    /// refers to.
     #[serde(default)]
     pub identities: BTreeMap<String, IdentityFiles>,
 }
@@ -55,7 +55,8 @@ pub struct IdentityFiles {
     pub certificate: PathBuf,
     /// Its private key as PEM; in the same file if absent.
     pub key: Option<PathBuf>,
-    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file: [`Self::passphrase_in`].
+    /// What the key, or the whole PKCS #12 file, is encrypted with, in a file:
+    /// [`Self::passphrase_in`].
     pub passphrase_file: Option<PathBuf>,
     /// The same, in an environment variable of this name.
     pub passphrase_env: Option<String>,
@@ -70,8 +71,8 @@ impl IdentityFiles {
             .flatten()
     }
 
-    /// The passphrase in the text of its file. A line break at the end, as editors put it there, does
-    /// not belong to it.
+    /// The passphrase in the text of its file. A line break at the end, as editors put it there,
+    /// does not belong to it.
     pub fn passphrase_in(text: &str) -> &str {
         let line = text.strip_suffix('\n').unwrap_or(text);
         line.strip_suffix('\r').unwrap_or(line)

@@ -11,7 +11,7 @@
 //! | with `wasi-http` | why not |
 //! |---|---|
 //! | `identity` in `[[credentials]]` | no client certificate can be named |
-//! | two keys for one address | APNs takes the tokens of one key on a connection, and there is one pool |
+//! | two keys for one address | a connection takes the tokens of one key, and there is one pool |
 //! | `[proxy]` in front of APNs | the platform decides the way |
 //!
 //! What becomes of a push depends on what the platform tells of it, too. Our host tells of all that
@@ -153,8 +153,8 @@ mod tests {
         assert!(Settings::parse(text).is_ok());
         assert_eq!(
             parse(text).unwrap_err(),
-            "credentials[0].identity: expected a key with delivery.transport = \"wasi-http\", since \
-             the platform's client cannot be told of a client certificate; got \"shop\""
+            "credentials[0].identity: expected a key with delivery.transport = \"wasi-http\", \
+             since the platform's client cannot be told of a client certificate; got \"shop\""
         );
     }
 
@@ -166,8 +166,8 @@ mod tests {
         assert_eq!(
             parse(&both).unwrap_err(),
             "credentials[1]: expected one key for api.sandbox.push.apple.com:443 with \
-             delivery.transport = \"wasi-http\", since the platform's connections are shared and APNs \
-             takes one key on each; got a second"
+             delivery.transport = \"wasi-http\", since the platform's connections are shared and \
+             APNs takes one key on each; got a second"
         );
         let apart = key("ABC123DEFG", "environments = [\"production\"]")
             + &key("ABC123DEFH", "environments = [\"development\"]");

@@ -1,5 +1,5 @@
-//! The addresses of a server turned into attempts to connect, of which the first that succeeds is used:
-//! Happy Eyeballs, RFC 8305, sections 4 and 5.
+//! The addresses of a server turned into attempts to connect, of which the first that succeeds is
+//! used: Happy Eyeballs, RFC 8305, sections 4 and 5.
 //!
 //! ```text
 //!   a1 ──────────────────────────────► no answer, dropped when b1 answers
@@ -8,11 +8,11 @@
 //!          b1 ──────► connected           (at once, and not after 250 ms)
 //! ```
 //!
-//! Addresses come in the resolver's order of preference (RFC 6724), as `wasi:sockets` promises them. So
-//! the family of the first is tried first, and the two families alternate from there.
+//! Addresses come in the resolver's order of preference (RFC 6724), as `wasi:sockets` promises
+//! them. So the family of the first is tried first, and the two families alternate from there.
 //!
-//! An attempt has no time limit of its own. Whoever connects has one for all of them, closes what has
-//! lost when one has succeeded, and drops the rest then.
+//! An attempt has no time limit of its own. Whoever connects has one for all of them, closes what
+//! has lost when one has succeeded, and drops the rest then.
 //!
 //! Limits: [`MAX_ADDRESSES`] attempts.
 
@@ -23,8 +23,8 @@ use core::time::Duration;
 
 use crate::time::Now;
 
-/// How long an attempt has for itself before the next begins beside it: the "Connection Attempt Delay"
-/// as RFC 8305 recommends it, section 5.
+/// How long an attempt has for itself before the next begins beside it: the "Connection Attempt
+/// Delay" as RFC 8305 recommends it, section 5.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Most addresses of a server that are tried, the preferred ones. **Ours:** with one a quarter of a
@@ -84,8 +84,8 @@ impl HappyEyeballs {
     }
 }
 
-/// The addresses that are tried, in their order: one of each family in turn, beginning with that of the
-/// first, and none twice. RFC 8305, section 4, with a "First Address Family Count" of 1.
+/// The addresses that are tried, in their order: one of each family in turn, beginning with that of
+/// the first, and none twice. RFC 8305, section 4, with a "First Address Family Count" of 1.
 pub fn in_order(addresses: impl IntoIterator<Item = IpAddr>) -> VecDeque<IpAddr> {
     // The family of the first address, and the other one.
     let mut families: [Vec<IpAddr>; 2] = Default::default();

@@ -1,5 +1,5 @@
-//! A server's name turned into the request for a tunnel, and a proxy's reply into leave to speak or a
-//! refusal: CONNECT, RFC 9110, section 9.3.6; Basic authentication, RFC 7617.
+//! A server's name turned into the request for a tunnel, and a proxy's reply into leave to speak or
+//! a refusal: CONNECT, RFC 9110, section 9.3.6; Basic authentication, RFC 7617.
 //!
 //! ```text
 //!   CONNECT api.push.apple.com:443 HTTP/1.1        HTTP/1.1 200 Connection established
@@ -7,16 +7,16 @@
 //!   Proxy-Authorization: Basic …
 //! ```
 //!
-//! Interim replies (1xx) are passed over. Every 2xx opens the tunnel, whatever its fields say of a body,
-//! because it has none. Anything else is a refusal. In the tunnel the server waits for us, so bytes that
-//! come together with a 2xx are nobody's and are refused.
+//! Interim replies (1xx) are passed over. Every 2xx opens the tunnel, whatever its fields say of a
+//! body, because it has none. Anything else is a refusal. In the tunnel the server waits for us, so
+//! bytes that come together with a 2xx are nobody's and are refused.
 //!
 //! Nothing in the fields matters here, so they are read as leniently as RFC 9112 lets a client:
 //! folded lines (5.2), a space before the colon (5.1), several spaces in the status line (4),
 //! lines that end in LF alone (2.2). A line that is no field ends the attempt all the same.
 //!
-//! Limits: [`HEAD_MAX_BYTES`] for the reply and the interim ones before it, [`FIELDS_MAX`] fields in
-//! each, [`REASON_MAX_CHARS`] of a reason. Left to others: when to give a silent proxy up.
+//! Limits: [`HEAD_MAX_BYTES`] for the reply and the interim ones before it, [`FIELDS_MAX`] fields
+//! in each, [`REASON_MAX_CHARS`] of a reason. Left to others: when to give a silent proxy up.
 
 use core::fmt;
 use core::net::IpAddr;

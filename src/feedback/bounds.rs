@@ -3,13 +3,13 @@
 //! | bound | of one read | said as |
 //! |---|---|---|
 //! | [`RUN_MAX_TUPLES`] | tuples, the invalid ones too | `tuples` |
-//! | [`RUN_MAX_BYTES`], what [`UNAPPLIED_MAX_BYTES`] leaves | bytes read; fewer are stored | `bytes` |
+//! | [`RUN_MAX_BYTES`], or what [`UNAPPLIED_MAX_BYTES`] leaves | bytes read | `bytes` |
 //! | [`RUN_MAX_TIME`] | from the first byte that is waited for to the last | `time` |
 //! | [`PROGRESS_BYTES`] in each [`PROGRESS_TIME`] | unless the list ends | `slow` |
 //! | [`SILENCE`] | without a byte | `silence` |
 //!
-//! At a bound what came is kept and applied, and the connection is cut, so that the service does
-//! not take the list for read.
+//! Fewer bytes are stored than are read. At a bound what came is kept and applied, and the
+//! connection is cut, so that the service does not take the list for read.
 
 use core::fmt;
 use core::time::Duration;

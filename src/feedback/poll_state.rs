@@ -177,8 +177,8 @@ impl PollState {
         serde_json::to_vec(&stored).unwrap_or_default()
     }
 
-    /// Takes the lease, or gives a sign of life where it is held already. `exclusive` says that only
-    /// one process has the store, so that a lease of another one is a dead one's.
+    /// Takes the lease, or gives a sign of life where it is held already. `exclusive` says that
+    /// only one process has the store, so that a lease of another one is a dead one's.
     ///
     /// # Errors
     /// [`Busy`]; nothing is changed then.

@@ -9,10 +9,11 @@ use core::fmt;
 use super::error::InvalidNotification;
 use super::{PushType, Topic};
 
-/// An app: a topic that ends as no push type with a suffix of its own must. Legal in a path as it is.
+/// An app: a topic that ends as no push type with a suffix of its own must. Legal in a path as it
+/// is.
 ///
-/// Cloning shares the text. What a bundle identifier may end with by chance, such as `.voip`, is let
-/// through.
+/// Cloning shares the text. What a bundle identifier may end with by chance, such as `.voip`, is
+/// let through.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundleId(Topic);
 

@@ -11,9 +11,9 @@
 //!    policy for the others;
 //! 5. payload: within the limit of the push type, in bytes.
 //!
-//! What the keys of the payload hold is not looked at here. That a `background` push has an alert in
-//! it, or an update of a Live Activity no timestamp, is a finding of [`Payload::inspect`], made once
-//! for all devices; whether it stops anything is for its caller to say.
+//! What the keys of the payload hold is not looked at here. That a `background` push has an alert
+//! in it, or an update of a Live Activity no timestamp, is a finding of [`Payload::inspect`], made
+//! once for all devices; whether it stops anything is for its caller to say.
 
 use super::error::{InvalidNotification, rule};
 use super::{ApnsId, CollapseId, DeviceToken, Expiration, Payload, Priority, PushType, Topic};

@@ -41,8 +41,8 @@ impl ExpiresAt {
 }
 
 impl Expiration {
-    /// From seconds since 1970 as a caller names them: 0 means [`Self::Once`]. A time that is past is
-    /// not refused; APNs then tries once.
+    /// From seconds since 1970 as a caller names them: 0 means [`Self::Once`]. A time that is past
+    /// is not refused; APNs then tries once.
     ///
     /// # Errors
     /// [`rule::EXPIRATION_RANGE`] from 2^32 on, where milliseconds end up, and below 10^9, where
@@ -162,7 +162,8 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "ttl_s: expected 0 to 4294966295 seconds from now, got {secs} (expiration-range)"
+                    "ttl_s: expected 0 to 4294966295 seconds from now, got {secs} \
+                     (expiration-range)"
                 )
             );
         }

@@ -1,10 +1,11 @@
 //! Text turned into a [`Topic`].
 //!
 //! Source: Apple, *Sending notification requests to APNs*, `apns-topic`: the app's bundle
-//! identifier, with a suffix for most push types (see [`super::PushType`]); for `mdm` the UID of the
-//! certificate's subject. Apple states neither a length nor an alphabet. Bundle identifiers have
-//! letters, digits, hyphens and dots; the underscore is let through as well, because identifiers
-//! with one are in use. Whatever passes is legal in a header and needs no escaping in a store's key.
+//! identifier, with a suffix for most push types (see [`super::PushType`]); for `mdm` the UID of
+//! the certificate's subject. Apple states neither a length nor an alphabet. Bundle identifiers
+//! have letters, digits, hyphens and dots; the underscore is let through as well, because
+//! identifiers with one are in use. Whatever passes is legal in a header and needs no escaping in a
+//! store's key.
 //!
 //! Limit: 255 bytes, ours.
 
@@ -23,8 +24,8 @@ const FIELD: &str = "topic";
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// Whether it is the type of a Wallet pass, all of which begin with `pass.`. Source: Apple, *Adding
-    /// a Web Service to Update Passes*.
+    /// Whether it is the type of a Wallet pass, all of which begin with `pass.`. Source: Apple,
+    /// *Adding a Web Service to Update Passes*.
     pub fn is_of_a_pass(&self) -> bool {
         self.0.starts_with("pass.")
     }

@@ -99,15 +99,17 @@ fn a_server_is_a_name_or_an_address_and_nothing_else() {
     assert_eq!(text("a.example", 0), Err(InvalidAuthority));
 }
 
-/// Every reply as proxies give it: Squid, tinyproxy, one without a reason, one with fields that a 2xx
-/// must not have and that are to be ignored (RFC 9110, section 9.3.6), and one after interim replies
-/// (section 15.2).
+/// Every reply as proxies give it: Squid, tinyproxy, one without a reason, one with fields that a
+/// 2xx must not have and that are to be ignored (RFC 9110, section 9.3.6), and one after interim
+/// replies (section 15.2).
 const OPEN: [&str; 5] = [
     "HTTP/1.1 200 Connection established\r\n\r\n",
     "HTTP/1.0 200 Connection established\r\nProxy-agent: tinyproxy/1.11.1\r\n\r\n",
     "HTTP/1.1 299 \r\n\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n\
+     HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n\
+     HTTP/1.1 200 OK\r\n\r\n",
 ];
 
 #[test]

@@ -10,15 +10,15 @@
 //!   [purpose]       what the push type asks for ───────────────┘
 //! ```
 //!
-//! The bytes are kept as they came: blanks, order and repetition of keys, forms of numbers, escapes.
-//! Keys beside `aps` are the app's, and their values are not judged, but for those of `mdm` and
-//! `fileprovider` pushes; what is read in different ways is remarked on (`own`).
+//! The bytes are kept as they came: blanks, order and repetition of keys, forms of numbers,
+//! escapes. Keys beside `aps` are the app's, and their values are not judged, but for those of
+//! `mdm` and `fileprovider` pushes; what is read in different ways is remarked on (`own`).
 //!
 //! Limits: 5120 bytes here, which VoIP pushes and broadcasts may have, and that of the push type
-//! where a notification is built; 127 levels of arrays and objects; 8 findings. Values that matter to
-//! nobody are looked through in a loop, not by recursion. A number of a known key that is beyond a double
-//! (`1e999`) and half a surrogate pair in its string are refused as no JSON, whatever the caller says;
-//! which keys are known depends on the push type.
+//! where a notification is built; 127 levels of arrays and objects; 8 findings. Values that matter
+//! to nobody are looked through in a loop, not by recursion. A number of a known key that is beyond
+//! a double (`1e999`) and half a surrogate pair in its string are refused as no JSON, whatever the
+//! caller says; which keys are known depends on the push type.
 
 mod finding;
 mod key;
@@ -70,8 +70,8 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Adds what a topic makes of the payload: an alert with nothing in it updates a Wallet pass, and
-    /// is nothing to an app.
+    /// Adds what a topic makes of the payload: an alert with nothing in it updates a Wallet pass,
+    /// and is nothing to an app.
     pub fn check_topic(&mut self, topic: &Topic) {
         if !topic.is_of_a_pass() {
             self.check_app();
@@ -121,8 +121,8 @@ impl Payload {
         })
     }
 
-    /// As [`Self::inspect`], for a broadcast to a channel: a `liveactivity` push of up to 5120 bytes
-    /// that does not start anything.
+    /// As [`Self::inspect`], for a broadcast to a channel: a `liveactivity` push of up to 5120
+    /// bytes that does not start anything.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -153,7 +153,8 @@ impl Payload {
         }
         if bytes.len() > VOIP_PAYLOAD_MAX_BYTES {
             let expected = format!(
-                "at most {PAYLOAD_MAX_BYTES} bytes ({VOIP_PAYLOAD_MAX_BYTES} for voip and broadcasts)"
+                "at most {PAYLOAD_MAX_BYTES} bytes ({VOIP_PAYLOAD_MAX_BYTES} for voip and \
+                 broadcasts)"
             );
             return Err(too_large(expected, bytes.len()));
         }

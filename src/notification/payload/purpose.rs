@@ -7,13 +7,16 @@
 //!
 //! | push type | asks for |
 //! |---|---|
-//! | `alert` | one of `alert`, `badge`, `sound`; or nothing at all, which updates a Wallet pass and is for its topics alone |
+//! | `alert` | one of `alert`, `badge`, `sound`; or nothing at all (1) |
 //! | `background` | `content-available` 1, and none of those three |
-//! | `liveactivity` | `timestamp`, `event`, `content-state`; to start also `alert`, `attributes-type`, `attributes` |
+//! | `liveactivity` | `timestamp`, `event`, `content-state`; to start also three more (2) |
 //! | `widgets`, `controls` | `content-changed` true |
 //! | `mdm` | `mdm`, the push magic; no `aps` |
 //! | `fileprovider` | `container-identifier`; no `aps`. `domain` is for apps with several domains |
 //! | `complication`, `location`, `pushtotalk`, `voip` | nothing: what is in it is the app's |
+//!
+//! (1) That updates a Wallet pass, and is for the topics of passes alone. (2) `alert`,
+//! `attributes-type` and `attributes`.
 //!
 //! Apple's advice to include the last `content-state` with `end` is no more than that: an activity
 //! can end with what it shows.

@@ -1,8 +1,9 @@
 //! The text of a payload read once from its beginning to its end: which keys are there, and what is
 //! unusual about their values.
 //!
-//! Nothing is built. A value of a known key is looked at and forgotten; everything else is the app's
-//! own, and looked through in a loop for what is read in different ways. The reader calls itself only along the known objects, which are four deep.
+//! Nothing is built. A value of a known key is looked at and forgotten; everything else is the
+//! app's own, and looked through in a loop for what is read in different ways. The reader calls
+//! itself only along the known objects, which are four deep.
 //!
 //! Of a key that stands twice in an object the last one counts, as in most parsers; both are sent,
 //! and both are checked.
@@ -126,8 +127,8 @@ impl Scan {
         }
     }
 
-    /// Remarks on a value of the app's own. Among them Apple lists no `null`, but where the app says
-    /// itself what is read, as of a Live Activity.
+    /// Remarks on a value of the app's own. Among them Apple lists no `null`, but where the app
+    /// says itself what is read, as of a Live Activity.
     fn own_value(&mut self, field: impl Fn() -> String, json: &str, nulls: bool) {
         let Doubts { null, text, number } = doubts(json);
         if null && !nulls {

@@ -1,5 +1,5 @@
-//! Payloads right and wrong: syntax, sizes, bytes kept, what is inferred, what is printed. The rules
-//! of keys and of push types have files of their own.
+//! Payloads right and wrong: syntax, sizes, bytes kept, what is inferred, what is printed. The
+//! rules of keys and of push types have files of their own.
 
 use super::*;
 use crate::limits::PAYLOAD_FINDINGS_MAX;
@@ -58,7 +58,8 @@ fn sizes_count_bytes() {
     let error = larger.check_size(PushType::Alert).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "payload: expected at most 4096 bytes for push type alert, got 4097 bytes (payload-too-large)"
+        "payload: expected at most 4096 bytes for push type alert, got 4097 bytes \
+         (payload-too-large)"
     );
     assert!(larger.check_size(PushType::Voip).is_ok());
     assert!(Payload::parse(&of_size(5_120)).is_ok());
