@@ -1,8 +1,8 @@
 //! What a lane offers to its driver, whatever protocol is spoken on it: [`Lane`].
 //!
 //! ```text
-//!            submit, handle_* ─►┌─────┐─► poll_outcome     what became of a notification
-//!   driver                      │ Lane│─► poll_action      open or close a transport
+//!            submit, handle_* ─►┌─────┐─► poll_delivered   what became of a notification
+//!   driver                      │Lane │─► poll_action      open or close a transport
 //!            poll_transmit ────►└─────┘─► poll_timeout     when to call handle_timeout
 //!                  └─ bytes, up to 64 KiB, to be written completely and in order
 //! ```
@@ -11,7 +11,7 @@
 //! connections to open and no bytes: [`Lane::poll_exchange`] gives requests out, and each comes
 //! back by [`Lane::handle_response`] or [`Lane::handle_exchange_failed`].
 //!
-//! After every call that takes `now` the driver drains [`Lane::poll_outcome`],
+//! After every call that takes `now` the driver drains [`Lane::poll_delivered`],
 //! [`Lane::poll_action`] and [`Lane::poll_news`], writes what [`Lane::poll_transmit`] appends on
 //! connections that [`Lane::wants_transmit`], and sets one timer to [`Lane::poll_timeout`]. Calls
 //! about a connection that is gone do nothing.

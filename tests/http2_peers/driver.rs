@@ -24,7 +24,7 @@ const WRITE_OCTETS: usize = 64 * 1024;
 pub struct Ask {
     pub path: String,
     pub body: Vec<u8>,
-    pub fields: Vec<(String, String, bool)>,
+    pub fields: Vec<(&'static str, String, bool)>,
 }
 
 impl Ask {
@@ -42,8 +42,8 @@ impl Ask {
     }
 
     /// Adds a field, put into the dynamic table or not.
-    pub fn field(mut self, name: &str, value: impl Into<String>, indexed: bool) -> Self {
-        self.fields.push((name.to_owned(), value.into(), indexed));
+    pub fn field(mut self, name: &'static str, value: impl Into<String>, indexed: bool) -> Self {
+        self.fields.push((name, value.into(), indexed));
         self
     }
 }

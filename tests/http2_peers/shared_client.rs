@@ -14,8 +14,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use dunlin::delivery::turn::{ask, tell};
 use dunlin::delivery::{
-    Action, ExchangeFailure, ExchangeId, ExchangeRequest, ExchangeResponse, Lane, LaneConfig,
-    Transport,
+    Action, ExchangeFailure, ExchangeId, ExchangeRequest, ExchangeResponse, ProviderConfig,
+    ProviderLane, Transport,
 };
 use dunlin::notification::{DeviceToken, Draft, Payload, Topic};
 use dunlin::provider::Outcome;
@@ -153,10 +153,10 @@ fn unix_time() -> UnixTime {
 
 /// The driver of one lane, until each of its pushes has an outcome.
 async fn drive(shared: Shared, who: u64, turns: bool) -> Vec<Outcome> {
-    let mut lane = Lane::new(LaneConfig {
+    let mut lane = ProviderLane::new(ProviderConfig {
         transport: Transport::Platform,
         turns,
-        ..LaneConfig::new(shared.server.clone(), who)
+        ..ProviderConfig::new(shared.server.clone(), who)
     });
     for number in 0..PUSHES {
         let token = DeviceToken::from_bytes(&(who * PUSHES + number).to_be_bytes()).unwrap();
