@@ -51,7 +51,7 @@ pub use refusal::{Kind, Refusal};
 pub use sender::{Destination, Inbox, List, Proxy, Sender, WayPlan};
 pub use signal::{First, Signal, first};
 pub use state::{App, Configured, World};
-pub use store::{Change, Found, Keys, Store, StoreError};
+pub use store::{Found, Keys, Store, StoreError};
 pub use way_report::WayReport;
 
 use turns::Turns;

@@ -14,11 +14,12 @@ mod reading;
 
 use core::time::Duration;
 
-use super::store::{change, persistently};
-use super::{App, Platform, World, random_u64};
+use super::store::persistently;
+use super::{App, Platform, Store, World, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{Busy, Holder, Spool, Stopped, spool_key};
+use crate::registry;
 use crate::time::Now;
 
 /// How often the lease is renewed at most; well below its length.
@@ -114,14 +115,15 @@ impl<W: World> Poll<'_, W> {
             platform, store, ..
         } = self.app;
         let changed = persistently(platform, async || {
-            change(store, &self.key, |stored| match Spool::read(stored) {
-                Ok(mut spool) => {
-                    let output = make(&mut spool, &self.holder);
-                    (Some(spool.write()), Ok(output))
+            registry::change(store.values(), &self.key, |stored| {
+                match Spool::read(stored) {
+                    Ok(mut spool) => {
+                        let output = make(&mut spool, &self.holder);
+                        (Some(spool.write()), Ok(output))
+                    }
+                    Err(corrupt) => (None, Err(corrupt)),
                 }
-                Err(corrupt) => (None, Err(corrupt)),
             })
-            .await
         });
         let changed = changed.await.map_err(|error| error.to_string())?;
         changed.map_err(|corrupt| corrupt.to_string())
