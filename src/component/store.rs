@@ -4,7 +4,7 @@ use super::bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
 use super::bindings::wasi::keyvalue::batch;
 use super::bindings::wasi::keyvalue::store::{self, Bucket};
 use crate::registry::{Swap, Values};
-use crate::service::{self, Change, Found, Keys, StoreError};
+use crate::service::{self, Found, Keys, StoreError};
 
 /// The one store; Spin gives it without configuration.
 const NAME: &str = "default";
@@ -61,11 +61,6 @@ impl service::Store for WasiStore {
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Found>, StoreError> {
         Ok(batch::get_many(&self.0, keys)?)
-    }
-
-    async fn swap_many(&self, changes: &[Change<'_>]) -> Vec<Result<Swap, StoreError>> {
-        let swap = |change: &Change<'_>| self.swap(change.key, change.current, change.new);
-        changes.iter().map(swap).collect()
     }
 
     async fn put_many(&self, values: &[(&str, &[u8])]) -> Result<(), StoreError> {

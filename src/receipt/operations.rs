@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::key::RECEIPT_KEYS;
 use super::parts::{StoredReceipt, is_part, read_whole, times};
 use super::record::Receipt;
-use crate::registry::{Failure, Swap, Values};
+use crate::registry::{Failure, Swap, Try, Values, get, retry, swap};
 use crate::time::UnixTime;
 
 /// Most devices of a push with an idempotency key.
@@ -36,24 +36,19 @@ pub fn begin<V: Values>(
     receipt: Receipt,
 ) -> Result<Begun, Failure<V::Error>> {
     let new = StoredReceipt::of(&receipt, key);
-    let mut stored = values.get(key).map_err(Failure::Store)?;
-    loop {
-        if let Some(before) = read_whole(values, key, stored.clone())? {
-            return Ok(if before.request == receipt.request {
-                Begun::Before(before)
-            } else {
-                Begun::OtherRequest
-            });
+    let before = retry(values, key, |stored| {
+        if let Some(before) = read_whole(values, key, stored.map(<[u8]>::to_vec))? {
+            return Ok(Try::Done(Some(before)));
         }
-        new.put_parts(values).map_err(Failure::Store)?;
-        let swapped = values.swap(key, stored.as_deref(), &new.main);
-        match swapped.map_err(Failure::Store)? {
-            Swap::Done => return Ok(Begun::Ours(receipt)),
-            // A receipt, or nothing where an empty value was: this ends at the next turn.
-            Swap::Lost(value) if value == stored => return Err(Failure::Contended),
-            Swap::Lost(value) => stored = value,
-        }
-    }
+        new.put_parts(values)?;
+        let swapped = swap(values, key, stored, &new.main)?;
+        Ok(Try::of(swapped, None))
+    })?;
+    Ok(match before {
+        None => Begun::Ours(receipt),
+        Some(before) if before.request == receipt.request => Begun::Before(before),
+        Some(_) => Begun::OtherRequest,
+    })
 }
 
 /// Puts the reply into the receipt that [`begin`] gave, whose [parts](Receipt::part_keys) are of
@@ -68,10 +63,9 @@ pub fn finish<V: Values>(
     reply: Box<RawValue>,
 ) -> Result<bool, Failure<V::Error>> {
     let after = StoredReceipt::of(&receipt.answered(reply), key);
-    after.put_parts(values).map_err(Failure::Store)?;
+    after.put_parts(values)?;
     let before = StoredReceipt::of(receipt, key);
-    let swapped = values.swap(key, Some(&before.main), &after.main);
-    Ok(match swapped.map_err(Failure::Store)? {
+    Ok(match swap(values, key, Some(&before.main), &after.main)? {
         Swap::Done => true,
         // An attempt that failed may have got there all the same.
         Swap::Lost(value) => value.as_deref() == Some(&after.main),
@@ -83,8 +77,7 @@ pub fn finish<V: Values>(
 /// # Errors
 /// The store's.
 pub fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Failure<V::Error>> {
-    let stored = values.get(key).map_err(Failure::Store)?;
-    read_whole(values, key, stored)
+    read_whole(values, key, get(values, key)?)
 }
 
 /// Whether what is under a key of the store is a receipt, or a part of one, that is due to be
@@ -102,8 +95,7 @@ pub fn is_expired<V: Values>(
     if !key.starts_with(RECEIPT_KEYS) {
         return Ok(None);
     }
-    let stored = values.get(key).map_err(Failure::Store)?;
-    let Some(value) = stored.filter(|value| !value.is_empty()) else {
+    let Some(value) = get(values, key)?.filter(|value| !value.is_empty()) else {
         return Ok(Some(false));
     };
     let times = match is_part(key) {

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::key::RECEIPT_KEYS;
 use super::record::Receipt;
-use crate::registry::{CorruptRecord, Failure, Values};
+use crate::registry::{CorruptRecord, Failure, Values, get, swap};
 
 /// Most bytes of a receipt in one value. **Ours;** values of 1 MiB are what every store takes.
 pub(super) const PART_MAX_BYTES: usize = 768 * 1024;
@@ -64,10 +64,10 @@ impl StoredReceipt {
     }
 
     /// Writes the parts; the value that names them is to be written after that.
-    pub(super) fn put_parts<V: Values>(&self, values: &V) -> Result<(), V::Error> {
+    pub(super) fn put_parts<V: Values>(&self, values: &V) -> Result<(), Failure<V::Error>> {
         for (key, value) in &self.parts {
             // Where something is already, it is this.
-            values.swap(key, None, value)?;
+            swap(values, key, None, value)?;
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ pub(super) fn read_whole<V: Values>(
             return Ok(Receipt::read(Some(&bytes))?);
         }
         // Its parts are deleted once there is a reply, which is then under the key.
-        let newest = values.get(key).map_err(Failure::Store)?;
+        let newest = get(values, key)?;
         if newest == stored {
             return Err(CorruptRecord("receipt, a part is missing".into()).into());
         }
@@ -123,7 +123,7 @@ fn joined<V: Values>(
 ) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
     let mut bytes = Vec::new();
     for name in names {
-        let part = values.get(&part_key(key, name)).map_err(Failure::Store)?;
+        let part = get(values, &part_key(key, name))?;
         let Some((_, content)) = part.as_deref().and_then(split) else {
             return Ok(None);
         };

@@ -41,6 +41,7 @@ pub use indexes::{
     LEAF_MAX, Leaf, LeafEntry, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates, change,
     group_page,
 };
+pub(crate) use indexes::{Try, get, retry, swap};
 pub use operations::{
     Removals, Swept, Wait, delete, device, learn, logout, register, remove, restore, sweep,
     take_back,

@@ -55,6 +55,6 @@ pub use refusal::{Kind, Refusal};
 pub use sender::{Destination, Inbox, LanePlan, List, Proxy, Sender};
 pub use signal::{First, Signal, first};
 pub use state::{App, Configured, Runtime};
-pub use store::{Change, Found, Keys, Store, StoreError};
+pub use store::{Found, Keys, Store, StoreError};
 
 use turns::Turns;

@@ -5,17 +5,13 @@ use core::time::Duration;
 
 use super::Platform;
 use crate::limits::STORE_UNAVAILABLE;
-use crate::registry::{Failure, Swap, Values};
+use crate::registry::{Failure, Values};
 
 /// How long to go on when the store refuses, as it does while the disk is behind.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait before the store is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// How often a change is tried again because somebody else was faster. Each try that fails is
-/// another's that succeeded, so this many writers of one key at one moment are served.
-const MAX_TRIES: usize = 64;
 
 /// Why a call of the store failed; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,17 +27,6 @@ impl core::error::Error for StoreError {}
 
 /// A key, and its value if it has one.
 pub type Found = (String, Option<Vec<u8>>);
-
-/// A value that is to take the place of another.
-#[derive(Clone, Copy, Debug)]
-pub struct Change<'a> {
-    /// Whose value.
-    pub key: &'a str,
-    /// It is changed only if it is this one, byte for byte.
-    pub current: Option<&'a [u8]>,
-    /// What it is to be.
-    pub new: &'a [u8],
-}
 
 /// A page of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,8 +45,8 @@ pub trait Store {
     /// See [`Self::values`].
     type Values: Values<Error = StoreError>;
 
-    /// The same store, one key at a time and without waiting, for the functions of the registry and
-    /// of receipts.
+    /// The same store, one key at a time and without waiting: for the functions of the registry and
+    /// of receipts, and for whatever changes a value that others change too.
     fn values(&self) -> &Self::Values;
 
     /// The values of keys, in any order.
@@ -69,12 +54,6 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn get_many(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Found>, StoreError>>;
-
-    /// Changes values, each by itself; what became of each, in their order.
-    fn swap_many(
-        &self,
-        changes: &[Change<'_>],
-    ) -> impl Future<Output = Vec<Result<Swap, StoreError>>>;
 
     /// Writes values, whatever was there: for keys that have one writer.
     ///
@@ -101,37 +80,6 @@ pub trait Store {
     /// # Errors
     /// [`StoreError`].
     fn keys(&self, cursor: Option<&str>) -> impl Future<Output = Result<Keys, StoreError>>;
-}
-
-/// Replaces the value of a key by what `make` makes of it; `None` leaves it as it is. Returns what
-/// `make` returned beside it. `make` runs again whenever somebody else was faster.
-pub(super) async fn change<S: Store, T>(
-    store: &S,
-    key: &str,
-    mut make: impl FnMut(Option<&[u8]>) -> (Option<Vec<u8>>, T),
-) -> Result<T, Failure<StoreError>> {
-    let keys = [key.to_owned()];
-    let found = store.get_many(&keys).await.map_err(Failure::Store)?;
-    let mut current = found.into_iter().next().and_then(|(_, value)| value);
-    for _ in 0..MAX_TRIES {
-        let (new, output) = make(current.as_deref());
-        let Some(new) = new else {
-            return Ok(output);
-        };
-        let changes = [Change {
-            key,
-            current: current.as_deref(),
-            new: &new,
-        }];
-        match store.swap_many(&changes).await.pop() {
-            Some(Ok(Swap::Done)) => return Ok(output),
-            Some(Ok(Swap::Lost(value))) => current = value,
-            Some(Err(error)) => return Err(Failure::Store(error)),
-            // There is one for each.
-            None => break,
-        }
-    }
-    Err(Failure::Contended)
 }
 
 /// Does it again for a while when the store refuses: it may only be behind.

@@ -12,5 +12,5 @@ pub use listing::{Selection, candidates};
 pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
 pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};
 pub(in crate::registry) use update::{Decision, Leaving, settle_some, update, update_record};
-pub(in crate::registry) use values::get;
 pub use values::{Ahead, Failure, Swap, Values, change};
+pub(crate) use values::{Try, get, retry, swap};

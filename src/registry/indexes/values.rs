@@ -105,15 +105,12 @@ impl<V: Values> Values for Ahead<'_, V> {
 }
 
 /// The value of a key.
-pub(in crate::registry) fn get<V: Values>(
-    values: &V,
-    key: &str,
-) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+pub(crate) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
     values.get(key).map_err(Failure::Store)
 }
 
 /// Swaps a value.
-pub(super) fn swap<V: Values>(
+pub(crate) fn swap<V: Values>(
     values: &V,
     key: &str,
     current: Option<&[u8]>,
@@ -123,7 +120,7 @@ pub(super) fn swap<V: Values>(
 }
 
 /// What one try of a change comes to.
-pub(super) enum Try<T> {
+pub(crate) enum Try<T> {
     /// It is done, or there was nothing to do.
     Done(T),
     /// Somebody else was faster; the value is this one.
@@ -132,7 +129,7 @@ pub(super) enum Try<T> {
 
 impl<T> Try<T> {
     /// What a swap makes of a try that is done if the swap is.
-    pub(super) fn of(swap: Swap, done: T) -> Self {
+    pub(crate) fn of(swap: Swap, done: T) -> Self {
         match swap {
             Swap::Done => Self::Done(done),
             Swap::Lost(value) => Self::Again(value),
@@ -141,7 +138,7 @@ impl<T> Try<T> {
 }
 
 /// Tries with the present value of a key, and again with the next while others are faster.
-pub(super) fn retry<V: Values, T>(
+pub(crate) fn retry<V: Values, T>(
     values: &V,
     key: &str,
     mut attempt: impl FnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
@@ -178,7 +175,7 @@ pub fn change<V: Values, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::replay::Memory;
+    use crate::registry::replay::{Caller, Memory};
 
     #[test]
     fn what_was_read_ahead_is_used_once_and_a_swap_compares_with_the_newest() {
@@ -190,5 +187,43 @@ mod tests {
         assert_eq!(lost, Swap::Lost(Some(b"new".to_vec())));
         assert_eq!(ahead.get("a").unwrap().as_deref(), Some(&b"new"[..]));
         assert_eq!(ahead.get("b").unwrap(), None);
+    }
+
+    fn append(stored: Option<&[u8]>, letter: u8) -> (Option<Vec<u8>>, usize) {
+        let mut new = stored.unwrap_or_default().to_vec();
+        new.push(letter);
+        let length = new.len();
+        (Some(new), length)
+    }
+
+    #[test]
+    fn of_two_that_change_a_value_at_once_none_is_lost() {
+        let memory = Memory::default();
+        let appends = |letter| {
+            Caller::new(move |values| change(values, "k", |stored| append(stored, letter)))
+        };
+        let (one, two) = (appends(b'a'), appends(b'b'));
+        // Both have read it before either swaps.
+        assert!(one.step(&memory).is_none() && two.step(&memory).is_none());
+        assert_eq!((one.finish(&memory), two.finish(&memory)), (Ok(1), Ok(2)));
+    }
+
+    #[test]
+    fn a_change_that_leaves_a_value_as_it_is_writes_nothing() {
+        let memory = Memory::default();
+        let left = change(&memory, "k", |stored| (None, stored.is_none()));
+        assert_eq!((left, memory.swaps.get()), (Ok(true), 0));
+    }
+
+    #[test]
+    fn a_change_that_others_are_always_faster_than_gives_up() {
+        let memory = Memory::default();
+        let mut tries = 0;
+        let contended = change(&memory, "k", |_| {
+            tries += 1;
+            memory.put("k", &[tries]);
+            (Some(Vec::new()), ())
+        });
+        assert_eq!((contended, tries), (Err(Failure::Contended), 64));
     }
 }

@@ -14,11 +14,12 @@ mod reading;
 
 use core::time::Duration;
 
-use super::store::{change, persistently};
-use super::{App, Platform, Runtime, random_u64};
+use super::store::persistently;
+use super::{App, Platform, Runtime, Store, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{Busy, Holder, PollState, Stopped, poll_key};
+use crate::registry;
 use crate::time::Now;
 
 /// How often the lease is renewed at most; well below its length.
@@ -117,14 +118,15 @@ impl<R: Runtime> Poll<'_, R> {
             platform, store, ..
         } = self.app;
         let changed = persistently(platform, async || {
-            change(store, &self.key, |stored| match PollState::read(stored) {
-                Ok(mut state) => {
-                    let output = make(&mut state, &self.holder);
-                    (Some(state.write()), Ok(output))
+            registry::change(store.values(), &self.key, |stored| {
+                match PollState::read(stored) {
+                    Ok(mut state) => {
+                        let output = make(&mut state, &self.holder);
+                        (Some(state.write()), Ok(output))
+                    }
+                    Err(corrupt) => (None, Err(corrupt)),
                 }
-                Err(corrupt) => (None, Err(corrupt)),
             })
-            .await
         });
         let changed = changed.await.map_err(|error| error.to_string())?;
         changed.map_err(|corrupt| corrupt.to_string())

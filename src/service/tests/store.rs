@@ -1,50 +1,11 @@
-//! Changing one value against others, waiting for a store that refuses, and for the disk.
+//! Waiting for a store that refuses, and for the disk.
 
 use std::cell::Cell;
 use std::pin::pin;
 
 use super::support::{Desk, both};
-use crate::registry::Failure;
 use crate::service::StoreError;
-use crate::service::store::{change, persistently};
-
-fn append(stored: Option<&[u8]>, letter: u8) -> (Option<Vec<u8>>, usize) {
-    let mut new = stored.unwrap_or_default().to_vec();
-    new.push(letter);
-    let length = new.len();
-    (Some(new), length)
-}
-
-#[test]
-fn of_two_that_change_a_value_at_once_none_is_lost() {
-    let desk = Desk::new();
-    let one = change(&desk.store, "k", |stored| append(stored, b'a'));
-    let two = change(&desk.store, "k", |stored| append(stored, b'b'));
-    let lengths = desk.run(both(one, two));
-    assert_eq!(lengths, (Ok(1), Ok(2)));
-}
-
-#[test]
-fn a_change_that_leaves_a_value_as_it_is_writes_nothing() {
-    let desk = Desk::new();
-    desk.store
-        .refuse(|(what, _)| (what == "swap").then_some("nothing is to be written"));
-    let left = desk.run(change(&desk.store, "k", |stored| (None, stored.is_none())));
-    assert_eq!(left, Ok(true));
-}
-
-#[test]
-fn a_change_that_others_are_always_faster_than_gives_up() {
-    let desk = Desk::new();
-    let (store, tries) = (desk.store.clone(), Cell::new(0_u8));
-    let contended = change(&desk.store, "k", |_| {
-        tries.set(tries.get() + 1);
-        store.put("k", &[tries.get()]);
-        (Some(Vec::new()), ())
-    });
-    assert_eq!(desk.run(contended), Err(Failure::Contended));
-    assert_eq!(tries.get(), 64);
-}
+use crate::service::store::persistently;
 
 #[test]
 fn a_store_that_refuses_is_tried_again_for_half_a_minute() {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::TestPlatform;
 use super::executor::turn;
 use crate::registry::{Swap, Values};
-use crate::service::{Change, Found, Keys, Store, StoreError};
+use crate::service::{Found, Keys, Store, StoreError};
 
 /// Keys in a page.
 const PAGE: usize = 10;
@@ -161,12 +161,6 @@ impl Store for TestStore {
         let found = keys.iter().rev();
         let found = found.map(|key| Ok((key.clone(), self.get(key)?)));
         found.collect()
-    }
-
-    async fn swap_many(&self, changes: &[Change<'_>]) -> Vec<Result<Swap, StoreError>> {
-        turn().await;
-        let swap = |change: &Change<'_>| self.swap(change.key, change.current, change.new);
-        changes.iter().map(swap).collect()
     }
 
     async fn put_many(&self, values: &[(&str, &[u8])]) -> Result<(), StoreError> {
