@@ -37,8 +37,8 @@ const EXPORTS: &[&str] = &[
     "wasi:cli/run@0.3.0",
 ];
 
-/// Largest component, in bytes: 1% above the aim, so that a further step is noticed.
-const MAX_SIZE: usize = 1_717_000;
+/// Largest component, in bytes: 0.6% above the aim, so that a further step is noticed.
+const MAX_SIZE: usize = 1_710_000;
 
 #[test]
 fn imports_and_exports_are_those_of_the_design() {
