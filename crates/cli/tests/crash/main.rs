@@ -287,8 +287,8 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     let host = Host::start(folder);
     let mut report = host.poll().await.expect("the last polls end");
     println!("{report}");
-    // Lists that were cut off have been kept, and the last one may find no room beside them. What is
-    // kept is applied then, and the list stays with the service.
+    // Lists that were cut off have been kept, and the last one may find no room beside them. What
+    // is kept is applied then, and the list stays with the service.
     for _ in 0..LAST_POLLS {
         if report["apps"][0]["stopped"] != "bytes" {
             break;
