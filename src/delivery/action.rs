@@ -9,18 +9,20 @@ use crate::time::UnixTime;
 /// What the driver is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Open a transport, then report [`Way::handle_connected`] or [`Way::handle_connect_failed`].
+    /// Open a transport, then report `handle_connected` or `handle_connect_failed` to the
+    /// [lane](super::Lane).
     Connect(ConnectionId),
-    /// Write what [`Way::poll_transmit`] still has for it, then close its transport and report
-    /// [`Way::handle_closed`].
+    /// Write what `poll_transmit` still has for it, then close its transport and report
+    /// [`handle_closed`](super::Lane::handle_closed).
     Close(ConnectionId),
     /// The provider token issued then was refused as too old: get another, if that is allowed, and
-    /// hand it over by [`Way::set_token`]; if not, hand over the same one. Asked once for each.
+    /// hand it over by [`set_token`](super::Lane::set_token); if not, hand over the same one. Asked
+    /// once for each.
     RenewToken(UnixTime),
     /// Nobody waits for this exchange any more: drop it, and report nothing of it.
     Abandon(ExchangeId),
     /// Put what [`turn::ask`](super::turn::ask) says in the place of the record, and report what
-    /// holds then by [`Way::handle_turn`].
+    /// holds then by [`Lane::handle_turn`](super::Lane::handle_turn).
     TakeTurn,
     /// Put what [`turn::tell`](super::turn::tell) says in the place of the record.
     TellTurn(TurnNews),

@@ -99,7 +99,7 @@ pub struct LanePlan {
 /// Without the lane, whose contents are pushes.
 impl fmt::Debug for LanePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WayPlan")
+        f.debug_struct("LanePlan")
             .field("destination", &self.destination)
             .field("signer", &self.signer)
             .finish_non_exhaustive()

@@ -4,7 +4,7 @@
 //! requests were made consecutively to the same device token".
 //!
 //! ```text
-//!   429 ─► the device is left alone for a second, or as long as `retry-after` says (15 minutes)
+//!   429 ─► the device is left alone for a second, or as `retry-after` says, 15 minutes at most
 //!          then one notification a second
 //!   429 again, of one sent after that ─► two seconds, four, … a minute
 //!   accepted ─► half as long, down to a second; a minute without any: forgotten

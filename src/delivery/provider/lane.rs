@@ -78,7 +78,7 @@ impl ProviderConfig {
     }
 }
 
-/// A queue and its connections. [`Way`](super::Way) has the contract.
+/// A queue and its connections. [`Lane`](crate::delivery::Lane) has the contract.
 #[derive(Debug)]
 pub struct ProviderLane {
     pub(super) config: ProviderConfig,
@@ -87,7 +87,7 @@ pub struct ProviderLane {
     pub(super) queue: Queue<StreamId>,
     /// Those that wait for a new provider token. Bound: those that are held.
     pub(super) parked: Vec<JobId>,
-    /// Oldest first. Bound: see `pool.rs`.
+    /// Oldest first. Bound: see `growth.rs`.
     pub(super) connections: Vec<ProviderConnection>,
     pub(super) next_connection: u32,
     pub(super) pool: Pool,

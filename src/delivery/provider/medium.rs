@@ -18,11 +18,12 @@ use crate::http2::{self, StreamId};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// The driver opens them, and HTTP/2 on them is the lane's:
-    /// [`Way::poll_transmit`](super::Way::poll_transmit).
+    /// [`Lane::poll_transmit`](crate::delivery::Lane::poll_transmit).
     #[default]
     Sockets,
     /// The platform has a pool of its own and takes requests:
-    /// [`Way::poll_exchange`](super::Way::poll_exchange). The driver is asked to open nothing.
+    /// [`Lane::poll_exchange`](crate::delivery::Lane::poll_exchange). The driver is asked to open
+    /// nothing.
     Platform,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Source: Apple, *Troubleshooting push notifications*: opening and closing connections again and
 //! again looks like an attack. Failed connects are paced by
-//! [`Backoff`](super::super::backoff::Backoff); this is for a peer that answers some requests on
+//! [`Backoff`](crate::delivery::policy::backoff::Backoff); this is for a peer that answers some requests on
 //! each connection and then says GOAWAY.
 //!
 //! ```text
