@@ -99,7 +99,8 @@ impl GatewayLane {
         }
     }
 
-    /// How it is, for metrics and for people: its connections, and what waits. The rest is of HTTP/2.
+    /// How it is, for metrics and for people: its connections, and what waits. The rest is of
+    /// HTTP/2.
     pub fn status(&self) -> Status {
         Status {
             connections: self.connections.len(),

@@ -2,8 +2,8 @@
 //!
 //! Source: Apple, *Troubleshooting push notifications*: opening and closing connections again and
 //! again looks like an attack. Failed connects are paced by
-//! [`Backoff`](crate::delivery::policy::backoff::Backoff); this is for a peer that answers some requests on
-//! each connection and then says GOAWAY.
+//! [`Backoff`](crate::delivery::policy::backoff::Backoff); this is for a peer that answers some
+//! requests on each connection and then says GOAWAY.
 //!
 //! ```text
 //!   the last connection answered    the next may come, once the allowance is used up, after
