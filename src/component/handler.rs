@@ -27,7 +27,7 @@ impl Guest for Function {
             method: name(&method),
             target: &target,
             header: &|name| headers.get(name),
-            is_unwritable: operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER),
+            is_unwritable: &|| operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER),
         };
         respond(service::answer(head, app, body_of(request, &headers)).await)
     }

@@ -1,8 +1,7 @@
 //! What a lane tells its driver and its operator.
 
 use super::turn::TurnNews;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::ExchangeId;
+use crate::delivery::ids::{ConnectionId, ExchangeId};
 use crate::provider::Reason;
 use crate::time::UnixTime;
 

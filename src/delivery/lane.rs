@@ -54,7 +54,7 @@ impl Lane {
     /// [`QueueFull`].
     pub fn submit(&mut self, now: Now, submission: Submission) -> Result<JobId, QueueFull> {
         match self {
-            Self::Provider(lane) => lane.submit(now, submission.message, submission.deadline),
+            Self::Provider(lane) => lane.submit(now, submission),
             Self::Gateway(lane) => lane.submit(now, submission),
         }
     }

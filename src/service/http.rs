@@ -28,8 +28,9 @@ pub struct RequestHead<'a> {
     pub target: &'a str,
     /// The values of a header whose name is in lower case, one for each time that it is there.
     pub header: &'a dyn Fn(&str) -> Vec<Vec<u8>>,
-    /// The store takes no writes: what would have to be on disk before the reply is not begun.
-    pub is_unwritable: bool,
+    /// Whether the store takes no writes. Asked for what would have to be on disk before the reply
+    /// alone, which then is not begun.
+    pub is_unwritable: &'a dyn Fn() -> bool,
 }
 
 /// What became of a request.
@@ -72,7 +73,7 @@ pub async fn answer<R: Runtime>(
     let route = Route::parse(head.method, path);
     let waits_for_disk = route.as_ref().map_or(true, Route::waits_for_disk);
     let done = match route {
-        _ if waits_for_disk && head.is_unwritable => Err(Problem::store(STORE_UNAVAILABLE)),
+        _ if waits_for_disk && (head.is_unwritable)() => Err(Problem::store(STORE_UNAVAILABLE)),
         Ok(route) => carry_out(&head, (route, query), app, body).await,
         Err(problem) => Err(problem),
     };

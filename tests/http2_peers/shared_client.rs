@@ -15,7 +15,7 @@ use bytes::Bytes;
 use dunlin::delivery::turn::{ask, tell};
 use dunlin::delivery::{
     Action, ExchangeFailure, ExchangeId, ExchangeRequest, ExchangeResponse, ProviderConfig,
-    ProviderLane, Transport,
+    ProviderLane, Submission, Transport,
 };
 use dunlin::notification::{DeviceToken, Draft, Payload, Topic};
 use dunlin::provider::Outcome;
@@ -163,8 +163,12 @@ async fn drive(shared: Shared, who: u64, turns: bool) -> Vec<Outcome> {
         let topic = Topic::parse("com.example.app").unwrap();
         let payload = Payload::parse(br#"{"aps":{"alert":"hello"}}"#).unwrap();
         let push = Arc::new(Draft::new(token, topic, payload).build().unwrap());
-        let deadline = shared.now() + Duration::from_secs(30);
-        lane.submit(shared.now(), push, deadline).unwrap();
+        let submission = Submission {
+            message: push.into(),
+            deadline: shared.now() + Duration::from_secs(30),
+            confirm: true,
+        };
+        lane.submit(shared.now(), submission).unwrap();
     }
     let mut exchanges = FuturesUnordered::new();
     let mut outcomes = Vec::new();

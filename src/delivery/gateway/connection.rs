@@ -13,10 +13,8 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use crate::binary::{Dialect, ErrorResponses, Frame, Identifier, Window, encode_probe};
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::JobId;
-use crate::delivery::queue::Job;
-use crate::delivery::queue::Queue;
+use crate::delivery::ids::{ConnectionId, JobId};
+use crate::delivery::queue::{Job, Queue};
 use crate::time::Now;
 
 /// How long the first connection of a lane, and the first after a failure, is watched before

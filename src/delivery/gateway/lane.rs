@@ -7,15 +7,11 @@ use super::probe_pace::Pace;
 use crate::binary::{
     Cause, Dialect, ErrorResponse, ErrorResponses, Frame, Identifier, Unsendable, Verdict,
 };
-use crate::delivery::action::Action;
-use crate::delivery::action::News;
-use crate::delivery::action::Status;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::JobId;
+use crate::delivery::action::{Action, News, Status};
+use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
 use crate::delivery::queue::Queue;
-use crate::delivery::submission::Submission;
-use crate::delivery::submission::{Delivered, QueueFull};
+use crate::delivery::submission::{Delivered, QueueFull, Submission};
 use crate::notification::Notification;
 use crate::provider::{Outcome, Why};
 use crate::time::Now;
@@ -56,26 +52,26 @@ impl GatewayConfig {
 /// A queue and its connections. [`Lane`](crate::delivery::Lane) has the contract.
 #[derive(Debug)]
 pub struct GatewayLane {
-    pub(super) config: GatewayConfig,
-    pub(super) queue: Queue<()>,
+    config: GatewayConfig,
+    queue: Queue<()>,
     /// Since when the queue has not been empty; of no meaning while it is.
-    pub(super) waiting_since: Now,
+    waiting_since: Now,
     pub(super) connections: Vec<GatewayConnection>,
-    pub(super) next_connection: u32,
+    next_connection: u32,
     pub(super) next_identifier: Identifier,
-    pub(super) backoff: Backoff,
-    pub(super) pace: Pace,
+    backoff: Backoff,
+    pace: Pace,
     /// Something was learnt from the gateway, and no connection has failed since.
-    pub(super) proven: bool,
+    proven: bool,
     /// Bounded by the notifications handed in: each adds one at most.
-    pub(super) outcomes: VecDeque<(JobId, Outcome)>,
+    outcomes: VecDeque<(JobId, Outcome)>,
     /// Two per connection at most.
-    pub(super) actions: VecDeque<Action>,
-    pub(super) trouble: Option<String>,
+    actions: VecDeque<Action>,
+    trouble: Option<String>,
     /// At most [`News::MAX`], of which the oldest is dropped.
-    pub(super) news: VecDeque<News>,
+    news: VecDeque<News>,
     /// A connection came to nothing, and none has been worth it since.
-    pub(super) failing: bool,
+    failing: bool,
 }
 
 impl GatewayLane {
@@ -113,9 +109,7 @@ impl GatewayLane {
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
-}
 
-impl GatewayLane {
     /// Takes a notification in; anything else ends as not sent.
     ///
     /// # Errors

@@ -11,14 +11,10 @@
 
 use super::growth::LEAST_ALLOWANCE;
 use super::tokens::Expired;
-use crate::delivery::action::Action;
-use crate::delivery::action::News;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::JobId;
+use crate::delivery::action::{Action, News};
+use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::retry::{self, Attempt, MAX_ATTEMPTS};
-use crate::delivery::provider::connection::Farewell;
-use crate::delivery::provider::connection::InFlight;
-use crate::delivery::provider::connection::ProviderConnection;
+use crate::delivery::provider::connection::{Farewell, InFlight, ProviderConnection};
 use crate::delivery::provider::lane::ProviderLane;
 use crate::delivery::queue::Returned;
 use crate::http2::{ErrorCode, Event, Processed};

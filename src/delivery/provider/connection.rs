@@ -21,8 +21,7 @@ use std::collections::BTreeMap;
 
 use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
-use crate::delivery::provider::medium::Exchanges;
-use crate::delivery::provider::medium::Medium;
+use crate::delivery::provider::medium::{Exchanges, Medium};
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
 use crate::provider::ResponseReader;

@@ -1,9 +1,7 @@
 //! How a notification leaves the queue without an answer: held for later, or with its outcome.
 
 use crate::delivery::action::Action;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::ExchangeId;
-use crate::delivery::ids::JobId;
+use crate::delivery::ids::{ConnectionId, ExchangeId, JobId};
 use crate::delivery::provider::lane::ProviderLane;
 use crate::delivery::queue::Place;
 use crate::delivery::submission::Delivered;

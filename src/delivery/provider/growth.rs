@@ -29,8 +29,7 @@ use crate::delivery::action::Action;
 use crate::delivery::ids::ConnectionId;
 use crate::delivery::provider::connection::ProviderConnection;
 use crate::delivery::provider::lane::ProviderLane;
-use crate::delivery::provider::medium::EXCHANGES_PER_CONNECTION;
-use crate::delivery::provider::medium::Transport;
+use crate::delivery::provider::medium::{EXCHANGES_PER_CONNECTION, Transport};
 use crate::time::Now;
 
 /// How long all connections are full before another is opened.

@@ -8,27 +8,21 @@ use super::pool::Pool;
 use super::tokens::{Change, Tokens};
 use super::turn_state::Turns;
 use crate::auth::ProviderToken;
-use crate::delivery::action::Action;
-use crate::delivery::action::News;
-use crate::delivery::action::Status;
+use crate::delivery::action::{Action, News, Status};
 use crate::delivery::clock::Clock;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::JobId;
+use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
 use crate::delivery::policy::breaker::Breaker;
 use crate::delivery::policy::device_throttle::DeviceThrottle;
 use crate::delivery::policy::jitter::Entropy;
 use crate::delivery::provider::connection::ProviderConnection;
-use crate::delivery::provider::medium::Medium;
-use crate::delivery::provider::medium::Transport;
+use crate::delivery::provider::medium::{Medium, Transport};
 use crate::delivery::queue::Queue;
-use crate::delivery::submission::Delivered;
-use crate::delivery::submission::QueueFull;
-use crate::delivery::submission::Submission;
+use crate::delivery::submission::{Delivered, QueueFull, Submission};
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::SERVER_ERROR_RETRY_AFTER;
 use crate::notification::ExpiresAt;
-use crate::provider::{Message, Outcome, RequestBuffer, ResponseReader, Why};
+use crate::provider::{Outcome, RequestBuffer, ResponseReader, Why};
 use crate::time::{Now, UnixTime};
 
 /// Bytes after which [`ProviderLane::poll_transmit`] stops adding requests: one write carries as
@@ -208,23 +202,14 @@ impl ProviderLane {
     ///
     /// # Errors
     /// [`QueueFull`].
-    pub fn submit(
-        &mut self,
-        now: Now,
-        message: impl Into<Message>,
-        deadline: Now,
-    ) -> Result<JobId, QueueFull> {
+    pub fn submit(&mut self, now: Now, submission: Submission) -> Result<JobId, QueueFull> {
         if self.queue.waiting() >= self.config.queue {
             return Err(QueueFull);
         }
-        let message = message.into();
-        let expires = message.expires_at().map(ExpiresAt::as_unix_time);
+        let expires = submission.message.expires_at();
+        let expires = expires.map(ExpiresAt::as_unix_time);
         let had_expired = expires.is_some_and(|at| self.has_passed(at, now));
-        let id = self.queue.add(Submission {
-            message,
-            deadline,
-            confirm: true,
-        });
+        let id = self.queue.add(submission);
         if let Some(job) = self.queue.get_mut(id) {
             job.had_expired = had_expired;
         }

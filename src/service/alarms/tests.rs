@@ -1,3 +1,5 @@
+//! What is told, how often, and when it is over.
+
 use super::*;
 
 const KEY: (&str, &str) = ("credential-refused", "key A, production: Bad");

@@ -1,3 +1,5 @@
+//! What the operator is told of lanes, credentials and devices.
+
 use core::time::Duration;
 
 use super::super::alarms::Level;

@@ -114,8 +114,8 @@ impl<'a, R: Runtime> Sending<'a, R> {
 
     /// Hands messages in, those together that follow each other on one lane. Returns those that
     /// found no room. If the first of all finds none, nothing is handed in.
-    fn hand_in(&mut self, numbers: &[usize], place: Attempt) -> Vec<usize> {
-        let lane_of = |number: &usize| place.lane(&self.all.get(*number)?.to);
+    fn hand_in(&mut self, numbers: &[usize], attempt: Attempt) -> Vec<usize> {
+        let lane_of = |number: &usize| attempt.lane(&self.all.get(*number)?.to);
         let mut refused = Vec::new();
         for group in numbers.chunk_by(|a, b| lane_of(a) == lane_of(b)) {
             let lane = group.first().and_then(lane_of);
@@ -128,7 +128,7 @@ impl<'a, R: Runtime> Sending<'a, R> {
                 });
             self.under_way += taken;
             refused.extend(group.iter().skip(taken));
-            if self.under_way == 0 && matches!(place, Attempt::First) {
+            if self.under_way == 0 && matches!(attempt, Attempt::First) {
                 break;
             }
         }
@@ -146,7 +146,7 @@ impl<'a, R: Runtime> Sending<'a, R> {
     }
 
     /// Waits for the outcomes of all that are under way.
-    async fn collect(&mut self, place: Attempt) {
+    async fn collect(&mut self, attempt: Attempt) {
         // Those that are there already are taken without a pause.
         let mut turns = Turns::new(&self.app.platform);
         while self.under_way > 0 {
@@ -155,7 +155,7 @@ impl<'a, R: Runtime> Sending<'a, R> {
             self.under_way = self.under_way.saturating_sub(count);
             for (number, delivered) in come {
                 if let Some(one) = self.all.get_mut(number)
-                    && place.takes(&mut one.to, &delivered)
+                    && attempt.takes(&mut one.to, &delivered)
                 {
                     one.delivered = Some(delivered);
                 }

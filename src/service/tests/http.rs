@@ -17,7 +17,7 @@ fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, Strin
         method,
         target,
         header: &header,
-        is_unwritable: false,
+        is_unwritable: &|| false,
     };
     let app = || match desk {
         Some(desk) => Ok(std::rc::Rc::clone(&desk.app)),
@@ -105,7 +105,7 @@ fn while_the_store_takes_no_writes_what_has_to_be_on_disk_is_not_begun() {
                 method,
                 target,
                 header: &|_| Vec::new(),
-                is_unwritable,
+                is_unwritable: &|| is_unwritable,
             };
             let app = || Ok(std::rc::Rc::clone(&desk.app));
             let answered = desk.run(answer::<OfTests>(head, app, async { unreachable!() }));

@@ -1,7 +1,8 @@
 //! Which lane is taken, and the provider tokens that go with it.
 
 use super::support::{APP, Desk, OTHER, settings, token};
-use crate::delivery::{Lane, ProviderConfig, ProviderLane, Submission};
+use crate::binary::Dialect;
+use crate::delivery::{GatewayConfig, GatewayLane, Lane, ProviderConfig, ProviderLane, Submission};
 use crate::service::{LaneName, LaneReport, Platform as _};
 use crate::time::UnixTime;
 
@@ -123,6 +124,22 @@ fn what_a_gateway_cannot_be_told_is_refused_and_an_app_without_one_has_no_lane()
 
 #[test]
 fn a_full_queue_is_told_when_it_begins_and_when_half_of_it_is_gone() {
+    let provider = ProviderLane::new(ProviderConfig {
+        queue: 2,
+        ..ProviderConfig::new("api.example.com".to_owned(), 1)
+    });
+    let gateway = GatewayLane::new(GatewayConfig {
+        dialect: Dialect::ITEMS,
+        queue: 2,
+        window: 10,
+    });
+    for lane in [Lane::from(provider), Lane::from(gateway)] {
+        assert_a_full_queue_is_told(lane);
+    }
+}
+
+/// Of a lane that two notifications fill.
+fn assert_a_full_queue_is_told(mut lane: Lane) {
     let desk = Desk::new();
     push(&desk, APP, "");
     let sent = desk.sender.take_sent().pop().unwrap();
@@ -132,10 +149,6 @@ fn a_full_queue_is_told_when_it_begins_and_when_half_of_it_is_gone() {
         address: "api.example.com:443".to_owned(),
         has_certificate: true,
     });
-    let mut lane = Lane::from(ProviderLane::new(ProviderConfig {
-        queue: 2,
-        ..ProviderConfig::new("api.example.com".to_owned(), 1)
-    }));
     let now = desk.platform.executor().now();
     for _ in 0..2 {
         let submission = Submission {

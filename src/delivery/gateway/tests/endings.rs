@@ -3,8 +3,7 @@
 use super::super::GatewayConfig;
 use super::peer::answer;
 use super::support::{CONFIG, LONG, Rig, World, ms, secs};
-use crate::delivery::action::Action;
-use crate::delivery::action::News;
+use crate::delivery::action::{Action, News};
 use crate::provider::{Outcome, Why};
 
 #[test]

@@ -1,6 +1,6 @@
 //! Broadcasts and requests about channels take the same way as notifications.
 
-use super::support::{LONG, Rig, secs};
+use super::support::{LONG, Rig, secs, submission};
 use super::wire;
 use crate::notification::{Broadcast, BundleId, ChannelId, Payload, StoragePolicy, Topic};
 use crate::provider::{Answer, ChannelCall, ChannelRequest, Message, Outcome, Reason, Why};
@@ -27,8 +27,8 @@ fn about_channels(call: ChannelCall) -> Message {
 
 impl Rig {
     fn submit_message(&mut self, message: Message) -> crate::delivery::JobId {
-        let job = self.lane.submit(self.now, message, self.now + LONG);
-        let job = job.unwrap();
+        let submission = submission(message, self.now + LONG);
+        let job = self.lane.submit(self.now, submission).unwrap();
         self.jobs.push(job);
         self.drive();
         job

@@ -6,14 +6,11 @@ use core::time::Duration;
 
 use super::super::growth::LEAST_ALLOWANCE;
 use super::support::{LONG, Rig, config, notification, secs, token, token_of};
-use crate::delivery::exchange::ExchangeFailure;
-use crate::delivery::exchange::ExchangeResponse;
-use crate::delivery::ids::ExchangeId;
-use crate::delivery::ids::JobId;
+use crate::delivery::exchange::{ExchangeFailure, ExchangeResponse};
+use crate::delivery::ids::{ExchangeId, JobId};
 use crate::delivery::policy::retry::MAX_ATTEMPTS;
 use crate::delivery::provider::lane::ProviderConfig;
-use crate::delivery::provider::medium::EXCHANGES_PER_CONNECTION;
-use crate::delivery::provider::medium::Transport;
+use crate::delivery::provider::medium::{EXCHANGES_PER_CONNECTION, Transport};
 use crate::delivery::submission::QueueFull;
 use crate::provider::{Outcome, Why};
 use crate::time::{Now, UnixTime};

@@ -19,15 +19,13 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use super::super::growth::MAX_DRAINING;
-use super::support::{config, secs, token};
+use super::support::{config, secs, submission, token};
 use super::wire::{self, Reader};
 use crate::delivery::action::Action;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::JobId;
+use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::jitter::Entropy;
 use crate::delivery::policy::retry::MAX_ATTEMPTS;
-use crate::delivery::provider::lane::ProviderConfig;
-use crate::delivery::provider::lane::ProviderLane;
+use crate::delivery::provider::lane::{ProviderConfig, ProviderLane};
 use crate::notification::{ApnsId, DeviceToken, Draft, Notification, Payload, Topic};
 use crate::provider::{Outcome, Reason};
 use crate::time::{Now, UnixTime};
@@ -208,7 +206,8 @@ impl Soak {
                 None => millis(500 + below(&mut self.chance, 20_000)),
                 Some(_) => secs(30),
             };
-            let Ok(job) = self.lane.submit(self.now, notification, self.now + timeout) else {
+            let submission = submission(notification, self.now + timeout);
+            let Ok(job) = self.lane.submit(self.now, submission) else {
                 break;
             };
             self.jobs.insert(job, number);

@@ -9,15 +9,12 @@ use super::wire::{self, Reader};
 use crate::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use crate::delivery::action::Action;
 use crate::delivery::exchange::ExchangeRequest;
-use crate::delivery::ids::ConnectionId;
-use crate::delivery::ids::ExchangeId;
-use crate::delivery::ids::JobId;
-use crate::delivery::provider::lane::ProviderConfig;
-use crate::delivery::provider::lane::ProviderLane;
-use crate::delivery::submission::QueueFull;
+use crate::delivery::ids::{ConnectionId, ExchangeId, JobId};
+use crate::delivery::provider::lane::{ProviderConfig, ProviderLane};
+use crate::delivery::submission::{QueueFull, Submission};
 use crate::http2;
 use crate::notification::{DeviceToken, Draft, Notification, Payload, Topic};
-use crate::provider::{Outcome, Why};
+use crate::provider::{Message, Outcome, Why};
 use crate::time::{Now, UnixTime};
 
 pub const QUEUE: usize = 2_000;
@@ -55,6 +52,15 @@ pub fn notification(device: u64, payload: &[u8]) -> Arc<Notification> {
 }
 
 /// With so many usable connections.
+/// A message to be answered by then.
+pub fn submission(message: impl Into<Message>, deadline: Now) -> Submission {
+    Submission {
+        message: message.into(),
+        deadline,
+        confirm: true,
+    }
+}
+
 pub fn config(connections: usize) -> ProviderConfig {
     ProviderConfig {
         queue: QUEUE,
@@ -174,7 +180,9 @@ impl Rig {
         notification: Arc<Notification>,
     ) -> Result<JobId, QueueFull> {
         let deadline = self.now + timeout;
-        let job = self.lane.submit(self.now, notification, deadline)?;
+        let job = self
+            .lane
+            .submit(self.now, submission(notification, deadline))?;
         self.jobs.push(job);
         self.drive();
         Ok(job)

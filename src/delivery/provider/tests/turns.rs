@@ -10,14 +10,11 @@ use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::support::{config, notification, secs, token};
+use super::support::{config, notification, secs, submission, token};
 use crate::delivery::action::Action;
-use crate::delivery::exchange::ExchangeFailure;
-use crate::delivery::exchange::ExchangeResponse;
-use crate::delivery::ids::ExchangeId;
-use crate::delivery::ids::JobId;
-use crate::delivery::provider::lane::ProviderConfig;
-use crate::delivery::provider::lane::ProviderLane;
+use crate::delivery::exchange::{ExchangeFailure, ExchangeResponse};
+use crate::delivery::ids::{ExchangeId, JobId};
+use crate::delivery::provider::lane::{ProviderConfig, ProviderLane};
 use crate::delivery::provider::medium::Transport;
 use crate::delivery::turn::{LEASE, ask, tell};
 use crate::provider::{Outcome, Why};
@@ -116,7 +113,7 @@ impl World {
             let push = notification(self.jobs as u64, br#"{"aps":{}}"#);
             let deadline = self.now + timeout;
             let lane = &mut self.lanes[instance];
-            lane.submit(self.now, push, deadline).unwrap();
+            lane.submit(self.now, submission(push, deadline)).unwrap();
             self.jobs += 1;
         }
         self.drive(instance);

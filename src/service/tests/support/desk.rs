@@ -165,7 +165,7 @@ impl Desk {
             method,
             target,
             header: &header,
-            is_unwritable: false,
+            is_unwritable: &|| false,
         };
         let app = || Ok(Rc::clone(&self.app));
         let answered = answer(head, app, async { Ok(body.as_bytes().to_vec()) });
