@@ -1,3 +1,5 @@
+//! How long each part of a connection may take, and how many without a key may wait.
+
 use super::*;
 use crate::http_server::Limits;
 
