@@ -146,7 +146,7 @@ impl BroadcastRequest {
     }
 
     /// The reply to this broadcast once it was carried out, whatever became of it, or checked for a
-    /// dry run, which has no `outcome`: 200. `trouble` is what the way to APNs suffers from.
+    /// dry run, which has no `outcome`: 200. `trouble` is what the lane suffers from.
     pub fn reply(&self, outcome: Option<&Outcome>, trouble: Option<&str>) -> Reply {
         let broadcast = &self.broadcast;
         let common = BroadcastReply {

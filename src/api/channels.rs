@@ -90,7 +90,7 @@ struct ListDocument<'a> {
     channels: Vec<&'a str>,
 }
 
-/// The reply to a call about channels. `trouble` is what the way to APNs suffers from.
+/// The reply to a call about channels. `trouble` is what the lane suffers from.
 ///
 /// # Errors
 /// 404 `unknown-channel`, 409 `too-many-channels`; 422, 429, 502 or 503 `apns-rejected`; 503 or 504

@@ -96,9 +96,9 @@ impl Call {
 ///
 /// # Errors
 /// If the configuration, the store, the component or the service cannot be used.
-pub async fn run(call: Call, place: &ServiceAccess, json: bool) -> Result<Exit, Error> {
+pub async fn run(call: Call, access: &ServiceAccess, json: bool) -> Result<Exit, Error> {
     let reply_to = call.reply_to;
-    let Answer { status, body } = answer(call, place).await?;
+    let Answer { status, body } = answer(call, access).await?;
     let rendered = terminal::render(reply_to, status, body.as_bytes(), json);
     let written = output::data(&rendered.data);
     output::note(&rendered.notes);
@@ -108,9 +108,9 @@ pub async fn run(call: Call, place: &ServiceAccess, json: bool) -> Result<Exit, 
     }
 }
 
-async fn answer(call: Call, place: &ServiceAccess) -> Result<Answer, Error> {
-    let key = place.api_key.as_deref();
-    if let Some(url) = &place.url {
+async fn answer(call: Call, access: &ServiceAccess) -> Result<Answer, Error> {
+    let key = access.api_key.as_deref();
+    if let Some(url) = &access.url {
         let key = key.ok_or_else(|| {
             let expected =
                 "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
@@ -118,9 +118,9 @@ async fn answer(call: Call, place: &ServiceAccess) -> Result<Answer, Error> {
         })?;
         return there(call, url.clone(), key).await;
     }
-    let config = Config::load(&place.config)?;
+    let config = Config::load(&access.config)?;
     match (serve::open(&config.store), key) {
-        (Ok(store), _) => here(call, place, &config, store).await,
+        (Ok(store), _) => here(call, access, &config, store).await,
         (Err(error), Some(key)) if error.is_in_use() => {
             let service = ServiceUrl::from(config.host.listen);
             // The service may have been started with another configuration, and somebody else be
@@ -152,13 +152,13 @@ async fn there(call: Call, service: ServiceUrl, key: &str) -> Result<Answer, Err
 /// Has the function answer in this process.
 async fn here(
     call: Call,
-    place: &ServiceAccess,
+    access: &ServiceAccess,
     config: &Config,
     store: Store,
 ) -> Result<Answer, Error> {
-    let component = place.component.as_deref();
+    let component = access.component.as_deref();
     let status = Status::default();
-    let engine = serve::load(&place.config, component, config, &store, &status)?;
+    let engine = serve::load(&access.config, component, config, &store, &status)?;
     // A push may have been under way.
     let stopped = match call.reply_to {
         ReplyTo::Push => Exit::Unanswered,

@@ -7,7 +7,7 @@
 //! ```text
 //!   named by the caller ─► there, and nowhere else
 //!   else where its record says, else the default ─► there
-//!        BadDeviceToken ─► once more in the other one, if there is a way to it
+//!        BadDeviceToken ─► once more in the other one, if there is a lane to it
 //!   accepted ─► the record has the environment from now on, whatever it said before
 //!   invalid  ─► the record is removed; for BadDeviceToken only if no environment was left out
 //! ```

@@ -1,4 +1,4 @@
-//! Ways to APNs that are blocked, each where it is.
+//! Connections to APNs that are blocked, each where it is.
 
 use std::time::{Duration, SystemTime};
 
