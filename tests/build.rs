@@ -1,5 +1,5 @@
 //! Builds every crate in `guests/` for `wasm32-wasip2` and hands tests the path of each as
-//! `env!("GUEST_<NAME>")`.
+//! `env!("GUEST_<NAME>")`, and of each with its feature `feed` as `env!("GUEST_<NAME>_FEED")`.
 //!
 //! A guest that no test drives is refused: `guests/<name>` needs a `[[test]]` called
 //! `<name>_guest`.
@@ -30,18 +30,32 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !manifest.contains(&format!("\"{name}_guest\"")) {
             return Err(format!("guests/{name} has no [[test]] \"{name}_guest\"").into());
         }
-        let built = build(&guest, &name, &target)?;
         let variable = name.to_ascii_uppercase().replace('-', "_");
-        println!("cargo::rustc-env=GUEST_{variable}={}", built.display());
+        for (feature, suffix) in [(None, ""), (Some("feed"), "_FEED")] {
+            let built = build(&guest, &name, feature, &target)?;
+            // The next one has the same name.
+            let kept = out.join(format!("{name}{suffix}.wasm"));
+            std::fs::copy(built, &kept)?;
+            println!(
+                "cargo::rustc-env=GUEST_{variable}{suffix}={}",
+                kept.display()
+            );
+        }
     }
     Ok(())
 }
 
-fn build(guest: &Path, name: &str, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
+fn build(
+    guest: &Path,
+    name: &str,
+    feature: Option<&str>,
+    target: &Path,
+) -> Result<PathBuf, Box<dyn Error>> {
     let mut command = cargo_for_component();
     command
         .current_dir(guest)
         .args(["build", "--release", "--locked", "--target", TARGET])
+        .args(feature.map(|feature| format!("--features={feature}")))
         .arg("--target-dir")
         .arg(target);
     if !command.status()?.success() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use dunlin::api::aside;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tracing::warn;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
 use wasmtime::error::Context as _;
 use wasmtime::{
     Cache, CacheConfig, Config as EngineConfig, Engine as WasmEngine, InstanceAllocationStrategy,
@@ -23,8 +23,8 @@ use wasmtime::{
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::p3::bindings::CommandPre;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::handler::{Proxy, ProxyPre};
-use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::handler::Proxy;
+use wasmtime_wasi_http::p3::bindings::ServiceIndices;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxBuilder, WasiTlsCtxView, WasiTlsView};
 
@@ -59,6 +59,21 @@ pub struct Words {
     /// What it reads.
     pub input: Vec<u8>,
 }
+
+/// Bindings of how requests are handed in many at a time.
+mod feeding {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package dunlin:host-feed;
+            world feeding {
+                export dunlin:push/feed@0.1.0;
+            }
+        ",
+    });
+}
+
+pub(crate) use feeding::exports::dunlin::push::feed;
 
 /// Bindings of what the schedule calls.
 mod bindings {
@@ -103,7 +118,10 @@ pub struct Grants {
 /// The function, compiled and linked, ready to be instantiated.
 pub struct Engine {
     engine: WasmEngine,
-    service: ServicePre<Instance>,
+    pre: InstancePre<Instance>,
+    service: ServiceIndices,
+    /// Absent from a component that takes requests one by one.
+    feed: Option<feeding::FeedingIndices>,
     /// Absent from a component that has no tasks.
     tasks: Option<TasksPre<Instance>>,
     /// Absent from a component that has no commands.
@@ -112,6 +130,26 @@ pub struct Engine {
     /// Tells this process from others that have had the store.
     boot: String,
     ticking: Arc<AtomicBool>,
+}
+
+/// The ways into an instance.
+pub struct Entries {
+    /// One request at a time.
+    pub(crate) proxy: Proxy,
+    feed: Option<feeding::Feeding>,
+}
+
+impl std::fmt::Debug for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entries").finish_non_exhaustive()
+    }
+}
+
+impl Entries {
+    /// Many at a time, where the component has it.
+    pub(crate) fn feed(&self) -> Option<&feed::Guest> {
+        self.feed.as_ref().map(feeding::Feeding::dunlin_push_feed)
+    }
 }
 
 impl std::fmt::Debug for Engine {
@@ -143,12 +181,15 @@ impl Engine {
         let pre = linker(&engine)?.instantiate_pre(&component)?;
         let tasks = TasksPre::new(pre.clone()).ok();
         let command = CommandPre::new(pre.clone()).ok();
-        let service = ServicePre::new(pre)?;
+        let service = ServiceIndices::new(&pre)?;
+        let feed = feeding::FeedingIndices::new(&pre).ok();
         let ticking = Arc::new(AtomicBool::new(true));
         tick(engine.clone(), Arc::clone(&ticking));
         Ok(Self {
             engine,
+            pre,
             service,
+            feed,
             tasks,
             command,
             grants,
@@ -161,12 +202,15 @@ impl Engine {
     ///
     /// # Errors
     /// If there is no memory for it, or its start-up code traps.
-    pub async fn instance(&self) -> wasmtime::Result<(WasmStore<Instance>, Proxy)> {
+    pub async fn instance(&self) -> wasmtime::Result<(WasmStore<Instance>, Entries)> {
         let mut store = self.store(None)?;
-        let proxy = ProxyPre::P3(self.service.clone())
-            .instantiate_async(&mut store)
-            .await?;
-        Ok((store, proxy))
+        let instance = self.pre.instantiate_async(&mut store).await?;
+        let proxy = Proxy::P3(self.service.load(&mut store, &instance)?);
+        let feed = self.feed.as_ref();
+        let feed = feed
+            .map(|feed| feed.load(&mut store, &instance))
+            .transpose()?;
+        Ok((store, Entries { proxy, feed }))
     }
 
     /// Runs a task in an instance of its own, which ends with it. The inner error is the function's

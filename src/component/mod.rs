@@ -18,6 +18,7 @@ mod app;
 mod clock;
 mod driver;
 mod exchange;
+mod feed;
 mod feedback;
 mod handler;
 mod operator;

@@ -1,5 +1,6 @@
 //! The host against a function that misbehaves (`guests/hostile`): what one request does to an
-//! instance must never reach another request, and every queue and wait has an end.
+//! instance must never reach another request, and every queue and wait has an end. Each test runs
+//! with a function that takes requests one by one, and with one that takes many at a time.
 //!
 //! One instance that works on two requests at once and lets two more wait makes every collision
 //! certain. Tests know that a request has reached the instance because they ask it.
@@ -62,11 +63,9 @@ struct Host {
 }
 
 impl Host {
-    async fn start(settings: &str) -> Self {
+    async fn start(guest: &str, settings: &str) -> Self {
         let folder = configured(settings);
-        let server = started(&folder, Path::new(env!("GUEST_HOSTILE")))
-            .await
-            .unwrap();
+        let server = started(&folder, Path::new(guest)).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async move {
@@ -130,13 +129,26 @@ macro_rules! test {
     };
     ($(#[doc = $doc:literal])* async fn $name:ident($host:ident: $settings:expr) $body:block) => {
         $(#[doc = $doc])*
-        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-        async fn $name() {
-            bounded(async {
-                let $host = Host::start($settings).await;
-                $body
-            })
-            .await;
+        mod $name {
+            use super::*;
+
+            async fn run(guest: &str) {
+                bounded(async {
+                    let $host = Host::start(guest, $settings).await;
+                    $body
+                })
+                .await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn one_by_one() {
+                run(env!("GUEST_HOSTILE")).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn many_at_a_time() {
+                run(env!("GUEST_HOSTILE_FEED")).await;
+            }
         }
     };
 }

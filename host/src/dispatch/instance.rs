@@ -1,24 +1,29 @@
 //! One instance and the loop that feeds it.
 
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
+use dunlin::api::aside::AT_ONCE_HEADER;
 use futures_channel::oneshot;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use http_body_util::{BodyExt as _, Full};
 use tokio::sync::mpsc;
 use tracing::{debug, error, warn};
 use wasmtime::AsContextMut as _;
 use wasmtime::component::Accessor;
-use wasmtime_wasi_http::WasiHttpView as _;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
+use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
-use super::{DispatchError, Job, Limits, MAX_HELD, Response, classify, length, make_room};
+use super::feed::{self, Jobs};
+use super::{
+    Answer, Body, DispatchError, Job, Limits, MAX_HELD, WholeRequest, classify, length, make_room,
+};
 use crate::clock;
-use crate::engine::{Engine, Instance, StallWatch, noting_turns};
+use crate::engine::{Engine, Entries, Instance, noting_turns};
 use crate::operator::Operator;
 use crate::room::Room;
 
@@ -32,12 +37,6 @@ pub(super) struct Worker {
     limits: Limits,
     /// Counts the instances that are up.
     ready: Arc<AtomicUsize>,
-}
-
-/// Why a feeding loop ended by itself.
-enum Ended {
-    /// No more requests will come, and all are answered.
-    Closed,
 }
 
 impl Worker {
@@ -55,14 +54,15 @@ impl Worker {
         }
     }
 
-    pub(super) async fn run(self, mut jobs: mpsc::Receiver<Job>) {
+    pub(super) async fn run(self, jobs: mpsc::Receiver<Job>) {
+        let jobs = Arc::new(Mutex::new(jobs));
         loop {
             let made = self.engine.instance().await;
-            let (mut store, proxy) = match made {
+            let (mut store, entries) = match made {
                 Ok(instance) => instance,
                 Err(error) => {
                     error!(instance = self.number, %error, "no instance could be made");
-                    if refuse_waiting(&mut jobs) {
+                    if refuse_waiting(&jobs) {
                         return;
                     }
                     tokio::time::sleep(RESTART_PAUSE).await;
@@ -71,21 +71,33 @@ impl Worker {
             };
             debug!(instance = self.number, "instance ready");
             let watch = Arc::clone(&store.data().watch);
-            let feed = Feed {
-                jobs: &mut jobs,
-                proxy: &proxy,
-                operator: self.engine.operator(),
+            let operator = self.engine.operator();
+            let one_by_one = OneByOne {
+                jobs: &jobs,
+                proxy: &entries.proxy,
+                operator,
                 limits: self.limits,
-                watch,
             };
+            let Limits {
+                concurrency,
+                timeout,
+                ..
+            } = self.limits;
             self.ready.fetch_add(1, Ordering::Relaxed);
             let ended = store
-                .run_concurrent(async |accessor| feed.run(accessor).await)
+                .run_concurrent(async |accessor| match entries.feed() {
+                    Some(guest) => {
+                        let limits = (concurrency, timeout);
+                        let feeding = feed::run(accessor, guest, &jobs, limits, operator);
+                        noting_turns(&watch, feeding).await
+                    }
+                    None => noting_turns(&watch, one_by_one.run(accessor)).await,
+                })
                 .await
                 .and_then(|inner| inner);
             self.ready.fetch_sub(1, Ordering::Relaxed);
             match ended {
-                Ok(Ended::Closed) => return,
+                Ok(()) => return,
                 Err(error) => {
                     warn!(instance = self.number, error = ?error, "the function was stopped");
                 }
@@ -95,9 +107,9 @@ impl Worker {
 }
 
 /// Drops what is waiting, so that callers hear at once; true if no more can come.
-fn refuse_waiting(jobs: &mut mpsc::Receiver<Job>) -> bool {
+fn refuse_waiting(jobs: &Jobs) -> bool {
     loop {
-        match jobs.try_recv() {
+        match lock(jobs).try_recv() {
             Ok(job) => {
                 // The caller may have given up.
                 let _ = job.answer.send(Err(wasmtime::format_err!("no instance")));
@@ -108,29 +120,31 @@ fn refuse_waiting(jobs: &mut mpsc::Receiver<Job>) -> bool {
     }
 }
 
-struct Feed<'a> {
-    jobs: &'a mut mpsc::Receiver<Job>,
+fn lock(jobs: &Jobs) -> MutexGuard<'_, mpsc::Receiver<Job>> {
+    jobs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands requests in by `wasi:http`, for components that have nothing else.
+struct OneByOne<'a> {
+    jobs: &'a Jobs,
     proxy: &'a Proxy,
     operator: &'a Operator,
     limits: Limits,
-    watch: Arc<StallWatch>,
 }
 
-impl Feed<'_> {
+impl OneByOne<'_> {
     /// Runs until the queue is closed and everything taken from it is answered. A trap ends the
     /// whole store, and this with it.
-    async fn run(self, accessor: &Accessor<Instance>) -> wasmtime::Result<Ended> {
+    async fn run(self, accessor: &Accessor<Instance>) -> wasmtime::Result<()> {
         let Self {
             jobs,
             proxy,
             operator,
             limits,
-            watch,
         } = self;
         let mut calls = FuturesUnordered::new();
         let mut open = true;
         poll_fn(|cx| {
-            watch.turn();
             loop {
                 while let Poll::Ready(Some(done)) = calls.poll_next_unpin(cx) {
                     if let Err(error) = done {
@@ -140,7 +154,7 @@ impl Feed<'_> {
                 if !open || calls.len() >= limits.concurrency {
                     break;
                 }
-                match jobs.poll_recv(cx) {
+                match lock(jobs).poll_recv(cx) {
                     // Whoever asked has given up.
                     Poll::Ready(Some(job)) if job.answer.is_canceled() => {}
                     Poll::Ready(Some(job)) => {
@@ -153,7 +167,7 @@ impl Feed<'_> {
             }
             let idle = !open && calls.is_empty();
             if idle {
-                Poll::Ready(Ok(Ended::Closed))
+                Poll::Ready(Ok(()))
             } else {
                 Poll::Pending
             }
@@ -176,17 +190,23 @@ async fn call(
         Prepared::new(
             store.as_context_mut(),
             proxy,
-            job.request,
+            into_wasi(job.request),
             Instance::http,
             answer,
         )
     })?;
     prepared.run(accessor, clock::sleep(timeout)).await?;
     // It has been sent by then; dropped, it says that there is none.
-    if let Ok(Some(mut answer)) = answered.try_recv() {
-        if let Ok(response) = &mut answer {
-            operator.take_counts(response.headers_mut());
-        }
+    if let Ok(Some(answer)) = answered.try_recv() {
+        let answer = answer.map(|mut response| {
+            let headers = response.headers_mut();
+            operator.take_counts(headers);
+            let is_at_once = headers.remove(AT_ONCE_HEADER).is_some();
+            Answer {
+                response: response.map(Body::Function),
+                is_at_once,
+            }
+        });
         // The caller may have given up.
         let _ = job.answer.send(answer);
     }
@@ -196,10 +216,10 @@ async fn call(
 /// Runs one request in an instance of its own, which ends with it.
 pub(super) async fn run_alone(
     engine: &Engine,
-    request: http::Request<wasmtime_wasi_http::WasiBody>,
+    request: WholeRequest,
     room: &mut Room,
-) -> Result<Response, DispatchError> {
-    let (mut store, proxy) = engine.instance().await.map_err(|error| {
+) -> Result<Answer, DispatchError> {
+    let (mut store, Entries { proxy, .. }) = engine.instance().await.map_err(|error| {
         warn!(%error, "no instance could be made");
         DispatchError::Failed
     })?;
@@ -211,10 +231,10 @@ pub(super) async fn run_alone(
         noting_turns(&watch, async {
             call(accessor, &proxy, engine.operator(), job, Duration::MAX).await?;
             wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
-                Ok(response) => {
-                    let length = length(&response).unwrap_or(MAX_HELD);
+                Ok(answer) => {
+                    let length = length(&answer.response).unwrap_or(MAX_HELD);
                     match make_room(length, true, room).await {
-                        Ok(()) => collected(response).await,
+                        Ok(()) => collected(answer).await,
                         Err(error) => Err(error),
                     }
                 }
@@ -224,7 +244,7 @@ pub(super) async fn run_alone(
         .await
     });
     match running.await.and_then(|inner| inner) {
-        Ok(response) => response,
+        Ok(answer) => answer,
         Err(error) => {
             warn!(error = ?error, "the function was stopped again by the same request");
             Err(DispatchError::Failed)
@@ -233,15 +253,28 @@ pub(super) async fn run_alone(
 }
 
 /// The same answer with its body in memory.
-pub(super) async fn collected(response: Response) -> Result<Response, DispatchError> {
-    use http_body_util::{BodyExt as _, Full};
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| {
-        warn!(%error, "the body of an answer broke off");
-        DispatchError::Failed
-    })?;
-    let body = Full::new(body.to_bytes())
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    Ok(http::Response::from_parts(head, body))
+pub(super) async fn collected(answer: Answer) -> Result<Answer, DispatchError> {
+    let (head, body) = answer.response.into_parts();
+    let body = match body {
+        Body::Whole(body) => body,
+        Body::Function(body) => {
+            let collected = body.collect().await.map_err(|error| {
+                warn!(%error, "the body of an answer broke off");
+                DispatchError::Failed
+            })?;
+            collected.to_bytes()
+        }
+    };
+    Ok(Answer {
+        response: http::Response::from_parts(head, Body::Whole(body)),
+        ..answer
+    })
+}
+
+fn into_wasi(request: WholeRequest) -> http::Request<WasiBody> {
+    request.map(|body| {
+        Full::new(body)
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    })
 }

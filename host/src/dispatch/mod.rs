@@ -12,6 +12,7 @@
 //!   their own, so that the one that trapped shows itself and takes no other with it a second time;
 //! - a POST is not repeated, because a push it carried may have been sent: the caller is told so.
 
+mod feed;
 mod instance;
 
 use std::borrow::Cow;
@@ -22,11 +23,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin::api::Route;
-use dunlin::api::aside::{AT_ONCE_HEADER, UNWRITABLE_HEADER};
+use dunlin::api::aside::UNWRITABLE_HEADER;
 use dunlin::limits::STORE_UNAVAILABLE;
 use futures_channel::oneshot;
 use http::{HeaderMap, HeaderValue};
-use http_body_util::{BodyExt as _, Full};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
@@ -69,8 +69,25 @@ const READS: usize = 2;
 /// A request with its whole body.
 pub type WholeRequest = http::Request<Bytes>;
 
-/// An answer, its body still to come.
-pub type Response = http::Response<WasiBody>;
+/// An answer, its body perhaps still to come.
+pub type Response = http::Response<Body>;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// It comes from the function.
+    Function(WasiBody),
+}
+
+/// What the function has answered.
+#[derive(Debug)]
+struct Answer {
+    response: Response,
+    /// It holds whatever becomes of the records.
+    is_at_once: bool,
+}
 
 /// Why there is no answer from the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,11 +123,11 @@ pub struct Limits {
 
 /// One request on its way.
 struct Job {
-    request: http::Request<WasiBody>,
-    answer: oneshot::Sender<Result<Response, wasmtime::Error>>,
+    request: WholeRequest,
+    answer: oneshot::Sender<Result<Answer, wasmtime::Error>>,
 }
 
-type Answered = oneshot::Receiver<Result<Response, wasmtime::Error>>;
+type Answered = oneshot::Receiver<Result<Answer, wasmtime::Error>>;
 
 struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
@@ -228,8 +245,10 @@ impl Dispatcher {
             }
         };
         let answer = clock::before(&mut over, asked).await;
-        let mut response = answer.unwrap_or(Err(DispatchError::TimedOut))?;
-        let is_at_once = response.headers_mut().remove(AT_ONCE_HEADER).is_some();
+        let Answer {
+            response,
+            is_at_once,
+        } = answer.unwrap_or(Err(DispatchError::TimedOut))?;
         if is_at_once || !may_write {
             return Ok(response);
         }
@@ -259,11 +278,7 @@ impl Dispatcher {
     }
 
     /// A read that may have a large answer.
-    async fn read(
-        &self,
-        request: WholeRequest,
-        room: &mut Room,
-    ) -> Result<Response, DispatchError> {
+    async fn read(&self, request: WholeRequest, room: &mut Room) -> Result<Answer, DispatchError> {
         if !room.fit_within(MAX_HELD, ROOM_TIME).await {
             return Err(DispatchError::Overloaded);
         }
@@ -276,14 +291,14 @@ impl Dispatcher {
         &self,
         request: WholeRequest,
         room: &mut Room,
-    ) -> Result<Response, DispatchError> {
+    ) -> Result<Answer, DispatchError> {
         // Its effect is the same when it runs twice (RFC 9110, section 9.2.2).
         let repeatable = request.method().is_idempotent().then(|| request.clone());
         match (self.enqueue(request, room).await, repeatable) {
             (Err(DispatchError::Stopped), Some(request)) => {
                 warn!("the function was stopped; repeating a request on its own");
                 let _alone = self.quarantine.lock().await;
-                instance::run_alone(&self.engine, into_wasi(request), room).await
+                instance::run_alone(&self.engine, request, room).await
             }
             (answer, _) => answer,
         }
@@ -293,7 +308,7 @@ impl Dispatcher {
         &self,
         request: WholeRequest,
         room: &mut Room,
-    ) -> Result<Response, DispatchError> {
+    ) -> Result<Answer, DispatchError> {
         let is_safe = request.method().is_safe();
         let (answered, _loaded) = self.hand_over(request)?;
         held(classify(answered.await.ok())?, is_safe, room).await
@@ -317,10 +332,7 @@ impl Dispatcher {
             self.engine.operator().good(QUEUES_FULL, QUEUES);
         }
         let (answer, answered) = oneshot::channel();
-        let job = Job {
-            request: into_wasi(request),
-            answer,
-        };
+        let job = Job { request, answer };
         queue.jobs.try_send(job).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DispatchError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => DispatchError::ShuttingDown,
@@ -365,10 +377,10 @@ impl Dispatcher {
 }
 
 /// What an attempt's answer means; `None` is a sender that was dropped with its instance.
-fn classify(answer: Option<Result<Response, wasmtime::Error>>) -> Result<Response, DispatchError> {
+fn classify(answer: Option<Result<Answer, wasmtime::Error>>) -> Result<Answer, DispatchError> {
     match answer {
         None => Err(DispatchError::Stopped),
-        Some(Ok(response)) => Ok(response),
+        Some(Ok(answer)) => Ok(answer),
         Some(Err(error)) if error.is::<ExpirationError>() => Err(DispatchError::TimedOut),
         Some(Err(error)) => {
             warn!(%error, "the function failed");
@@ -379,22 +391,21 @@ fn classify(answer: Option<Result<Response, wasmtime::Error>>) -> Result<Respons
 
 /// Waits for the body of an answer that says it is small. An instance that is stopped meanwhile
 /// takes the body with it, and only an answer that has not begun can be replaced by another.
-async fn held(
-    response: Response,
-    is_safe: bool,
-    room: &mut Room,
-) -> Result<Response, DispatchError> {
-    let length = length(&response);
+async fn held(answer: Answer, is_safe: bool, room: &mut Room) -> Result<Answer, DispatchError> {
+    let length = length(&answer.response);
     make_room(length.unwrap_or(MAX_HELD), is_safe, room).await?;
     if length.is_none_or(|length| length > MAX_HELD) {
-        return Ok(response);
+        return Ok(answer);
     }
-    let held = instance::collected(response).await;
+    let held = instance::collected(answer).await;
     held.map_err(|_| DispatchError::Stopped)
 }
 
-/// The length that an answer says it has.
+/// The length that an answer has, or says it has.
 fn length(response: &Response) -> Option<usize> {
+    if let Body::Whole(body) = response.body() {
+        return Some(body.len());
+    }
     let length = response.headers().get(http::header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
@@ -413,14 +424,6 @@ async fn make_room(bytes: usize, is_safe: bool, room: &mut Room) -> Result<(), D
         true => Ok(()),
         false => Err(DispatchError::NoRoom),
     }
-}
-
-fn into_wasi(request: WholeRequest) -> http::Request<WasiBody> {
-    request.map(|body| {
-        Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync()
-    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use wasmtime_wasi_http::WasiBody;
 
 use super::client_connection::{Lease, Piece};
+use crate::dispatch;
 
 /// Most bytes that are handed to the runtime at once: what it keeps of one stream, too.
 pub(super) const PIECE: usize = 16 * 1024;
@@ -64,8 +65,12 @@ pub(super) fn whole(answer: Response<Bytes>, lease: Option<Lease>) -> Response<A
 }
 
 /// The answer of the function.
-pub(super) fn function(answer: Response<WasiBody>, lease: Lease) -> Response<AnswerBody> {
-    answer.map(|body| AnswerBody::function(body, Arc::new(lease)))
+pub(super) fn function(answer: dispatch::Response, lease: Lease) -> Response<AnswerBody> {
+    let lease = Arc::new(lease);
+    answer.map(|body| match body {
+        dispatch::Body::Whole(body) => AnswerBody::whole(body, Some(lease)),
+        dispatch::Body::Function(body) => AnswerBody::function(body, lease),
+    })
 }
 
 /// Without a body if the request was HEAD (RFC 9110, section 9.3.2); its length stays.

@@ -1,4 +1,5 @@
-//! A function that misbehaves on request: what a path does is said next to it in [`route`].
+//! A function that misbehaves on request: what a path does is said next to it in [`route`], whichever way
+//! the request came.
 //!
 //! It knows nothing of Dunlin. It imports less than the world allows, and what it keeps between
 //! requests shows which of them one instance answered.
@@ -12,11 +13,31 @@ use bindings::wasi::http::types::{ErrorCode, Fields, Request, Response};
 use bindings::{wit_future, wit_stream};
 use wit_bindgen::{StreamReader, spawn_local};
 
+#[cfg(feature = "feed")]
+mod feed;
+
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated code")]
 mod bindings {
     use super::Hostile;
 
+    #[cfg(feature = "feed")]
     wit_bindgen::generate!({ path: "../../../wit", world: "dunlin:push/function", generate_all });
+
+    #[cfg(not(feature = "feed"))]
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package hostile:guest;
+            world one-by-one {
+                import wasi:clocks/monotonic-clock@0.3.0;
+                export wasi:http/handler@0.3.0;
+                export dunlin:push/scheduled@0.1.0;
+                export wasi:cli/run@0.3.0;
+            }
+        ",
+        world: "hostile:guest/one-by-one",
+        generate_all,
+    });
 
     export!(Hostile with_types_in self);
 }
@@ -67,30 +88,56 @@ impl bindings::exports::wasi::cli::run::Guest for Hostile {
 
 impl Guest for Hostile {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
-        SEEN.set(SEEN.get() + 1);
         let target = request.get_path_with_query().unwrap_or_default();
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let ms = query
-            .strip_prefix("ms=")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
-        route(path, ms, request).await
+        match route(&target).await {
+            Said::Text(said) => text(&said),
+            Said::Nothing => text("nothing here").map(|response| {
+                let _ = response.set_status_code(404);
+                response
+            }),
+            Said::Error => Err(ErrorCode::InternalError(Some("asked for".to_owned()))),
+            Said::Echo => {
+                let (_, done) = wit_future::new(|| Ok(()));
+                let (body, _) = Request::consume_body(request, done);
+                respond(None, body)
+            }
+            Said::Big => big(),
+            Said::Late(nanoseconds) => late(nanoseconds),
+        }
     }
 }
 
-async fn route(path: &str, ms: u64, request: Request) -> Result<Response, ErrorCode> {
+/// What is to be answered.
+enum Said {
+    Text(String),
+    /// 404
+    Nothing,
+    /// No answer, and the instance goes on.
+    Error,
+    /// What came.
+    Echo,
+    /// [`BIG`] bytes in pieces, each of which has its number in every byte.
+    Big,
+    /// A body that is due so much later, where a body may come later.
+    Late(u64),
+}
+
+async fn route(target: &str) -> Said {
+    SEEN.set(SEEN.get() + 1);
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let ms = query
+        .strip_prefix("ms=")
+        .and_then(|text| text.parse::<u64>().ok())
+        .unwrap_or(0);
+    let text = |said: &str| Said::Text(said.to_owned());
     match path {
         "/ok" => text("ok"),
         // How many requests this instance has seen, this one included.
         "/count" => text(&SEEN.get().to_string()),
         // How many of its requests are waiting.
         "/waiting" => text(&WAITING.get().to_string()),
-        "/echo" => {
-            let (_, done) = wit_future::new(|| Ok(()));
-            let (body, _) = Request::consume_body(request, done);
-            respond(None, body)
-        }
-        "/error" => Err(ErrorCode::InternalError(Some("asked for".to_owned()))),
+        "/echo" => Said::Echo,
+        "/error" => Said::Error,
         "/trap" => core::arch::wasm32::unreachable(),
         "/panic" => panic!("asked for"),
         // Traps, except in an instance that has seen nothing else.
@@ -122,13 +169,9 @@ async fn route(path: &str, ms: u64, request: Request) -> Result<Response, ErrorC
             waiting(HOUR).await;
             text("never")
         }
-        "/big" => big(),
-        // Answers at once; the body follows later.
-        "/late" => late(ms * MILLISECOND),
-        _ => text("nothing here").map(|response| {
-            let _ = response.set_status_code(404);
-            response
-        }),
+        "/big" => Said::Big,
+        "/late" => Said::Late(ms * MILLISECOND),
+        _ => Said::Nothing,
     }
 }
 
