@@ -14,6 +14,7 @@
 
 mod feed;
 mod instance;
+mod threads;
 
 use std::borrow::Cow;
 use std::pin::pin;
@@ -38,6 +39,8 @@ use crate::engine::Engine;
 use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
+pub use threads::Home;
+use threads::InstanceThread;
 
 /// Largest answer that takes no room: what may wait of these is bounded by the requests that may
 /// wait.
@@ -61,6 +64,10 @@ fn reads_much(request: &WholeRequest) -> bool {
     let route = Route::parse(request.method().as_str(), request.uri().path());
     route.is_ok_and(|route| route.may_answer_at_length())
 }
+
+/// How many more requests the instance of a connection's own thread may have than the least loaded
+/// one, before its requests go there: a wake-up of another thread costs as much as some of them.
+const SPREAD: usize = 16;
 
 /// Such reads that an instance works on at once: each may take it some milliseconds, for which a
 /// push waits.
@@ -150,6 +157,7 @@ pub struct Dispatcher {
     /// Reads with large answers, in all instances.
     reads: Semaphore,
     workers: std::sync::Mutex<Option<JoinSet<()>>>,
+    threads: Vec<InstanceThread>,
 }
 
 impl std::fmt::Debug for Dispatcher {
@@ -174,11 +182,14 @@ impl Dispatcher {
     pub fn start(engine: Arc<Engine>, store: Store, limits: Limits) -> Self {
         let mut workers = JoinSet::new();
         let ready = Arc::<AtomicUsize>::default();
-        let queues: Vec<_> = (0..limits.instances)
-            .map(|number| {
+        let threads: Vec<_> = (0..limits.instances).map(InstanceThread::start).collect();
+        let queues: Vec<_> = threads
+            .iter()
+            .enumerate()
+            .map(|(number, thread)| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
                 let worker = Worker::new(number, Arc::clone(&engine), limits, &ready);
-                workers.spawn(worker.run(receiver));
+                workers.spawn_on(worker.run(receiver), thread.handle());
                 InstanceQueue {
                     jobs: sender,
                     load: Arc::default(),
@@ -195,7 +206,13 @@ impl Dispatcher {
             quarantine: Mutex::default(),
             reads: Semaphore::new(READS * limits.instances),
             workers: std::sync::Mutex::new(Some(workers)),
+            threads,
         }
+    }
+
+    /// Where a connection is to live, as long as what is returned.
+    pub fn home(&self) -> Home {
+        Home::among(&self.threads).unwrap_or_else(Home::here)
     }
 
     /// Why no work is taken, in a few words each, for people; empty if it is. Every reason that
@@ -314,13 +331,19 @@ impl Dispatcher {
         held(classify(answered.await.ok())?, is_safe, room).await
     }
 
-    /// Puts the request into the shortest queue; what is returned beside the receiver counts it.
+    /// Puts the request into the queue of this thread, or into the shortest if that is much
+    /// shorter; what is returned beside the receiver counts it.
     fn hand_over(&self, request: WholeRequest) -> Result<(Answered, Loaded), DispatchError> {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues
+        let load = |queue: &InstanceQueue| queue.load.load(Ordering::Relaxed);
+        let shortest = queues
             .iter()
-            .min_by_key(|queue| queue.load.load(Ordering::Relaxed))
+            .min_by_key(|queue| load(queue))
             .ok_or(DispatchError::ShuttingDown)?;
+        let own = threads::current().and_then(|number| queues.get(number));
+        let queue = own
+            .filter(|own| load(own) < load(shortest) + SPREAD)
+            .unwrap_or(shortest);
         let load = queue.load.fetch_add(1, Ordering::Relaxed);
         let loaded = Loaded(Arc::clone(&queue.load));
         let places = self.limits.queue + self.limits.concurrency;

@@ -153,7 +153,7 @@ async fn accept_for_ever<W: Work>(
     listener: std::net::TcpListener,
     front: Arc<Front<W>>,
     places: Arc<Semaphore>,
-    (lobby, main): (Handle, Handle),
+    lobby: Handle,
 ) {
     let builder = connection_builder(&front.connections.limits);
     let listener = match TcpListener::from_std(listener) {
@@ -169,7 +169,7 @@ async fn accept_for_ever<W: Work>(
             Ok((stream, peer)) => {
                 prepare(&stream);
                 let talk = Talk::new(stream, peer, &front, place, &builder);
-                lobby.spawn(talk.run(main.clone()));
+                lobby.spawn(talk.run(Arc::clone(&front)));
             }
             Err(error) => {
                 warn!(%error, "accept failed");
@@ -241,13 +241,8 @@ impl Entrance {
             .into_std()
             .inspect_err(|error| error!(%error, "connections cannot be accepted"))
             .ok()?;
-        let threads = (lobby.handle().clone(), Handle::current());
-        Some(door.spawn(accept_for_ever(
-            listener,
-            front,
-            Arc::clone(places),
-            threads,
-        )))
+        let lobby = lobby.handle().clone();
+        Some(door.spawn(accept_for_ever(listener, front, Arc::clone(places), lobby)))
     }
 }
 
@@ -298,12 +293,14 @@ impl<W: Work> Talk<W> {
         }
     }
 
-    /// In the lobby until it has shown a key, and then among those who have.
-    async fn run(mut self, main: Handle) {
+    /// In the lobby until it has shown a key, and then where its requests are worked on.
+    async fn run(mut self, front: Arc<Front<W>>) {
         if self.goes_on(true).await {
-            main.spawn(async move {
+            let home = front.work.home();
+            home.handle.clone().spawn(async move {
                 self.client.move_in();
                 self.goes_on(false).await;
+                drop(home);
             });
         }
     }

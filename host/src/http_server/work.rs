@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dispatch::{DispatchError, Dispatcher, Response, WholeRequest};
+use crate::dispatch::{DispatchError, Dispatcher, Home, Response, WholeRequest};
 use crate::room::Room;
 
 /// Whoever answers requests.
@@ -13,6 +13,11 @@ pub trait Work: Send + Sync + 'static {
         request: WholeRequest,
         room: &mut Room,
     ) -> impl Future<Output = Result<Response, DispatchError>> + Send;
+
+    /// Where a connection is to live that asks for work.
+    fn home(&self) -> Home {
+        Home::here()
+    }
 
     /// Why no work is taken, in a few words each, for people; empty if it is.
     fn unready(&self) -> Vec<Cow<'static, str>>;
@@ -25,6 +30,10 @@ impl Work for Dispatcher {
         room: &mut Room,
     ) -> Result<Response, DispatchError> {
         Self::call(self, request, room).await
+    }
+
+    fn home(&self) -> Home {
+        Self::home(self)
     }
 
     fn unready(&self) -> Vec<Cow<'static, str>> {
