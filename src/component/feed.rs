@@ -12,7 +12,7 @@
 //! crossing; a reply for each of them waits at most.
 
 use core::cell::{Cell, RefCell};
-use core::future::poll_fn;
+use core::future::{poll_fn, ready};
 use core::task::{Poll, Waker};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 use super::app::app;
 use super::bindings::exports::dunlin::push::feed::{Call, Guest, Header, Message, Reply};
 use super::bindings::wit_stream;
-use super::handler::Function;
+use super::handler::{BodyFuture, Function};
 use super::operator;
 use crate::service::{self, Answered, RequestHead, Signal, first};
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
@@ -138,7 +138,8 @@ async fn answer(call: Call) -> Answered {
         is_unwritable: &|| is_unwritable,
     };
     // The host has seen to its length.
-    service::answer(head, app, async { Ok(body) }).await
+    let body: BodyFuture<'_> = Box::pin(ready(Ok(body)));
+    service::answer(head, app, body).await
 }
 
 /// The value of a header if it has this name.

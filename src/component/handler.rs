@@ -1,5 +1,7 @@
 //! `wasi:http/handler`: a request becomes a call, its reply a response.
 
+use core::pin::Pin;
+
 use super::app::app;
 use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Response};
@@ -18,6 +20,10 @@ const NO_CONTENT: u16 = 204;
 /// The function.
 pub(super) struct Function;
 
+/// A body that is still to be read: one type for all of them, so that what answers calls is
+/// compiled once.
+pub(super) type BodyFuture<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, Problem>> + 'a>>;
+
 impl Guest for Function {
     async fn handle(request: Request) -> Result<Response, ErrorCode> {
         let method = request.get_method();
@@ -29,7 +35,8 @@ impl Guest for Function {
             header: &|name| headers.get(name),
             is_unwritable: &|| operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER),
         };
-        respond(service::answer(head, app, body_of(request, &headers)).await)
+        let body: BodyFuture<'_> = Box::pin(body_of(request, &headers));
+        respond(service::answer(head, app, body).await)
     }
 }
 

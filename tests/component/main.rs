@@ -33,12 +33,13 @@ const ALLOWED: &[(&str, &str)] = &[
 /// What it exports, all of it.
 const EXPORTS: &[&str] = &[
     "wasi:http/handler@0.3.0",
+    "dunlin:push/feed@0.1.0",
     "dunlin:push/scheduled@0.1.0",
     "wasi:cli/run@0.3.0",
 ];
 
-/// Largest component, in bytes: 0.6% above the aim, so that a further step is noticed.
-const MAX_SIZE: usize = 1_710_000;
+/// Largest component, in bytes: so much above what it has, that a further step is noticed.
+const MAX_SIZE: usize = 1_745_000;
 
 #[test]
 fn imports_and_exports_are_those_of_the_design() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin::config::Settings;
-use dunlin_host::dispatch::{DispatchError, Response, WholeRequest};
+use dunlin_host::dispatch::{Body, DispatchError, Response, WholeRequest};
 use dunlin_host::http_server::{Limits, Server, Work, bind};
 use dunlin_host::metrics::Status;
 use dunlin_host::room::Room;
@@ -96,7 +96,7 @@ impl Work for Stub {
             None => request.body().len().to_string().into_bytes(),
         };
         let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-        Ok(http::Response::new(body.boxed_unsync()))
+        Ok(http::Response::new(Body::Function(body.boxed_unsync())))
     }
 
     fn unready(&self) -> Vec<Cow<'static, str>> {

@@ -8,12 +8,13 @@ const WORDS: [&str; 5] = ["push", "topic", "alert", "apns", "device"];
 
 /// What begins like one of them and is another: methods of the standard library, and the name of
 /// the package that the world of the component is in.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     ".push(",
     ".push_str(",
     ".push_back(",
     "dunlin:push/",
     "dunlin_push_",
+    "dunlin::push::",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
