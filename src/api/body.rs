@@ -70,6 +70,9 @@ pub(super) mod takes {
     pub(in super::super) const KEY: &str = "a string such as \"order:17\"";
 }
 
+/// An element of an array of strings, or what it is instead.
+pub(super) type Entry<'a> = Result<Cow<'a, str>, Problem>;
+
 /// The members of an object that has been read.
 pub(super) struct Members<'a> {
     fields: &'static [Field],
@@ -240,6 +243,21 @@ impl<'a> Members<'a> {
         most: usize,
         rule: &'static str,
     ) -> Result<Option<Vec<Cow<'a, str>>>, Problem> {
+        let entries = self.entries(name, most, rule)?;
+        let texts = entries.map(|entries| entries.into_iter().collect::<Result<_, _>>());
+        texts.transpose()
+    }
+
+    /// The same, with the problem of each element that is no string in its place.
+    ///
+    /// # Errors
+    /// 400 `wrong-type` if it is no array; `rule` if there are more.
+    pub(super) fn entries(
+        &self,
+        name: &str,
+        most: usize,
+        rule: &'static str,
+    ) -> Result<Option<Vec<Entry<'a>>>, Problem> {
         let Some((field, value)) = self.find_some(name) else {
             return Ok(None);
         };
@@ -262,8 +280,9 @@ impl<'a> Members<'a> {
                 Problem::field("wrong-type", place(), "a string", got)
             })
         };
-        let texts: Result<_, _> = elements.into_iter().enumerate().map(element).collect();
-        texts.map(Some)
+        Ok(Some(
+            elements.into_iter().enumerate().map(element).collect(),
+        ))
     }
 
     /// An object in the field of this name, which has to be there; `path` is the name with a dot.

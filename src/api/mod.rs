@@ -35,7 +35,7 @@ pub use device::{device_page_reply, device_reply};
 pub use idempotency::{idempotency_header, refuse_idempotency_key};
 pub use media::BodyKind;
 pub use problem::Problem;
-pub use push::{PushRequest, PushResult, Recipients, Via};
+pub use push::{PushRequest, PushResult, Recipients, Skipped, SkippedEntry, Via};
 pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
 pub use receipt::{receipt_key, receipt_reply, repeated_reply};
 pub use registration::{parse_posted_registration, parse_registration};

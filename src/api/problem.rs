@@ -6,6 +6,9 @@
 //!  "field": "payload", "expected": "at most 4096 bytes", "got": "5008 bytes"}
 //! ```
 //!
+//! Where entries of a list are at fault, these are about the first, and `errors` has each of them,
+//! up to 100; `more_errors` says how many others there are.
+//!
 //! `type` names the rule that was broken; it is what a program should look at. `field` is the path
 //! in the JSON body, `body` for the whole of it, `?topic=` for a value of the query, `path`, or the
 //! name of a header in lower case. What was sent is repeated where it is no secret.
@@ -33,13 +36,27 @@ struct ProblemParts {
     title: &'static str,
     detail: String,
     field: Option<Field>,
+    errors: Vec<FieldError>,
+    more_errors: usize,
     apns: Option<Apns>,
     headers: Vec<(&'static str, String)>,
 }
 
+/// Most entries of a list that one problem names.
+const MAX_ERRORS: usize = 100;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Field {
     field: String,
+    expected: String,
+    got: String,
+}
+
+/// One of several fields at fault, and the rule that it breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct FieldError {
+    field: String,
+    rule: String,
     expected: String,
     got: String,
 }
@@ -60,6 +77,10 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(flatten)]
     field: &'a Option<Field>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    more_errors: Option<usize>,
     #[serde(flatten)]
     apns: &'a Option<Apns>,
 }
@@ -74,6 +95,8 @@ impl Problem {
             title,
             detail,
             field: None,
+            errors: Vec::new(),
+            more_errors: 0,
             apns: None,
             headers,
         }))
@@ -135,6 +158,38 @@ impl Problem {
         got: impl Into<String>,
     ) -> Self {
         Self::about(400, rule, "Invalid request", (field, expected, got))
+    }
+
+    /// The first of these, which names all of them, at most [`MAX_ERRORS`]; `None` of none.
+    pub(super) fn of_all(problems: Vec<Self>) -> Option<Self> {
+        let named = problems.iter().take(MAX_ERRORS);
+        let errors: Vec<_> = named.filter_map(Self::field_error).collect();
+        let more = problems.len().saturating_sub(MAX_ERRORS);
+        let mut first = problems.into_iter().next()?;
+        first.0.errors = errors;
+        first.0.more_errors = more;
+        Some(first)
+    }
+
+    fn field_error(&self) -> Option<FieldError> {
+        let Field {
+            field,
+            expected,
+            got,
+        } = self.0.field.clone()?;
+        let rule = self.0.rule.clone();
+        Some(FieldError {
+            field,
+            rule,
+            expected,
+            got,
+        })
+    }
+
+    /// The field at fault, what was expected there, and what came; if a field is at fault.
+    pub(super) fn at_fault(&self) -> Option<[&str; 3]> {
+        let field = self.0.field.as_ref()?;
+        Some([&field.field, &field.expected, &field.got])
     }
 
     /// With the field at fault, what was expected there, and what came.
@@ -355,6 +410,8 @@ impl Problem {
             title,
             detail,
             field,
+            errors,
+            more_errors,
             apns,
             headers,
         } = *self.0;
@@ -364,6 +421,8 @@ impl Problem {
             status,
             detail: &detail,
             field: &field,
+            errors: &errors,
+            more_errors: (more_errors > 0).then_some(more_errors),
             apns: &apns,
         };
         let reply = Reply::json(status, &document);
@@ -412,6 +471,27 @@ mod tests {
         assert_eq!(document["type"], "urn:dunlin:payload-too-large");
         assert_eq!(document["field"], "payload");
         assert_eq!(document["detail"], "payload: expected at most 1, got 2");
+    }
+
+    #[test]
+    fn a_problem_of_many_is_the_first_and_names_a_hundred() {
+        let entry = |n: usize| Problem::field("rule", format!("to[{n}]"), "a", "b");
+        let document = |problems: Vec<Problem>| {
+            let reply = Problem::of_all(problems).unwrap().into_reply();
+            serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+        };
+        assert_eq!(Problem::of_all(Vec::new()), None);
+        let all = document((0..100).map(entry).collect());
+        assert_eq!(all["field"], "to[0]");
+        assert_eq!(all["errors"].as_array().unwrap().len(), 100);
+        let last = serde_json::json!(
+            {"field": "to[99]", "rule": "rule", "expected": "a", "got": "b"}
+        );
+        assert_eq!(all["errors"][99], last);
+        assert!(all.get("more_errors").is_none());
+        let more = document((0..103).map(entry).collect());
+        assert_eq!(more["errors"].as_array().unwrap().len(), 100);
+        assert_eq!(more["more_errors"], 3);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The body of `POST /v1/push`, and its reply.
 
 mod read;
+mod recipients;
 mod result;
 
 use std::borrow::Cow;
@@ -15,28 +16,19 @@ use super::idempotency::idempotency_key;
 use super::{Problem, Reply};
 use crate::environment::Environment;
 use crate::notification::{
-    ApnsId, CollapseId, DeviceToken, Draft, Expiration, InvalidNotification, Notification, Payload,
-    Priority, PushType, Topic,
+    ApnsId, CollapseId, Draft, Expiration, InvalidNotification, Notification, Payload, Priority,
+    PushType, Topic,
 };
 use crate::provider::Outcome;
 use crate::receipt::IdempotencyKey;
 use crate::registry::{Alias, DeviceRef};
 use crate::time::UnixTime;
 
-pub use result::PushResult;
-use result::ResultDocument;
-
-/// Most tokens, and most aliases, of one request.
-pub const MAX_RECIPIENTS: usize = 1_000;
-
-/// Whom a push is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recipients {
-    /// These devices, at least one.
-    Tokens(Vec<DeviceToken>),
-    /// Every device of these aliases, at least one alias.
-    Aliases(Vec<Alias>),
-}
+pub use recipients::Recipients;
+use recipients::{Checked, InvalidEntry, OnInvalid};
+pub(in crate::api) use result::merged;
+use result::{EntryDocument, SkippedDocument};
+pub use result::{PushResult, Skipped, SkippedEntry};
 
 /// A push as it was asked for, every value valid.
 #[derive(Clone, Debug)]
@@ -55,6 +47,10 @@ pub struct PushRequest {
     pub confirm: bool,
     /// What the push is known by, so that it is carried out once however often it is asked for.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// Entries of the recipients that are none were skipped, and so is what has no device: the
+    /// answer says so of each.
+    pub skips: bool,
+    invalid: Vec<InvalidEntry>,
     options: PushOptions,
     payload: Payload,
     warnings: Vec<String>,
@@ -79,8 +75,8 @@ struct PushOptions {
     id: Option<ApnsId>,
 }
 
+/// What a body says beside whom it is for.
 struct PushBody<'a> {
-    to: To<'a>,
     topic: Option<Cow<'a, str>>,
     environment: Option<Environment>,
     push_type: Option<Cow<'a, str>>,
@@ -96,6 +92,7 @@ struct PushBody<'a> {
     confirm: bool,
     idempotency_key: Option<Cow<'a, str>>,
     collapse_by_key: bool,
+    on_invalid: OnInvalid,
 }
 
 /// A way to APNs.
@@ -105,13 +102,6 @@ pub enum Via {
     Http2,
     /// The legacy binary gateway.
     Binary,
-}
-
-struct To<'a> {
-    token: Option<Cow<'a, str>>,
-    tokens: Option<Vec<Cow<'a, str>>>,
-    alias: Option<Cow<'a, str>>,
-    aliases: Option<Vec<Cow<'a, str>>>,
 }
 
 fn invalid(error: InvalidNotification) -> Problem {
@@ -143,8 +133,9 @@ impl PushRequest {
         caller: &str,
         header: Option<&str>,
     ) -> Result<Self, Problem> {
-        let raw = PushBody::read(bytes)?;
-        let to = raw.to.check()?;
+        let (to, raw) = PushBody::read(bytes)?;
+        let skips = raw.on_invalid == OnInvalid::Skip && to.is_list();
+        let Checked { to, skipped } = to.check(raw.on_invalid)?;
         let topic = raw
             .topic
             .as_deref()
@@ -165,7 +156,8 @@ impl PushRequest {
         if raw.collapse_by_key {
             options.collapse_id = Some(raw.collapse_by(idempotency_key.as_ref())?);
         }
-        if options.id.is_some() && !matches!(&to, Recipients::Tokens(tokens) if tokens.len() == 1) {
+        let is_one = |tokens: &[_]| tokens.len() + skipped.len() == 1;
+        if options.id.is_some() && !matches!(&to, Recipients::Tokens(tokens) if is_one(tokens)) {
             let expected = "no identifier unless there is one token, each device has its own";
             return Err(Problem::field("id-of-many", "id", expected, "one"));
         }
@@ -184,11 +176,38 @@ impl PushRequest {
             via,
             confirm,
             idempotency_key,
+            skips,
+            invalid: skipped,
             options,
             payload,
             warnings,
             empty_alert,
         })
+    }
+
+    /// The places of the recipients in the list of the request, in their order; `None` if they are
+    /// all of its entries.
+    pub fn places(&self) -> Option<Vec<usize>> {
+        let last = self.invalid.last()?.index;
+        let all = match &self.to {
+            Recipients::Tokens(tokens) => tokens.len(),
+            Recipients::Aliases(aliases) => aliases.len(),
+        };
+        let mut invalid = self.invalid.iter().map(|entry| entry.index).peekable();
+        let end = (all + self.invalid.len()).max(last + 1);
+        let is_valid = |place: &usize| invalid.next_if_eq(place).is_none();
+        Some((0..end).filter(is_valid).collect())
+    }
+
+    /// The entries that nothing is sent for: those that are no recipients, and `others`, both in
+    /// the order of the request.
+    pub fn skipped(&self, others: Vec<SkippedEntry>) -> Vec<SkippedEntry> {
+        let invalid = self.invalid.iter().map(|entry| SkippedEntry {
+            index: entry.index,
+            why: Skipped::Invalid(entry.problem.clone()),
+        });
+        let by_index = |entry: SkippedEntry| (entry.index, entry);
+        merged(others.into_iter().map(by_index), invalid.map(by_index))
     }
 
     /// What is unusual about the push, for every device alike: sentences such as
@@ -200,22 +219,37 @@ impl PushRequest {
     }
 
     /// The reply to this push once it was carried out, whatever became of it, or checked for a dry
-    /// run: 200, with the aliases that have no devices, and with the warnings, which are the same
-    /// for every device, once.
-    pub fn reply(&self, results: &[PushResult], unmatched: &[Alias]) -> Reply {
+    /// run: 200, with a result for each device and for each entry that nothing was sent for, in the
+    /// order of the request; with the aliases that have no devices; and with the warnings, which
+    /// are the same for every device, once.
+    pub fn reply(
+        &self,
+        results: &[PushResult],
+        skipped: &[SkippedEntry],
+        unmatched: &[Alias],
+    ) -> Reply {
         let count = |wanted: fn(&Outcome) -> bool| {
             results
                 .iter()
                 .filter(|result| result.outcome.as_ref().is_some_and(wanted))
                 .count()
         };
+        let sent = results.iter().map(|result| {
+            let document = EntryDocument::Result(result.document());
+            (result.index, document)
+        });
+        let others = skipped.iter().map(|entry| {
+            let document = EntryDocument::Skipped(SkippedDocument::of(entry));
+            (entry.index, document)
+        });
         let reply = PushReply {
             accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
             rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
             unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
+            skipped: skipped.len(),
             unmatched: unmatched.iter().map(Alias::as_str).collect(),
             warnings: &self.warnings,
-            results: results.iter().map(PushResult::document).collect(),
+            results: merged(sent, others),
         };
         Reply::json(200, &reply)
     }
@@ -346,82 +380,16 @@ impl PushBody<'_> {
     }
 }
 
-impl To<'_> {
-    fn check(&self) -> Result<Recipients, Problem> {
-        match self {
-            To {
-                token: Some(token),
-                tokens: None,
-                alias: None,
-                aliases: None,
-            } => {
-                let token = DeviceToken::parse(token);
-                let token = token.map_err(|error| invalid(error.at("to.token")))?;
-                Ok(Recipients::Tokens(vec![token]))
-            }
-            To {
-                token: None,
-                tokens: Some(tokens),
-                alias: None,
-                aliases: None,
-            } => each("to.tokens", tokens, DeviceToken::parse).map(Recipients::Tokens),
-            To {
-                token: None,
-                tokens: None,
-                alias: Some(alias),
-                aliases: None,
-            } => {
-                let alias = Alias::parse(alias).map_err(|error| invalid(error.at("to.alias")))?;
-                Ok(Recipients::Aliases(vec![alias]))
-            }
-            To {
-                token: None,
-                tokens: None,
-                alias: None,
-                aliases: Some(aliases),
-            } => each("to.aliases", aliases, Alias::parse).map(Recipients::Aliases),
-            _ => {
-                let expected = "exactly one of token, tokens, alias, aliases";
-                Err(Problem::field(
-                    "recipients",
-                    "to",
-                    expected,
-                    "none or several",
-                ))
-            }
-        }
-    }
-}
-
-fn each<T>(
-    field: &'static str,
-    texts: &[Cow<'_, str>],
-    parse: impl Fn(&str) -> Result<T, InvalidNotification>,
-) -> Result<Vec<T>, Problem> {
-    if !(1..=MAX_RECIPIENTS).contains(&texts.len()) {
-        let expected = format!("1 to {MAX_RECIPIENTS} of them");
-        return Err(Problem::field(
-            "recipients",
-            field,
-            expected,
-            texts.len().to_string(),
-        ));
-    }
-    let parse = |(index, text): (usize, &Cow<'_, str>)| {
-        parse(text).map_err(|error| invalid(error.at(format!("{field}[{index}]"))))
-    };
-    texts.iter().enumerate().map(parse).collect()
-}
-
 #[derive(Serialize)]
 struct PushReply<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    skipped: usize,
     unmatched: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
-    results: Vec<ResultDocument<'a>>,
+    results: Vec<EntryDocument<'a>>,
 }
 
 #[cfg(test)]

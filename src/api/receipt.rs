@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::idempotency::invalid_key;
+use super::push::merged;
 use super::{Caller, Problem, Reply};
 use crate::receipt::{IdempotencyKey, Receipt, ReceiptState};
 use crate::time::UnixTime;
@@ -26,12 +27,21 @@ struct Interrupted<'a> {
     accepted: usize,
     rejected: usize,
     unanswered: usize,
+    skipped: usize,
     unmatched: &'a [String],
-    results: Vec<Unanswered<'a>>,
+    results: Vec<InterruptedResult<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InterruptedResult<'a> {
+    Unanswered(Unanswered<'a>),
+    Skipped(&'a RawValue),
 }
 
 #[derive(Serialize)]
 struct Unanswered<'a> {
+    index: usize,
     token: &'a str,
     apns_id: &'a str,
     outcome: &'static str,
@@ -108,22 +118,26 @@ fn interrupted(receipt: &Receipt) -> Option<Box<RawValue>> {
         // Strings: writing them does not fail.
         return serde_json::value::to_raw_value(&document).ok();
     }
-    let results: Vec<_> = receipt
-        .sending()
-        .map(|(token, apns_id)| Unanswered {
+    let sending = receipt.sending().map(|(index, token, apns_id)| {
+        let result = Unanswered {
+            index,
             token,
             apns_id,
             outcome: "unanswered",
             may_resend: false,
             why: INTERRUPTED,
-        })
-        .collect();
+        };
+        (index, InterruptedResult::Unanswered(result))
+    });
+    let skipped = receipt.skipped();
+    let skipped = skipped.map(|(index, result)| (index, InterruptedResult::Skipped(result)));
     let document = Interrupted {
         accepted: 0,
         rejected: 0,
-        unanswered: results.len(),
+        unanswered: receipt.sending().count(),
+        skipped: receipt.skipped().count(),
         unmatched: receipt.unmatched(),
-        results,
+        results: merged(sending, skipped),
     };
     // Strings and numbers: writing them does not fail.
     serde_json::value::to_raw_value(&document).ok()
@@ -194,5 +208,30 @@ mod tests {
             (&result["token"], &result["may_resend"]),
             (&"a1".into(), &false.into())
         );
+    }
+
+    #[test]
+    fn one_interrupted_has_its_results_in_the_order_of_the_request() {
+        let skipped = |index: usize| {
+            let result = serde_json::json!({"index": index, "outcome": "skipped"});
+            (index, serde_json::value::to_raw_value(&result).unwrap())
+        };
+        let receipt = receipt().with_entries(vec![1], vec![skipped(0), skipped(2)]);
+        let reply = json(&repeated_reply(&receipt, UnixTime::from_secs(1_000)).unwrap());
+        assert_eq!(
+            (&reply["unanswered"], &reply["skipped"]),
+            (&1.into(), &2.into())
+        );
+        let results = reply["results"].as_array().unwrap().iter();
+        let results: Vec<_> = results
+            .map(|one| (&one["index"], &one["outcome"]))
+            .collect();
+        let expected = [(0, "skipped"), (1, "unanswered"), (2, "skipped")];
+        let expected = expected.map(|(index, outcome)| (index.into(), outcome.into()));
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(index, outcome)| (index, outcome))
+            .collect();
+        assert_eq!(results, expected);
     }
 }

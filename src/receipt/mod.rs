@@ -16,8 +16,9 @@
 //! byte goes out; whoever finds it there sends nothing.
 //!
 //! Bounds: a receipt names at most [`MAX_DEVICES`] devices, which with their results is some 700
-//! KB, and 4 MB where their tokens and what was said of them are as long as can be. It is kept
-//! until the sweep finds it older than the configuration says.
+//! KB, and 4 MB where their tokens and what was said of them are as long as can be; and at most
+//! 1,000 entries that nothing was sent for. It is kept until the sweep finds it older than the
+//! configuration says.
 
 mod key;
 mod operations;

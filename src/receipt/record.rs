@@ -32,6 +32,13 @@ pub struct Receipt {
     /// What was to be sent: device token and `apns-id`, in the order of the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sending: Vec<(String, String)>,
+    /// The place in the request of each of them, where that is not its place here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<usize>,
+    /// The entries of the request that nothing was to be sent for: the place of each, and its
+    /// result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<(usize, Box<RawValue>)>,
     /// The aliases that had no device.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unmatched: Vec<String>,
@@ -95,6 +102,8 @@ impl Receipt {
             until_ms: (now + timeout + GRACE).as_millis(),
             boot: None,
             sending: Vec::new(),
+            places: Vec::new(),
+            skipped: Vec::new(),
             unmatched: Vec::new(),
             broadcast: None,
             reply: None,
@@ -111,6 +120,8 @@ impl Receipt {
             until_ms: self.until_ms,
             boot: self.boot.clone(),
             sending: Vec::new(),
+            places: Vec::new(),
+            skipped: Vec::new(),
             unmatched: Vec::new(),
             broadcast: None,
             reply: None,
@@ -132,6 +143,18 @@ impl Receipt {
         let aliases = aliases.iter().map(|alias| alias.as_str().to_owned());
         let unmatched = aliases.collect();
         Self { unmatched, ..self }
+    }
+
+    /// The same of a push whose devices have these places in the request, and which passes over
+    /// other entries, each with its result; both in the order of the request.
+    pub fn with_entries(self, places: Vec<usize>, skipped: Vec<(usize, Box<RawValue>)>) -> Self {
+        let is_plain = places.iter().enumerate().all(|(n, place)| n == *place);
+        let places = if is_plain { Vec::new() } else { places };
+        Self {
+            places,
+            skipped,
+            ..self
+        }
     }
 
     /// The same, with the name of the process that is at it; another start has another.
@@ -193,11 +216,19 @@ impl Receipt {
         self.reply.as_deref()
     }
 
-    /// What was to be sent: device token and `apns-id`.
-    pub fn sending(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.sending
-            .iter()
-            .map(|(token, id)| (token.as_str(), id.as_str()))
+    /// What was to be sent: the place in the request, device token and `apns-id`.
+    pub fn sending(&self) -> impl Iterator<Item = (usize, &str, &str)> {
+        let sending = self.sending.iter().enumerate();
+        sending.map(|(n, (token, id))| {
+            let place = self.places.get(n).copied().unwrap_or(n);
+            (place, token.as_str(), id.as_str())
+        })
+    }
+
+    /// The entries that nothing was to be sent for: the place in the request, and the result.
+    pub fn skipped(&self) -> impl Iterator<Item = (usize, &RawValue)> {
+        let skipped = self.skipped.iter();
+        skipped.map(|(place, result)| (*place, &**result))
     }
 
     /// The aliases that had no device.

@@ -98,7 +98,7 @@ fn one_that_nobody_can_be_at_is_interrupted_and_says_what_may_have_been_sent() {
     assert_eq!(found.state(at(last + 1)), ReceiptState::Interrupted);
     let sending: Vec<_> = found.sending().collect();
     assert_eq!(sending.len(), 1);
-    assert_eq!(sending[0].0, "a1".repeat(32));
+    assert_eq!((sending[0].0, sending[0].1), (0, &*"a1".repeat(32)));
     // And it stays so: the key is not free again.
     assert!(matches!(
         begin(&memory, KEY, receipt(1)).unwrap(),

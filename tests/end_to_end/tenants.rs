@@ -134,7 +134,10 @@ async fn a_key_bound_to_topics_sees_and_changes_nothing_of_other_apps() {
     let reply = call(&stack, OWN_KEY, "POST", "/v1/push", &both)
         .await
         .json();
-    assert_eq!(reply["results"].as_array().unwrap().len(), 1, "{reply}");
+    assert_eq!(reply["accepted"], 1, "{reply}");
+    let unmatched =
+        json!({"index": 1, "outcome": "skipped", "rule": "unknown-alias", "alias": "ben"});
+    assert_eq!(reply["results"][1], unmatched);
     assert_eq!(reply["unmatched"], json!(["ben"]));
     let nobody = push(&json!({"alias": "ben"}));
     let reply = call(&stack, OWN_KEY, "POST", "/v1/push", &nobody).await;
@@ -263,7 +266,8 @@ async fn an_alias_that_is_named_a_thousand_times_stops_nobody() {
     }
     let reached = |reply: &Value| {
         let results = reply["results"].as_array().unwrap().iter();
-        results
+        let devices = results.filter(|result| result["outcome"] != "skipped");
+        devices
             .map(|result| result["token"].clone())
             .collect::<Vec<_>>()
     };
@@ -286,7 +290,17 @@ async fn aliases_without_devices_are_named_in_answers_dry_runs_and_receipts() {
     for extra in ["", r#""dry_run":true,"#, r#""idempotency_key":"k","#] {
         let reply = stack.call("POST", "/v1/push", &body(extra)).await.json();
         assert_eq!(reply["unmatched"], json!(["zoe", "ben"]), "{reply}");
-        assert_eq!(reply["results"].as_array().unwrap().len(), 1);
+        let results = reply["results"].as_array().unwrap().iter();
+        let told: Vec<_> = results
+            .map(|result| result.get("rule").unwrap_or(&result["outcome"]))
+            .collect();
+        let anna = if extra.contains("dry_run") {
+            "valid"
+        } else {
+            "accepted"
+        };
+        assert_eq!(told, ["unknown-alias", anna, "unknown-alias", "duplicate"]);
+        assert_eq!(reply["skipped"], 3);
     }
     let again = stack
         .call("POST", "/v1/push", &body(r#""idempotency_key":"k","#))

@@ -1,13 +1,14 @@
 //! The JSON of a push becomes its raw values, each of the right kind.
 
-use super::{MAX_RECIPIENTS, PushBody, To, Via};
+use super::recipients::{KINDS, MAX_RECIPIENTS, OnInvalid, To};
+use super::{PushBody, Via};
 use crate::api::Problem;
 use crate::api::body::{Field, Members, takes};
 
 const BODY: &str =
     "an object such as {\"to\":{\"alias\":\"anna\"},\"payload\":{\"aps\":{\"alert\":\"Hello\"}}}";
 
-static FIELDS: [Field; 16] = [
+static FIELDS: [Field; 17] = [
     Field::private(
         "to",
         "an object with one of token, tokens, alias, aliases, such as {\"alias\":\"anna\"}",
@@ -30,6 +31,7 @@ static FIELDS: [Field; 16] = [
     Field::open("confirm", takes::FLAG),
     Field::open("idempotency_key", takes::KEY),
     Field::open("collapse_by_key", takes::FLAG),
+    Field::open("on_invalid", "refuse or skip"),
 ];
 
 static TO_FIELDS: [Field; 4] = [
@@ -43,10 +45,11 @@ static TO_FIELDS: [Field; 4] = [
 ];
 
 impl<'a> PushBody<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
+    /// Whom it is for, and everything else.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<(To<'a>, Self), Problem> {
         let body = Members::of_body(bytes, &FIELDS, BODY)?;
-        Ok(Self {
-            to: To::read(&body.object("to", &TO_FIELDS, "to.")?)?,
+        let to = To::read(&body.object("to", &TO_FIELDS, "to.")?)?;
+        let rest = Self {
             topic: body.text("topic")?,
             environment: body.environment()?,
             push_type: body.text("push_type")?,
@@ -62,7 +65,11 @@ impl<'a> PushBody<'a> {
             confirm: body.flag("confirm", true)?,
             idempotency_key: body.text("idempotency_key")?,
             collapse_by_key: body.flag("collapse_by_key", false)?,
-        })
+            on_invalid: body
+                .word("on_invalid", &OnInvalid::WORDS, OnInvalid::parse)?
+                .unwrap_or_default(),
+        };
+        Ok((to, rest))
     }
 }
 
@@ -79,19 +86,19 @@ impl Via {
 impl<'a> To<'a> {
     fn read(to: &Members<'a>) -> Result<Self, Problem> {
         let names = to.names();
-        if names.len() != 1 {
-            let expected = "exactly one of token, tokens, alias, aliases";
+        let [name] = names.as_slice() else {
             let got = match names.as_slice() {
                 [] => "none of them".to_owned(),
                 names => names.join(" and "),
             };
-            return Err(Problem::field("recipients", "to", expected, got));
-        }
-        Ok(Self {
-            token: to.text("token")?,
-            tokens: to.texts("tokens", MAX_RECIPIENTS, "recipients")?,
-            alias: to.text("alias")?,
-            aliases: to.texts("aliases", MAX_RECIPIENTS, "recipients")?,
+            return Err(Problem::field("recipients", "to", KINDS, got));
+        };
+        let list = |name| to.entries(name, MAX_RECIPIENTS, "recipients");
+        Ok(match *name {
+            "token" => Self::Token(to.required_text("token")?),
+            "tokens" => Self::Tokens(list("tokens")?.unwrap_or_default()),
+            "alias" => Self::Alias(to.required_text("alias")?),
+            _ => Self::Aliases(list("aliases")?.unwrap_or_default()),
         })
     }
 }

@@ -1,14 +1,23 @@
-//! What became of a push to one device, as the reply tells it.
+//! What became of each entry of a push's recipients, as the reply tells it: of a device, or of an
+//! entry that nothing was sent for.
+//!
+//! What nothing was sent for names no token: whoever looks results up by token finds what became
+//! of the push.
 
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
+use crate::api::Problem;
 use crate::notification::{ApnsId, DeviceToken};
 use crate::provider::Outcome;
+use crate::registry::Alias;
 use crate::time::UnixTime;
 
 /// What became of a push to one device.
 #[derive(Clone, Debug)]
 pub struct PushResult {
+    /// The place of its entry in the list of the request; 0 if there is no list.
+    pub index: usize,
     /// The device.
     pub token: DeviceToken,
     /// The identifier that was sent.
@@ -21,8 +30,110 @@ pub struct PushResult {
     pub removed: Option<bool>,
 }
 
+/// An entry that nothing was sent for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedEntry {
+    /// Its place in the list of the request.
+    pub index: usize,
+    /// Why.
+    pub why: Skipped,
+}
+
+/// Why nothing was sent for an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Skipped {
+    /// It is no token, or no alias.
+    Invalid(Problem),
+    /// It is the same as the entry at this place, which counts.
+    Duplicate(usize),
+    /// The alias has no device.
+    NoDevice(Alias),
+}
+
+impl SkippedEntry {
+    /// As the reply tells it.
+    pub fn document(&self) -> Option<Box<RawValue>> {
+        // Strings and numbers: writing them does not fail.
+        to_raw_value(&SkippedDocument::of(self)).ok()
+    }
+}
+
+/// Two lists that are each ordered by index, as one. No index is in both.
+pub(in crate::api) fn merged<T>(
+    one: impl Iterator<Item = (usize, T)>,
+    other: impl Iterator<Item = (usize, T)>,
+) -> Vec<T> {
+    let mut merged = Vec::with_capacity(one.size_hint().0 + other.size_hint().0);
+    let mut other = other.peekable();
+    for (index, item) in one {
+        while let Some((_, before)) = other.next_if(|(before, _)| *before < index) {
+            merged.push(before);
+        }
+        merged.push(item);
+    }
+    merged.extend(other.map(|(_, item)| item));
+    merged
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum EntryDocument<'a> {
+    Result(ResultDocument<'a>),
+    Skipped(SkippedDocument<'a>),
+}
+
+#[derive(Default, Serialize)]
+pub(super) struct SkippedDocument<'a> {
+    index: usize,
+    outcome: &'static str,
+    rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    got: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<&'a str>,
+}
+
+impl<'a> SkippedDocument<'a> {
+    pub(super) fn of(entry: &'a SkippedEntry) -> Self {
+        let common = Self {
+            index: entry.index,
+            outcome: "skipped",
+            ..Self::default()
+        };
+        match &entry.why {
+            Skipped::Invalid(problem) => {
+                let fault = problem.at_fault();
+                Self {
+                    rule: problem.rule(),
+                    field: fault.map(|[field, ..]| field),
+                    expected: fault.map(|[_, expected, _]| expected),
+                    got: fault.map(|[.., got]| got),
+                    ..common
+                }
+            }
+            Skipped::Duplicate(of) => Self {
+                rule: "duplicate",
+                of: Some(*of),
+                ..common
+            },
+            Skipped::NoDevice(alias) => Self {
+                rule: "unknown-alias",
+                alias: Some(alias.as_str()),
+                ..common
+            },
+        }
+    }
+}
+
 #[derive(Default, Serialize)]
 pub(super) struct ResultDocument<'a> {
+    index: usize,
     token: String,
     apns_id: String,
     outcome: &'static str,
@@ -47,6 +158,7 @@ pub(super) struct ResultDocument<'a> {
 impl PushResult {
     pub(super) fn document(&self) -> ResultDocument<'_> {
         let common = ResultDocument {
+            index: self.index,
             token: self.token.to_hex(),
             apns_id: self.apns_id.to_string(),
             detail: self.detail.as_deref(),

@@ -1,6 +1,7 @@
 //! Push bodies, right and wrong, and replies.
 
 use super::*;
+use crate::notification::DeviceToken;
 use crate::provider::{Reason, Why};
 
 const NOW: UnixTime = UnixTime::from_secs(1_000);
@@ -130,6 +131,127 @@ fn wrong_values_are_named() {
     assert!(reply.contains("to.tokens[1]"), "{reply}");
 }
 
+/// A push to these tokens.
+fn to_tokens(tokens: &[&str], more: &str) -> String {
+    let tokens = serde_json::json!(tokens);
+    format!(
+        r#"{{"to":{{"tokens":{tokens}}},"topic":"a.b","payload":{{"aps":{{"alert":"x"}}}}{more}}}"#
+    )
+}
+
+#[test]
+fn a_list_with_bad_entries_is_refused_and_every_one_is_named() {
+    let refused = |body: &str| {
+        let reply = parse(body).unwrap_err().into_reply();
+        assert_eq!(reply.status, 400);
+        serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
+    };
+    let list = r#"["a1","q",3,"b2","","\ud800"]"#;
+    for list in [
+        format!(r#"{{"to":{{"tokens":{list}}},"topic":"a.b","payload":{{}}}}"#),
+        format!(
+            r#"{{"to":{{"tokens":{list}}},"on_invalid":"refuse","topic":"a.b","payload":{{}}}}"#
+        ),
+    ] {
+        let problem = refused(&list);
+        assert_eq!(problem["type"], "urn:dunlin:token-not-hex");
+        assert_eq!(problem["field"], "to.tokens[1]");
+        let errors = problem["errors"].as_array().unwrap().iter();
+        let named: Vec<_> = errors
+            .map(|error| (&error["field"], &error["rule"]))
+            .collect();
+        let expected = [
+            ("to.tokens[1]", "token-not-hex"),
+            ("to.tokens[2]", "wrong-type"),
+            ("to.tokens[4]", "token-empty"),
+            ("to.tokens[5]", "json-malformed"),
+        ];
+        let expected = expected.map(|(field, rule)| (field.into(), rule.into()));
+        assert!(
+            named
+                .iter()
+                .copied()
+                .eq(expected.iter().map(|(field, rule)| (field, rule)))
+        );
+        assert!(problem.get("more_errors").is_none());
+        assert_eq!(problem["errors"][0]["got"], problem["got"]);
+    }
+    let many = refused(&to_tokens(&["x"; 1_000], ""));
+    assert_eq!(many["errors"].as_array().unwrap().len(), 100);
+    assert_eq!(many["more_errors"], 900);
+    let aliases = refused(r#"{"to":{"aliases":["anna","\u0000",""]},"payload":{}}"#);
+    assert_eq!(aliases["errors"][1]["field"], "to.aliases[2]");
+    // What is no list has one field at fault, and what is no bad entry none.
+    let one = refused(r#"{"to":{"token":"q"},"topic":"a.b","on_invalid":"skip","payload":{}}"#);
+    assert!(one.get("errors").is_none());
+    assert_eq!(one["field"], "to.token");
+    assert_eq!(
+        rule(&to_tokens(&[], r#","on_invalid":"skip""#)),
+        "recipients"
+    );
+    assert_eq!(
+        rule(&to_tokens(&["a1"; 1_001], r#","on_invalid":"skip""#)),
+        "recipients"
+    );
+    assert_eq!(
+        rule(&to_tokens(&["a1"], r#","on_invalid":"ignore""#)),
+        "wrong-type"
+    );
+}
+
+#[test]
+fn a_list_with_bad_entries_goes_out_without_them_where_asked() {
+    let skip = r#","on_invalid":"skip""#;
+    let request = parse(&to_tokens(&["q", "a1", "", "b2", "a1"], skip)).unwrap();
+    let tokens = ["a1", "b2", "a1"].map(|token| DeviceToken::parse_hex(token).unwrap());
+    assert_eq!(request.to, Recipients::Tokens(tokens.to_vec()));
+    assert_eq!(request.places(), Some(vec![1, 3, 4]));
+    let duplicate = SkippedEntry {
+        index: 4,
+        why: Skipped::Duplicate(1),
+    };
+    let skipped = request.skipped(vec![duplicate]);
+    let index = |entry: &SkippedEntry| entry.index;
+    assert_eq!(skipped.iter().map(index).collect::<Vec<_>>(), [0, 2, 4]);
+    let result = |index: usize| PushResult {
+        index,
+        token: tokens[0].clone(),
+        apns_id: ApnsId::from_random(ID),
+        outcome: None,
+        detail: None,
+        removed: None,
+    };
+    let reply = request.reply(&[result(1), result(3)], &skipped, &[]);
+    let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(reply["skipped"], 3);
+    let results = reply["results"].as_array().unwrap();
+    assert!(
+        results
+            .iter()
+            .enumerate()
+            .all(|(n, result)| result["index"] == n)
+    );
+    let first = serde_json::json!({
+        "index": 0, "outcome": "skipped", "rule": "token-not-hex", "field": "to.tokens[0]",
+        "expected": results[0]["expected"], "got": results[0]["got"],
+    });
+    assert_eq!(results[0], first);
+    let last = serde_json::json!({"index": 4, "outcome": "skipped", "rule": "duplicate", "of": 1});
+    assert_eq!(results[4], last);
+
+    let none = parse(&to_tokens(&["q", "r"], skip)).unwrap();
+    assert_eq!(
+        (none.to.clone(), none.places()),
+        (Recipients::Tokens(vec![]), Some(vec![]))
+    );
+    assert!(none.skips && none.skipped(Vec::new()).len() == 2);
+    let all = parse(&to_tokens(&["a1"], skip)).unwrap();
+    assert!(all.skips && all.places().is_none());
+    let id = r#","on_invalid":"skip","id":"123e4567-e89b-12d3-a456-426655440000""#;
+    assert_eq!(rule(&to_tokens(&["a1", "q"], id)), "id-of-many");
+    assert!(parse(&to_tokens(&["a1"], id)).is_ok());
+}
+
 #[test]
 fn a_payload_too_large_is_refused_for_its_push_type() {
     let large = format!(
@@ -224,13 +346,14 @@ fn a_lenient_push_goes_out_with_warnings() {
         }),
     ] {
         let result = PushResult {
+            index: 0,
             token: DeviceToken::parse_hex("a1b2").unwrap(),
             apns_id: id,
             outcome,
             detail: None,
             removed: None,
         };
-        let reply = request.reply(&[result.clone(), result], &[]);
+        let reply = request.reply(&[result.clone(), result], &[], &[]);
         let reply: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(reply["warnings"], serde_json::json!(expected));
         assert_eq!(reply["results"].as_array().unwrap().len(), 2);
@@ -358,19 +481,21 @@ fn a_push_as_documented_has_no_warnings() {
     let request = parse(&body("")).unwrap();
     assert!(request.warnings().is_empty());
     let result = PushResult {
+        index: 0,
         token: DeviceToken::parse_hex("a1b2").unwrap(),
         apns_id: ApnsId::from_random(ID),
         outcome: None,
         detail: None,
         removed: None,
     };
-    let reply = String::from_utf8(request.reply(&[result], &[]).body).unwrap();
+    let reply = String::from_utf8(request.reply(&[result], &[], &[]).body).unwrap();
     assert!(!reply.contains("warnings"), "{reply}");
 }
 
 #[test]
 fn a_reply_counts_and_explains() {
     let result = |outcome: Option<Outcome>| PushResult {
+        index: 0,
         token: DeviceToken::parse_hex("a1b2").unwrap(),
         apns_id: ApnsId::from_random(ID),
         removed: outcome
@@ -398,7 +523,7 @@ fn a_reply_counts_and_explains() {
         result(None),
     ];
     let document = |unmatched: &[Alias]| {
-        let reply = request.reply(&results, unmatched);
+        let reply = request.reply(&results, &[], unmatched);
         serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()
     };
     let reply = document(&[]);

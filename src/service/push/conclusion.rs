@@ -72,6 +72,7 @@ impl<'a, R: Runtime> Conclusion<'a, R> {
             None => (None, None),
         };
         PushResult {
+            index: ended.to.target.entry,
             token: notification.token().clone(),
             // Named in `prepare`, by the caller or by us.
             apns_id: notification

@@ -14,9 +14,11 @@ mod conclusion;
 mod prepare;
 mod sending;
 
+use serde_json::value::RawValue;
+
 use super::recipients::{Resolved, resolve};
 use super::{App, Platform, Runtime};
-use crate::api::{Caller, Problem, PushRequest, Reply};
+use crate::api::{Caller, Problem, PushRequest, Reply, SkippedEntry};
 use crate::config::Scope;
 use crate::notification::Topic;
 use crate::receipt::IdempotencyKey;
@@ -30,9 +32,26 @@ use sending::{Sending, Times};
 /// A push with the devices that it goes to.
 struct Push<R: Runtime> {
     prepared: Prepared<R>,
+    /// The entries of the request that nothing is sent for.
+    skipped: Vec<SkippedEntry>,
     /// The aliases that have none.
     unmatched: Vec<Alias>,
     asked_at: UnixTime,
+}
+
+impl<R: Runtime> Push<R> {
+    /// The place in the request of what each device is there for.
+    fn places(&self) -> Vec<usize> {
+        let devices = self.prepared.devices.iter();
+        devices.map(|one| one.target.entry).collect()
+    }
+
+    /// What is told of the entries that nothing is sent for.
+    fn skipped_results(&self) -> Vec<(usize, Box<RawValue>)> {
+        let results = self.skipped.iter();
+        let result = |entry: &SkippedEntry| Some((entry.index, entry.document()?));
+        results.filter_map(result).collect()
+    }
 }
 
 impl<R: Runtime> App<R> {
@@ -80,6 +99,7 @@ impl<R: Runtime> App<R> {
             });
             let receipt = self.receipt_of_push(body, sending.collect(), asked_at)?;
             let receipt = receipt.with_unmatched(&push.unmatched);
+            let receipt = receipt.with_entries(push.places(), push.skipped_results());
             Ok((push, receipt))
         };
         let carry_out = async |push| self.carry_out_push(request, push).await;
@@ -96,9 +116,21 @@ impl<R: Runtime> App<R> {
         let covers = |topic: &Topic| caller.covers(topic);
         let topic = request.topic.as_ref();
         let resolved = resolve(self, &request.to, topic, &covers, keyed).await?;
-        let Resolved { targets, unmatched } = resolved;
+        let resolved = match request.places() {
+            Some(places) => resolved.at(&places),
+            None => resolved,
+        };
+        let Resolved {
+            targets,
+            skipped,
+            unmatched,
+        } = resolved;
+        if targets.is_empty() && !request.skips {
+            return Err(Problem::unknown_alias());
+        }
         Ok(Push {
             prepared: prepare(self, request, targets).await?,
+            skipped: request.skipped(skipped),
             unmatched,
             asked_at,
         })
@@ -108,6 +140,7 @@ impl<R: Runtime> App<R> {
     async fn carry_out_push(&self, request: &PushRequest, push: Push<R>) -> Result<Reply, Problem> {
         let Push {
             prepared,
+            skipped,
             unmatched,
             asked_at,
         } = push;
@@ -123,6 +156,6 @@ impl<R: Runtime> App<R> {
         }
         let ended = sending.into_ended();
         let results = Conclusion::new(self, times).of_all(ended).await;
-        Ok(request.reply(&results, &unmatched))
+        Ok(request.reply(&results, &skipped, &unmatched))
     }
 }

@@ -242,6 +242,126 @@ fn aliases_without_a_device_are_named_beside_what_was_sent() {
     );
 }
 
+/// Of each result: the place of its entry, its outcome, and why it was skipped.
+fn entries(reply: &Value) -> Vec<(u64, &str, &str)> {
+    let results = reply["results"].as_array().unwrap().iter();
+    results
+        .map(|result| {
+            let index = result["index"].as_u64().unwrap();
+            let outcome = result["outcome"].as_str().unwrap();
+            (index, outcome, result["rule"].as_str().unwrap_or_default())
+        })
+        .collect()
+}
+
+#[test]
+fn every_entry_has_its_results_in_the_order_of_the_request() {
+    let desk = Desk::new();
+    desk.register("anna", 1..3);
+    desk.register("ben", 3..4);
+    let body = to(r#"{"aliases":["zoe","anna","","ben","anna","zoe",7]}"#);
+    let (status, problem) = push(&desk, &body);
+    assert_eq!((status, &problem["field"]), (400, &"to.aliases[2]".into()));
+    assert_eq!(problem["errors"][1]["field"], "to.aliases[6]");
+    assert!(desk.sender.take_sent().is_empty());
+
+    let body = body.replacen('{', r#"{"on_invalid":"skip","#, 1);
+    let (status, reply) = push(&desk, &body);
+    assert_eq!(status, 200);
+    let expected = [
+        (0, "skipped", "unknown-alias"),
+        (1, "accepted", ""),
+        (1, "accepted", ""),
+        (2, "skipped", "alias-empty"),
+        (3, "accepted", ""),
+        (4, "skipped", "duplicate"),
+        (5, "skipped", "duplicate"),
+        (6, "skipped", "wrong-type"),
+    ];
+    assert_eq!(entries(&reply), expected);
+    assert_eq!(
+        (&reply["accepted"], &reply["skipped"]),
+        (&3.into(), &5.into())
+    );
+    assert_eq!(reply["unmatched"], serde_json::json!(["zoe"]));
+    let results = &reply["results"];
+    assert_eq!(
+        (&results[0]["alias"], &results[5]["of"]),
+        (&"zoe".into(), &1.into())
+    );
+    assert!(
+        results[5].get("token").is_none(),
+        "it is no push to a device"
+    );
+    assert_eq!(desk.sender.take_sent().len(), 3);
+
+    let dry = body.replacen('{', r#"{"dry_run":true,"#, 1);
+    let (_, reply) = push(&desk, &dry);
+    let would_be = expected.map(|(index, outcome, rule)| match outcome {
+        "accepted" => (index, "valid", rule),
+        _ => (index, outcome, rule),
+    });
+    assert_eq!(entries(&reply), would_be);
+    assert_eq!(
+        (&reply["accepted"], &reply["skipped"]),
+        (&0.into(), &5.into())
+    );
+    assert!(desk.sender.take_sent().is_empty());
+}
+
+#[test]
+fn of_tokens_that_are_named_twice_each_is_sent_once_and_the_other_says_so() {
+    let desk = Desk::new();
+    let [one, two] = [1, 2].map(|n| token(n).to_hex());
+    let list = format!(r#"{{"tokens":["{one}","{two}","{one}"]}}"#);
+    let body = to(&list).replacen('{', &format!(r#"{{"topic":"{APP}","#), 1);
+    let (status, reply) = push(&desk, &body);
+    assert_eq!((status, &reply["accepted"]), (200, &2.into()));
+    let expected = [
+        (0, "accepted", ""),
+        (1, "accepted", ""),
+        (2, "skipped", "duplicate"),
+    ];
+    assert_eq!(entries(&reply), expected);
+    assert_eq!(reply["results"][2]["of"], 0);
+    assert_eq!(desk.sender.take_sent().len(), 2);
+}
+
+#[test]
+fn a_list_of_which_nothing_is_left_is_answered_entry_by_entry_where_it_may_be_skipped() {
+    let desk = Desk::new();
+    let skip = |recipients: &str| {
+        let body = to(recipients);
+        body.replacen(
+            '{',
+            &format!(r#"{{"on_invalid":"skip","topic":"{APP}","#),
+            1,
+        )
+    };
+    for (recipients, rules) in [
+        (r#"{"tokens":["x","y"]}"#, ["token-not-hex"; 2]),
+        (
+            r#"{"aliases":["","zoe"]}"#,
+            ["alias-empty", "unknown-alias"],
+        ),
+    ] {
+        let (status, reply) = push(&desk, &skip(recipients));
+        assert_eq!(status, 200, "{recipients}: {reply}");
+        let told: Vec<_> = entries(&reply)
+            .into_iter()
+            .map(|(_, _, rule)| rule)
+            .collect();
+        assert_eq!(told, rules);
+        assert_eq!(reply["skipped"], 2);
+    }
+    let (status, problem) = push(&desk, &skip(r#"{"alias":"zoe"}"#));
+    assert_eq!(
+        (status, &problem["type"]),
+        (404, &"urn:dunlin:unknown-alias".into())
+    );
+    assert!(desk.sender.take_sent().is_empty());
+}
+
 #[test]
 fn devices_of_two_apps_go_by_the_lane_of_each() {
     let desk = Desk::new();

@@ -128,6 +128,45 @@ fn what_was_interrupted_is_unanswered_for_good_once_nobody_can_be_at_it() {
 }
 
 #[test]
+fn a_repeated_push_has_the_results_of_the_entries_that_were_skipped_then() {
+    let desk = Desk::new();
+    desk.register("anna", 1..3);
+    let text = r#"{"to":{"aliases":["zoe","anna","","anna"]},"on_invalid":"skip",
+        "payload":{"aps":{"alert":"x"}}}"#;
+    let first = desk.run(desk.ask(PUSH, Some(KEY), text));
+    assert_eq!((first.status, desk.sender.take_sent().len()), (200, 2));
+    // Who has a device by now has got nothing by this key, and gets nothing.
+    desk.register("zoe", 3..4);
+    let again = desk.run(desk.ask(PUSH, Some(KEY), text));
+    assert_eq!(again.body, first.body);
+    let (_, receipt) = desk.call(&format!("GET /v1/receipts/{KEY}"), "");
+    assert_eq!(receipt["reply"], read(&first).1);
+    assert!(desk.sender.take_sent().is_empty());
+
+    // Also if nobody could give the answer.
+    desk.sender.script(|_| Answer::Never);
+    let text = text.replace("zoe", "eve");
+    {
+        let mut dropped = pin!(desk.ask(PUSH, Some("order:2"), &text));
+        while desk.sender.take_sent().is_empty() {
+            let executor = desk.platform.executor();
+            assert!(executor.run_for(dropped.as_mut(), 1).is_none());
+        }
+    }
+    desk.pass(desk.app.settings().delivery().timeout.as_secs() + 31);
+    let (status, reply) = desk.call_once(PUSH, "order:2", &text);
+    assert_eq!((status, &reply["unanswered"]), (200, &2.into()));
+    assert_eq!(reply["skipped"], 3);
+    let results = reply["results"].as_array().unwrap();
+    let indexes: Vec<_> = results.iter().map(|result| &result["index"]).collect();
+    assert_eq!(indexes, [0, 1, 1, 2, 3]);
+    for skipped in [0, 3, 4] {
+        let then = &read(&first).1["results"][skipped];
+        assert_eq!(results[skipped]["rule"], then["rule"]);
+    }
+}
+
+#[test]
 fn what_another_process_began_is_interrupted_at_once_for_who_has_the_store_alone() {
     let desk = Desk::new();
     desk.sender.script(|_| Answer::Never);
