@@ -58,6 +58,7 @@ pub(super) mod takes {
         "a device token in hexadecimal digits, such as \"740f4707bebcf74f…\"";
     pub(in super::super) const TOPIC: &str = "a topic such as \"com.example.app\"";
     pub(in super::super) const ALIAS: &str = "a string such as \"anna\"";
+    pub(in super::super) const TAG: &str = "a string such as \"news\"";
     pub(in super::super) const ENVIRONMENT: &str = "development, sandbox or production";
     pub(in super::super) const FLAG: &str = "true or false";
     pub(in super::super) const PRIORITY: &str = "the number 10, 5 or 1";

@@ -306,6 +306,31 @@ impl Problem {
         Self::new(422, "too-many-devices", "Too many devices", detail)
     }
 
+    /// 422: more devices are selected than one push may go to.
+    pub fn too_many_selected(limit: usize) -> Self {
+        let detail = format!(
+            "expected at most {limit} devices of one push, and more are selected; nothing was \
+             sent; pushes to more of them will come as jobs, in a later version"
+        );
+        Self::new(422, "too-many-devices", "Too many devices", detail)
+    }
+
+    /// 422: what is selected is to be looked for among more devices than one push may look at.
+    pub fn too_many_looked_at(limit: usize) -> Self {
+        let detail = format!(
+            "expected at most {limit} devices to look at for one push: those of the rarest tag in \
+             all, or of those in any together; nothing was sent; pushes that look at more will \
+             come as jobs, in a later version"
+        );
+        Self::new(422, "too-many-devices", "Too many devices", detail)
+    }
+
+    /// 404: no device of the app is selected.
+    pub fn no_devices() -> Self {
+        let detail = "no device of the app is selected; nothing was sent";
+        Self::new(404, "no-devices", "No devices", detail)
+    }
+
     /// 409: the alias has all the devices it may have.
     pub fn alias_full(limit: usize) -> Self {
         let detail = format!("expected at most {limit} devices of one alias");

@@ -35,7 +35,7 @@ pub use result::{PushResult, Skipped, SkippedEntry};
 pub struct PushRequest {
     /// Whom it is for.
     pub to: Recipients,
-    /// The app; always there when the recipients are tokens.
+    /// The app; always there unless the recipients are aliases.
     pub topic: Option<Topic>,
     /// Where to send it, if the caller knows better than the registry.
     pub environment: Option<Environment>,
@@ -142,7 +142,7 @@ impl PushRequest {
             .map(Topic::parse)
             .transpose()
             .map_err(invalid)?;
-        if topic.is_none() && matches!(to, Recipients::Tokens(_)) {
+        if topic.is_none() && !matches!(to, Recipients::Aliases(_)) {
             return Err(Problem::field(
                 "missing-field",
                 "topic",
@@ -192,6 +192,7 @@ impl PushRequest {
         let all = match &self.to {
             Recipients::Tokens(tokens) => tokens.len(),
             Recipients::Aliases(aliases) => aliases.len(),
+            Recipients::Selected(_) => 0,
         };
         let mut invalid = self.invalid.iter().map(|entry| entry.index).peekable();
         let end = (all + self.invalid.len()).max(last + 1);

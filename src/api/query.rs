@@ -16,7 +16,7 @@ const TOPIC_FIELD: &str = "?topic=";
 static LIST: [Field; 5] = [
     Field::private("alias", takes::ALIAS),
     Field::open("topic", takes::TOPIC),
-    Field::private("tag", "a string such as \"news\""),
+    Field::private("tag", takes::TAG),
     Field::open("cursor", "the cursor of the page before"),
     Field::open("limit", "a number such as 100"),
 ];

@@ -16,6 +16,7 @@
 //! ```text
 //!   operations                 register, restore, delete, remove …: which records, in what order
 //!   indexes   listing          which devices may be among those that are to be listed
+//!             selector         which are selected by their tags, and where they are looked for
 //!             update           one record and its indexes; survives a crash anywhere, and others
 //!             group, owner     an index: old bytes and an entry -> new bytes
 //!   policy    transitions      a record and an event -> the next record
@@ -38,8 +39,8 @@ pub(crate) mod replay;
 
 pub use indexes::{
     ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Failure, GroupNode, GroupPage,
-    LEAF_MAX, Leaf, LeafEntry, PAGE_MAX, PageLimit, Selection, Swap, Values, candidates, change,
-    group_page,
+    GroupSize, GroupWalk, LEAF_MAX, Leaf, LeafEntry, NodeAhead, PAGE_MAX, PageLimit, Selection,
+    Selector, Swap, Values, candidates, change, group_page, shortest_way,
 };
 pub(crate) use indexes::{Try, get, retry, swap};
 pub use operations::{

@@ -1,14 +1,16 @@
-//! Whom a push is for: the devices behind tokens and aliases.
+//! Whom a push is for: the devices behind tokens, aliases and tags.
 //!
 //! ```text
-//!   recipients, each once ─► lists of devices ─► are they too many? ─► records, 64 at a time
-//!                                                     └─ refused         └─ those of the app
+//!   tokens, aliases, each once ─► lists of devices ─► are they too many? ─► records, 64 at a time
+//!                                                          └─ refused         └─ those of the app
+//!   tags, all ─► an index of the app, a few nodes at a time ─► records ─► those that are selected
 //! ```
 //!
-//! Bounds: 10,000 devices of a push, counted before the first record is read.
+//! Bounds: 10,000 devices of a push, of tokens and aliases counted before the first record is read.
 
 mod aliases;
 mod reading;
+mod selected;
 mod target;
 
 use super::{App, Runtime, Turns};
@@ -19,6 +21,7 @@ use crate::registry::DeviceRef;
 use aliases::of_aliases;
 use reading::RECORDS_AT_ONCE;
 pub(super) use reading::{keys_of, records};
+use selected::of_selected;
 use target::{FirstPlaces, Wanted};
 pub use target::{Resolved, Target};
 
@@ -27,7 +30,7 @@ pub use target::{Resolved, Target};
 /// none.
 ///
 /// # Errors
-/// 400 if tokens are without a topic; 422 if they are too many; 503.
+/// 400 if others than aliases are without a topic; 422 if they are too many; 503.
 pub async fn resolve<R: Runtime>(
     app: &App<R>,
     to: &Recipients,
@@ -41,14 +44,12 @@ pub async fn resolve<R: Runtime>(
         keyed,
     };
     let mut turns = Turns::new(&app.platform);
+    let needed =
+        || topic.ok_or_else(|| Problem::field("missing-field", "topic", "a topic", "none"));
     match to {
-        Recipients::Tokens(tokens) => {
-            let Some(topic) = topic else {
-                return Err(Problem::field("missing-field", "topic", "a topic", "none"));
-            };
-            of_tokens(app, &mut turns, tokens, topic).await
-        }
+        Recipients::Tokens(tokens) => of_tokens(app, &mut turns, tokens, needed()?).await,
         Recipients::Aliases(aliases) => of_aliases(app, &mut turns, aliases, &wanted).await,
+        Recipients::Selected(selector) => of_selected(app, selector, needed()?, &wanted).await,
     }
 }
 

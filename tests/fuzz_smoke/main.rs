@@ -49,12 +49,19 @@ fn push_requests() {
         let id = ApnsId::from_random(noise.octets(16).try_into().unwrap());
         let (token, topic) = match &request.to {
             Recipients::Tokens(tokens) => {
-                assert!((1..=1_000).contains(&tokens.len()));
-                (tokens[0].clone(), request.topic.clone().unwrap())
+                let first = tokens.first().cloned();
+                assert!(tokens.len() <= 1_000 && (first.is_some() || request.skips));
+                let first = first.unwrap_or_else(|| token(b"\x01"));
+                (first, request.topic.clone().unwrap())
             }
             Recipients::Aliases(aliases) => {
-                assert!((1..=1_000).contains(&aliases.len()));
+                assert!(aliases.len() <= 1_000 && (!aliases.is_empty() || request.skips));
                 (token(b"\x01"), topic("com.example.app"))
+            }
+            Recipients::Selected(selector) => {
+                let lists = [&selector.any, &selector.all, &selector.none];
+                assert!(lists.iter().all(|tags| tags.len() <= 20));
+                (token(b"\x01"), request.topic.clone().unwrap())
             }
         };
         let device = DeviceRef { token, topic };

@@ -1,6 +1,6 @@
 //! The JSON of a push becomes its raw values, each of the right kind.
 
-use super::recipients::{KINDS, MAX_RECIPIENTS, OnInvalid, To};
+use super::recipients::{KINDS, MAX_RECIPIENTS, MAX_SELECTOR_TAGS, OnInvalid, To, WrittenTags};
 use super::{PushBody, Via};
 use crate::api::Problem;
 use crate::api::body::{Field, Members, takes};
@@ -11,7 +11,8 @@ const BODY: &str =
 static FIELDS: [Field; 17] = [
     Field::private(
         "to",
-        "an object with one of token, tokens, alias, aliases, such as {\"alias\":\"anna\"}",
+        "an object with one of token, tokens, alias, aliases, tag, tags, all, such as \
+         {\"alias\":\"anna\"}",
     ),
     Field::open("topic", takes::TOPIC),
     Field::open("environment", takes::ENVIRONMENT),
@@ -34,7 +35,7 @@ static FIELDS: [Field; 17] = [
     Field::open("on_invalid", "refuse or skip"),
 ];
 
-static TO_FIELDS: [Field; 4] = [
+static TO_FIELDS: [Field; 7] = [
     Field::private("token", takes::TOKEN),
     Field::private(
         "tokens",
@@ -42,7 +43,21 @@ static TO_FIELDS: [Field; 4] = [
     ),
     Field::private("alias", takes::ALIAS),
     Field::private("aliases", "an array of strings such as [\"anna\",\"ben\"]"),
+    Field::private("tag", takes::TAG),
+    Field::private(
+        "tags",
+        "an object with any, all or none, such as {\"any\":[\"news\",\"sport\"]}",
+    ),
+    Field::open("all", "true"),
 ];
+
+static TAG_FIELDS: [Field; 3] = [
+    Field::private("any", TAGS),
+    Field::private("all", TAGS),
+    Field::private("none", TAGS),
+];
+
+const TAGS: &str = "an array of strings such as [\"news\",\"sport\"]";
 
 impl<'a> PushBody<'a> {
     /// Whom it is for, and everything else.
@@ -98,7 +113,35 @@ impl<'a> To<'a> {
             "token" => Self::Token(to.required_text("token")?),
             "tokens" => Self::Tokens(list("tokens")?.unwrap_or_default()),
             "alias" => Self::Alias(to.required_text("alias")?),
-            _ => Self::Aliases(list("aliases")?.unwrap_or_default()),
+            "aliases" => Self::Aliases(list("aliases")?.unwrap_or_default()),
+            "tag" => Self::Tag(to.required_text("tag")?),
+            "tags" => Self::Tags(WrittenTags::read(&to.object(
+                "tags",
+                &TAG_FIELDS,
+                "to.tags.",
+            )?)?),
+            _ if to.flag("all", true)? => Self::All,
+            _ => return Err(Problem::field("wrong-type", "to.all", "true", "false")),
+        })
+    }
+}
+
+impl<'a> WrittenTags<'a> {
+    fn read(tags: &Members<'a>) -> Result<Self, Problem> {
+        if tags.names().is_empty() {
+            let expected = "one of any, all, none, or {\"all\":true} for every device";
+            return Err(Problem::field(
+                "recipients",
+                "to.tags",
+                expected,
+                "none of them",
+            ));
+        }
+        let list = |name| tags.entries(name, MAX_SELECTOR_TAGS, "recipients");
+        Ok(Self {
+            any: list("any")?,
+            all: list("all")?,
+            none: list("none")?,
         })
     }
 }

@@ -1,19 +1,23 @@
 //! Whom a push is for, as its body names them.
 //!
-//! Bounds: 1,000 entries of a list, of which one problem names 100.
+//! Bounds: 1,000 entries of a list, of which one problem names 100; 20 tags in each list of a
+//! selector.
 
 use std::borrow::Cow;
 
 use crate::api::Problem;
 use crate::api::body::Entry;
 use crate::notification::{DeviceToken, InvalidNotification};
-use crate::registry::Alias;
+use crate::registry::{Alias, Selector, Tag};
 
 /// Most tokens, and most aliases, of one request.
 pub const MAX_RECIPIENTS: usize = 1_000;
 
+/// Most tags in each list of a selector. **Ours:** what a person still understands.
+pub(super) const MAX_SELECTOR_TAGS: usize = 20;
+
 /// What `to` has one of.
-pub(super) const KINDS: &str = "exactly one of token, tokens, alias, aliases";
+pub(super) const KINDS: &str = "exactly one of token, tokens, alias, aliases, tag, tags, all";
 
 /// Whom a push is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum Recipients {
     Tokens(Vec<DeviceToken>),
     /// Every device of these aliases: at least one alias, unless entries were skipped.
     Aliases(Vec<Alias>),
+    /// The devices of the app that are selected by their tags, or all of them.
+    Selected(Selector),
 }
 
 /// What is done with the entries of a list that are no tokens, or no aliases.
@@ -56,6 +62,16 @@ pub(super) enum To<'a> {
     Tokens(Vec<Entry<'a>>),
     Alias(Cow<'a, str>),
     Aliases(Vec<Entry<'a>>),
+    Tag(Cow<'a, str>),
+    Tags(WrittenTags<'a>),
+    All,
+}
+
+/// The lists of a selector, at least one of them.
+pub(super) struct WrittenTags<'a> {
+    pub(super) any: Option<Vec<Entry<'a>>>,
+    pub(super) all: Option<Vec<Entry<'a>>>,
+    pub(super) none: Option<Vec<Entry<'a>>>,
 }
 
 impl OnInvalid {
@@ -91,7 +107,7 @@ impl To<'_> {
                 whole(Recipients::Tokens(vec![token]))
             }
             Self::Tokens(entries) => {
-                let list = List::read("to.tokens", entries, DeviceToken::parse)?;
+                let list = List::read("to.tokens", entries, MAX_RECIPIENTS, DeviceToken::parse)?;
                 list.checked(on_invalid, Recipients::Tokens)
             }
             Self::Alias(text) => {
@@ -99,10 +115,31 @@ impl To<'_> {
                 whole(Recipients::Aliases(vec![alias]))
             }
             Self::Aliases(entries) => {
-                let list = List::read("to.aliases", entries, Alias::parse)?;
+                let list = List::read("to.aliases", entries, MAX_RECIPIENTS, Alias::parse)?;
                 list.checked(on_invalid, Recipients::Aliases)
             }
+            Self::Tag(text) => whole(Recipients::Selected(Selector {
+                all: vec![one("to.tag", &text, Tag::parse)?],
+                ..Selector::default()
+            })),
+            Self::Tags(lists) => whole(Recipients::Selected(lists.check()?)),
+            Self::All => whole(Recipients::Selected(Selector::default())),
         }
+    }
+}
+
+impl WrittenTags<'_> {
+    /// Without a tag that is none the selector would be another: each has to be right.
+    fn check(self) -> Result<Selector, Problem> {
+        let tags = |field, entries: Option<Vec<Entry<'_>>>| match entries {
+            None => Ok(Vec::new()),
+            Some(entries) => List::read(field, entries, MAX_SELECTOR_TAGS, Tag::parse)?.whole(),
+        };
+        Ok(Selector {
+            any: tags("to.tags.any", self.any)?,
+            all: tags("to.tags.all", self.all)?,
+            none: tags("to.tags.none", self.none)?,
+        })
     }
 }
 
@@ -124,10 +161,11 @@ impl<T> List<T> {
     fn read(
         field: &'static str,
         entries: Vec<Entry<'_>>,
+        most: usize,
         parse: impl Fn(&str) -> Result<T, InvalidNotification>,
     ) -> Result<Self, Problem> {
         if entries.is_empty() {
-            let expected = format!("1 to {MAX_RECIPIENTS} of them");
+            let expected = format!("1 to {most} of them");
             return Err(Problem::field("recipients", field, expected, "0"));
         }
         let mut list = Self {
@@ -151,20 +189,24 @@ impl<T> List<T> {
         on_invalid: OnInvalid,
         of: impl FnOnce(Vec<T>) -> Recipients,
     ) -> Result<Checked, Problem> {
-        let Self { valid, invalid } = self;
         if on_invalid == OnInvalid::Skip {
             return Ok(Checked {
-                to: of(valid),
-                skipped: invalid,
+                to: of(self.valid),
+                skipped: self.invalid,
             });
         }
-        let problems = invalid.into_iter().map(|entry| entry.problem);
+        Ok(Checked {
+            to: of(self.whole()?),
+            skipped: Vec::new(),
+        })
+    }
+
+    /// The values of all entries, or a problem that names those that are at fault.
+    fn whole(self) -> Result<Vec<T>, Problem> {
+        let problems = self.invalid.into_iter().map(|entry| entry.problem);
         match Problem::of_all(problems.collect()) {
             Some(problem) => Err(problem),
-            None => Ok(Checked {
-                to: of(valid),
-                skipped: Vec::new(),
-            }),
+            None => Ok(self.valid),
         }
     }
 }

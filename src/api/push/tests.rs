@@ -3,6 +3,7 @@
 use super::*;
 use crate::notification::DeviceToken;
 use crate::provider::{Reason, Why};
+use crate::registry::{Selector, Tag};
 
 const NOW: UnixTime = UnixTime::from_secs(1_000);
 
@@ -250,6 +251,44 @@ fn a_list_with_bad_entries_goes_out_without_them_where_asked() {
     let id = r#","on_invalid":"skip","id":"123e4567-e89b-12d3-a456-426655440000""#;
     assert_eq!(rule(&to_tokens(&["a1", "q"], id)), "id-of-many");
     assert!(parse(&to_tokens(&["a1"], id)).is_ok());
+}
+
+#[test]
+fn devices_are_selected_by_their_tags() {
+    let selected = |to: &str| {
+        let body = format!(r#"{{"to":{to},"topic":"a.b","payload":{{"aps":{{"alert":"x"}}}}}}"#);
+        match parse(&body).unwrap().to {
+            Recipients::Selected(selector) => selector,
+            other => panic!("{other:?}"),
+        }
+    };
+    let tags =
+        |names: &[&str]| -> Vec<_> { names.iter().map(|name| Tag::parse(name).unwrap()).collect() };
+    let (any, all, none) = (tags(&["a", "b"]), tags(&["c"]), tags(&["d"]));
+    let every = r#"{"tags":{"any":["a","b"],"all":["c"],"none":["d"]}}"#;
+    assert_eq!(selected(every), Selector { any, all, none });
+    let one = Selector {
+        all: tags(&["news"]),
+        ..Selector::default()
+    };
+    assert_eq!(selected(r#"{"tag":"news"}"#), one);
+    assert_eq!(selected(r#"{"all":true}"#), Selector::default());
+
+    let to = |names: usize| {
+        let names: Vec<_> = (0..names).map(|n| n.to_string()).collect();
+        let names = serde_json::json!(names);
+        format!(r#"{{"to":{{"tags":{{"none":{names}}}}},"topic":"a.b","payload":{{}}}}"#)
+    };
+    let problem = parse(&to(21)).unwrap_err().into_reply();
+    let problem = String::from_utf8(problem.body).unwrap();
+    assert!(
+        problem.contains("to.tags.none: expected at most 20 of them, got 21"),
+        "{problem}"
+    );
+    assert_eq!(rule(&to(20)), "alert-shows-nothing");
+    // A selector without one of its tags would be another one.
+    let skip = r#"{"to":{"tags":{"any":["a",""]}},"topic":"a.b","on_invalid":"skip","payload":{}}"#;
+    assert_eq!(rule(skip), "tag-length");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Call, document, string};
 const SECRET: &str = "5ec4e75ec4e75ec4e75ec4e75ec4e75e";
 
 /// A right request of each call.
-const RIGHT: [(Call, &str); 10] = [
+const RIGHT: [(Call, &str); 12] = [
     (
         Push,
         r#"{"to":{"token":"5ec4e75ec4e75ec4e75ec4e75ec4e75e"},"topic":"a.b","environment":"sandbox",
@@ -22,6 +22,16 @@ const RIGHT: [(Call, &str); 10] = [
         Push,
         r#"{"to":{"aliases":["5ec4e75ec4e75ec4e75ec4e75ec4e75e","b"]},"expiration":2000000000,
         "collapse_by_key":true,"idempotency_key":"k","payload":{"aps":{"alert":"x","badge":1}}}"#,
+    ),
+    (
+        Push,
+        r#"{"to":{"tokens":["5ec4e75ec4e75ec4e75ec4e75ec4e75e","x"]},"topic":"a.b",
+        "on_invalid":"skip","payload":{"aps":{"alert":"x"}}}"#,
+    ),
+    (
+        Push,
+        r#"{"to":{"tags":{"any":["5ec4e75ec4e75ec4e75ec4e75ec4e75e","b"],"all":["c"],
+        "none":["d"]}},"topic":"a.b","payload":{"aps":{"alert":"x"}}}"#,
     ),
     (
         Broadcast,

@@ -12,7 +12,8 @@
 //! which of its 16 children is meant. A node that is not there is an empty leaf. A leaf becomes a
 //! branch when it is full, and a branch stays one for good.
 //!
-//! Joining, leaving and splitting are in [`trie`], the bytes of a node in [`node`]. Why no device
+//! Joining, leaving and splitting are in [`trie`], going through all of a group in [`walk`], the
+//! bytes of a node in [`node`]. Why no device
 //! is ever lost, though many change a group at once and each may be cut short at any write:
 //!
 //! - Every change of a node is a compare-and-swap of the whole node.
@@ -27,7 +28,9 @@
 
 mod node;
 mod trie;
+mod walk;
 
 pub use node::{GroupNode, LEAF_MAX, Leaf, LeafEntry};
 pub use trie::{GroupPage, group_page};
 pub(in crate::registry::indexes) use trie::{Leave, join, leave};
+pub use walk::{GroupSize, GroupWalk, NodeAhead};

@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use super::recipients::{Resolved, resolve};
 use super::{App, Platform, Runtime};
-use crate::api::{Caller, Problem, PushRequest, Reply, SkippedEntry};
+use crate::api::{Caller, Problem, PushRequest, Recipients, Reply, SkippedEntry};
 use crate::config::Scope;
 use crate::notification::Topic;
 use crate::receipt::IdempotencyKey;
@@ -126,7 +126,10 @@ impl<R: Runtime> App<R> {
             unmatched,
         } = resolved;
         if targets.is_empty() && !request.skips {
-            return Err(Problem::unknown_alias());
+            return Err(match request.to {
+                Recipients::Selected(_) => Problem::no_devices(),
+                _ => Problem::unknown_alias(),
+            });
         }
         Ok(Push {
             prepared: prepare(self, request, targets).await?,

@@ -27,7 +27,8 @@ pub struct Target {
 /// The recipients of a push as devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// In the order in which their aliases or tokens were first named, each once.
+    /// In the order in which their aliases or tokens were first named, each once; those that are
+    /// selected in no order.
     pub targets: Vec<Target>,
     /// The recipients that nothing is sent for, in their order: those that were named before, and
     /// those of `unmatched`.
@@ -52,14 +53,26 @@ impl Wanted<'_> {
         }
     }
 
+    /// # Errors
+    /// 422: devices of aliases are too many.
     pub(super) fn check(&self, devices: usize) -> Result<(), Problem> {
+        self.check_bounds(devices, Problem::too_many_devices)
+    }
+
+    /// # Errors
+    /// 422: devices that were selected are too many.
+    pub(super) fn check_selected(&self, devices: usize) -> Result<(), Problem> {
+        self.check_bounds(devices, Problem::too_many_selected)
+    }
+
+    fn check_bounds(&self, devices: usize, problem: fn(usize) -> Problem) -> Result<(), Problem> {
         if self.keyed && devices > MAX_TARGETS_OF_A_RECEIPT {
             return Err(Problem::too_many_devices_of_a_receipt(
                 MAX_TARGETS_OF_A_RECEIPT,
             ));
         }
         if devices > MAX_TARGETS {
-            return Err(Problem::too_many_devices(MAX_TARGETS));
+            return Err(problem(MAX_TARGETS));
         }
         Ok(())
     }

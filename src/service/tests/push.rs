@@ -362,6 +362,96 @@ fn a_list_of_which_nothing_is_left_is_answered_entry_by_entry_where_it_may_be_sk
     assert!(desk.sender.take_sent().is_empty());
 }
 
+/// Registers devices of an app with a tag, half of them for an alias.
+fn register_tagged(desk: &Desk, app: &str, tag: &str, devices: core::ops::Range<usize>) {
+    for n in devices {
+        let tagged = crate::registry::Registration {
+            tags: Some(vec![crate::registry::Tag::parse(tag).unwrap()]),
+            alias: (n % 2 == 0).then(|| crate::registry::Alias::parse("anna").unwrap()),
+            ..registration(n, app, "anna")
+        };
+        let now = crate::time::UnixTime::from_secs(1);
+        crate::registry::register(&desk.store, &tagged, now).unwrap();
+    }
+}
+
+fn to_app(recipients: &str, more: &str) -> String {
+    to(recipients).replacen('{', &format!(r#"{{"topic":"{APP}"{more},"#), 1)
+}
+
+#[test]
+fn devices_of_an_app_are_pushed_to_by_tag_and_all_together() {
+    let desk = Desk::new();
+    register_tagged(&desk, APP, "news", 0..4);
+    register_tagged(&desk, APP, "sport", 4..6);
+    register_tagged(&desk, OTHER, "news", 0..9);
+    let pushed = |recipients: &str| {
+        let (status, reply) = push(&desk, &to_app(recipients, ""));
+        assert_eq!(status, 200, "{recipients}: {reply}");
+        let results = reply["results"].as_array().unwrap().iter();
+        assert!(results.clone().all(|result| result["index"] == 0));
+        let mut sent: Vec<_> = desk.sender.take_sent().iter().map(Sent::token).collect();
+        sent.sort();
+        assert_eq!(reply["accepted"], sent.len());
+        assert_eq!(reply["unmatched"], serde_json::json!([]));
+        sent
+    };
+    let tokens = |devices: core::ops::Range<usize>| devices.map(token).collect::<Vec<_>>();
+    assert_eq!(pushed(r#"{"tag":"news"}"#), tokens(0..4));
+    assert_eq!(
+        pushed(r#"{"tags":{"any":["news","sport","none"]}}"#),
+        tokens(0..6)
+    );
+    assert_eq!(pushed(r#"{"tags":{"none":["news"]}}"#), tokens(4..6));
+    assert_eq!(pushed(r#"{"all":true}"#), tokens(0..6));
+
+    // What was learned of them is kept, and who is dead is gone.
+    desk.sender.script(only_in("development"));
+    push(&desk, &to_app(r#"{"tag":"sport"}"#, ""));
+    assert_eq!(desk.environment(5), Some(Environment::Development));
+    desk.sender.script(|_| Answer::AtOnce(gone()));
+    let (_, reply) = push(&desk, &to_app(r#"{"tag":"sport"}"#, ""));
+    assert_eq!(reply["results"][0]["removed"], true);
+    let (status, problem) = push(&desk, &to_app(r#"{"tag":"sport"}"#, ""));
+    assert_eq!(
+        (status, &problem["type"]),
+        (404, &"urn:dunlin:no-devices".into())
+    );
+    let skip = to_app(r#"{"tag":"sport"}"#, r#","on_invalid":"skip""#);
+    assert_eq!(push(&desk, &skip).0, 404);
+}
+
+#[test]
+fn what_holds_of_pushes_to_aliases_holds_of_those_to_tags() {
+    let desk = Desk::new();
+    register_tagged(&desk, APP, "news", 0..4);
+    let (status, reply) = push(&desk, &to_app(r#"{"tag":"news"}"#, r#","dry_run":true"#));
+    assert_eq!((status, outcomes(&reply)), (200, vec!["valid"; 4]));
+    assert!(desk.sender.take_sent().is_empty());
+
+    let keyed = to_app(r#"{"tag":"news"}"#, r#","idempotency_key":"k""#);
+    let (_, first) = push(&desk, &keyed);
+    register_tagged(&desk, APP, "news", 4..6);
+    assert_eq!(push(&desk, &keyed), (200, first));
+    assert_eq!(desk.sender.take_sent().len(), 4);
+
+    let bound = super::support::settings("").replace(
+        "\"admin\"]\n",
+        &format!("\"admin\"]\ntopics = [\"{OTHER}\"]\n"),
+    );
+    let desk = Desk::with(&bound);
+    register_tagged(&desk, APP, "news", 0..1);
+    for recipients in [r#"{"tag":"news"}"#, r#"{"all":true}"#] {
+        let (status, problem) = push(&desk, &to_app(recipients, ""));
+        assert_eq!(
+            (status, &problem["type"]),
+            (403, &"urn:dunlin:topic-not-allowed".into())
+        );
+        assert_eq!(push(&desk, &to(recipients)).0, 400, "a topic is needed");
+    }
+    assert!(desk.sender.take_sent().is_empty());
+}
+
 #[test]
 fn devices_of_two_apps_go_by_the_lane_of_each() {
     let desk = Desk::new();

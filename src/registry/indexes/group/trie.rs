@@ -16,7 +16,7 @@ use crate::registry::records::{CorruptRecord, Cursor, Group, group_key};
 const PAGE_NODES: usize = 1_024;
 
 /// Longest path.
-const MAX_DEPTH: usize = 32;
+pub(super) const MAX_DEPTH: usize = 32;
 
 /// Devices that may be in a group; each one's record has the last word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(in crate::registry::indexes) struct Leave<'a> {
 }
 
 /// A node's place: the digits that lead to it, each below 16.
-type Path = Vec<u8>;
+pub(super) type Path = Vec<u8>;
 
-fn node_key(group: &str, path: &[u8]) -> String {
+pub(super) fn node_key(group: &str, path: &[u8]) -> String {
     let mut key = String::with_capacity(group.len() + path.len());
     key.push_str(group);
     for digit in path {
@@ -48,7 +48,7 @@ fn node_key(group: &str, path: &[u8]) -> String {
     key
 }
 
-fn child(path: &[u8], digit: u8) -> Path {
+pub(super) fn child(path: &[u8], digit: u8) -> Path {
     let mut child = Vec::with_capacity(path.len() + 1);
     child.extend_from_slice(path);
     child.push(digit);
