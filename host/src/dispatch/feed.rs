@@ -29,7 +29,7 @@ use wasmtime::component::{
 };
 use wasmtime_wasi_http::handler::ExpirationError;
 
-use super::{Answer, Body, Job, WholeRequest};
+use super::{Body, Finished, Job, WholeRequest};
 use crate::clock;
 use crate::engine::feed::{Call, Guest, Header, Message, Reply};
 use crate::engine::{Instance, StallWatch};
@@ -112,7 +112,7 @@ struct State {
 
 /// A request that the function works on.
 struct UnderWay {
-    answer: oneshot::Sender<Result<Answer, wasmtime::Error>>,
+    answer: oneshot::Sender<Result<Finished, wasmtime::Error>>,
     since: Instant,
 }
 
@@ -329,10 +329,10 @@ fn headers(all: &http::HeaderMap) -> Vec<Header> {
 }
 
 /// The answer that a reply is, or why it is none.
-fn answer(reply: Reply) -> Result<Answer, wasmtime::Error> {
+fn answer(reply: Reply) -> Result<Finished, wasmtime::Error> {
     let is_at_once = !reply.waits_for_disk;
     let response = response(reply).map_err(|error| wasmtime::format_err!("{error}"))?;
-    Ok(Answer {
+    Ok(Finished {
         response,
         is_at_once,
     })

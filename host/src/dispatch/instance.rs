@@ -20,7 +20,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use super::feed::{self, Jobs};
 use super::{
-    Answer, Body, DispatchError, Job, Limits, MAX_HELD, WholeRequest, classify, length, make_room,
+    Body, DispatchError, Finished, Job, Limits, MAX_HELD, WholeRequest, classify, length, make_room,
 };
 use crate::clock;
 use crate::engine::{Engine, Entries, Instance, noting_turns};
@@ -202,7 +202,7 @@ async fn call(
             let headers = response.headers_mut();
             operator.take_counts(headers);
             let is_at_once = headers.remove(AT_ONCE_HEADER).is_some();
-            Answer {
+            Finished {
                 response: response.map(Body::Function),
                 is_at_once,
             }
@@ -218,7 +218,7 @@ pub(super) async fn run_alone(
     engine: &Engine,
     request: WholeRequest,
     room: &mut Room,
-) -> Result<Answer, DispatchError> {
+) -> Result<Finished, DispatchError> {
     let (mut store, Entries { proxy, .. }) = engine.instance().await.map_err(|error| {
         warn!(%error, "no instance could be made");
         DispatchError::Failed
@@ -253,7 +253,7 @@ pub(super) async fn run_alone(
 }
 
 /// The same answer with its body in memory.
-pub(super) async fn collected(answer: Answer) -> Result<Answer, DispatchError> {
+pub(super) async fn collected(answer: Finished) -> Result<Finished, DispatchError> {
     let (head, body) = answer.response.into_parts();
     let body = match body {
         Body::Whole(body) => body,
@@ -265,7 +265,7 @@ pub(super) async fn collected(answer: Answer) -> Result<Answer, DispatchError> {
             collected.to_bytes()
         }
     };
-    Ok(Answer {
+    Ok(Finished {
         response: http::Response::from_parts(head, Body::Whole(body)),
         ..answer
     })

@@ -90,7 +90,7 @@ pub enum Body {
 
 /// What the function has answered.
 #[derive(Debug)]
-struct Answer {
+struct Finished {
     response: Response,
     /// It holds whatever becomes of the records.
     is_at_once: bool,
@@ -131,10 +131,10 @@ pub struct Limits {
 /// One request on its way.
 struct Job {
     request: WholeRequest,
-    answer: oneshot::Sender<Result<Answer, wasmtime::Error>>,
+    answer: oneshot::Sender<Result<Finished, wasmtime::Error>>,
 }
 
-type Answered = oneshot::Receiver<Result<Answer, wasmtime::Error>>;
+type Answered = oneshot::Receiver<Result<Finished, wasmtime::Error>>;
 
 struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
@@ -262,7 +262,7 @@ impl Dispatcher {
             }
         };
         let answer = clock::before(&mut over, asked).await;
-        let Answer {
+        let Finished {
             response,
             is_at_once,
         } = answer.unwrap_or(Err(DispatchError::TimedOut))?;
@@ -295,7 +295,11 @@ impl Dispatcher {
     }
 
     /// A read that may have a large answer.
-    async fn read(&self, request: WholeRequest, room: &mut Room) -> Result<Answer, DispatchError> {
+    async fn read(
+        &self,
+        request: WholeRequest,
+        room: &mut Room,
+    ) -> Result<Finished, DispatchError> {
         if !room.fit_within(MAX_HELD, ROOM_TIME).await {
             return Err(DispatchError::Overloaded);
         }
@@ -308,7 +312,7 @@ impl Dispatcher {
         &self,
         request: WholeRequest,
         room: &mut Room,
-    ) -> Result<Answer, DispatchError> {
+    ) -> Result<Finished, DispatchError> {
         // Its effect is the same when it runs twice (RFC 9110, section 9.2.2).
         let repeatable = request.method().is_idempotent().then(|| request.clone());
         match (self.enqueue(request, room).await, repeatable) {
@@ -325,7 +329,7 @@ impl Dispatcher {
         &self,
         request: WholeRequest,
         room: &mut Room,
-    ) -> Result<Answer, DispatchError> {
+    ) -> Result<Finished, DispatchError> {
         let is_safe = request.method().is_safe();
         let (answered, _loaded) = self.hand_over(request)?;
         held(classify(answered.await.ok())?, is_safe, room).await
@@ -400,7 +404,7 @@ impl Dispatcher {
 }
 
 /// What an attempt's answer means; `None` is a sender that was dropped with its instance.
-fn classify(answer: Option<Result<Answer, wasmtime::Error>>) -> Result<Answer, DispatchError> {
+fn classify(answer: Option<Result<Finished, wasmtime::Error>>) -> Result<Finished, DispatchError> {
     match answer {
         None => Err(DispatchError::Stopped),
         Some(Ok(answer)) => Ok(answer),
@@ -414,7 +418,7 @@ fn classify(answer: Option<Result<Answer, wasmtime::Error>>) -> Result<Answer, D
 
 /// Waits for the body of an answer that says it is small. An instance that is stopped meanwhile
 /// takes the body with it, and only an answer that has not begun can be replaced by another.
-async fn held(answer: Answer, is_safe: bool, room: &mut Room) -> Result<Answer, DispatchError> {
+async fn held(answer: Finished, is_safe: bool, room: &mut Room) -> Result<Finished, DispatchError> {
     let length = length(&answer.response);
     make_room(length.unwrap_or(MAX_HELD), is_safe, room).await?;
     if length.is_none_or(|length| length > MAX_HELD) {

@@ -8,7 +8,7 @@ struct Fed {
     jobs: Option<Sender<Job>>,
 }
 
-type Answered = oneshot::Receiver<Result<Answer, wasmtime::Error>>;
+type Answered = oneshot::Receiver<Result<Finished, wasmtime::Error>>;
 
 impl Fed {
     fn new() -> Self {

@@ -1,5 +1,5 @@
-//! A function that misbehaves on request: what a path does is said next to it in [`route`], whichever way
-//! the request came.
+//! A function that misbehaves on request: what a path does is said next to it in [`route`],
+//! whichever way the request came.
 //!
 //! It knows nothing of Dunlin. It imports less than the world allows, and what it keeps between
 //! requests shows which of them one instance answered.
