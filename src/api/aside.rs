@@ -15,3 +15,10 @@ pub const AT_ONCE_HEADER: &str = "dunlin-at-once";
 /// Of a request: the store takes no writes at present, so that what has to be on disk first is not
 /// to be begun.
 pub const UNWRITABLE_HEADER: &str = "dunlin-unwritable";
+
+/// The trailer of an answer of lines that is whole. What ends without it was cut off: how an answer
+/// ends is all that is known of an instance that was stopped.
+pub const WHOLE_TRAILER: &str = "dunlin-whole";
+
+/// Of an answer: its body has no end that is known, and [`WHOLE_TRAILER`] at it.
+pub const LINES_HEADER: &str = "dunlin-lines";

@@ -69,6 +69,8 @@ pub(super) mod takes {
         "a string such as \"123e4567-e89b-12d3-a456-426655440000\"";
     pub(in super::super) const CHANNEL: &str = "a string such as \"dHN0LXNyY2gtY2hubA==\"";
     pub(in super::super) const KEY: &str = "a string such as \"order:17\"";
+    pub(in super::super) const REFERENCE: &str =
+        "a number, or a string of at most 128 bytes with its quotes, such as \"row-17\"";
 }
 
 /// An element of an array of strings, or what it is instead.
@@ -97,6 +99,48 @@ impl<'a> Members<'a> {
     ) -> Result<Self, Problem> {
         let text = text::of_body(bytes, takes)?;
         Self::read(text, fields, "")
+    }
+
+    /// Reads the text of an object that is part of a body, which `takes` describes. `path` is what
+    /// leads there, with a dot at its end.
+    ///
+    /// # Errors
+    /// As [`Self::of_body`].
+    pub(super) fn of_text(
+        text: &'a str,
+        fields: &'static [Field],
+        path: &'static str,
+        takes: &'static str,
+    ) -> Result<Self, Problem> {
+        if !text.starts_with('{') {
+            let place = path.strip_suffix('.').unwrap_or(path);
+            let got = described(text, false);
+            return Err(Problem::field("wrong-type", place, takes, got));
+        }
+        Self::read(text, fields, path)
+    }
+
+    /// These, and of the members that are not there those of `defaults`, which have the same table.
+    /// Of a group of `either` one member stands for all: where one is there, no default is.
+    #[must_use]
+    pub(super) fn or(mut self, defaults: &Self, either: &[&[&str]]) -> Self {
+        let names = self.names();
+        let is_replaced = |name: &str| {
+            let mut groups = either.iter().filter(|group| group.contains(&name));
+            groups.any(|group| names.iter().any(|named| group.contains(named)))
+        };
+        let both = self.values.iter_mut().zip(&defaults.values);
+        for ((value, default), field) in both.zip(self.fields) {
+            if value.is_none() && !is_replaced(field.name) {
+                *value = *default;
+            }
+        }
+        self
+    }
+
+    /// The JSON of a member that says something.
+    pub(super) fn find_text(&self, name: &str) -> Option<&'a str> {
+        self.find_some(name).map(|(_, value)| value.get())
     }
 
     /// Reads the text of an object.

@@ -34,9 +34,7 @@ impl BodyKind {
     /// # Errors
     /// 415, with what is taken.
     pub fn of(types: &[Vec<u8>], encodings: &[Vec<u8>]) -> Result<Self, Problem> {
-        for value in encodings {
-            check_encoding(value)?;
-        }
+        Self::check_encodings(encodings)?;
         match types {
             [] => Ok(Self::Json),
             [value] => Self::of_type(value),
@@ -57,14 +55,35 @@ impl BodyKind {
             other if other.starts_with("application/") && other.ends_with("+json") => Self::Json,
             _ => return Err(Problem::unsupported_type(TYPES, names::cut(essence))),
         };
-        let charset = parts.find_map(|part| part.strip_prefix("charset="));
-        match charset.map_or("", |charset| charset.trim_matches('"')) {
-            // ASCII is UTF-8, too.
-            "" | "utf-8" | "utf8" | "us-ascii" => Ok(kind),
-            other => {
-                let got = format!("charset={}", names::cut(other));
-                Err(Problem::unsupported_type("charset=utf-8 or none", got))
-            }
+        check_parameters(parts).map(|()| kind)
+    }
+
+    /// Sees that a body is not compressed, by the values of `Content-Encoding`.
+    ///
+    /// # Errors
+    /// 415.
+    pub(super) fn check_encodings(encodings: &[Vec<u8>]) -> Result<(), Problem> {
+        encodings.iter().try_for_each(|value| check_encoding(value))
+    }
+
+    /// Sees that a body is in UTF-8, by the value of `Content-Type`.
+    ///
+    /// # Errors
+    /// 415.
+    pub(super) fn check_charset(value: &[u8]) -> Result<(), Problem> {
+        let text = String::from_utf8_lossy(value).to_ascii_lowercase();
+        check_parameters(text.split(';').map(str::trim).skip(1))
+    }
+}
+
+fn check_parameters<'a>(mut parts: impl Iterator<Item = &'a str>) -> Result<(), Problem> {
+    let charset = parts.find_map(|part| part.strip_prefix("charset="));
+    match charset.map_or("", |charset| charset.trim_matches('"')) {
+        // ASCII is UTF-8, too.
+        "" | "utf-8" | "utf8" | "us-ascii" => Ok(()),
+        other => {
+            let got = format!("charset={}", names::cut(other));
+            Err(Problem::unsupported_type("charset=utf-8 or none", got))
         }
     }
 }

@@ -19,6 +19,7 @@ mod channels;
 mod device;
 mod form;
 mod idempotency;
+mod lines;
 mod media;
 mod problem;
 mod push;
@@ -33,12 +34,21 @@ pub use broadcast::BroadcastRequest;
 pub use channels::{ChannelsOf, channel_reply, parse_channel_query, parse_new_channel};
 pub use device::{device_page_reply, device_reply};
 pub use idempotency::{idempotency_header, refuse_idempotency_key};
+pub use lines::{
+    Defaults, LINES_TYPE, LineRead, LineResult, Reference, are_lines, check_lines, write_summary,
+};
 pub use media::BodyKind;
 pub use problem::Problem;
-pub use push::{PushRequest, PushResult, Recipients, Skipped, SkippedEntry, Via};
+pub use push::{
+    PushCounts, PushLine, PushRequest, PushResult, PushTemplate, Recipients, Skipped, SkippedEntry,
+    Via, push_defaults, read_push_line, read_short_line,
+};
 pub use query::{DeviceQuery, parse_device_query, parse_topic, parse_topic_query};
 pub use receipt::{receipt_key, receipt_reply, repeated_reply};
-pub use registration::{parse_posted_registration, parse_registration};
+pub use registration::{
+    RegistrationCounts, parse_posted_registration, parse_registration, read_registration_line,
+    registration_defaults,
+};
 pub use route::Route;
 pub use task::{AppFeedback, FeedbackCounts, FeedbackReport, SweepReport, Task};
 

@@ -85,6 +85,8 @@ struct Document<'a> {
     apns: &'a Option<Apns>,
 }
 
+const OVERLOADED: &str = "overloaded";
+
 impl Problem {
     fn new(status: u16, rule: &str, title: &'static str, detail: impl Into<String>) -> Self {
         let (rule, detail) = (rule.to_owned(), detail.into());
@@ -393,11 +395,16 @@ impl Problem {
     pub fn queue_full() -> Self {
         Self::new(
             503,
-            "overloaded",
+            OVERLOADED,
             "Overloaded",
             "too many pushes wait; nothing was sent",
         )
         .header("retry-after", "1")
+    }
+
+    /// Whether it is [`Self::queue_full`], after which nothing was sent.
+    pub fn is_of_a_full_queue(&self) -> bool {
+        self.0.rule == OVERLOADED
     }
 
     /// 503: the store does not answer as it should.
@@ -414,6 +421,18 @@ impl Problem {
     /// 503: the same as what a probe is told, which is to keep requests away.
     pub fn not_ready(mut self) -> Self {
         self.0.status = 503;
+        self
+    }
+
+    /// The same of a body that is a line: where in it a text is wrong is told without the number of
+    /// the line, which its result has.
+    #[must_use]
+    pub(super) fn of_line(mut self) -> Self {
+        let ProblemParts { detail, field, .. } = &mut *self.0;
+        let got = field.as_mut().map(|field| &mut field.got);
+        for text in [Some(detail), got].into_iter().flatten() {
+            *text = text.replace(" at line 1, column ", " at column ");
+        }
         self
     }
 

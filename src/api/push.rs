@@ -1,5 +1,6 @@
 //! The body of `POST /v1/push`, and its reply.
 
+mod line;
 mod read;
 mod recipients;
 mod result;
@@ -24,8 +25,11 @@ use crate::receipt::IdempotencyKey;
 use crate::registry::{Alias, DeviceRef};
 use crate::time::UnixTime;
 
+pub use line::{
+    PushCounts, PushLine, PushTemplate, push_defaults, read_push_line, read_short_line,
+};
 pub use recipients::Recipients;
-use recipients::{Checked, InvalidEntry, OnInvalid};
+use recipients::{Checked, InvalidEntry, OnInvalid, To};
 pub(in crate::api) use result::merged;
 use result::{EntryDocument, SkippedDocument};
 pub use result::{PushResult, Skipped, SkippedEntry};
@@ -133,7 +137,16 @@ impl PushRequest {
         caller: &str,
         header: Option<&str>,
     ) -> Result<Self, Problem> {
-        let (to, raw) = PushBody::read(bytes)?;
+        Self::of(PushBody::read(bytes)?, now, caller, header)
+    }
+
+    /// What a body asks for whose values are of the right kinds.
+    fn of(
+        (to, raw): (To<'_>, PushBody<'_>),
+        now: UnixTime,
+        caller: &str,
+        header: Option<&str>,
+    ) -> Result<Self, Problem> {
         let skips = raw.on_invalid == OnInvalid::Skip && to.is_list();
         let Checked { to, skipped } = to.check(raw.on_invalid)?;
         let topic = raw

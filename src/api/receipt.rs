@@ -10,6 +10,9 @@ use super::{Caller, Problem, Reply};
 use crate::receipt::{IdempotencyKey, Receipt, ReceiptState};
 use crate::time::UnixTime;
 
+/// The header of a reply that was given before.
+pub(super) const REPEATED: &str = "dunlin-repeated";
+
 /// What is said of what was begun and never ended.
 const INTERRUPTED: &str = "the function was stopped while it sent this; it may have been sent";
 
@@ -102,7 +105,7 @@ pub fn repeated_reply(receipt: &Receipt, now: UnixTime) -> Result<Reply, Problem
             Reply::raw_json(200, interrupted.as_deref().map_or("{}", RawValue::get))
         }
     };
-    Ok(reply.header("dunlin-repeated", "true"))
+    Ok(reply.header(REPEATED, "true"))
 }
 
 /// The reply that nobody could give.

@@ -1,12 +1,17 @@
 //! Bodies of the calls that register a device: JSON, and the form that existing iOS code posts.
 
+mod line;
+
 use std::borrow::Cow;
 
 use super::body::{Field, Members, takes, without_mark};
 use super::form::Fields;
+use super::lines::REFERENCE;
 use super::{BodyKind, Problem};
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::registry::{Alias, MAX_TAGS, Registration, Tag};
+
+pub use line::{RegistrationCounts, read_registration_line, registration_defaults};
 
 /// What `stringWithFormat:` makes of a token that the app does not have.
 const NIL: &str = "(null)";
@@ -18,13 +23,15 @@ const POSTED: &str =
 
 const TAGS: &str = "an array of strings such as [\"news\",\"sport\"]";
 
-static FIELDS: [Field; 6] = [
+/// The last one is of lines alone.
+static LINE_FIELDS: [Field; 7] = [
     Field::private("token", takes::TOKEN),
     Field::open("topic", takes::TOPIC),
     Field::open("environment", takes::ENVIRONMENT),
     Field::private("alias", takes::ALIAS),
     Field::private("tags", TAGS),
     Field::private("replaces", takes::TOKEN),
+    REFERENCE,
 ];
 
 static FORM: [Field; 6] = [
@@ -36,12 +43,17 @@ static FORM: [Field; 6] = [
     Field::private("tags", "tags such as news,sport"),
 ];
 
+/// Those of a body.
+fn fields() -> &'static [Field] {
+    LINE_FIELDS.split_last().map_or(&[], |(_, fields)| fields)
+}
+
 /// The body of `PUT /v1/devices/{token}`.
 ///
 /// # Errors
 /// 400 with the path of the field.
 pub fn parse_registration(token: DeviceToken, bytes: &[u8]) -> Result<Registration, Problem> {
-    let body = Members::of_body(bytes, &FIELDS, BODY)?;
+    let body = Members::of_body(bytes, fields(), BODY)?;
     if body.text("token")?.is_some() {
         let expected = "the token in the path alone";
         return Err(Problem::field(
@@ -68,9 +80,13 @@ pub fn parse_posted_registration(kind: BodyKind, bytes: &[u8]) -> Result<Registr
     if kind == BodyKind::Form && !is_json {
         return parse_form(content);
     }
-    let body = Members::of_body(bytes, &FIELDS, POSTED)?;
+    posted(&Members::of_body(bytes, fields(), POSTED)?)
+}
+
+/// What a body says that has the token, too.
+fn posted(body: &Members<'_>) -> Result<Registration, Problem> {
     let token = parse_token(&body.required_text("token")?, "token")?;
-    registration(&body, token)
+    registration(body, token)
 }
 
 fn parse_form(bytes: &[u8]) -> Result<Registration, Problem> {

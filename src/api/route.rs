@@ -133,6 +133,12 @@ impl Route {
         }
     }
 
+    /// Whether it takes a body of lines, each of which has its result: such a body and its answer
+    /// are streamed, however long they are.
+    pub const fn takes_lines(&self) -> bool {
+        matches!(self, Self::Push | Self::PostDevice)
+    }
+
     /// Whether the reply to this read may be a long one.
     pub const fn may_answer_at_length(&self) -> bool {
         matches!(
@@ -256,6 +262,15 @@ mod tests {
             let route = Route::parse(method, path).unwrap();
             assert_eq!(route.waits_for_disk(), expected, "{method} {path}");
         }
+    }
+
+    #[test]
+    fn pushes_and_registrations_come_as_lines_too() {
+        let taken = [("POST", "/v1/push"), ("POST", "/v1/devices")];
+        let other = [("GET", "/v1/devices"), ("POST", "/v1/broadcasts")];
+        let takes = |(method, path)| Route::parse(method, path).unwrap().takes_lines();
+        assert!(taken.into_iter().all(takes));
+        assert!(!other.into_iter().any(takes));
     }
 
     #[test]

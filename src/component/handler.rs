@@ -6,9 +6,9 @@ use super::app::app;
 use super::bindings::exports::wasi::http::handler::Guest;
 use super::bindings::wasi::http::types::{ErrorCode, Fields, Method, Request, Response};
 use super::bindings::{wit_future, wit_stream};
-use super::operator;
+use super::{operator, upload};
 use crate::api::{Problem, aside};
-use crate::service::{self, Answered, BODY_MAX_BYTES, RequestHead, body_too_large};
+use crate::service::{self, Answered, BODY_MAX_BYTES, RequestHead, Upload, body_too_large};
 use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 
 /// Room for a body of unknown length at first, in bytes.
@@ -35,8 +35,18 @@ impl Guest for Function {
             header: &|name| headers.get(name),
             is_unwritable: &|| operator::has_our_host() && headers.has(aside::UNWRITABLE_HEADER),
         };
-        let body: BodyFuture<'_> = Box::pin(body_of(request, &headers));
-        respond(service::answer(head, app, body).await)
+        match Upload::begin(&head, app) {
+            None => {
+                let body: BodyFuture<'_> = Box::pin(body_of(request, &headers));
+                respond(service::answer(head, app, body).await)
+            }
+            Some(Ok(upload)) => upload::respond(upload, request),
+            Some(Err(reply)) => respond(Answered {
+                reply,
+                // Nothing was done.
+                waits_for_disk: false,
+            }),
+        }
     }
 }
 

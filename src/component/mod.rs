@@ -27,6 +27,7 @@ mod scheduled;
 mod store;
 mod terminal;
 mod transport;
+mod upload;
 
 /// What `wit/` says, in Rust.
 #[allow(

@@ -27,6 +27,7 @@ mod feedback_poll;
 mod http;
 mod idempotency;
 mod lane_report;
+mod lines;
 mod operator;
 mod platform;
 mod push;
@@ -40,6 +41,7 @@ mod store;
 mod sweep;
 mod tasks;
 mod turns;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +51,7 @@ pub use counters::{Count, Counters};
 pub use dialing::first_connection;
 pub use http::{Answered, BODY_MAX_BYTES, RequestHead, answer, body_too_large};
 pub use lane_report::LaneReport;
+pub use lines::{LinesIn, LinesOut, More};
 pub use operator::{LaneName, Operator};
 pub use platform::{Platform, Process, random_u64};
 pub use refusal::{Kind, Refusal};
@@ -56,5 +59,6 @@ pub use sender::{Destination, Inbox, LanePlan, List, Proxy, Sender};
 pub use signal::{First, Signal, first};
 pub use state::{App, Configured, Runtime};
 pub use store::{Found, Keys, Store, StoreError};
+pub use upload::Upload;
 
 use turns::Turns;

@@ -8,6 +8,7 @@ mod certificate;
 mod connecting;
 mod fleet;
 mod life;
+mod lines;
 mod operator;
 mod receipts;
 mod requests;

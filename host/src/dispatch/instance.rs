@@ -19,6 +19,7 @@ use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use super::feed::{self, Jobs};
+use super::streamed::{self, Uploads};
 use super::{
     Body, DispatchError, Finished, Job, Limits, MAX_HELD, WholeRequest, classify, length, make_room,
 };
@@ -54,7 +55,7 @@ impl Worker {
         }
     }
 
-    pub(super) async fn run(self, jobs: mpsc::Receiver<Job>) {
+    pub(super) async fn run(self, jobs: mpsc::Receiver<Job>, mut uploads: Uploads) {
         let jobs = Arc::new(Mutex::new(jobs));
         loop {
             let made = self.engine.instance().await;
@@ -85,13 +86,21 @@ impl Worker {
             } = self.limits;
             self.ready.fetch_add(1, Ordering::Relaxed);
             let ended = store
-                .run_concurrent(async |accessor| match entries.feed() {
-                    Some(guest) => {
-                        let limits = (concurrency, timeout);
-                        let feeding = feed::run(accessor, guest, &jobs, limits, operator);
-                        noting_turns(&watch, feeding).await
+                .run_concurrent(async |accessor| {
+                    let uploads = (&mut uploads, &entries.proxy, timeout);
+                    match entries.feed() {
+                        Some(guest) => {
+                            let limits = (concurrency, timeout);
+                            let feeding = feed::run(accessor, guest, &jobs, limits, operator);
+                            let both = streamed::beside(feeding, accessor, uploads, operator);
+                            noting_turns(&watch, both).await
+                        }
+                        None => {
+                            let feeding = one_by_one.run(accessor);
+                            let both = streamed::beside(feeding, accessor, uploads, operator);
+                            noting_turns(&watch, both).await
+                        }
                     }
-                    None => noting_turns(&watch, one_by_one.run(accessor)).await,
                 })
                 .await
                 .and_then(|inner| inner);

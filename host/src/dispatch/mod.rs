@@ -14,12 +14,13 @@
 
 mod feed;
 mod instance;
+mod streamed;
 mod threads;
 
 use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +40,7 @@ use crate::engine::Engine;
 use crate::room::Room;
 use crate::store::Store;
 use instance::Worker;
+pub use streamed::StreamedRequest;
 pub use threads::Home;
 use threads::InstanceThread;
 
@@ -111,6 +113,8 @@ pub enum DispatchError {
     Failed,
     /// The answer could not be made durable.
     NotDurable,
+    /// As many requests are streamed as may be.
+    TooManyStreams,
     /// There is no room for the answer. What was asked for has been done.
     NoRoom,
 }
@@ -138,6 +142,8 @@ type Answered = oneshot::Receiver<Result<Finished, wasmtime::Error>>;
 
 struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
+    /// Of requests that are streamed.
+    entry: streamed::Entry,
     load: Arc<AtomicUsize>,
 }
 
@@ -189,9 +195,11 @@ impl Dispatcher {
             .map(|(number, thread)| {
                 let (sender, receiver) = mpsc::channel(limits.queue + limits.concurrency);
                 let worker = Worker::new(number, Arc::clone(&engine), limits, &ready);
-                workers.spawn_on(worker.run(receiver), thread.handle());
+                let (entry, uploads) = streamed::Entry::new(limits.concurrency);
+                workers.spawn_on(worker.run(receiver, uploads), thread.handle());
                 InstanceQueue {
                     jobs: sender,
+                    entry,
                     load: Arc::default(),
                 }
             })
@@ -231,9 +239,13 @@ impl Dispatcher {
         reasons
     }
 
+    fn queues(&self) -> RwLockReadGuard<'_, Vec<InstanceQueue>> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether the next request would be refused.
     fn is_full(&self) -> bool {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.queues();
         let most = self.limits.queue + self.limits.concurrency;
         let is_full = |queue: &InstanceQueue| queue.load.load(Ordering::Relaxed) >= most;
         !queues.is_empty() && queues.iter().all(is_full)

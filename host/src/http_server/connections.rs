@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::client_connection::{ClientConnection, Instruction, millis, period};
@@ -39,6 +40,8 @@ pub(super) struct Connections {
     blocked: AtomicUsize,
     warned: AtomicU64,
     cut: AtomicU64,
+    /// Whether bodies that have no end are to end.
+    stop: watch::Sender<bool>,
     pub answers: Budget,
     /// Of heads and bodies up to 16 KiB, and of the rest of bodies.
     pub requests: [Budget; 2],
@@ -56,6 +59,7 @@ impl Connections {
             blocked: AtomicUsize::new(0),
             warned: AtomicU64::new(0),
             cut: AtomicU64::new(0),
+            stop: watch::Sender::new(false),
             answers: Budget::new(limits.answers),
             requests: [
                 Budget::new(limits.small_requests),
@@ -225,6 +229,20 @@ impl Connections {
                 debug!(peer = %client.peer, why, "connection closed");
                 client.tell(instruction);
             }
+        }
+    }
+
+    /// Ends bodies that have no end of their own.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Resolves when they are to end.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // It is dropped with the listener.
+            let _ = stop.wait_for(|is_stopping| *is_stopping).await;
         }
     }
 

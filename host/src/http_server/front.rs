@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{Request, Response, Version};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::Service;
 
@@ -17,7 +18,8 @@ use super::answer::{self, AnswerBody};
 use super::body::{self, RequestRoom};
 use super::client_connection::{ClientConnection, Instruction, Lease};
 use super::connections::Connections;
-use super::gate::{Keys, check_host};
+use super::gate::{Keys, check_host, has_lines};
+use super::patient::Patient;
 use super::probes::{self, Metrics, Probe};
 use super::problem::{Problem, respond};
 use super::work::Work;
@@ -176,6 +178,13 @@ impl<W: Work> Front<W> {
         lease: &mut Lease,
     ) -> Result<crate::dispatch::Response, Problem> {
         let limits = &self.connections.limits;
+        if self.keys.is_some() && has_lines(&request) {
+            let stopping = self.connections.stopping();
+            let mut request =
+                request.map(|body| Patient::new(body, limits, stopping).boxed_unsync());
+            request.headers_mut().remove(TRANSFER_ENCODING);
+            return Ok(self.work.call_streamed(request, &mut lease.room).await?);
+        }
         let (mut head, body) = request.into_parts();
         let mut room = RequestRoom::new(&self.connections, client);
         let head_bytes = body::head_bytes(&head.uri, &head.headers);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dunlin::api::{self, Route, admit, authenticate};
 use dunlin::config::Settings;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
@@ -85,6 +85,14 @@ impl Keys {
     }
 }
 
+/// Whether a request has a body of lines that its call takes as they come.
+pub(super) fn has_lines<B>(request: &Request<B>) -> bool {
+    let route = Route::parse(request.method().as_str(), request.uri().path());
+    let types = request.headers().get_all(CONTENT_TYPE).iter();
+    let types: Vec<_> = types.map(HeaderValue::as_bytes).collect();
+    route.is_ok_and(|route| route.takes_lines()) && api::are_lines(&types)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +126,21 @@ mod tests {
             (old, "/", &["a", "b"], false),
         ] {
             assert_eq!(checked(version, uri, hosts), expected, "{uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn only_calls_that_take_lines_have_them() {
+        for (method, path, kind, expected) in [
+            ("POST", "/v1/push", "application/x-ndjson", true),
+            ("POST", "/v1/devices?x=1", "application/jsonl", true),
+            ("POST", "/v1/push", "application/json", false),
+            ("POST", "/v1/broadcasts", "application/x-ndjson", false),
+            ("PUT", "/v1/push", "application/x-ndjson", false),
+        ] {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.header("content-type", kind).body(());
+            assert_eq!(has_lines(&request.unwrap()), expected, "{path} {kind}");
         }
     }
 

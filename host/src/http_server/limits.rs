@@ -68,6 +68,9 @@ pub struct Limits {
     pub body_grace: Duration,
     /// Bytes a second at which a body has to arrive.
     pub body_rate: usize,
+    /// Bytes that a body of lines has to bring in each [`Limits::body_time`] in which it is waited
+    /// for.
+    pub lines_bytes: usize,
     /// How long a client may take over each 16 KiB of an answer, and over the rest of it; and how
     /// long a connection may take nothing that is written to it.
     pub answer_time: Duration,
@@ -104,6 +107,7 @@ impl Default for Limits {
             body_time: Duration::from_secs(30),
             body_grace: Duration::from_secs(5),
             body_rate: 4 * 1024,
+            lines_bytes: 1024,
             answer_time: Duration::from_secs(20),
             keyless_answer_time: Duration::from_secs(5),
             room_time: Duration::from_secs(5),

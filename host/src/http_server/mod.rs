@@ -7,6 +7,7 @@
 //!                                                  │ no key: 401, 403; the body is not read
 //!                                                  ▼
 //! body (room as it arrives) ─► Work (room for the answer) ─► AnswerBody in pieces
+//!      └─ one of lines: Patient, as it comes ─► Work ─► the same
 //! ```
 //!
 //! Invariant: whatever a client does or does not take, what is held for all of them together has a
@@ -22,6 +23,7 @@ mod front;
 mod gate;
 mod io;
 mod limits;
+mod patient;
 mod probes;
 mod problem;
 mod work;
@@ -140,6 +142,7 @@ impl<W: Work> Server<W> {
         accepting.abort();
         let _ = accepting.await;
         info!("finishing open requests");
+        connections.stop();
         connections.tell_all(Instruction::Finish);
         let all = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX));
         if tokio::time::timeout(patience, all).await.is_err() {

@@ -141,6 +141,13 @@ impl From<DispatchError> for Problem {
                 "every queue is full",
                 Some(1),
             ),
+            DispatchError::TooManyStreams => (
+                unavailable,
+                "overloaded",
+                "Overloaded",
+                "as many bodies of lines are under way as may be; nothing was done",
+                Some(1),
+            ),
             DispatchError::ShuttingDown => (
                 unavailable,
                 "shutting-down",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::dispatch::{DispatchError, Dispatcher, Home, Response, WholeRequest};
+use crate::dispatch::{DispatchError, Dispatcher, Home, Response, StreamedRequest, WholeRequest};
 use crate::room::Room;
 
 /// Whoever answers requests.
@@ -11,6 +11,13 @@ pub trait Work: Send + Sync + 'static {
     fn call(
         &self,
         request: WholeRequest,
+        room: &mut Room,
+    ) -> impl Future<Output = Result<Response, DispatchError>> + Send;
+
+    /// The same of a request whose body goes on while it is answered; until the answer has begun.
+    fn call_streamed(
+        &self,
+        request: StreamedRequest,
         room: &mut Room,
     ) -> impl Future<Output = Result<Response, DispatchError>> + Send;
 
@@ -34,6 +41,14 @@ impl Work for Dispatcher {
 
     fn home(&self) -> Home {
         Self::home(self)
+    }
+
+    async fn call_streamed(
+        &self,
+        request: StreamedRequest,
+        room: &mut Room,
+    ) -> Result<Response, DispatchError> {
+        Self::call_streamed(self, request, room).await
     }
 
     fn unready(&self) -> Vec<Cow<'static, str>> {

@@ -5,6 +5,7 @@
 mod answers;
 mod bodies;
 mod hosts;
+mod lines;
 mod places;
 mod probes;
 mod support;

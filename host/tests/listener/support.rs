@@ -2,23 +2,27 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin::config::Settings;
-use dunlin_host::dispatch::{Body, DispatchError, Response, WholeRequest};
+use dunlin_host::dispatch::{Body, DispatchError, Response, StreamedRequest, WholeRequest};
 use dunlin_host::http_server::{Limits, Server, Work, bind};
 use dunlin_host::metrics::Status;
 use dunlin_host::room::Room;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
+use http_body::Frame;
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use wasmtime_wasi_http::WasiBody;
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -99,12 +103,47 @@ impl Work for Stub {
         Ok(http::Response::new(Body::Function(body.boxed_unsync())))
     }
 
+    /// Says the body again as it comes, and how it ended.
+    async fn call_streamed(
+        &self,
+        request: StreamedRequest,
+        _: &mut Room,
+    ) -> Result<Response, DispatchError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let body = Echo(Some(request.into_body()));
+        Ok(http::Response::new(Body::Function(body.boxed_unsync())))
+    }
+
     fn unready(&self) -> Vec<Cow<'static, str>> {
         let is_full = self.is_full.load(Ordering::SeqCst);
         is_full
             .then_some("every queue is full".into())
             .into_iter()
             .collect()
+    }
+}
+
+/// The body of a request as the body of its answer; the last of it says how it ended.
+struct Echo(Option<WasiBody>);
+
+impl http_body::Body for Echo {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(body) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let how = match ready!(http_body::Body::poll_frame(Pin::new(body), cx)) {
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Some(Err(error)) => format!("{error:?}"),
+            None => "whole".to_owned(),
+        };
+        self.0 = None;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from(how)))))
     }
 }
 

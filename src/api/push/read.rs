@@ -4,11 +4,13 @@ use super::recipients::{KINDS, MAX_RECIPIENTS, MAX_SELECTOR_TAGS, OnInvalid, To,
 use super::{PushBody, Via};
 use crate::api::Problem;
 use crate::api::body::{Field, Members, takes};
+use crate::api::lines::REFERENCE;
 
 const BODY: &str =
     "an object such as {\"to\":{\"alias\":\"anna\"},\"payload\":{\"aps\":{\"alert\":\"Hello\"}}}";
 
-static FIELDS: [Field; 17] = [
+/// The last one is of lines alone.
+static LINE_FIELDS: [Field; 18] = [
     Field::private(
         "to",
         "an object with one of token, tokens, alias, aliases, tag, tags, all, such as \
@@ -33,6 +35,7 @@ static FIELDS: [Field; 17] = [
     Field::open("idempotency_key", takes::KEY),
     Field::open("collapse_by_key", takes::FLAG),
     Field::open("on_invalid", "refuse or skip"),
+    REFERENCE,
 ];
 
 static TO_FIELDS: [Field; 7] = [
@@ -59,12 +62,26 @@ static TAG_FIELDS: [Field; 3] = [
 
 const TAGS: &str = "an array of strings such as [\"news\",\"sport\"]";
 
+/// What a line may have, and what it is.
+pub(super) static LINE: (&[Field], &str) = (&LINE_FIELDS, BODY);
+
 impl<'a> PushBody<'a> {
     /// Whom it is for, and everything else.
     pub(super) fn read(bytes: &'a [u8]) -> Result<(To<'a>, Self), Problem> {
-        let body = Members::of_body(bytes, &FIELDS, BODY)?;
+        let fields = LINE_FIELDS.split_last();
+        let fields = fields.map_or(&[][..], |(_, fields)| fields);
+        Self::of(&Members::of_body(bytes, fields, BODY)?)
+    }
+
+    /// The same of members that have been read.
+    pub(super) fn of(body: &Members<'a>) -> Result<(To<'a>, Self), Problem> {
         let to = To::read(&body.object("to", &TO_FIELDS, "to.")?)?;
-        let rest = Self {
+        Ok((to, Self::rest(body)?))
+    }
+
+    /// Everything else.
+    pub(super) fn rest(body: &Members<'a>) -> Result<Self, Problem> {
+        Ok(Self {
             topic: body.text("topic")?,
             environment: body.environment()?,
             push_type: body.text("push_type")?,
@@ -83,8 +100,7 @@ impl<'a> PushBody<'a> {
             on_invalid: body
                 .word("on_invalid", &OnInvalid::WORDS, OnInvalid::parse)?
                 .unwrap_or_default(),
-        };
-        Ok((to, rest))
+        })
     }
 }
 

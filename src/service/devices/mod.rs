@@ -1,12 +1,15 @@
 //! The registry's calls.
 
 mod doubts;
+mod lines;
 mod listing;
 
 use super::{App, Platform, Runtime, Store};
 use crate::api::{Caller, DeviceQuery, Problem, Reply, device_page_reply, device_reply};
 use crate::config::Scope;
 use crate::registry::{self, DeviceRef, Registration};
+
+pub(super) use lines::DeviceLines;
 
 /// Whether the caller may do something with this device.
 fn require(caller: Caller<'_>, device: &DeviceRef) -> Result<(), Problem> {

@@ -11,6 +11,9 @@
 //! [`EnvironmentProbe`](crate::registry::EnvironmentProbe).
 
 mod conclusion;
+mod in_flight;
+mod line_reader;
+mod lines;
 mod prepare;
 mod sending;
 
@@ -24,6 +27,8 @@ use crate::notification::Topic;
 use crate::receipt::IdempotencyKey;
 use crate::registry::Alias;
 use crate::time::UnixTime;
+
+pub(super) use lines::PushLines;
 
 use conclusion::Conclusion;
 use prepare::{Prepared, prepare};
@@ -68,17 +73,27 @@ impl<R: Runtime> App<R> {
         caller.require(Scope::Send)?;
         let asked_at = self.platform.unix_time();
         let request = PushRequest::parse_with_key(body, asked_at, caller.name(), key)?;
+        self.push_read(caller, &request, body, asked_at).await
+    }
+
+    /// The same of what has been read of `body`.
+    async fn push_read(
+        &self,
+        caller: Caller<'_>,
+        request: &PushRequest,
+        body: &[u8],
+        asked_at: UnixTime,
+    ) -> Result<Reply, Problem> {
         if let Some(topic) = &request.topic {
             caller.require_topic(topic)?;
         }
         match &request.idempotency_key {
             Some(key) if !request.dry_run => {
-                self.push_once(caller, &request, (key, body), asked_at)
-                    .await
+                self.push_once(caller, request, (key, body), asked_at).await
             }
             _ => {
-                let push = self.prepare_push(caller, &request, asked_at).await?;
-                self.carry_out_push(&request, push).await
+                let push = self.prepare_push(caller, request, asked_at).await?;
+                self.carry_out_push(request, push).await
             }
         }
     }

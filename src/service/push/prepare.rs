@@ -39,13 +39,7 @@ pub(super) async fn prepare<R: Runtime>(
     request: &PushRequest,
     targets: Vec<Target>,
 ) -> Result<Prepared<R>, Problem> {
-    let mut lanes = Lanes {
-        app,
-        via: request.via,
-        known: BTreeMap::new(),
-        open: Vec::new(),
-        gateways: BTreeMap::new(),
-    };
+    let mut lanes = Lanes::new(app, request.via);
     let mut turns = Turns::new(&app.platform);
     let mut devices = Vec::with_capacity(targets.len());
     for target in targets {
@@ -69,18 +63,34 @@ enum Route {
 }
 
 /// The lanes of a push, each looked up once: finding one renews its provider token.
-struct Lanes<'a, R: Runtime> {
+pub(super) struct Lanes<'a, R: Runtime> {
     app: &'a App<R>,
     via: Option<Via>,
     /// In each environment.
     known: BTreeMap<Topic, [Option<Route>; 2]>,
-    open: Vec<LaneOf<R>>,
+    pub(super) open: Vec<LaneOf<R>>,
     /// The number of the lane to each app's gateway, if it has one.
     gateways: BTreeMap<usize, Option<usize>>,
 }
 
-impl<R: Runtime> Lanes<'_, R> {
-    fn prepare(
+impl<'a, R: Runtime> Lanes<'a, R> {
+    /// None yet.
+    pub(super) const fn new(app: &'a App<R>, via: Option<Via>) -> Self {
+        Self {
+            app,
+            via,
+            known: BTreeMap::new(),
+            open: Vec::new(),
+            gateways: BTreeMap::new(),
+        }
+    }
+
+    /// How many topics have been asked for.
+    pub(super) fn topics(&self) -> usize {
+        self.known.len()
+    }
+
+    pub(super) fn prepare(
         &mut self,
         named: Option<Environment>,
         target: Target,

@@ -7,6 +7,7 @@ mod feedback;
 mod guard;
 mod http;
 mod lanes;
+mod lines;
 mod push;
 mod receipts;
 mod store;

@@ -22,7 +22,7 @@ pub(in crate::service) const APP: &str = "com.example.app";
 pub(in crate::service) const OTHER: &str = "com.other.app";
 
 /// The API key of each test.
-const SECRET: &str = "secret";
+pub(super) const SECRET: &str = "secret";
 
 /// What the tests stand on.
 pub(in crate::service) struct OfTests;

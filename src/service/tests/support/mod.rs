@@ -2,6 +2,7 @@
 
 mod desk;
 mod executor;
+mod lines;
 mod platform;
 mod sender;
 mod store;
@@ -11,6 +12,7 @@ pub(in crate::service) use desk::{
     registration, settings, token, topic,
 };
 pub(in crate::service) use executor::{Executor, both, turn};
+pub(in crate::service) use lines::{Part, Talk};
 pub(in crate::service) use platform::TestPlatform;
 pub(in crate::service) use sender::{Answer, Event, Piece, Sent, TestSender, accepted, rejected};
 pub(in crate::service) use store::TestStore;
