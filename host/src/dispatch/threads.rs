@@ -6,8 +6,8 @@
 //!   thread 1: connections ─► instance 1 ─► …
 //! ```
 //!
-//! A connection stays where it is, for the first few that is one thread. A request goes to the instance of its thread, unless another has
-//! much less to do.
+//! A connection stays where it is; the first few are all on one thread. A request goes to the
+//! instance of its thread, unless another has much less to do.
 
 use std::cell::Cell;
 use std::sync::Arc;
