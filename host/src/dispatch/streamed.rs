@@ -26,7 +26,7 @@ use dunlin::api::aside::{AT_ONCE_HEADER, LINES_HEADER, WHOLE_TRAILER};
 use futures_channel::oneshot;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use wasmtime::AsContextMut as _;
