@@ -25,8 +25,8 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 pub use exit::{EXIT_CODES, Exit};
-pub use push::{Content, PushCommand, PushOptions};
-pub use render::{Rendered, ReplyTo, render};
+pub use push::{BatchedPush, Content, PushCommand, PushOptions};
+pub use render::{Rendered, ReplyTo, Tally, render, render_batch};
 pub use rest::parse_number;
 use rest::{Next, Rest, unknown};
 use usage::{DEVICES_USAGE, FEEDBACK_USAGE, PUSH_USAGE, SWEEP_USAGE};

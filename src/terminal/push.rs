@@ -21,12 +21,28 @@ pub enum Content {
     Request(PathBuf),
 }
 
+impl Content {
+    /// Whether it is to be read from the standard input.
+    pub fn is_on_standard_input(&self) -> bool {
+        match self {
+            Self::Options => false,
+            Self::Payload(path) | Self::Request(path) => path.as_os_str() == "-",
+        }
+    }
+}
+
 /// What the options say; what is absent is left to the service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields of POST /v1/push, by their names")]
 pub struct PushOptions {
     pub tokens: Vec<String>,
     pub aliases: Vec<String>,
+    pub any_tags: Vec<String>,
+    pub all_tags: Vec<String>,
+    pub no_tags: Vec<String>,
+    pub all: bool,
+    /// The tokens come later, many at a time.
+    pub has_batches: bool,
     pub topic: Option<String>,
     pub environment: Option<String>,
     pub push_type: Option<String>,
@@ -53,11 +69,21 @@ pub struct PushCommand {
     request: PushRequest,
     alert: Alert,
     content: Option<Content>,
+    has_batches: bool,
+}
+
+/// A push whose tokens come many at a time, each of these a request of its own.
+#[derive(Debug)]
+pub struct BatchedPush {
+    request: PushRequest,
+    idempotency_key: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
 struct PushRequest {
     to: To,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_invalid: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +113,10 @@ struct PushRequest {
 }
 
 impl PushRequest {
+    fn json(&self) -> Result<Vec<u8>, Usage> {
+        serde_json::to_vec(self).map_err(|error| Usage(error.to_string()))
+    }
+
     fn says_nothing(&self) -> bool {
         let json = |request: &Self| serde_json::to_string(request).ok();
         json(self) == json(&Self::default())
@@ -99,6 +129,41 @@ struct To {
     tokens: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     aliases: Vec<String>,
+    #[serde(skip_serializing_if = "Tags::says_nothing")]
+    tags: Tags,
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    all: bool,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Tags {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    any: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    all: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    none: Vec<String>,
+}
+
+impl Tags {
+    fn says_nothing(&self) -> bool {
+        [&self.any, &self.all, &self.none]
+            .iter()
+            .all(|tags| tags.is_empty())
+    }
+}
+
+impl To {
+    /// How many kinds of recipients are named.
+    fn kinds(&self) -> usize {
+        let kinds = [
+            !self.tokens.is_empty(),
+            !self.aliases.is_empty(),
+            !self.tags.says_nothing(),
+            self.all,
+        ];
+        kinds.iter().filter(|is_named| **is_named).count()
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -126,6 +191,10 @@ impl PushOptions {
         match name {
             "token" => self.tokens.push(rest.text()?),
             "alias" => self.aliases.push(rest.text()?),
+            "tag" => self.any_tags.push(rest.text()?),
+            "and-tag" => self.all_tags.push(rest.text()?),
+            "not-tag" => self.no_tags.push(rest.text()?),
+            "all" => self.all = true,
             "topic" => self.topic = Some(rest.text()?),
             "environment" => self.environment = Some(rest.text()?),
             "push-type" => self.push_type = Some(rest.text()?),
@@ -159,11 +228,19 @@ impl PushCommand {
     /// # Errors
     /// If they do not go together, or something is missing.
     pub fn new(options: PushOptions) -> Result<Self, Usage> {
-        let PushOptions {
-            tokens, aliases, ..
-        } = options;
+        let to = To {
+            tokens: options.tokens,
+            aliases: options.aliases,
+            tags: Tags {
+                any: options.any_tags,
+                all: options.all_tags,
+                none: options.no_tags,
+            },
+            all: options.all,
+        };
         let request = PushRequest {
-            to: To { tokens, aliases },
+            to,
+            on_invalid: None,
             topic: options.topic,
             environment: options.environment,
             push_type: options.push_type,
@@ -189,22 +266,29 @@ impl PushCommand {
             request,
             alert,
             content,
+            has_batches: options.has_batches,
         };
         command.check()
     }
 
     fn check(self) -> Result<Self, Usage> {
         let wrong = |why: &str| Err(Usage(why.to_owned()));
-        let To { tokens, aliases } = &self.request.to;
+        let kinds = self.request.to.kinds() + usize::from(self.has_batches);
         let has_alert = self.alert != Alert::default();
         match &self.content {
             // What is beside it would be left out in silence, `--dry-run` for one.
-            Some(Content::Request(_)) if has_alert || !self.request.says_nothing() => {
+            Some(Content::Request(_))
+                if has_alert || self.has_batches || !self.request.says_nothing() =>
+            {
                 wrong("--request is the whole request; nothing goes beside it")
             }
             Some(Content::Request(_)) => Ok(self),
-            _ if tokens.is_empty() == aliases.is_empty() => {
-                wrong("expected --token or --alias, and not both")
+            _ if kinds != 1 => wrong(match self.has_batches {
+                true => "expected --tokens-from, and no other recipients beside it",
+                false => "expected --token or --alias, or tags, or --all, and not both",
+            }),
+            _ if self.has_batches && self.request.id.is_some() => {
+                wrong("--id names a push to one token; with --tokens-from each has its own")
             }
             Some(Content::Payload(_)) if has_alert => {
                 wrong("expected either --payload or --alert and its like")
@@ -224,14 +308,48 @@ impl PushCommand {
     ///
     /// # Errors
     /// If a payload is not JSON.
-    pub fn body(mut self, content: Vec<u8>) -> Result<Vec<u8>, Usage> {
-        let payload = match self.content() {
-            Content::Request(_) => return Ok(content),
-            Content::Payload(_) => payload_of(content)?,
-            Content::Options => self.alert.payload()?,
+    pub fn body(self, content: Vec<u8>) -> Result<Vec<u8>, Usage> {
+        match self.content() {
+            Content::Request(_) => Ok(content),
+            _ => self.with_payload(content)?.json(),
+        }
+    }
+
+    /// The push whose tokens come many at a time, given what [`Self::content`] names.
+    ///
+    /// # Errors
+    /// As [`Self::body`].
+    pub fn batched(self, content: Vec<u8>) -> Result<BatchedPush, Usage> {
+        let mut request = self.with_payload(content)?;
+        request.on_invalid = Some("skip");
+        Ok(BatchedPush {
+            idempotency_key: request.idempotency_key.take(),
+            request,
+        })
+    }
+
+    fn with_payload(mut self, content: Vec<u8>) -> Result<PushRequest, Usage> {
+        let payload = match self.content {
+            Some(_) => payload_of(content)?,
+            None => self.alert.payload()?,
         };
         self.request.payload = Some(payload);
-        serde_json::to_vec(&self.request).map_err(|error| Usage(error.to_string()))
+        Ok(self.request)
+    }
+}
+
+impl BatchedPush {
+    /// The body of the request for these tokens, those of the batch of this number. An entry that
+    /// is no token is passed over. The idempotency key of a batch is that of the push and its
+    /// number, so that the same list again is sent once.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn body(&mut self, number: u64, tokens: Vec<String>) -> Result<Vec<u8>, Usage> {
+        self.request.to.tokens = tokens;
+        let key = self.idempotency_key.as_ref();
+        self.request.idempotency_key = key.map(|key| format!("{key}:{number}"));
+        self.request.json()
     }
 }
 

@@ -31,26 +31,122 @@ pub enum ReplyTo {
     Task,
 }
 
+/// How many pushes ended how, and how many entries nothing was sent for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the fields of the reply to a push, by their names"
+)]
+pub struct Tally {
+    pub accepted: u64,
+    pub rejected: u64,
+    pub unanswered: u64,
+    pub skipped: u64,
+}
+
+impl core::fmt::Display for Tally {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let Self {
+            accepted,
+            rejected,
+            unanswered,
+            skipped,
+        } = self;
+        write!(
+            f,
+            "{accepted} accepted, {rejected} rejected, {unanswered} unanswered"
+        )?;
+        match skipped {
+            0 => Ok(()),
+            skipped => write!(f, ", {skipped} skipped"),
+        }
+    }
+}
+
+impl core::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.unanswered += other.unanswered;
+        self.skipped += other.skipped;
+    }
+}
+
+impl Tally {
+    fn of(document: &Value) -> Self {
+        Self {
+            accepted: count(document, "accepted"),
+            rejected: count(document, "rejected"),
+            unanswered: count(document, "unanswered"),
+            skipped: count(document, "skipped"),
+        }
+    }
+}
+
 /// Shows a reply: as it is with `json`, otherwise a line for each result.
 pub fn render(reply_to: ReplyTo, status: u16, body: &[u8], json: bool) -> Rendered {
     let document: Value = json::read(body).unwrap_or_default();
-    let is_ok = (200..300).contains(&status) && document.is_object();
+    let entry = |index: u64| format!("entry {index}");
+    render_document(reply_to, (status, &document), body, json, &entry)
+}
+
+/// The same of a push to some lines of a list, whose numbers these are; and what it adds up to,
+/// which the notes then do not say, unless it is no answer to a push.
+pub fn render_batch(
+    status: u16,
+    body: &[u8],
+    json: bool,
+    lines: &[u64],
+) -> (Rendered, Option<Tally>) {
+    let document: Value = json::read(body).unwrap_or_default();
+    let line = |index: u64| {
+        let line = usize::try_from(index).ok();
+        let line = line.and_then(|index| lines.get(index));
+        line.map_or_else(|| format!("entry {index}"), |line| format!("line {line}"))
+    };
+    let mut rendered = render_document(ReplyTo::Push, (status, &document), body, json, &line);
+    if !is_answer(status, &document) {
+        return (rendered, None);
+    }
+    let tally = Tally::of(&document);
+    if let Some(notes) = rendered.notes.strip_suffix(&tally.to_string()) {
+        rendered.notes = notes.trim_end().to_owned();
+    }
+    (rendered, Some(tally))
+}
+
+/// Whether it was done, and Dunlin says so.
+fn is_answer(status: u16, document: &Value) -> bool {
+    (200..300).contains(&status) && document.is_object()
+}
+
+/// What the entry of an index is called.
+type NameOfEntry<'a> = &'a dyn Fn(u64) -> String;
+
+fn render_document(
+    reply_to: ReplyTo,
+    (status, document): (u16, &Value),
+    body: &[u8],
+    json: bool,
+    entry: NameOfEntry<'_>,
+) -> Rendered {
+    let is_ok = is_answer(status, document);
     let exit = match (is_ok, reply_to) {
-        (false, _) => exit_of_problem(reply_to, status, &document),
-        (true, ReplyTo::Push) => exit_of_push(&document),
-        (true, ReplyTo::Task) if failures(&document).next().is_some() => Exit::Failed,
+        (false, _) => exit_of_problem(reply_to, status, document),
+        (true, ReplyTo::Push) => exit_of_push(document),
+        (true, ReplyTo::Task) if failures(document).next().is_some() => Exit::Failed,
         (true, _) => Exit::Done,
     };
     let as_it_is = || visible_json(String::from_utf8_lossy(body).trim_end()).into_owned();
     let (data, notes) = match (json, is_ok, reply_to) {
         (true, true, _) => (as_it_is(), String::new()),
         (true, false, _) if document.is_object() => (String::new(), as_it_is()),
-        (_, false, _) => (String::new(), problem(status, &document)),
-        (_, _, ReplyTo::Push) => push(&document),
-        (_, _, ReplyTo::Devices) => devices(&document),
+        (_, false, _) => (String::new(), problem(status, document)),
+        (_, _, ReplyTo::Push) => push(document, entry),
+        (_, _, ReplyTo::Devices) => devices(document),
         (_, _, ReplyTo::Task) => {
-            let failed: Vec<_> = failures(&document).collect();
-            (counts(&document), failed.join("\n"))
+            let failed: Vec<_> = failures(document).collect();
+            (counts(document), failed.join("\n"))
         }
     };
     Rendered { data, notes, exit }
@@ -62,6 +158,11 @@ fn exit_of_push(document: &Value) -> Exit {
         "rejected" => Exit::Rejected,
         "unanswered" if result.get("may_resend") == Some(&Value::Bool(true)) => Exit::MayResend,
         "unanswered" => Exit::Unanswered,
+        // What was named twice, or has no device, is said, and nothing has failed.
+        "skipped" => match &*text(result, "rule") {
+            "duplicate" | "unknown-alias" => Exit::Done,
+            _ => Exit::Refused,
+        },
         _ => Exit::Done,
     };
     let results = list(document, "results").iter().map(of_result);
@@ -124,10 +225,29 @@ fn short(token: &str) -> String {
     }
 }
 
-fn push(document: &Value) -> (String, String) {
+/// What nothing was sent for, and why.
+fn skipped(result: &Value, entry: NameOfEntry<'_>) -> String {
+    let name = entry(count(result, "index"));
+    let why = match &*text(result, "rule") {
+        "duplicate" => format!("the same as {}", entry(count(result, "of"))),
+        "unknown-alias" => format!("{}: this alias has no devices", text(result, "alias")),
+        rule => {
+            let [expected, got] = ["expected", "got"].map(|name| text(result, name));
+            format!("{rule}: expected {expected}, got {got}")
+        }
+    };
+    format!("skipped     {name:<9}  {why}")
+}
+
+fn push(document: &Value, entry: NameOfEntry<'_>) -> (String, String) {
     let (mut lines, mut notes) = (String::new(), String::new());
     for result in list(document, "results") {
         let outcome = text(result, "outcome");
+        if outcome == "skipped" {
+            lines.push_str(&skipped(result, entry));
+            lines.push('\n');
+            continue;
+        }
         let token = short(&text(result, "token"));
         let mut line = format!("{outcome:<10}  {token:<9}  {}", text(result, "apns_id"));
         if let Some(status) = result.get("status").filter(|_| outcome == "rejected") {
@@ -153,12 +273,7 @@ fn push(document: &Value) -> (String, String) {
     for warning in list(document, "warnings").iter().filter_map(Value::as_str) {
         let _ = writeln!(notes, "warning: {}", visible(warning));
     }
-    let [accepted, rejected, unanswered] =
-        ["accepted", "rejected", "unanswered"].map(|name| count(document, name));
-    let _ = write!(
-        notes,
-        "{accepted} accepted, {rejected} rejected, {unanswered} unanswered"
-    );
+    let _ = write!(notes, "{}", Tally::of(document));
     (without_end(lines), notes)
 }
 

@@ -58,6 +58,64 @@ fn what_an_api_reads_is_what_was_said() {
 }
 
 #[test]
+fn devices_are_named_by_their_tags_or_all_of_them() {
+    let to = |line: &str| {
+        let line = format!("{line} --topic com.example.app --alert hello");
+        let body = push(&line.split_whitespace().collect::<Vec<_>>(), "").unwrap();
+        let request = PushRequest::parse(body.as_bytes(), UnixTime::from_secs(1), "terminal");
+        request.unwrap();
+        let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+        document["to"].to_string()
+    };
+    assert_eq!(to("--tag news"), r#"{"tags":{"any":["news"]}}"#);
+    let line = "--tag news --tag sport --and-tag beta --not-tag quiet";
+    let expected = r#"{"tags":{"all":["beta"],"any":["news","sport"],"none":["quiet"]}}"#;
+    assert_eq!(to(line), expected);
+    assert_eq!(to("--not-tag quiet"), r#"{"tags":{"none":["quiet"]}}"#);
+    assert_eq!(to("--all"), r#"{"all":true}"#);
+}
+
+#[test]
+fn a_push_in_batches_has_a_body_and_a_key_for_each() {
+    let options = PushOptions {
+        topic: Some("com.example.app".into()),
+        alert: Some("hello".into()),
+        idempotency_key: Some("order:17".into()),
+        has_batches: true,
+        ..PushOptions::default()
+    };
+    let command = PushCommand::new(options.clone()).unwrap();
+    let mut batched = command.batched(Vec::new()).unwrap();
+    for (number, tokens) in [(1, ["a1", "b2"]), (2, ["c3", "x"])] {
+        let body = batched.body(number, tokens.map(str::to_owned).to_vec());
+        let body = body.unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(document["to"], serde_json::json!({ "tokens": tokens }));
+        assert_eq!(document["on_invalid"], "skip");
+        assert_eq!(document["idempotency_key"], format!("order:17:{number}"));
+        let request = PushRequest::parse(&body, UnixTime::from_secs(1), "terminal");
+        assert!(request.unwrap().skips);
+    }
+    let wrong = |options: PushOptions| PushCommand::new(options).unwrap_err().0;
+    let beside = PushOptions {
+        all: true,
+        ..options.clone()
+    };
+    assert!(wrong(beside).contains("no other recipients"));
+    let named = PushOptions {
+        id: Some("x".into()),
+        ..options
+    };
+    assert!(wrong(named).contains("--id"));
+    let request = PushOptions {
+        content: Some(Content::Request("f".into())),
+        has_batches: true,
+        ..PushOptions::default()
+    };
+    assert!(wrong(request).contains("nothing goes beside it"));
+}
+
+#[test]
 fn a_payload_goes_out_as_it_is_in_the_file() {
     let line = ["--alias", "anna", "--payload", "-"];
     let body = push(&line, "{\"aps\": {},\n \"own\": 1.50}\n").unwrap();
@@ -81,6 +139,9 @@ fn what_does_not_go_together_is_said() {
             &["--token", "a1", "--alias", "b", "--alert", "x"],
             "not both",
         ),
+        (&["--tag", "a", "--alias", "b", "--alert", "x"], "not both"),
+        (&["--tag", "a", "--all", "--alert", "x"], "not both"),
+        (&["--request", "-", "--all"], "nothing goes beside it"),
         (&["--token", "a1"], "expected --alert or --payload"),
         (
             &["--token", "a1", "--alert", "x", "--payload", "f"],
@@ -351,6 +412,63 @@ fn aliases_without_devices_are_shown() {
                     unmatched: ben  this alias has no devices\n\
                     1 accepted, 0 rejected, 0 unanswered";
     assert_eq!((&*shown.data, &*shown.notes), ("", expected));
+}
+
+/// A reply with something of every kind that nothing is sent for.
+const SKIPPED: &str = r#"{"accepted":1,"rejected":0,"unanswered":0,"skipped":3,"unmatched":["zoe"],
+    "results":[{"index":0,"token":"a1","apns_id":"ID","outcome":"accepted","status":200},
+    {"index":1,"outcome":"skipped","rule":"duplicate","of":0},
+    {"index":2,"outcome":"skipped","rule":"token-empty","field":"to.tokens[2]","expected":"a token",
+     "got":"nothing"},
+    {"index":3,"outcome":"skipped","rule":"unknown-alias","alias":"zoe"}]}"#;
+
+#[test]
+fn what_was_skipped_is_shown_and_only_a_bad_entry_has_not_gone_well() {
+    let rendered = shown(ReplyTo::Push, 200, SKIPPED);
+    let expected = "accepted    a1         ID\n\
+                    skipped     entry 1    the same as entry 0\n\
+                    skipped     entry 2    token-empty: expected a token, got nothing\n\
+                    skipped     entry 3    zoe: this alias has no devices";
+    assert_eq!(rendered.data, expected);
+    let expected = "unmatched: zoe  this alias has no devices\n\
+                    1 accepted, 0 rejected, 0 unanswered, 3 skipped";
+    assert_eq!(
+        (rendered.notes.as_str(), rendered.exit),
+        (expected, Exit::Refused)
+    );
+    let harmless = SKIPPED.replace("token-empty", "duplicate");
+    assert_eq!(shown(ReplyTo::Push, 200, &harmless).exit, Exit::Done);
+}
+
+#[test]
+fn a_batch_names_lines_and_leaves_the_sum_to_others() {
+    let (rendered, tally) = render_batch(200, SKIPPED.as_bytes(), false, &[3, 4, 9]);
+    let lines: Vec<_> = rendered.data.lines().skip(1).collect();
+    assert!(
+        lines[0].ends_with("line 4     the same as line 3"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("line 9 "), "{lines:?}");
+    assert!(lines[2].contains("entry 3 "), "{lines:?}");
+    assert_eq!(rendered.notes, "unmatched: zoe  this alias has no devices");
+    let expected = Tally {
+        accepted: 1,
+        skipped: 3,
+        ..Tally::default()
+    };
+    assert_eq!(tally, Some(expected));
+    let mut sum = expected;
+    sum += expected;
+    let shown = "2 accepted, 0 rejected, 0 unanswered, 6 skipped";
+    assert_eq!(sum.to_string(), shown);
+    let problem = br#"{"type":"urn:dunlin:x","detail":"d"}"#;
+    let (refused, tally) = render_batch(404, problem, false, &[]);
+    assert_eq!(tally, None);
+    assert_eq!(render_batch(200, b"<html>", false, &[]).1, None);
+    assert_eq!(
+        (refused.notes.as_str(), refused.exit),
+        ("d (404 x)", Exit::Refused)
+    );
 }
 
 #[test]

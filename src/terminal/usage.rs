@@ -16,7 +16,11 @@ pub const PUSH_USAGE: &str = "\
 push: send a push. A line for each device says what became of it.
   --token TOKEN      to this device; may be repeated; wants --topic
   --alias ALIAS      to the devices of this alias; may be repeated
-  --topic TOPIC      the app
+  --tag TAG          to the devices of the app with this tag, or with another that is named so
+  --and-tag TAG      of these, or of all, to those with this tag too; may be repeated
+  --not-tag TAG      of these, or of all, to those without this tag; may be repeated
+  --all              to all devices of the app
+  --topic TOPIC      the app; needed but with --alias
   --alert TEXT       what it says; with --title, --badge N, --sound NAME
   --payload FILE     the payload instead, JSON; - reads it from the standard input
   --request FILE     the whole body of POST /v1/push instead; - likewise

@@ -50,7 +50,23 @@ pub struct Push {
     /// To the devices of this alias; may be repeated.
     #[arg(long = "alias", value_name = "ALIAS", allow_hyphen_values = true)]
     aliases: Vec<String>,
-    /// The app.
+    /// To the devices of the app with this tag; may be repeated, for those with any of them.
+    #[arg(long = "tag", value_name = "TAG", allow_hyphen_values = true)]
+    any_tags: Vec<String>,
+    /// Of these, or of all, to those that have this tag too; may be repeated.
+    #[arg(long = "and-tag", value_name = "TAG", allow_hyphen_values = true)]
+    all_tags: Vec<String>,
+    /// Of these, or of all, to those that do not have this tag; may be repeated.
+    #[arg(long = "not-tag", value_name = "TAG", allow_hyphen_values = true)]
+    no_tags: Vec<String>,
+    /// To all devices of the app.
+    #[arg(long)]
+    all: bool,
+    /// To the tokens in this file, one a line or in the first column of CSV, 1,000 in each request;
+    /// - reads the standard input. Blank lines, and those that begin with #, are left out.
+    #[arg(long, value_name = "FILE")]
+    pub tokens_from: Option<PathBuf>,
+    /// The app; needed unless it is a push to aliases.
     #[arg(long, allow_hyphen_values = true)]
     topic: Option<String>,
     /// What the notification says.
@@ -112,11 +128,11 @@ pub struct Push {
 }
 
 impl Push {
-    /// The call, and where it is to be made.
+    /// The push, where it is to be asked for, and whether the reply is shown as it is.
     ///
     /// # Errors
-    /// [`Exit::Usage`], if the options do not go together, or a file that they name cannot be used.
-    pub fn call(self) -> Result<(Call, ServiceAccess, bool), Error> {
+    /// [`Exit::Usage`], if the options do not go together.
+    pub fn command(self) -> Result<(PushCommand, ServiceAccess, bool), Error> {
         let usage =
             |why: String| Error::with(Exit::Usage, format!("{why}; see dunlin push --help"));
         let content = match (self.payload, self.request) {
@@ -130,6 +146,11 @@ impl Push {
         let options = PushOptions {
             tokens: self.tokens,
             aliases: self.aliases,
+            any_tags: self.any_tags,
+            all_tags: self.all_tags,
+            no_tags: self.no_tags,
+            all: self.all,
+            has_batches: self.tokens_from.is_some(),
             topic: self.topic,
             environment: self.environment,
             push_type: self.push_type,
@@ -149,7 +170,7 @@ impl Push {
             content,
         };
         let push = PushCommand::new(options).map_err(|why| usage(why.0))?;
-        Ok((Call::push(push)?, self.at.into(), self.json))
+        Ok((push, self.at.into(), self.json))
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use dunlin::api::Task;
 use dunlin::terminal::{self, Content, Exit, PushCommand, ReplyTo};
-use dunlin_host::engine::Words;
+use dunlin_host::engine::{Engine, Words};
 use dunlin_host::metrics::Status;
 use dunlin_host::store::{Store, StoreError};
 
@@ -63,12 +63,17 @@ impl Call {
         let content = read(&push.content())?;
         let body = push.body(content);
         let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
-        Ok(Self {
+        Ok(Self::push_of(body))
+    }
+
+    /// A push with this body.
+    pub fn push_of(body: Vec<u8>) -> Self {
+        Self {
             reply_to: ReplyTo::Push,
             method: "POST",
             target: "/v1/push".to_owned(),
             body,
-        })
+        }
     }
 
     /// A list of devices, by the query of `GET /v1/devices`.
@@ -98,7 +103,11 @@ impl Call {
 /// If the configuration, the store, the component or the service cannot be used.
 pub async fn run(call: Call, access: &ServiceAccess, json: bool) -> Result<Exit, Error> {
     let reply_to = call.reply_to;
-    let Answer { status, body } = answer(call, access).await?;
+    let answerer = Answerer::open(access).await?;
+    let answered = answerer.answer(call).await;
+    // What was written has to be on disk before it counts as done.
+    answerer.close().await?;
+    let Answer { status, body } = answered?;
     let rendered = terminal::render(reply_to, status, body.as_bytes(), json);
     let written = output::data(&rendered.data);
     output::note(&rendered.notes);
@@ -108,57 +117,94 @@ pub async fn run(call: Call, access: &ServiceAccess, json: bool) -> Result<Exit,
     }
 }
 
-async fn answer(call: Call, access: &ServiceAccess) -> Result<Answer, Error> {
-    let key = access.api_key.as_deref();
-    if let Some(url) = &access.url {
-        let key = key.ok_or_else(|| {
-            let expected =
-                "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
-            Error::with(Exit::Usage, expected)
-        })?;
-        return there(call, url.clone(), key).await;
-    }
-    let config = Config::load(&access.config)?;
-    match (serve::open(&config.store), key) {
-        (Ok(store), _) => here(call, access, &config, store).await,
-        (Err(error), Some(key)) if error.is_in_use() => {
-            let service = ServiceUrl::from(config.host.listen);
-            // The service may have been started with another configuration, and somebody else be
-            // there: the key is for Dunlin alone.
-            status::metrics(&service, status::PATIENCE).await?;
-            there(call, service, key).await
-        }
-        (Err(error), None) if error.is_in_use() => Err(Error::with(
-            Exit::Usage,
-            format!(
-                "{error}; a running service can be asked instead, with --api-key or DUNLIN_API_KEY"
-            ),
-        )),
-        (Err(error), _) => Err(error),
-    }
+/// What answers calls: a service that is running, or the function in this process.
+pub struct Answerer(AnswerBy);
+
+enum AnswerBy {
+    There { service: ServiceUrl, key: String },
+    Here { engine: Box<Engine>, store: Store },
 }
 
-/// Asks a running service.
-async fn there(call: Call, service: ServiceUrl, key: &str) -> Result<Answer, Error> {
-    let Call {
-        method,
-        target,
-        body,
-        ..
-    } = call;
-    ask(service, method, &target, Some(key), body, PATIENCE).await
+impl Answerer {
+    /// Finds it by what the caller said of it.
+    ///
+    /// # Errors
+    /// If the configuration, the store, the component or the service cannot be used.
+    pub async fn open(access: &ServiceAccess) -> Result<Self, Error> {
+        let key = access.api_key.as_deref();
+        if let Some(url) = &access.url {
+            let key = key.ok_or_else(|| {
+                let expected =
+                    "expected --api-key or DUNLIN_API_KEY with a service to ask, got neither";
+                Error::with(Exit::Usage, expected)
+            })?;
+            return Ok(Self::there(url.clone(), key));
+        }
+        let config = Config::load(&access.config)?;
+        match (serve::open(&config.store), key) {
+            (Ok(store), _) => Self::here(access, &config, store),
+            (Err(error), Some(key)) if error.is_in_use() => {
+                let service = ServiceUrl::from(config.host.listen);
+                // The service may have been started with another configuration, and somebody else
+                // be there: the key is for Dunlin alone.
+                status::metrics(&service, status::PATIENCE).await?;
+                Ok(Self::there(service, key))
+            }
+            (Err(error), None) if error.is_in_use() => Err(Error::with(
+                Exit::Usage,
+                format!(
+                    "{error}; a running service can be asked instead, with --api-key or \
+                     DUNLIN_API_KEY"
+                ),
+            )),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn there(service: ServiceUrl, key: &str) -> Self {
+        let key = key.to_owned();
+        Self(AnswerBy::There { service, key })
+    }
+
+    fn here(access: &ServiceAccess, config: &Config, store: Store) -> Result<Self, Error> {
+        let component = access.component.as_deref();
+        let status = Status::default();
+        let engine = serve::load(&access.config, component, config, &store, &status)?;
+        let engine = Box::new(engine);
+        Ok(Self(AnswerBy::Here { engine, store }))
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// If the service is not reached or does not answer, or the function fails.
+    pub async fn answer(&self, call: Call) -> Result<Answer, Error> {
+        match &self.0 {
+            AnswerBy::There { service, key } => {
+                let (service, path) = (service.clone(), &call.target);
+                ask(service, call.method, path, Some(key), call.body, PATIENCE).await
+            }
+            AnswerBy::Here { engine, .. } => answer_here(engine, call).await,
+        }
+    }
+
+    /// Gives it back; what was written in this process is on disk then.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub async fn close(self) -> Result<(), Error> {
+        match self.0 {
+            AnswerBy::There { .. } => Ok(()),
+            AnswerBy::Here { engine, store } => {
+                drop(engine);
+                close(store).await
+            }
+        }
+    }
 }
 
 /// Has the function answer in this process.
-async fn here(
-    call: Call,
-    access: &ServiceAccess,
-    config: &Config,
-    store: Store,
-) -> Result<Answer, Error> {
-    let component = access.component.as_deref();
-    let status = Status::default();
-    let engine = serve::load(&access.config, component, config, &store, &status)?;
+async fn answer_here(engine: &Engine, call: Call) -> Result<Answer, Error> {
     // A push may have been under way.
     let stopped = match call.reply_to {
         ReplyTo::Push => Exit::Unanswered,
@@ -169,8 +215,6 @@ async fn here(
         input: call.body,
     };
     let ran = engine.run_command(&words).await;
-    drop(engine);
-    close(store).await?;
     let said = ran.map_err(|error| Error::with(stopped, format!("{error:#}")))?;
     reply(&said).ok_or_else(|| {
         // It has said on the standard error why there is none.
@@ -196,7 +240,11 @@ fn reply(said: &[u8]) -> Option<Answer> {
     })
 }
 
-fn read(content: &Content) -> Result<Vec<u8>, Error> {
+/// What a push names as its content.
+///
+/// # Errors
+/// [`Exit::Usage`], if it cannot be read or is too large.
+pub fn read(content: &Content) -> Result<Vec<u8>, Error> {
     let path = match content {
         Content::Options => return Ok(Vec::new()),
         Content::Payload(path) | Content::Request(path) => path,

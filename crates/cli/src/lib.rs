@@ -13,6 +13,7 @@
 //! The library exists for the binary and for the tests that drive the whole thing.
 
 mod allow_list;
+pub mod bulk;
 pub mod certificate_expiry;
 mod certificate_uses;
 pub mod client;
@@ -28,5 +29,6 @@ pub mod output;
 pub mod serve;
 pub mod simulate;
 pub mod status;
+pub mod tokens;
 
 pub use error::Error;

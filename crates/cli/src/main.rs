@@ -13,7 +13,7 @@ use dunlin_cli::client::ServiceUrl;
 use dunlin_cli::commands::{self, Call};
 use dunlin_cli::logging::{self, Format};
 use dunlin_cli::serve::{Server, stop_signal};
-use dunlin_cli::{Error, dev, doctor, hangup, output, simulate, status};
+use dunlin_cli::{Error, bulk, dev, doctor, hangup, output, simulate, status};
 use dunlin_host::files;
 use dunlin_host::listen::Listen;
 
@@ -221,8 +221,12 @@ async fn run(command: Command) -> Result<Exit, Error> {
     }
     match command {
         Command::Push(push) => {
-            let (call, place, json) = push.call()?;
-            commands::run(call, &place, json).await
+            let tokens = push.tokens_from.clone();
+            let (push, place, json) = push.command()?;
+            match tokens {
+                Some(from) => bulk::push(push, &from, &place, json).await,
+                None => commands::run(Call::push(push)?, &place, json).await,
+            }
         }
         Command::Devices(devices) => {
             let (call, place, json) = devices.call();

@@ -5,7 +5,7 @@
 //! else: the command goes on, and its exit code says what became of it. Nobody may be left to hear
 //! of any other failure, so of the standard error none is one.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::Error;
 
@@ -21,6 +21,16 @@ pub fn data(text: &str) -> Result<(), Error> {
 /// Writes lines to the standard error, and ends the last one; nothing if the text is empty.
 pub fn note(text: &str) {
     let _ = write_lines(io::stderr().lock(), text);
+}
+
+/// Shows how far a command is, in a line that the next such text replaces, and an empty one takes
+/// away; nothing unless the standard error is a terminal.
+pub fn progress(text: &str) {
+    let mut out = io::stderr().lock();
+    if out.is_terminal() {
+        // To the beginning of the line, and what is left of it away (ECMA-48, EL).
+        let _ = write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush());
+    }
 }
 
 fn write_lines(mut out: impl Write, text: &str) -> io::Result<()> {

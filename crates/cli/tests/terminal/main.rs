@@ -189,6 +189,136 @@ async fn a_push_on_its_own_arrives_and_says_so() {
     simulator.shutdown().await;
 }
 
+/// A list of so many tokens, with a head, a comment and a line that is none.
+fn list(tokens: usize) -> String {
+    let rows = (0..tokens).map(|n| format!("{n:016x},user {n}\n"));
+    format!(
+        "token,name\n# of the tests\n\nnot a token,x\n{}",
+        rows.collect::<String>()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_tokens_is_sent_a_thousand_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (simulator, config) = simulator(folder.path()).await;
+    let file = folder.path().join("tokens.csv");
+    std::fs::write(&file, list(2_100)).unwrap();
+    let push = ["push", "--topic", TOPIC, "--alert", "x", "--tokens-from"];
+    let from = |name| [&push[..], &[name]].concat();
+
+    let words = [from(file.to_str().unwrap()), vec!["--idempotency-key", "k"]].concat();
+    let (code, shown, errors) = ended(&config, &words).await;
+    assert_eq!(code, Some(3), "a line is no token: {errors}");
+    assert_eq!(shown.lines().count(), 2_101);
+    let bad = "skipped     line 4     token-not-hex: ";
+    assert!(shown.starts_with(bad), "{}", shown.lines().next().unwrap());
+    // No terminal is there to be shown how far it is.
+    assert_eq!(
+        errors,
+        "2100 accepted, 0 rejected, 0 unanswered, 1 skipped\n"
+    );
+    assert_eq!(simulator.journal().len(), 2_100);
+    let (_, again, _) = ended(&config, &words).await;
+    assert_eq!(again, shown);
+    assert_eq!(simulator.journal().len(), 2_100, "nothing is sent twice");
+
+    // By a running service, from the standard input.
+    let server = Server::start(&config, None).await.unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let service = tokio::spawn(server.run(async {
+        let _: Result<(), _> = stopped.await;
+    }));
+    let words = [from("-"), vec!["--api-key", API_KEY, "--json"]].concat();
+    let tokens = "a1b2\na1b2\n";
+    let (well, shown, errors) = dunlin(&config, &words, tokens).await;
+    assert!(well, "{errors}");
+    let reply: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(reply["skipped"], 1);
+    let words = [from("-"), vec!["--api-key", "guess"]].concat();
+    let (well, shown, errors) = dunlin(&config, &words, tokens).await;
+    assert!(
+        !well && shown.is_empty() && errors.contains("401 unauthorized"),
+        "{errors}"
+    );
+    stop.send(()).unwrap();
+    service.await.unwrap();
+
+    let both = [
+        "push",
+        "--topic",
+        TOPIC,
+        "--payload",
+        "-",
+        "--tokens-from",
+        "-",
+    ];
+    for (words, said) in [
+        (from("/nowhere/at/all"), "/nowhere/at/all: "),
+        (both.to_vec(), "got both"),
+        (
+            [from("-"), vec!["--alias", "anna"]].concat(),
+            "no other recipients",
+        ),
+    ] {
+        let (code, _, errors) = ended(&config, &words).await;
+        assert!(code == Some(2) && errors.contains(said), "{errors}");
+    }
+    simulator.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_pushed_to_by_their_tags() {
+    let folder = tempfile::tempdir().unwrap();
+    let (simulator, config) = simulator(folder.path()).await;
+    let server = Server::start(&config, None).await.unwrap();
+    let url = format!("http://{}", server.address());
+    let (stop, stopped) = oneshot::channel();
+    let service = tokio::spawn(server.run(async {
+        let _: Result<(), _> = stopped.await;
+    }));
+    for (token, tags) in [
+        ("a1b2c3d4e5f60711", r#"["news"]"#),
+        ("a1b2c3d4e5f60712", r#"["news","quiet"]"#),
+        ("a1b2c3d4e5f60713", "[]"),
+    ] {
+        let body = format!(r#"{{"token":"{token}","topic":"{TOPIC}","tags":{tags}}}"#);
+        let registered = dunlin_cli::client::ask(
+            url.parse::<dunlin_cli::client::ServiceUrl>().unwrap(),
+            "POST",
+            "/v1/devices",
+            Some(API_KEY),
+            body.into_bytes(),
+            std::time::Duration::from_secs(30),
+        );
+        assert_eq!(registered.await.unwrap().status, 201);
+    }
+    for (options, accepted) in [
+        (&["--tag", "news"][..], 2),
+        (&["--tag", "news", "--not-tag", "quiet"], 1),
+        (&["--not-tag", "quiet"], 2),
+        (&["--all"], 3),
+    ] {
+        let common = [
+            "push",
+            "--topic",
+            TOPIC,
+            "--alert",
+            "x",
+            "--api-key",
+            API_KEY,
+        ];
+        let (code, _, errors) = ended(&config, &[&common[..], options].concat()).await;
+        assert_eq!(code, Some(0), "{options:?}: {errors}");
+        let expected = format!("{accepted} accepted, 0 rejected, 0 unanswered\n");
+        assert_eq!(errors, expected, "{options:?}");
+    }
+    assert_eq!(simulator.journal().len(), 8);
+    stop.send(()).unwrap();
+    service.await.unwrap();
+    simulator.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_of_a_proxy_may_be_in_the_environment() {
     const VARIABLE: &str = "A_PROXY_OF_THE_TESTS";
