@@ -64,7 +64,7 @@ fn load() -> Result<App, String> {
         CredentialKind::Identity(_) => Ok(None),
     });
     let keys = keys.collect::<Result<_, _>>()?;
-    let store = WasiStore::open().map_err(|error| error.0)?;
+    let store = WasiStore::open().map_err(|error| error.to_string())?;
     let proxy = settings
         .proxy()
         .map(|proxy| proxy.credentials(|name| std::env::var(name).ok()));

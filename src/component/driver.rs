@@ -15,7 +15,7 @@ use super::feedback::FeedbackConnection;
 use super::platform::Wasi;
 use super::transport::{self, Transport};
 use crate::auth::SharedTokens;
-use crate::delivery::turn::Turn;
+use crate::delivery::turn::{Turn, TurnNews};
 use crate::delivery::{self, Action, ConnectionId, ExchangeId, ExchangeRequest, JobId, Submission};
 use crate::notification::Topic;
 use crate::service::Platform as _;
@@ -101,6 +101,15 @@ pub(super) struct Driver {
     /// When the timer will look at the lane next; `None` until its task runs.
     armed: Cell<Option<Now>>,
     timer_runs: Cell<bool>,
+    turn_steps: RefCell<TurnSteps>,
+    turns_run: Cell<bool>,
+}
+
+/// What is to be done about turns while the store is asked: the newest of each, the news first.
+#[derive(Default)]
+struct TurnSteps {
+    news: Option<TurnNews>,
+    takes: bool,
 }
 
 impl Driver {
@@ -123,6 +132,8 @@ impl Driver {
             timer: Signal::default(),
             armed: Cell::default(),
             timer_runs: Cell::default(),
+            turn_steps: RefCell::default(),
+            turns_run: Cell::default(),
         })
     }
 
@@ -190,17 +201,12 @@ impl Driver {
                     spawn_local(Rc::clone(self).run_connection(connection))
                 }
                 Some(Action::Close(connection)) => self.close(connection),
-                Some(Action::RenewToken(refused)) => self.renew_token(refused),
+                Some(Action::RenewToken(refused)) => {
+                    spawn_local(Rc::clone(self).renew_token(refused))
+                }
                 Some(Action::Abandon(exchange)) => self.abandon(exchange),
-                Some(Action::TakeTurn) => {
-                    let server = &self.destination.endpoint;
-                    let turn = app().map_or(Turn::Go, |app| app.ask_turn(server, self.who));
-                    self.lane.borrow_mut().handle_turn(clock::now(), turn);
-                }
-                Some(Action::TellTurn(news)) => {
-                    let Ok(app) = app() else { continue };
-                    app.tell_turn(&self.destination.endpoint, self.who, news);
-                }
+                Some(Action::TakeTurn) => self.about_turns(|steps| steps.takes = true),
+                Some(Action::TellTurn(news)) => self.about_turns(|steps| steps.news = Some(news)),
                 None if self.begin_exchange(clock::now()) => {}
                 None => {
                     // To ask for an exchange may have ended notifications.
@@ -272,10 +278,45 @@ impl Driver {
         self.pump();
     }
 
-    fn renew_token(&self, refused: UnixTime) {
-        let Ok(app) = app() else { return };
-        if let Some(tokens) = self.signer.and_then(|signer| app.renewed(signer, refused)) {
+    async fn renew_token(self: Rc<Self>, refused: UnixTime) {
+        let (Ok(app), Some(signer)) = (app(), self.signer) else {
+            return;
+        };
+        if let Some(tokens) = app.renewed(signer, refused).await {
             self.hand_tokens(&tokens);
+            self.pump();
+        }
+    }
+
+    /// Something is to be told or asked about whose turn it is.
+    fn about_turns(self: &Rc<Self>, what: impl FnOnce(&mut TurnSteps)) {
+        what(&mut self.turn_steps.borrow_mut());
+        if !self.turns_run.replace(true) {
+            spawn_local(Rc::clone(self).run_turns());
+        }
+    }
+
+    async fn run_turns(self: Rc<Self>) {
+        let server = &self.destination.endpoint;
+        loop {
+            let TurnSteps { news, takes } = self.turn_steps.take();
+            if let Some(news) = news
+                && let Ok(app) = app()
+            {
+                app.tell_turn(server, self.who, news).await;
+            }
+            if takes {
+                let turn = match app() {
+                    Ok(app) => app.ask_turn(server, self.who).await,
+                    Err(_) => Turn::Go,
+                };
+                self.lane.borrow_mut().handle_turn(clock::now(), turn);
+                self.pump();
+            }
+            if news.is_none() && !takes {
+                self.turns_run.set(false);
+                return;
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::key::RECEIPT_KEYS;
 use super::parts::{StoredReceipt, is_part, read_whole, times};
 use super::record::Receipt;
-use crate::registry::{Failure, Swap, Try, Values, get, retry, swap};
+use crate::registry::{CorruptRecord, Failure, Swap, Swapped, Try, Values, get, retry, swap};
 use crate::time::UnixTime;
 
 /// Most devices of a push with an idempotency key.
@@ -30,20 +30,20 @@ pub enum Begun {
 ///
 /// # Errors
 /// The store's.
-pub fn begin<V: Values>(
+pub async fn begin<V: Values>(
     values: &V,
     key: &str,
     receipt: Receipt,
 ) -> Result<Begun, Failure<V::Error>> {
     let new = StoredReceipt::of(&receipt, key);
-    let before = retry(values, key, |stored| {
-        if let Some(before) = read_whole(values, key, stored.map(<[u8]>::to_vec))? {
+    let before = retry(values, key, async |stored| {
+        if let Some(before) = read_whole(values, key, stored.map(<[u8]>::to_vec)).await? {
             return Ok(Try::Done(Some(before)));
         }
-        new.put_parts(values)?;
-        let swapped = swap(values, key, stored, &new.main)?;
-        Ok(Try::of(swapped, None))
-    })?;
+        new.put_parts(values).await?;
+        Ok(Try::Write(new.main.clone(), None))
+    })
+    .await?;
     Ok(match before {
         None => Begun::Ours(receipt),
         Some(before) if before.request == receipt.request => Begun::Before(before),
@@ -56,19 +56,23 @@ pub fn begin<V: Values>(
 ///
 /// # Errors
 /// The store's.
-pub fn finish<V: Values>(
+pub async fn finish<V: Values>(
     values: &V,
     key: &str,
     receipt: &Receipt,
     reply: Box<RawValue>,
 ) -> Result<bool, Failure<V::Error>> {
     let after = StoredReceipt::of(&receipt.answered(reply), key);
-    after.put_parts(values)?;
-    let before = StoredReceipt::of(receipt, key);
-    Ok(match swap(values, key, Some(&before.main), &after.main)? {
-        Swap::Done => true,
+    after.put_parts(values).await?;
+    let wanted = Swap {
+        key: key.to_owned(),
+        expected: Some(StoredReceipt::of(receipt, key).main),
+        new: Some(after.main.clone()),
+    };
+    Ok(match swap(values, wanted).await? {
+        Swapped::Done => true,
         // An attempt that failed may have got there all the same.
-        Swap::Lost(value) => value.as_deref() == Some(&after.main),
+        Swapped::Lost(value) => value == Some(after.main),
     })
 }
 
@@ -76,31 +80,34 @@ pub fn finish<V: Values>(
 ///
 /// # Errors
 /// The store's.
-pub fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Failure<V::Error>> {
-    read_whole(values, key, get(values, key)?)
-}
-
-/// Whether what is under a key of the store is a receipt, or a part of one, that is due to be
-/// forgotten; `None` if it is neither. Nobody writes where one is, but for who gave it its reply,
-/// so that whoever deletes it at once deletes what was looked at.
-///
-/// # Errors
-/// The store's.
-pub fn is_expired<V: Values>(
+pub async fn look_up<V: Values>(
     values: &V,
     key: &str,
+) -> Result<Option<Receipt>, Failure<V::Error>> {
+    let stored = get(values, key).await?;
+    read_whole(values, key, stored).await
+}
+
+/// Whether what is `stored` under a key of the store is a receipt, or a part of one, that is due to
+/// be forgotten; `None` if it is neither.
+///
+/// # Errors
+/// [`CorruptRecord`].
+pub fn is_expired(
+    key: &str,
+    stored: Option<&[u8]>,
     keep: Duration,
     now: UnixTime,
-) -> Result<Option<bool>, Failure<V::Error>> {
+) -> Result<Option<bool>, CorruptRecord> {
     if !key.starts_with(RECEIPT_KEYS) {
         return Ok(None);
     }
-    let Some(value) = get(values, key)?.filter(|value| !value.is_empty()) else {
+    let Some(value) = stored.filter(|value| !value.is_empty()) else {
         return Ok(Some(false));
     };
     let times = match is_part(key) {
-        true => Some(times(&value)),
-        false => Receipt::read(Some(&value))?.map(|receipt| (receipt.at_ms, receipt.until_ms)),
+        true => Some(times(value)),
+        false => Receipt::read(Some(value))?.map(|receipt| (receipt.at_ms, receipt.until_ms)),
     };
     Ok(Some(times.is_some_and(|(at, until)| {
         let kept_until = UnixTime::from_millis(at) + keep;

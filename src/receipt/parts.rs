@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use super::key::RECEIPT_KEYS;
 use super::record::Receipt;
-use crate::registry::{CorruptRecord, Failure, Values, get, swap};
+use crate::registry::{CorruptRecord, Failure, Swap, Values, get, get_all};
 
 /// Most bytes of a receipt in one value. **Ours;** values of 1 MiB are what every store takes.
 pub(super) const PART_MAX_BYTES: usize = 768 * 1024;
@@ -64,12 +64,18 @@ impl StoredReceipt {
     }
 
     /// Writes the parts; the value that names them is to be written after that.
-    pub(super) fn put_parts<V: Values>(&self, values: &V) -> Result<(), Failure<V::Error>> {
-        for (key, value) in &self.parts {
-            // Where something is already, it is this.
-            swap(values, key, None, value)?;
+    pub(super) async fn put_parts<V: Values>(&self, values: &V) -> Result<(), Failure<V::Error>> {
+        if self.parts.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        // Where something is already, it is this.
+        let swaps = self.parts.iter().map(|(key, value)| Swap {
+            key: key.clone(),
+            expected: None,
+            new: Some(value.clone()),
+        });
+        let swapped = values.swap_many(swaps.collect()).await;
+        swapped.map(drop).map_err(Failure::Store)
     }
 
     /// The keys of the parts.
@@ -91,7 +97,7 @@ fn part_key(key: &str, name: &str) -> String {
 }
 
 /// What is under `key`, where `stored` was a moment ago, with what its parts have.
-pub(super) fn read_whole<V: Values>(
+pub(super) async fn read_whole<V: Values>(
     values: &V,
     key: &str,
     mut stored: Option<Vec<u8>>,
@@ -103,11 +109,11 @@ pub(super) fn read_whole<V: Values>(
         if main.parts.is_empty() {
             return Ok(Some(main));
         }
-        if let Some(bytes) = joined(values, key, &main.parts)? {
+        if let Some(bytes) = joined(values, key, &main.parts).await? {
             return Ok(Receipt::read(Some(&bytes))?);
         }
         // Its parts are deleted once there is a reply, which is then under the key.
-        let newest = get(values, key)?;
+        let newest = get(values, key).await?;
         if newest == stored {
             return Err(CorruptRecord("receipt, a part is missing".into()).into());
         }
@@ -116,14 +122,14 @@ pub(super) fn read_whole<V: Values>(
 }
 
 /// The contents of parts; `None` if one is missing.
-fn joined<V: Values>(
+async fn joined<V: Values>(
     values: &V,
     key: &str,
     names: &[String],
 ) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+    let keys = names.iter().map(|name| part_key(key, name));
     let mut bytes = Vec::new();
-    for name in names {
-        let part = get(values, &part_key(key, name))?;
+    for part in get_all(values, keys.collect()).await? {
         let Some((_, content)) = part.as_deref().and_then(split) else {
             return Ok(None);
         };

@@ -10,12 +10,31 @@ use serde_json::value::RawValue;
 use super::record::GRACE;
 use super::*;
 use crate::notification::{ApnsId, ChannelId, DeviceToken, Topic};
-use crate::registry::replay::Memory;
-use crate::registry::{Swap, Values};
+use crate::registry::replay::{Memory, ready};
+use crate::registry::{Failure, Swap, Swapped, Values};
 use crate::time::UnixTime;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const KEY: &str = "i/key";
+
+// The calls, on a store that nobody waits for.
+
+fn begin<V: Values>(values: &V, key: &str, receipt: Receipt) -> Result<Begun, Failure<V::Error>> {
+    ready(super::begin(values, key, receipt))
+}
+
+fn finish<V: Values>(
+    values: &V,
+    key: &str,
+    receipt: &Receipt,
+    reply: Box<RawValue>,
+) -> Result<bool, Failure<V::Error>> {
+    ready(super::finish(values, key, receipt, reply))
+}
+
+fn look_up<V: Values>(values: &V, key: &str) -> Result<Option<Receipt>, Failure<V::Error>> {
+    ready(super::look_up(values, key))
+}
 
 fn at(secs: u64) -> UnixTime {
     UnixTime::from_secs(secs)
@@ -118,9 +137,10 @@ fn a_reply_that_comes_after_the_sweep_is_not_put_back() {
 fn the_sweep_takes_receipts_that_are_old_and_never_one_under_way() {
     let memory = Memory::default();
     let keep = Duration::from_secs(1_000);
-    assert_eq!(is_expired(&memory, "d/x", keep, at(0)).unwrap(), None);
+    assert_eq!(is_expired("d/x", None, keep, at(0)), Ok(None));
     ours(&memory, 1);
-    let of = |keep, now| is_expired(&memory, KEY, keep, at(now)).unwrap();
+    let stored = memory.get(KEY);
+    let of = |keep, now| is_expired(KEY, stored.as_deref(), keep, at(now)).unwrap();
     assert_eq!(of(keep, 1_100), Some(false));
     assert_eq!(of(keep, 1_101), Some(true));
     assert_eq!(of(Duration::ZERO, 160), Some(false));
@@ -170,24 +190,32 @@ struct Bounded(RefCell<BTreeMap<String, Vec<u8>>>);
 impl Values for Bounded {
     type Error = Infallible;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Infallible> {
-        Ok(self.0.borrow().get(key).cloned())
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Infallible> {
+        Ok(keys.iter().map(|key| self.get(key)).collect())
     }
 
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Infallible> {
-        assert!(new.len() <= 1024 * 1024, "{} bytes", new.len());
-        assert!(key.len() <= 255, "{} bytes", key.len());
-        let mut values = self.0.borrow_mut();
-        let value = values.get(key);
-        if value.map(Vec::as_slice) != current {
-            return Ok(Swap::Lost(value.cloned()));
-        }
-        values.insert(key.to_owned(), new.to_vec());
-        Ok(Swap::Done)
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, Infallible> {
+        let swapped = swaps.into_iter().map(|Swap { key, expected, new }| {
+            let new = new.unwrap();
+            assert!(new.len() <= 1024 * 1024, "{} bytes", new.len());
+            assert!(key.len() <= 255, "{} bytes", key.len());
+            let mut values = self.0.borrow_mut();
+            let value = values.get(&key);
+            if value != expected.as_ref() {
+                return Swapped::Lost(value.cloned());
+            }
+            values.insert(key, new);
+            Swapped::Done
+        });
+        Ok(swapped.collect())
     }
 }
 
 impl Bounded {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.0.borrow().get(key).cloned()
+    }
+
     fn keys(&self) -> Vec<String> {
         self.0.borrow().keys().cloned().collect()
     }
@@ -284,7 +312,8 @@ fn a_large_receipt_leaves_nothing_behind() {
     let keep = Duration::from_secs(1_000);
     let sweep = |now| {
         for one in values.keys() {
-            if is_expired(&values, &one, keep, at(now)).unwrap() == Some(true) {
+            let stored = values.get(&one);
+            if is_expired(&one, stored.as_deref(), keep, at(now)) == Ok(Some(true)) {
                 values.delete(core::iter::once(one));
             }
         }
@@ -302,16 +331,16 @@ fn a_receipt_whose_parts_were_just_replaced_is_read_again() {
     struct Replaced(Bounded, RefCell<Option<Bounded>>);
     impl Values for Replaced {
         type Error = Infallible;
-        fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Infallible> {
-            if is_part(key)
+        async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Infallible> {
+            if keys.iter().any(|key| is_part(key))
                 && let Some(after) = self.1.take()
             {
                 self.0.0.swap(&after.0);
             }
-            self.0.get(key)
+            self.0.get_many(keys).await
         }
-        fn swap(&self, _: &str, _: Option<&[u8]>, _: &[u8]) -> Result<Swap, Infallible> {
-            Ok(Swap::Lost(None))
+        async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, Infallible> {
+            Ok(swaps.iter().map(|_| Swapped::Lost(None)).collect())
         }
     }
     let key = IdempotencyKey::parse("server", "k").unwrap();

@@ -19,6 +19,7 @@
 //!             selector         which are selected by their tags, and where they are looked for
 //!             update           one record and its indexes; survives a crash anywhere, and others
 //!             group, owner     an index: old bytes and an entry -> new bytes
+//!             round            what does not wait for each other, in one call of the store
 //!   policy    transitions      a record and an event -> the next record
 //!             token_fate       what an outcome says of a token; `guard`, when not to believe it
 //!             environment_probe    where a push is tried, and where a token is good
@@ -38,13 +39,13 @@ mod records;
 pub(crate) mod replay;
 
 pub use indexes::{
-    ALIAS_MAX_TOPICS, Ahead, AliasTopics, Candidates, DevicePage, Failure, GroupNode, GroupPage,
+    ALIAS_MAX_TOPICS, AliasTopics, Candidates, DevicePage, Failure, GroupNode, GroupPage,
     GroupSize, GroupWalk, LEAF_MAX, Leaf, LeafEntry, NodeAhead, PAGE_MAX, PageLimit, Selection,
-    Selector, Swap, Values, candidates, change, group_page, shortest_way,
+    Selector, Swap, Swapped, Values, candidates, change, group_page, shortest_way,
 };
-pub(crate) use indexes::{Try, get, retry, swap};
+pub(crate) use indexes::{Try, get, get_all, retry, swap};
 pub use operations::{
-    Removals, Swept, Wait, delete, device, learn, logout, register, remove, restore, sweep,
+    Removals, Swept, Wait, delete, device, learn_many, logout, register, remove, restore, sweep,
     take_back,
 };
 pub use policy::{

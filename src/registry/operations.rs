@@ -3,7 +3,10 @@
 
 use core::time::Duration;
 
-use super::indexes::{Decision, Failure, Leaving, Values, get, settle_some, update, update_record};
+use super::indexes::{
+    Decision, Failure, Leaving, Round, Updated, Values, all, get, get_all, settle_all, settle_some,
+    together, update, update_from, update_record,
+};
 use super::policy::{Registered, Removal, Succession};
 use super::records::{
     Alias, DEVICE_KEYS, DeviceRecord, DeviceRef, Invalidation, Located, Registration, device_key,
@@ -15,11 +18,11 @@ use crate::time::UnixTime;
 ///
 /// # Errors
 /// [`Failure::Store`] and [`Failure::Corrupt`], as of every call here.
-pub fn device<V: Values>(
+pub async fn device<V: Values>(
     values: &V,
     device: &DeviceRef,
 ) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
-    let stored = get(values, &device_key(&device.topic, &device.token))?;
+    let stored = get(values, &device_key(&device.topic, &device.token)).await?;
     Ok(DeviceRecord::read_stored(stored.as_deref())?)
 }
 
@@ -30,19 +33,21 @@ pub fn device<V: Values>(
 ///
 /// # Errors
 /// As [`device`]; [`Failure::AliasFull`] and [`Failure::Contended`].
-pub fn register<V: Values>(
+pub async fn register<V: Values>(
     values: &V,
     registration: &Registration,
     now: UnixTime,
 ) -> Result<Registered, Failure<V::Error>> {
-    let old = match &registration.replaces {
-        Some(token) if *token != registration.token => {
-            let topic = registration.topic.clone();
-            let token = token.clone();
-            device(values, &DeviceRef { topic, token })?
-        }
-        _ => None,
-    };
+    let new = Located::new(registration.device());
+    let topic = &registration.topic;
+    let old = registration.replaces.as_ref();
+    let old = old.filter(|token| **token != registration.token);
+    // No index is read yet: a device that is known and says nothing new, as most do, is in none
+    // that it has to join.
+    let keys = core::iter::once(new.key()).chain(old.map(|token| device_key(topic, token)));
+    let mut stored = get_all(values, keys.collect()).await?.into_iter();
+    let before = stored.next().flatten();
+    let old = DeviceRecord::read_stored(stored.next().flatten().as_deref())?;
     let decide = |before: Option<&DeviceRecord>| {
         let succession = registration.succeeding(old.as_ref(), before);
         let registration = match &succession {
@@ -53,20 +58,21 @@ pub fn register<V: Values>(
         let record = Box::new(registered.record.clone());
         Decision::Become(record, (registered, succession))
     };
-    let ((mut registered, succession), revision) = update(values, &registration.device(), decide)?;
+    let updated = update_from(values, &new, before, decide).await?;
+    let ((mut registered, succession), revision) = updated;
     registered.record.revision = revision;
     if let (Some(old), Succession::Inherits { alias, .. }) = (old, succession) {
         let heir = &registered.record;
-        let owner = retire(values, &old.device(), heir, now)?;
+        let owner = retire(values, &old.device(), heir, now).await?;
         if alias.is_some() && owner != alias {
-            disinherit(values, &mut registered)?;
+            disinherit(values, &mut registered).await?;
         }
     }
     Ok(registered)
 }
 
 /// Removes the device that `heir` replaces; whose it was at that moment.
-fn retire<V: Values>(
+async fn retire<V: Values>(
     values: &V,
     old: &DeviceRef,
     heir: &DeviceRecord,
@@ -78,13 +84,17 @@ fn retire<V: Values>(
             Some(Removal::Removed(record)) => Decision::Become(record, owner),
             _ => Decision::Stay(owner),
         }
-    })?;
+    })
+    .await?;
     Ok(owner)
 }
 
 /// Takes back an alias that the old device had when it was read and had lost when it was removed:
 /// its user logged out in between.
-fn disinherit<V: Values>(values: &V, registered: &mut Registered) -> Result<(), Failure<V::Error>> {
+async fn disinherit<V: Values>(
+    values: &V,
+    registered: &mut Registered,
+) -> Result<(), Failure<V::Error>> {
     let written = registered.record.revision;
     let (bare, revision) = update(values, &registered.record.device(), |before| {
         // Somebody who has written since knows better.
@@ -93,7 +103,8 @@ fn disinherit<V: Values>(values: &V, registered: &mut Registered) -> Result<(), 
             Some((record, _)) => Decision::Become(Box::new(record.clone()), Some(record)),
             None => Decision::Stay(None),
         }
-    })?;
+    })
+    .await?;
     if let Some(record) = bare {
         registered.record = DeviceRecord { revision, ..record };
     }
@@ -105,13 +116,14 @@ fn disinherit<V: Values>(values: &V, registered: &mut Registered) -> Result<(), 
 ///
 /// # Errors
 /// As [`device`]; [`Failure::Contended`].
-pub fn logout<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
+pub async fn logout<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
     let (known, _) = update(values, device, |before| {
         match before.and_then(DeviceRecord::logged_out) {
             Some((record, _)) => Decision::Become(Box::new(record), true),
             None => Decision::Stay(before.is_some()),
         }
-    })?;
+    })
+    .await?;
     Ok(known)
 }
 
@@ -119,11 +131,12 @@ pub fn logout<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure
 ///
 /// # Errors
 /// As [`device`]; [`Failure::Contended`].
-pub fn delete<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
+pub async fn delete<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure<V::Error>> {
     let (known, _) = update(values, device, |before| match before {
         Some(_) => Decision::Vanish(true),
         None => Decision::Stay(false),
-    })?;
+    })
+    .await?;
     Ok(known)
 }
 
@@ -132,19 +145,19 @@ pub fn delete<V: Values>(values: &V, device: &DeviceRef) -> Result<bool, Failure
 ///
 /// # Errors
 /// As [`device`]; [`Failure::AliasFull`] and [`Failure::Contended`].
-pub fn restore<V: Values>(
+pub async fn restore<V: Values>(
     values: &V,
     device: &DeviceRef,
     now: UnixTime,
 ) -> Result<Option<DeviceRecord>, Failure<V::Error>> {
-    restore_if(values, device, now, |_| true)
+    restore_if(values, device, now, |_| true).await
 }
 
 /// Takes back a removal that a [`Guard`](super::Guard) has let pass and no longer believes in.
 ///
 /// # Errors
 /// As [`restore`].
-pub fn take_back<V: Values>(
+pub async fn take_back<V: Values>(
     values: &V,
     device: &DeviceRef,
     now: UnixTime,
@@ -154,10 +167,10 @@ pub fn take_back<V: Values>(
             .removed
             .is_some_and(|tombstone| tombstone.reason.is_doubtful())
     };
-    restore_if(values, device, now, doubtful)
+    restore_if(values, device, now, doubtful).await
 }
 
-fn restore_if<V: Values>(
+async fn restore_if<V: Values>(
     values: &V,
     device: &DeviceRef,
     now: UnixTime,
@@ -171,7 +184,8 @@ fn restore_if<V: Values>(
             Some(record) => Decision::Become(Box::new(record.clone()), Some(record)),
             None => Decision::Stay(before.cloned()),
         }
-    })?;
+    })
+    .await?;
     Ok(record.map(|record| DeviceRecord { revision, ..record }))
 }
 
@@ -179,21 +193,42 @@ fn restore_if<V: Values>(
 ///
 /// # Errors
 /// As [`device`]; [`Failure::Contended`].
-pub fn remove<V: Values>(
+pub async fn remove<V: Values>(
     values: &V,
     device: &DeviceRef,
     invalidation: &Invalidation,
     now: UnixTime,
 ) -> Result<Option<Removal>, Failure<V::Error>> {
-    let mut leaving = Leaving::default();
-    let located = Located::new(device.clone());
-    let removal = remove_record(values, &mut leaving, &located, invalidation, now)?;
-    while !settle_some(values, &mut leaving)? {}
+    let (mut removal, revision) =
+        update(values, device, |before| removed(before, invalidation, now)).await?;
+    set_revision(&mut removal, revision);
     Ok(removal)
 }
 
-/// Many invalidations, told one after the other. Their devices leave the indexes together at the
-/// end, with one swap for each part of an index, which is what makes a million of them bearable.
+/// What an invalidation makes of a record.
+fn removed(
+    before: Option<&DeviceRecord>,
+    invalidation: &Invalidation,
+    now: UnixTime,
+) -> Decision<Option<Removal>> {
+    match before.map(|before| before.invalidated(invalidation, now)) {
+        Some(Removal::Removed(record)) => {
+            Decision::Become(record.clone(), Some(Removal::Removed(record)))
+        }
+        other => Decision::Stay(other),
+    }
+}
+
+fn set_revision(removal: &mut Option<Removal>, revision: u64) {
+    if let Some(Removal::Removed(record)) = removal {
+        record.revision = revision;
+    }
+}
+
+/// Many invalidations. Those of different devices are told together, and their devices leave the
+/// indexes together at the end, with one swap for each part of an index, which is what makes a
+/// million of them bearable.
+///
 /// Takes some 150 bytes for each index that a device leaves, one for each of its tags among them:
 /// whoever tells of many looks at [`Self::are_many`].
 ///
@@ -211,18 +246,35 @@ impl core::fmt::Debug for Removals {
 }
 
 impl Removals {
-    /// As [`remove`], but for the indexes.
-    ///
-    /// # Errors
-    /// As [`remove`].
-    pub fn remove<V: Values>(
+    /// As [`remove`] for each, but for the indexes: what became of each, in their order. Those of
+    /// one device that follow each other are told one after the other. A call of the store is for
+    /// as many as are named here.
+    pub async fn remove_many<V: Values>(
         &mut self,
         values: &V,
-        device: &Located,
-        invalidation: &Invalidation,
+        invalidations: &[(Located, Invalidation)],
         now: UnixTime,
-    ) -> Result<Option<Removal>, Failure<V::Error>> {
-        remove_record(values, &mut self.leaving, device, invalidation, now)
+    ) -> Vec<Result<Option<Removal>, Failure<V::Error>>> {
+        let of_devices = invalidations.chunk_by(|one, other| one.0 == other.0);
+        let told = together(values, async |round| {
+            let told = of_devices.map(async |of_device| {
+                let mut told = Vec::with_capacity(of_device.len());
+                for (device, invalidation) in of_device {
+                    told.push(remove_record(round, device, invalidation, now).await);
+                }
+                told
+            });
+            all(told).await
+        });
+        let told = told.await.into_iter().flatten();
+        told.map(|updated| {
+            let updated = updated?;
+            let revision = updated.revision();
+            let mut removal = self.leaving.add(updated);
+            set_revision(&mut removal, revision);
+            Ok(removal)
+        })
+        .collect()
     }
 
     /// Whether those that are told are so many that their devices are better taken out of the
@@ -237,8 +289,10 @@ impl Removals {
     ///
     /// # Errors
     /// As [`remove`], but for [`Failure::Corrupt`].
-    pub fn settle_some<V: Values>(&mut self, values: &V) -> Result<bool, Failure<V::Error>> {
-        match settle_some(values, &mut self.leaving) {
+    pub async fn settle_some<V: Values>(&mut self, values: &V) -> Result<bool, Failure<V::Error>> {
+        let leaving = &mut self.leaving;
+        let settled = together(values, async |round| settle_some(round, leaving).await).await;
+        match settled {
             Err(Failure::Corrupt(_)) => {
                 self.leaving.skip();
                 Ok(false)
@@ -248,45 +302,48 @@ impl Removals {
     }
 }
 
-fn remove_record<V: Values>(
+async fn remove_record<V: Values>(
     values: &V,
-    leaving: &mut Leaving,
     device: &Located,
     invalidation: &Invalidation,
     now: UnixTime,
-) -> Result<Option<Removal>, Failure<V::Error>> {
-    let (mut removal, revision) = update_record(values, device, leaving, |before| {
-        match before.map(|before| before.invalidated(invalidation, now)) {
-            Some(Removal::Removed(record)) => {
-                Decision::Become(record.clone(), Some(Removal::Removed(record)))
-            }
-            other => Decision::Stay(other),
-        }
-    })?;
-    if let Some(Removal::Removed(record)) = &mut removal {
-        record.revision = revision;
-    }
-    Ok(removal)
+) -> Result<Updated<Option<Removal>>, Failure<V::Error>> {
+    let current = get(values, &device.key()).await?;
+    update_record(values, device, current, |before| {
+        removed(before, invalidation, now)
+    })
+    .await
 }
 
-/// Tells the registry that a push sent at `sent_at` was accepted in an environment; false if it
-/// knew, or knows better.
+/// Tells the registry that pushes sent at `sent_at` were accepted, each for a device in an
+/// environment: of each, in their order, false if the registry knew, or knows better. A call of the
+/// store is for as many as are named here.
 ///
 /// # Errors
-/// As [`device`]; [`Failure::Contended`].
-pub fn learn<V: Values>(
+/// Of each, as [`device`]; [`Failure::Contended`].
+pub async fn learn_many<V: Values>(
     values: &V,
-    device: &DeviceRef,
-    environment: Environment,
+    accepted: &[(DeviceRef, Environment)],
     sent_at: UnixTime,
-) -> Result<bool, Failure<V::Error>> {
-    let (learned, _) = update(values, device, |before| {
-        match before.and_then(|before| before.learned(environment, sent_at)) {
-            Some(record) => Decision::Become(Box::new(record), true),
-            None => Decision::Stay(false),
-        }
-    })?;
-    Ok(learned)
+) -> Vec<Result<bool, Failure<V::Error>>> {
+    let learn = async |round: &Round<'_, V>, device: &DeviceRef, environment| {
+        let located = Located::new(device.clone());
+        let current = get(round, &located.key()).await?;
+        update_record(round, &located, current, |before| {
+            match before.and_then(|before| before.learned(environment, sent_at)) {
+                Some(record) => Decision::Become(Box::new(record), true),
+                None => Decision::Stay(false),
+            }
+        })
+        .await
+    };
+    together(values, async |round| {
+        let learned = accepted.iter();
+        let learned =
+            learned.map(async |(device, environment)| learn(round, device, *environment).await);
+        settle_all(round, all(learned).await).await
+    })
+    .await
 }
 
 /// How long the sweep waits.
@@ -309,38 +366,85 @@ pub enum Swept {
     Expired,
 }
 
-/// Sweeps what is under a key of the store; `None` if that is not a device's. Removed devices are
-/// in no index, so the sweep goes through the keys of the store, which no request does.
+/// Sweeps what is under keys of the store, where `stored` was a moment ago: of each, in their
+/// order, what was done, or `None` if that is not a device's. Removed devices are in no index, so
+/// the sweep goes through the keys of the store, which no request does.
 ///
 /// # Errors
-/// As [`device`]; [`Failure::Contended`].
-pub fn sweep<V: Values>(
+/// Of each, as [`device`]; [`Failure::Contended`].
+pub async fn sweep<V: Values>(
     values: &V,
-    key: &str,
+    stored: &[(&str, Option<&[u8]>)],
     wait: Wait,
     now: UnixTime,
-) -> Result<Option<Swept>, Failure<V::Error>> {
+) -> Vec<Result<Option<Swept>, Failure<V::Error>>> {
+    let due: Vec<_> = stored
+        .iter()
+        .map(|(key, stored)| is_due(key, *stored, wait, now))
+        .collect();
+    let decide = |before: Option<&DeviceRecord>| decide(before, wait, now);
+    together(values, async |round| {
+        let due_now = due.iter().zip(stored).filter_map(|(due, (_, stored))| {
+            let device = due.as_ref().ok()?.as_ref().and_then(Due::device)?;
+            Some((Located::new(device.clone()), stored.map(<[u8]>::to_vec)))
+        });
+        let swept = all(due_now
+            .map(async |(located, current)| update_record(round, &located, current, decide).await));
+        let mut swept = settle_all(round, swept.await).await.into_iter();
+        let due = due.into_iter().map(|due| match due? {
+            Some(Due::Now(_)) => swept.next().transpose(),
+            Some(Due::Not) => Ok(Some(Swept::Nothing)),
+            None => Ok(None),
+        });
+        due.collect()
+    })
+    .await
+}
+
+/// Whether there is something for the sweep to do with a device.
+enum Due {
+    Not,
+    Now(Box<DeviceRef>),
+}
+
+impl Due {
+    fn device(&self) -> Option<&DeviceRef> {
+        match self {
+            Self::Not => None,
+            Self::Now(device) => Some(device),
+        }
+    }
+}
+
+/// Looks at what is under a key; `None` if that is not a device's. Most are left alone.
+fn is_due<E>(
+    key: &str,
+    stored: Option<&[u8]>,
+    wait: Wait,
+    now: UnixTime,
+) -> Result<Option<Due>, Failure<E>> {
     if !key.starts_with(DEVICE_KEYS) {
         return Ok(None);
     }
-    let stored = get(values, key)?;
-    let Some(record) = DeviceRecord::read_stored(stored.as_deref())? else {
-        return Ok(Some(Swept::Nothing));
+    let Some(record) = DeviceRecord::read_stored(stored)? else {
+        return Ok(Some(Due::Not));
     };
-    let decide = |before: Option<&DeviceRecord>| match before {
+    Ok(Some(match decide(Some(&record), wait, now) {
+        Decision::Stay(_) => Due::Not,
+        _ => Due::Now(Box::new(record.device())),
+    }))
+}
+
+/// What the sweep makes of a record.
+fn decide(before: Option<&DeviceRecord>, wait: Wait, now: UnixTime) -> Decision<Swept> {
+    match before {
         Some(before) if before.is_expired(now, wait.expired) => Decision::Vanish(Swept::Expired),
         Some(before) => match before.gone_stale(now, wait.stale) {
             Some(record) => Decision::Become(Box::new(record), Swept::Stale),
             None => Decision::Stay(Swept::Nothing),
         },
         None => Decision::Stay(Swept::Nothing),
-    };
-    // Most are neither, and are left alone with one read.
-    if let Decision::Stay(nothing) = decide(Some(&record)) {
-        return Ok(Some(nothing));
     }
-    let (swept, _) = update(values, &record.device(), decide)?;
-    Ok(Some(swept))
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! A store in memory for tests, and callers that take turns at it, one store call at a time.
 //!
-//! A caller is a function of the answers it gets. To stop it in the middle, it is run from its
-//! beginning with the answers it has had; at the first call without an answer it fails, that call
-//! is carried out, and its answer is kept for the next run. So any interleaving of any callers can
-//! be had without a thread, and a caller that gets no further turn has crashed.
+//! A caller is a future that is polled by hand. It stops where it asks the store for something,
+//! which is then carried out one key at a time, the keys of every other call from the last to the
+//! first: nobody may rely on an order among them, nor on all of them. So any interleaving of any
+//! callers can be had without a thread, and a caller that gets no further turn has crashed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use super::{
     Alias, AliasIndex, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Failure, Group,
-    GroupNode, Index, Swap, Values, alias_key, alias_topics_key, group_key, older_alias_key,
+    GroupNode, Index, Swap, Swapped, Values, alias_key, alias_topics_key, group_key,
+    older_alias_key,
 };
 use crate::notification::{DeviceToken, Topic};
 
@@ -19,31 +24,59 @@ use crate::notification::{DeviceToken, Topic};
 #[derive(Default)]
 pub(crate) struct Memory {
     values: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Keys that were read.
     pub(super) gets: Cell<usize>,
+    /// Keys that were to be swapped.
     pub(super) swaps: Cell<usize>,
+    /// How often it was asked for something.
+    pub(super) calls: Cell<usize>,
 }
 
+/// Waits for nobody.
 impl Values for Memory {
     type Error = Infallible;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Infallible> {
-        self.gets.set(self.gets.get() + 1);
-        Ok(self.values.borrow().get(key).cloned())
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Infallible> {
+        self.calls.set(self.calls.get() + 1);
+        Ok(keys.iter().map(|key| self.get(key)).collect())
     }
 
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Infallible> {
-        self.swaps.set(self.swaps.get() + 1);
-        let mut values = self.values.borrow_mut();
-        let value = values.get(key);
-        if value.map(Vec::as_slice) != current {
-            return Ok(Swap::Lost(value.cloned()));
-        }
-        values.insert(key.to_owned(), new.to_vec());
-        Ok(Swap::Done)
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, Infallible> {
+        self.calls.set(self.calls.get() + 1);
+        Ok(swaps.into_iter().map(|swap| self.swap(swap)).collect())
+    }
+}
+
+/// What a future returns that waits for nobody.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits for something"),
     }
 }
 
 impl Memory {
+    /// The value of a key, which counts.
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.gets.set(self.gets.get() + 1);
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn swap(&self, swap: Swap) -> Swapped {
+        let Swap { key, expected, new } = swap;
+        self.swaps.set(self.swaps.get() + 1);
+        let mut values = self.values.borrow_mut();
+        let value = values.get(&key);
+        if value.map_or(&[][..], Vec::as_slice) != expected.as_deref().unwrap_or_default() {
+            return Swapped::Lost(value.cloned());
+        }
+        match new {
+            Some(new) => drop(values.insert(key, new)),
+            None => drop(values.remove(&key)),
+        }
+        Swapped::Done
+    }
+
     /// Puts a value there, whatever was there.
     pub(crate) fn put(&self, key: &str, value: &[u8]) {
         self.values
@@ -158,101 +191,127 @@ pub(super) fn device(n: u32) -> DeviceRef {
     }
 }
 
-enum StoreCall {
-    Get(String),
-    Swap(String, Option<Vec<u8>>, Vec<u8>),
+/// What a caller has asked for, and what of it is not carried out yet.
+enum Asked {
+    Read(Vec<(usize, String)>, Vec<Option<Vec<u8>>>),
+    Swap(Vec<(usize, Swap)>, Vec<Swapped>),
 }
 
-#[derive(Clone)]
-enum StoreAnswer {
-    Got(Option<Vec<u8>>),
-    Swapped(Swap),
+impl Asked {
+    /// Carries out what is last; false if there is nothing.
+    fn carry_out(&mut self, memory: &Memory) -> bool {
+        match self {
+            Self::Read(left, answers) => left.pop().map(|(place, key)| {
+                answers[place] = memory.get(&key);
+            }),
+            Self::Swap(left, answers) => left.pop().map(|(place, swap)| {
+                answers[place] = memory.swap(swap);
+            }),
+        }
+        .is_some()
+    }
+
+    fn is_answered(&self) -> bool {
+        match self {
+            Self::Read(left, _) => left.is_empty(),
+            Self::Swap(left, _) => left.is_empty(),
+        }
+    }
 }
 
-/// It is somebody else's turn.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Paused;
+/// A store that answers when it is the caller's turn.
+#[derive(Clone, Default)]
+pub(super) struct Replay(Rc<ReplayState>);
 
-/// The answers that a caller has had.
 #[derive(Default)]
-pub(super) struct Replay {
-    answers: RefCell<Vec<StoreAnswer>>,
-    given: Cell<usize>,
-    asked: RefCell<Option<StoreCall>>,
+struct ReplayState {
+    asked: RefCell<Option<Asked>>,
+    /// Calls so far.
+    calls: Cell<usize>,
 }
 
 impl Replay {
-    fn answer(&self, call: StoreCall) -> Result<StoreAnswer, Paused> {
-        // A caller that tidies up after a failure does not do so in a pause.
-        if self.asked.borrow().is_some() {
-            return Err(Paused);
+    /// What was asked for, in the order in which it is carried out from its end.
+    fn ordered<A>(&self, what: Vec<A>) -> Vec<(usize, A)> {
+        self.0.calls.set(self.0.calls.get() + 1);
+        let mut all: Vec<_> = what.into_iter().enumerate().collect();
+        if self.0.calls.get().is_multiple_of(2) {
+            all.reverse();
         }
-        let given = self.given.replace(self.given.get() + 1);
-        let answer = self.answers.borrow().get(given).cloned();
-        answer.ok_or_else(|| {
-            *self.asked.borrow_mut() = Some(call);
-            Paused
+        all
+    }
+
+    async fn ask(&self, what: Asked) -> Asked {
+        let before = self.0.asked.replace(Some(what));
+        assert!(before.is_none(), "a caller asks for one thing at a time");
+        poll_fn(|_| {
+            let mut asked = self.0.asked.borrow_mut();
+            match asked.take_if(|asked| asked.is_answered()) {
+                Some(answered) => Poll::Ready(answered),
+                None => Poll::Pending,
+            }
         })
+        .await
     }
 }
 
 impl Values for Replay {
-    type Error = Paused;
+    type Error = Infallible;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Paused> {
-        match self.answer(StoreCall::Get(key.to_owned()))? {
-            StoreAnswer::Got(value) => Ok(value),
-            StoreAnswer::Swapped(_) => panic!("a caller has asked for something else than before"),
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Infallible> {
+        let answers = vec![None; keys.len()];
+        match self.ask(Asked::Read(self.ordered(keys), answers)).await {
+            Asked::Read(_, answers) => Ok(answers),
+            Asked::Swap(..) => panic!("it was asked for something else"),
         }
     }
 
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Paused> {
-        let call = StoreCall::Swap(key.to_owned(), current.map(<[u8]>::to_vec), new.to_vec());
-        match self.answer(call)? {
-            StoreAnswer::Swapped(swap) => Ok(swap),
-            StoreAnswer::Got(_) => panic!("a caller has asked for something else than before"),
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, Infallible> {
+        let answers = vec![Swapped::Done; swaps.len()];
+        match self.ask(Asked::Swap(self.ordered(swaps), answers)).await {
+            Asked::Swap(_, answers) => Ok(answers),
+            Asked::Read(..) => panic!("it was asked for something else"),
         }
     }
 }
 
-/// What a call of the registry that can be interrupted returns.
-pub(super) type CallResult<T> = Result<T, Failure<Paused>>;
-
-type RegistryCall<T> = dyn Fn(&Replay) -> CallResult<T>;
+/// What a call of the registry returns on a store that never fails.
+pub(super) type CallResult<T> = Result<T, Failure<Infallible>>;
 
 /// A call of the registry that is made bit by bit.
 pub(super) struct Caller<T> {
-    run: Box<RegistryCall<T>>,
+    run: Pin<Box<dyn Future<Output = CallResult<T>>>>,
     replay: Replay,
 }
 
-impl<T> Caller<T> {
-    pub(super) fn new(run: impl Fn(&Replay) -> CallResult<T> + 'static) -> Self {
+impl<T: 'static> Caller<T> {
+    pub(super) fn new(run: impl AsyncFnOnce(Replay) -> CallResult<T> + 'static) -> Self {
+        let replay = Replay::default();
+        let values = replay.clone();
         Self {
-            run: Box::new(run),
-            replay: Replay::default(),
+            run: Box::pin(async move { run(values).await }),
+            replay,
         }
     }
 
-    /// Makes one store call; or returns what the call of the registry did, if no other is left.
-    pub(super) fn step(&self, memory: &Memory) -> Option<CallResult<T>> {
-        self.replay.given.set(0);
-        match (self.run)(&self.replay) {
-            Err(Failure::Store(Paused)) => {}
-            done => return Some(done),
-        }
-        let answer = match self.replay.asked.take().unwrap() {
-            StoreCall::Get(key) => StoreAnswer::Got(memory.get(&key).unwrap()),
-            StoreCall::Swap(key, current, new) => {
-                StoreAnswer::Swapped(memory.swap(&key, current.as_deref(), &new).unwrap())
+    /// Has one key read or swapped; or returns what the call of the registry did, if there is
+    /// nothing left.
+    pub(super) fn step(&mut self, memory: &Memory) -> Option<CallResult<T>> {
+        loop {
+            if let Some(asked) = self.replay.0.asked.borrow_mut().as_mut()
+                && asked.carry_out(memory)
+            {
+                return None;
             }
-        };
-        self.replay.answers.borrow_mut().push(answer);
-        None
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(done) = self.run.as_mut().poll(&mut context) {
+                return Some(done);
+            }
+        }
     }
 
-    /// Makes all of its store calls at once.
-    pub(super) fn finish(&self, memory: &Memory) -> CallResult<T> {
+    /// Has everything read and swapped at once.
+    pub(super) fn finish(&mut self, memory: &Memory) -> CallResult<T> {
         loop {
             if let Some(done) = self.step(memory) {
                 return done;

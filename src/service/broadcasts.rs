@@ -26,7 +26,7 @@ impl<R: Runtime> App<R> {
         match &request.idempotency_key {
             Some(key) if !request.dry_run => self.broadcast_once(&request, (key, body), now).await,
             _ => {
-                let lane = self.lane_of_broadcast(&request)?;
+                let lane = self.lane_of_broadcast(&request).await?;
                 match request.dry_run {
                     true => Ok(request.reply(None, None)),
                     false => self.carry_out_broadcast(&request, &lane).await,
@@ -43,7 +43,7 @@ impl<R: Runtime> App<R> {
         now: UnixTime,
     ) -> Result<Reply, Problem> {
         let prepare = async || {
-            let lane = self.lane_of_broadcast(request)?;
+            let lane = self.lane_of_broadcast(request).await?;
             let channel = request.broadcast.channel();
             // Named by `parse`, by the caller, by the key or by us.
             let id = request.broadcast.id();
@@ -54,11 +54,12 @@ impl<R: Runtime> App<R> {
         self.once((key, body), now, prepare, carry_out).await
     }
 
-    fn lane_of_broadcast(&self, request: &BroadcastRequest) -> Result<LaneOf<R>, Problem> {
+    async fn lane_of_broadcast(&self, request: &BroadcastRequest) -> Result<LaneOf<R>, Problem> {
         let environment = request.environment;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
         let bundle_id = request.broadcast.bundle_id();
         self.lane_of_app(bundle_id, environment, ApnsService::Broadcast)
+            .await
     }
 
     /// Sends it; an error means that nothing was sent.

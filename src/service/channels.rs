@@ -37,7 +37,8 @@ impl<R: Runtime> App<R> {
             environment,
         } = of;
         let environment = environment.unwrap_or(self.settings.delivery().default_environment);
-        let lane = self.lane_of_app(&bundle_id, environment, ApnsService::Channels)?;
+        let lane = self.lane_of_app(&bundle_id, environment, ApnsService::Channels);
+        let lane = lane.await?;
         let request = ChannelRequest {
             bundle_id: bundle_id.clone(),
             call: call.clone(),
@@ -49,7 +50,7 @@ impl<R: Runtime> App<R> {
     }
 
     /// The lane to a service of an environment with the app's credential.
-    pub(super) fn lane_of_app(
+    pub(super) async fn lane_of_app(
         &self,
         bundle_id: &BundleId,
         environment: Environment,
@@ -59,7 +60,7 @@ impl<R: Runtime> App<R> {
         let credential = self.settings.credential_for(topic, environment);
         let credential = credential
             .ok_or_else(|| Problem::no_credential(bundle_id.as_str(), environment.as_str()))?;
-        self.lane(credential, environment, service)
+        self.lane(credential, environment, service).await
     }
 
     /// Hands one message in and waits for what became of it.

@@ -47,7 +47,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.close();
         self.question
-            .set(|| Err(StoreError("nobody asked the disk".to_owned())));
+            .set(|| Err(StoreError::Other("nobody asked the disk".to_owned())));
     }
 }
 

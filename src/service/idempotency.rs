@@ -26,7 +26,7 @@ impl<R: Runtime> App<R> {
     pub(super) async fn receipt(&self, caller: Caller<'_>, key: &str) -> Result<Reply, Problem> {
         caller.require(Scope::Send)?;
         let key = receipt_key(caller, key)?;
-        let receipt = receipt::look_up(self.store.values(), &key.receipt_key())?;
+        let receipt = receipt::look_up(&self.store, &key.receipt_key()).await?;
         let receipt = receipt.ok_or_else(Problem::unknown_receipt)?;
         let now = self.platform.unix_time();
         Ok(receipt_reply(&key, &self.seen(receipt), now))
@@ -54,7 +54,7 @@ impl<R: Runtime> App<R> {
         prepare: impl AsyncFnOnce() -> Result<(T, Receipt), Problem>,
         carry_out: impl AsyncFnOnce(T) -> Result<Reply, Problem>,
     ) -> Result<Reply, Problem> {
-        if let Some(reply) = self.reply_of_the_first(key, body, now)? {
+        if let Some(reply) = self.reply_of_the_first(key, body, now).await? {
             return Ok(reply);
         }
         let (prepared, receipt) = prepare().await?;
@@ -71,13 +71,13 @@ impl<R: Runtime> App<R> {
     }
 
     /// The reply that the first request of this key got, if there was one.
-    fn reply_of_the_first(
+    async fn reply_of_the_first(
         &self,
         key: &IdempotencyKey,
         body: &[u8],
         now: UnixTime,
     ) -> Result<Option<Reply>, Problem> {
-        match receipt::look_up(self.store.values(), &key.receipt_key())? {
+        match receipt::look_up(&self.store, &key.receipt_key()).await? {
             None => Ok(None),
             Some(before) if before.is_of(&hash(body)) => {
                 repeated_reply(&self.seen(before), now).map(Some)
@@ -122,12 +122,12 @@ impl<R: Runtime> App<R> {
         now: UnixTime,
     ) -> Result<Result<Receipt, Reply>, Problem> {
         let receipt = receipt.by_process(self.process.boot.clone());
-        match receipt::begin(self.store.values(), &key.receipt_key(), receipt)? {
+        match receipt::begin(&self.store, &key.receipt_key(), receipt).await? {
             Begun::Ours(receipt) => match self.durable().await {
                 Ok(()) => Ok(Ok(receipt)),
                 Err(error) => {
                     self.abandon(key, &receipt).await;
-                    Err(Problem::store(&error.0))
+                    Err(Problem::store(&error.to_string()))
                 }
             },
             Begun::Before(before) => repeated_reply(&self.seen(before), now).map(Err),
@@ -144,7 +144,7 @@ impl<R: Runtime> App<R> {
         };
         let place = key.receipt_key();
         let finished = persistently(&self.platform, async || {
-            receipt::finish(self.store.values(), &place, &receipt, text.clone())
+            receipt::finish(&self.store, &place, &receipt, text.clone()).await
         });
         let finished = finished.await;
         // The reply has taken the place of what was to be sent.
@@ -157,7 +157,7 @@ impl<R: Runtime> App<R> {
             self.platform.warn(&why);
         }
         let kept = match finished {
-            Ok(true) => self.durable().await.map_err(|error| error.0),
+            Ok(true) => self.durable().await.map_err(|error| error.to_string()),
             Ok(false) => Err("it was swept away".to_owned()),
             Err(error) => Err(error.to_string()),
         };

@@ -28,6 +28,7 @@ mod http;
 mod idempotency;
 mod lane_report;
 mod lines;
+mod lock;
 mod operator;
 mod platform;
 mod push;
@@ -58,7 +59,7 @@ pub use refusal::{Kind, Refusal};
 pub use sender::{Destination, Inbox, LanePlan, List, Proxy, Sender};
 pub use signal::{First, Signal, first};
 pub use state::{App, Configured, Runtime};
-pub use store::{Found, Keys, Store, StoreError};
+pub use store::{Keys, Store, StoreError};
 pub use upload::Upload;
 
 use turns::Turns;

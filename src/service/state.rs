@@ -133,12 +133,28 @@ impl<R: Runtime> App<R> {
 
     /// The lane from a credential to a service of an environment; if the credential is a key, with
     /// a provider token that is good.
-    pub(super) fn lane(
+    pub(super) async fn lane(
         &self,
         credential: usize,
         environment: Environment,
         service: ApnsService,
     ) -> Result<LaneOf<R>, Problem> {
+        let (lane, signer) = self.opened(credential, environment, service)?;
+        let tokens = match signer {
+            Some(signer) => Some(signer.tokens(&self.platform, &self.store, None).await),
+            None => None,
+        };
+        self.sender.refresh(&lane, tokens.as_ref());
+        Ok(lane)
+    }
+
+    /// The lane from a credential to a service, opened if it is not, and what signs for it.
+    fn opened(
+        &self,
+        credential: usize,
+        environment: Environment,
+        service: ApnsService,
+    ) -> Result<(LaneOf<R>, Option<&Signer>), Problem> {
         let service = self.settings.carrier(environment, service);
         let of_index = (
             self.settings.credentials().get(credential),
@@ -164,12 +180,7 @@ impl<R: Runtime> App<R> {
                 signer: signer.as_ref().map(|_| credential),
             })
         });
-        let lane = lane.clone();
-        drop(lanes);
-        let tokens = signer.as_ref();
-        let tokens = tokens.map(|signer| signer.tokens(&self.platform, self.store.values(), None));
-        self.sender.refresh(&lane, tokens.as_ref());
-        Ok(lane)
+        Ok((lane.clone(), signer.as_ref()))
     }
 
     /// The lane to an app's binary gateway; `None` if it has none.
@@ -201,9 +212,10 @@ impl<R: Runtime> App<R> {
 
     /// Other provider tokens of a credential than the one issued at `refused`, which was refused as
     /// too old; the same if there may be no other yet, and none if it has none.
-    pub fn renewed(&self, credential: usize, refused: UnixTime) -> Option<SharedTokens> {
+    pub async fn renewed(&self, credential: usize, refused: UnixTime) -> Option<SharedTokens> {
         let signer = self.signers.get(credential)?.as_ref()?;
-        Some(signer.tokens(&self.platform, self.store.values(), Some(refused)))
+        let tokens = signer.tokens(&self.platform, &self.store, Some(refused));
+        Some(tokens.await)
     }
 
     /// How a server is reached.

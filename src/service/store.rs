@@ -4,7 +4,6 @@ use core::fmt;
 use core::time::Duration;
 
 use super::Platform;
-use crate::limits::STORE_UNAVAILABLE;
 use crate::registry::{Failure, Values};
 
 /// How long to go on when the store refuses, as it does while the disk is behind.
@@ -15,18 +14,21 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a call of the store failed; for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// It takes no writes at present: to ask again at once is of no use.
+    Unavailable(String),
+    /// Anything else. It may be gone at the next try: the disk may only be behind.
+    Other(String),
+}
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let (Self::Unavailable(why) | Self::Other(why)) = self;
+        f.write_str(why)
     }
 }
 
 impl core::error::Error for StoreError {}
-
-/// A key, and its value if it has one.
-pub type Found = (String, Option<Vec<u8>>);
 
 /// A page of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,24 +39,12 @@ pub struct Keys {
     pub next: Option<String>,
 }
 
-/// The store of an instance.
+/// The store of an instance. Waiting for it lets all other calls go on.
 ///
 /// A value that was swapped or put is seen by every reader at once, and survives a crash when
-/// [`Self::durable`] has returned after it.
-pub trait Store {
-    /// See [`Self::values`].
-    type Values: Values<Error = StoreError>;
-
-    /// The same store, one key at a time and without waiting: for the functions of the registry and
-    /// of receipts, and for whatever changes a value that others change too.
-    fn values(&self) -> &Self::Values;
-
-    /// The values of keys, in any order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn get_many(&self, keys: &[String]) -> impl Future<Output = Result<Vec<Found>, StoreError>>;
-
+/// [`Self::durable`] has returned after it. Whoever drops a call before it has returned knows
+/// nothing of what it was to write.
+pub trait Store: Values<Error = StoreError> {
     /// Writes values, whatever was there: for keys that have one writer.
     ///
     /// # Errors
@@ -105,7 +95,7 @@ pub(super) trait MayPass {
 
 impl MayPass for StoreError {
     fn may_pass(&self) -> bool {
-        !self.0.starts_with(STORE_UNAVAILABLE)
+        matches!(self, Self::Other(_))
     }
 }
 

@@ -10,11 +10,12 @@ use super::{App, Platform, Runtime, Store, StoreError, Turns};
 use crate::api::{Caller, SweepReport};
 use crate::notification::Topic;
 use crate::receipt;
-use crate::registry::{self, DEVICE_KEYS, DeviceRecord, Failure, Values, Wait};
+use crate::registry::{self, DEVICE_KEYS, DeviceRecord, Failure, Swap, Swapped, Values, Wait};
 use crate::time::UnixTime;
 
-/// Bytes that a key counts for in [`Turns`], which does not see its value: a record with some tags.
-const BYTES: usize = 1_024;
+/// Keys whose values are read in one call of the store, and changed in another where something is
+/// due.
+const KEYS_AT_ONCE: usize = 64;
 
 impl<R: Runtime> App<R> {
     /// Marks what has not been seen for long, forgets what was removed long ago; of the caller's
@@ -38,18 +39,12 @@ impl<R: Runtime> App<R> {
             let page = persistently(&self.platform, async || {
                 self.store.keys(cursor.as_deref()).await
             });
-            let page = page.await.map_err(|error| error.0)?;
+            let page = page.await.map_err(|error| error.to_string())?;
             let now = self.platform.unix_time();
-            for key in &page.keys {
-                let swept = self.sweep_key(&sweep, key, now).await;
+            for keys in page.keys.chunks(KEYS_AT_ONCE) {
+                let swept = self.sweep_some(&sweep, keys, now, &mut turns).await;
                 let swept = swept.map_err(|error| error.to_string())?;
-                report.add(swept);
-                match swept {
-                    Swept::Device(registry::Swept::Nothing) | Swept::Other => {
-                        turns.read(BYTES).await;
-                    }
-                    _ => turns.rest().await,
-                }
+                swept.into_iter().for_each(|swept| report.add(swept));
             }
             turns.rest().await;
             match page.next {
@@ -59,21 +54,40 @@ impl<R: Runtime> App<R> {
         }
     }
 
-    async fn sweep_key(
+    /// Sweeps some keys. Those that the store fails for are looked at again, for a while.
+    async fn sweep_some(
         &self,
         sweep: &Sweep<'_>,
-        key: &String,
+        keys: &[String],
         now: UnixTime,
-    ) -> Result<Swept, Failure<StoreError>> {
+        turns: &mut Turns<'_, R::Platform>,
+    ) -> Result<Vec<Swept>, Failure<StoreError>> {
+        let mut left: Vec<&String> = keys.iter().collect();
+        let mut all = Vec::with_capacity(keys.len());
         persistently(&self.platform, async || {
-            let swept = sweep.look(self.store.values(), key, now)?;
-            if matches!(swept, Swept::Receipt { expired: true, .. }) {
-                let deleted = self.store.delete_many(core::slice::from_ref(key)).await;
-                deleted.map_err(Failure::Store)?;
-            }
-            Ok(swept)
+            let keys = left.iter().map(|key| (*key).clone()).collect();
+            let stored = self.store.get_many(keys).await.map_err(Failure::Store)?;
+            let bytes = stored.iter().flatten().map(|value| 1 + value.len());
+            let bytes = bytes.sum();
+            let pairs: Vec<_> = left.iter().map(|key| key.as_str()).zip(stored).collect();
+            let mut failed = None;
+            let mut swept = sweep.carry_out(&self.store, &pairs, now).await.into_iter();
+            left.retain(|_| match swept.next() {
+                Some(Ok(swept)) => {
+                    all.push(swept);
+                    false
+                }
+                Some(Err(failure)) => {
+                    failed = Some(failure);
+                    true
+                }
+                None => true,
+            });
+            turns.read(bytes).await;
+            failed.map_or(Ok(()), Err)
         })
-        .await
+        .await?;
+        Ok(all)
     }
 }
 
@@ -104,7 +118,7 @@ pub(super) struct Sweep<'a> {
 pub(super) enum Swept {
     /// A device.
     Device(registry::Swept),
-    /// A receipt. One that has expired is to be deleted, with nothing in between.
+    /// A receipt. One that had expired is gone.
     Receipt {
         /// Whether it has.
         expired: bool,
@@ -118,50 +132,89 @@ pub(super) enum Swept {
 }
 
 impl Sweep<'_> {
-    /// Looks at what is under `key`, and does what is due.
-    pub(super) fn look<V: Values>(
+    /// Looks at what is stored under keys, and does what is due; of each, in their order.
+    pub(super) async fn carry_out<V: Values>(
         &self,
         values: &V,
-        key: &str,
+        stored: &[(&str, Option<Vec<u8>>)],
         now: UnixTime,
-    ) -> Result<Swept, Failure<V::Error>> {
-        let swept = match self.bound_to {
-            Some(covers) if !is_of(values, key, covers)? => Ok(Swept::Other),
-            _ => self.look_at(values, key, now),
+    ) -> Vec<Result<Swept, Failure<V::Error>>> {
+        let looked = stored.iter();
+        let looked: Vec<_> = looked
+            .map(|(key, stored)| self.look(key, stored.as_deref(), now))
+            .collect();
+        let of = |wanted: fn(&Swept) -> bool| {
+            let pairs = stored.iter().zip(&looked);
+            pairs.filter_map(move |(pair, looked)| wanted(looked).then_some(pair))
         };
-        match swept {
-            Err(Failure::Corrupt(_)) => Ok(Swept::Unreadable),
-            swept => swept,
+        let devices = of(|swept| matches!(swept, Swept::Device(_)));
+        let devices: Vec<_> = devices
+            .map(|(key, stored)| (*key, stored.as_deref()))
+            .collect();
+        let receipts = of(|swept| matches!(swept, Swept::Receipt { expired: true, .. }));
+        // Whoever gives one its reply at this moment keeps it.
+        let forget = receipts.map(|(key, stored)| Swap {
+            key: (*key).to_owned(),
+            expected: stored.clone(),
+            new: None,
+        });
+        let forget: Vec<_> = forget.collect();
+        let mut devices = registry::sweep(values, &devices, self.wait, now)
+            .await
+            .into_iter();
+        let mut forgotten = match forget.is_empty() {
+            true => Ok(Vec::new()),
+            false => values.swap_many(forget).await,
         }
+        .map(Vec::into_iter);
+        let done = looked.into_iter().map(|looked| match looked {
+            Swept::Device(nothing) => match devices.next() {
+                Some(Err(Failure::Corrupt(_))) => Ok(Swept::Unreadable),
+                Some(swept) => swept.map(|swept| Swept::Device(swept.unwrap_or(nothing))),
+                None => Ok(Swept::Device(nothing)),
+            },
+            Swept::Receipt {
+                expired: true,
+                part,
+            } => match &mut forgotten {
+                Ok(forgotten) => {
+                    let expired = forgotten.next() == Some(Swapped::Done);
+                    Ok(Swept::Receipt { expired, part })
+                }
+                Err(error) => Err(Failure::Store(error.clone())),
+            },
+            other => Ok(other),
+        });
+        done.collect()
     }
 
-    fn look_at<V: Values>(
-        &self,
-        values: &V,
-        key: &str,
-        now: UnixTime,
-    ) -> Result<Swept, Failure<V::Error>> {
-        if let Some(expired) = receipt::is_expired(values, key, self.keep_receipts, now)? {
-            let part = receipt::is_part(key);
-            return Ok(Swept::Receipt { expired, part });
+    /// What is stored under a key; of a device, that nothing is done yet.
+    fn look(&self, key: &str, stored: Option<&[u8]>, now: UnixTime) -> Swept {
+        if self
+            .bound_to
+            .is_some_and(|covers| !is_of(key, stored, covers))
+        {
+            return Swept::Other;
         }
-        let swept = registry::sweep(values, key, self.wait, now)?;
-        Ok(swept.map_or(Swept::Other, Swept::Device))
+        match receipt::is_expired(key, stored, self.keep_receipts, now) {
+            Ok(Some(expired)) => {
+                let part = receipt::is_part(key);
+                Swept::Receipt { expired, part }
+            }
+            Ok(None) if key.starts_with(DEVICE_KEYS) => Swept::Device(registry::Swept::Nothing),
+            Ok(None) => Swept::Other,
+            Err(_) => Swept::Unreadable,
+        }
     }
 }
 
 /// Whether a device of such a topic is under a key.
-fn is_of<V: Values>(
-    values: &V,
-    key: &str,
-    covers: &dyn Fn(&Topic) -> bool,
-) -> Result<bool, Failure<V::Error>> {
+fn is_of(key: &str, stored: Option<&[u8]>, covers: &dyn Fn(&Topic) -> bool) -> bool {
     if !key.starts_with(DEVICE_KEYS) {
-        return Ok(false);
+        return false;
     }
-    let stored = values.get(key).map_err(Failure::Store)?;
-    let record = DeviceRecord::read_stored(stored.as_deref());
-    Ok(record.is_ok_and(|record| record.is_some_and(|record| covers(&record.topic))))
+    let record = DeviceRecord::read_stored(stored);
+    record.is_ok_and(|record| record.is_some_and(|record| covers(&record.topic)))
 }
 
 #[cfg(test)]
@@ -169,7 +222,7 @@ mod tests {
     use super::*;
     use crate::notification::{ApnsId, DeviceToken};
     use crate::receipt::{IdempotencyKey, Receipt};
-    use crate::registry::replay::Memory;
+    use crate::registry::replay::{Memory, ready};
     use crate::registry::{Registration, device_key};
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -188,7 +241,12 @@ mod tests {
             tags: None,
             replaces: None,
         };
-        registry::register(memory, &registration, UnixTime::from_secs(1)).unwrap();
+        ready(registry::register(
+            memory,
+            &registration,
+            UnixTime::from_secs(1),
+        ))
+        .unwrap();
         device_key(&registration.topic, &registration.token)
     }
 
@@ -199,7 +257,7 @@ mod tests {
             ApnsId::from_random([1; 16]),
         )];
         let receipt = Receipt::new(&[0; 32], sending, UnixTime::from_secs(1), HOUR);
-        receipt::begin(memory, &key.receipt_key(), receipt).unwrap();
+        ready(receipt::begin(memory, &key.receipt_key(), receipt)).unwrap();
         key.receipt_key()
     }
 
@@ -220,7 +278,14 @@ mod tests {
             keep_receipts: HOUR,
             bound_to,
         };
-        let look = |key: &str, bound| sweep(bound).look(&memory, key, late).unwrap();
+        let look = |key: &str, bound| {
+            let stored = [(key, memory.get(key))];
+            let swept = ready(sweep(bound).carry_out(&memory, &stored, late));
+            let [Ok(swept)] = swept[..] else {
+                panic!("{key}: {swept:?}")
+            };
+            swept
+        };
         let bound: Option<&dyn Fn(&Topic) -> bool> = Some(&covers);
         for key in [&foreign, &receipt, "d/broken", "d/none", "g/x"] {
             assert_eq!(look(key, bound), Swept::Other, "{key}");

@@ -17,10 +17,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dunlin::notification::{DeviceToken, Topic};
-use dunlin::registry::{self, Registration, Swap, Values};
+use dunlin::registry::{self, Registration, Swap, Swapped, Values};
 use dunlin::time::UnixTime;
 use dunlin_host::store::{self, Store, StoreError};
 use dunlin_simulator::{Config, Simulator};
+use dunlin_test_support::ready;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store as WasmStore};
 use wasmtime_wasi::p2::bindings::Command as WasiCommand;
@@ -74,16 +75,22 @@ impl Offline {
 impl Values for Offline {
     type Error = StoreError;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get(key)
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.0.get_many(&keys)
     }
 
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, StoreError> {
-        let swapped = self.patiently(|| self.0.compare_and_swap(key, current, new.to_vec()));
-        Ok(match swapped {
-            store::Swap::Done => Swap::Done,
-            store::Swap::Changed(value) => Swap::Lost(value),
-        })
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
+        let swapped = swaps.into_iter().map(|swap| {
+            let new = swap.new.unwrap_or_default();
+            let expected = swap.expected.as_deref();
+            let swapped =
+                self.patiently(|| self.0.compare_and_swap(&swap.key, expected, new.clone()));
+            Ok(match swapped {
+                store::Swap::Done => Swapped::Done,
+                store::Swap::Changed(value) => Swapped::Lost(value),
+            })
+        });
+        swapped.collect()
     }
 }
 
@@ -106,7 +113,7 @@ fn fill(folder: &Path) {
             tags: None,
             replaces: None,
         };
-        registry::register(&store, &registration, now).unwrap();
+        ready(registry::register(&store, &registration, now)).unwrap();
     }
     store.0.close();
 }

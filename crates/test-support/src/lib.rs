@@ -1,7 +1,7 @@
 //! What the tests of every package share, and what knows nothing of Dunlin: a program that runs
 //! ([`running`]), servers that are not ours ([`peers`]), a proxy ([`proxy`]), seeded inputs
-//! ([`mutate`]), what a log writes ([`Written`]), saying that a test was skipped, and what would
-//! have it run.
+//! ([`mutate`]), what a log writes ([`Written`]), futures that wait for nobody ([`ready`]), and
+//! saying that a test was skipped, and what would have it run.
 //!
 //! The runner hides what a passing test prints by `print!`, so a line is written to standard error
 //! itself, and into a file for the test `summary`, which cargo runs last. What belongs to one run
@@ -18,9 +18,11 @@
 pub mod mutate;
 pub mod peers;
 pub mod proxy;
+mod ready;
 pub mod running;
 mod written;
 
+pub use ready::ready;
 pub use written::Written;
 
 use std::fs::OpenOptions;

@@ -31,6 +31,6 @@ mod trie;
 mod walk;
 
 pub use node::{GroupNode, LEAF_MAX, Leaf, LeafEntry};
+pub(in crate::registry::indexes) use trie::{Ahead, Leave, join, leave};
 pub use trie::{GroupPage, group_page};
-pub(in crate::registry::indexes) use trie::{Leave, join, leave};
 pub use walk::{GroupSize, GroupWalk, NodeAhead};

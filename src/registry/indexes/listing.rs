@@ -28,7 +28,7 @@ pub enum Selection {
 ///
 /// # Errors
 /// [`Failure::Store`] and [`Failure::Corrupt`].
-pub fn candidates<V: Values>(
+pub async fn candidates<V: Values>(
     values: &V,
     selection: &Selection,
     visible: impl Fn(&Topic) -> bool,
@@ -38,9 +38,11 @@ pub fn candidates<V: Values>(
     match selection {
         Selection::Alias { alias, topic, .. } => {
             let wanted = |app: &Topic| visible(app) && topic.as_ref().is_none_or(|it| it == app);
-            owner::page(values, alias, wanted, after, limit)
+            owner::page(values, alias, wanted, after, limit).await
         }
-        Selection::Group(group) if visible(group.topic()) => of_group(values, group, after, limit),
+        Selection::Group(group) if visible(group.topic()) => {
+            of_group(values, group, after, limit).await
+        }
         Selection::Group(_) => Ok(Candidates::default()),
     }
 }
@@ -58,13 +60,13 @@ impl Selection {
     }
 }
 
-fn of_group<V: Values>(
+async fn of_group<V: Values>(
     values: &V,
     group: &Group,
     after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
-    let GroupPage { tokens, next } = group_page(values, group, after, limit)?;
+    let GroupPage { tokens, next } = group_page(values, group, after, limit).await?;
     let refer = |token| DeviceRef {
         topic: group.topic().clone(),
         token,

@@ -4,6 +4,7 @@ mod group;
 mod listing;
 mod owner;
 mod page;
+mod round;
 mod selector;
 mod update;
 mod values;
@@ -14,7 +15,10 @@ pub use group::{
 pub use listing::{Selection, candidates};
 pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
 pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};
+pub(in crate::registry) use round::{Round, all, together};
 pub use selector::{Selector, shortest_way};
-pub(in crate::registry) use update::{Decision, Leaving, settle_some, update, update_record};
-pub use values::{Ahead, Failure, Swap, Values, change};
-pub(crate) use values::{Try, get, retry, swap};
+pub(in crate::registry) use update::{
+    Decision, Leaving, Updated, settle_all, settle_some, update, update_from, update_record,
+};
+pub use values::{Failure, Swap, Swapped, Values, change};
+pub(crate) use values::{Try, get, get_all, retry, swap};

@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::page::{Candidates, PageLimit};
-use super::values::{Failure, Try, Values, get, retry, swap};
+use super::round::all;
+use super::values::{Failure, Try, Values, get, get_all, retry_from};
 use crate::json;
 use crate::notification::{InvalidNotification, Topic};
 use crate::registry::records::{
@@ -32,6 +33,9 @@ pub const ALIAS_MAX_TOPICS: usize = 4_096;
 
 /// Most indexes that are read for a page: of many apps an alias may have had its last device.
 const PAGE_INDEXES: usize = 1_024;
+
+/// Indexes of a page that are read in one call; one has 500 devices at most.
+const INDEXES_AT_ONCE: usize = 16;
 
 /// The apps in which an alias has devices, or had some, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,67 +97,142 @@ impl AliasTopics {
     }
 }
 
-/// Puts a device into the index of its app, with the revision that its record is about to get.
-pub(super) fn join<V: Values>(
+/// What an alias's list and indexes were before a device joins one of them.
+pub(super) struct Room {
+    topics: Option<Vec<u8>>,
+    index: Option<Vec<u8>>,
+    older: AliasIndex,
+}
+
+impl Room {
+    /// Reads what there is, and sees that the device finds a place.
+    ///
+    /// Devices that the index has only by a surplus entry must not keep others out, so they are
+    /// taken out of one that is full. Nothing else is written: who is refused has changed nothing.
+    ///
+    /// # Errors
+    /// [`Failure::AliasFull`].
+    pub(super) async fn find<V: Values>(
+        values: &V,
+        alias: &Alias,
+        device: &DeviceRef,
+        revision: u64,
+    ) -> Result<Self, Failure<V::Error>> {
+        let room = Self::read(values, alias, &device.topic).await?;
+        match room.check(device, revision) {
+            Err(Failure::AliasFull) if tidy(values, alias, &device.topic).await? => {
+                let room = Self::read(values, alias, &device.topic).await?;
+                room.check(device, revision).map(|()| room)
+            }
+            checked => checked.map(|()| room),
+        }
+    }
+
+    async fn read<V: Values>(
+        values: &V,
+        alias: &Alias,
+        topic: &Topic,
+    ) -> Result<Self, Failure<V::Error>> {
+        let keys = [
+            older_alias_key(alias),
+            alias_key(alias, topic),
+            alias_topics_key(alias),
+        ];
+        let mut found = get_all(values, keys.into()).await?;
+        let mut last = || found.pop().flatten();
+        let (topics, index) = (last(), last());
+        let older = AliasIndex::read(last().as_deref())?;
+        Ok(Self {
+            topics,
+            index,
+            older,
+        })
+    }
+
+    fn check<E>(&self, device: &DeviceRef, revision: u64) -> Result<(), Failure<E>> {
+        let mut topics = AliasTopics::read(self.topics.as_deref())?;
+        topics.add(&device.topic).map_err(|_| Failure::AliasFull)?;
+        let mut index = AliasIndex::read(self.index.as_deref())?;
+        let joined = index.join_beside(&self.older, device, revision);
+        joined.map(drop).map_err(|_| Failure::AliasFull)
+    }
+}
+
+/// Puts a device into the index of its app, with the revision that its record is about to get. What
+/// was read before may be old without harm: what is written is compared with the newest.
+pub(super) async fn join<V: Values>(
     values: &V,
     alias: &Alias,
     device: &DeviceRef,
     revision: u64,
+    room: Room,
 ) -> Result<(), Failure<V::Error>> {
-    list(values, alias, &device.topic)?;
-    let joined = match join_index(values, alias, device, revision) {
-        // Devices that it has only by a surplus entry must not keep others out.
-        Err(Failure::AliasFull) if tidy(values, alias, &device.topic)? => {
-            join_index(values, alias, device, revision)
+    let Room {
+        topics,
+        index,
+        older,
+    } = room;
+    // Before the index: see the module.
+    list(values, alias, &device.topic, topics).await?;
+    let key = alias_key(alias, &device.topic);
+    let join = |older: AliasIndex| {
+        move |index: &mut AliasIndex| {
+            let joined = index.join_beside(&older, device, revision);
+            joined.map_err(|_| Failure::AliasFull)
+        }
+    };
+    match change_from(values, &key, index, join(older)).await {
+        // Others were faster.
+        Err(Failure::AliasFull) if tidy(values, alias, &device.topic).await? => {
+            let room = Room::read(values, alias, &device.topic).await?;
+            change_from(values, &key, room.index, join(room.older)).await
         }
         joined => joined,
-    };
-    joined.map(drop)
+    }
+    .map(drop)
 }
 
-/// Sees that an app is on the list of an alias.
-fn list<V: Values>(values: &V, alias: &Alias, topic: &Topic) -> Result<(), Failure<V::Error>> {
-    let key = alias_topics_key(alias);
-    retry(values, &key, |current| {
-        let mut topics = AliasTopics::read(current)?;
-        if !topics.add(topic).map_err(|_| Failure::AliasFull)? {
-            return Ok(Try::Done(()));
-        }
-        let swapped = swap(values, &key, current, &topics.write())?;
-        Ok(Try::of(swapped, ()))
-    })
-}
-
-fn join_index<V: Values>(
+/// Sees that an app is on the list of an alias, which was `known`.
+async fn list<V: Values>(
     values: &V,
     alias: &Alias,
-    device: &DeviceRef,
-    revision: u64,
-) -> Result<bool, Failure<V::Error>> {
-    let older = read(values, &older_alias_key(alias))?;
-    change(values, &alias_key(alias, &device.topic), |index| {
-        let joined = index.join_beside(&older, device, revision);
-        joined.map_err(|_| Failure::AliasFull)
+    topic: &Topic,
+    known: Option<Vec<u8>>,
+) -> Result<(), Failure<V::Error>> {
+    retry_from(values, &alias_topics_key(alias), known, async |current| {
+        let mut topics = AliasTopics::read(current)?;
+        Ok(match topics.add(topic).map_err(|_| Failure::AliasFull)? {
+            true => Try::Write(topics.write(), ()),
+            false => Try::Done(()),
+        })
     })
+    .await
 }
 
 /// Takes out of an alias's index what does not belong there; false if nothing did not.
-fn tidy<V: Values>(values: &V, alias: &Alias, topic: &Topic) -> Result<bool, Failure<V::Error>> {
-    let older = read(values, &older_alias_key(alias))?;
+async fn tidy<V: Values>(
+    values: &V,
+    alias: &Alias,
+    topic: &Topic,
+) -> Result<bool, Failure<V::Error>> {
+    let Room { index, older, .. } = Room::read(values, alias, topic).await?;
+    let index = AliasIndex::read(index.as_deref())?;
+    let devices: Vec<_> = in_app(topic, &index, &older).into_values().collect();
+    let keys = devices.iter();
+    let keys = keys.map(|device| device_key(&device.topic, &device.token));
+    let stored = get_all(values, keys.collect()).await?;
     let mut foreign = Vec::new();
-    for device in in_app(values, alias, topic, &older)?.into_values() {
-        let stored = get(values, &device_key(&device.topic, &device.token))?;
+    for (device, stored) in devices.iter().zip(stored) {
         let Slot { revision, record } = Slot::read(stored.as_deref())?;
         if !record.is_some_and(|record| record.belongs_to(alias)) {
             foreign.push((device, revision));
         }
     }
-    let leaving = foreign.iter().map(|(device, revision)| (device, *revision));
-    leave(values, alias, topic, leaving)
+    leave(values, alias, topic, foreign.into_iter()).await
 }
 
 /// Takes devices of an app out of an alias's indexes unless they joined later; false if none left.
-pub(super) fn leave<'a, V: Values>(
+pub(super) async fn leave<'a, V: Values>(
     values: &V,
     alias: &Alias,
     topic: &Topic,
@@ -166,56 +245,57 @@ pub(super) fn leave<'a, V: Values>(
         }
         Ok(changed)
     };
-    let left = change(values, &alias_key(alias, topic), leave)?;
-    Ok(change(values, &older_alias_key(alias), leave)? || left)
+    let keys = [alias_key(alias, topic), older_alias_key(alias)];
+    let left = all(keys.map(async |key| {
+        let current = get(values, &key).await?;
+        change_from(values, &key, current, leave).await
+    }));
+    let mut changed = false;
+    for left in left.await {
+        changed |= left?;
+    }
+    Ok(changed)
 }
 
-/// Changes an index; `change` says whether it did anything, and so does this.
-fn change<V: Values>(
+/// Changes an index that was `known`; `change` says whether it did anything, and so does this.
+async fn change_from<V: Values>(
     values: &V,
     key: &str,
+    known: Option<Vec<u8>>,
     mut change: impl FnMut(&mut AliasIndex) -> Result<bool, Failure<V::Error>>,
 ) -> Result<bool, Failure<V::Error>> {
-    retry(values, key, |current| {
+    retry_from(values, key, known, async |current| {
         let mut index = AliasIndex::read(current)?;
-        if !change(&mut index)? {
-            return Ok(Try::Done(false));
-        }
-        let swapped = swap(values, key, current, &index.write())?;
-        Ok(Try::of(swapped, true))
+        Ok(match change(&mut index)? {
+            true => Try::Write(index.write(), true),
+            false => Try::Done(false),
+        })
     })
-}
-
-fn read<V: Values>(values: &V, key: &str) -> Result<AliasIndex, Failure<V::Error>> {
-    Ok(AliasIndex::read(get(values, key)?.as_deref())?)
+    .await
 }
 
 /// The devices of an app that may be an alias's, by their places in its listing.
-fn in_app<V: Values>(
-    values: &V,
-    alias: &Alias,
-    topic: &Topic,
-    older: &AliasIndex,
-) -> Result<BTreeMap<Cursor, DeviceRef>, Failure<V::Error>> {
-    let index = read(values, &alias_key(alias, topic))?;
+fn in_app(topic: &Topic, index: &AliasIndex, older: &AliasIndex) -> BTreeMap<Cursor, DeviceRef> {
     let devices = index.devices().chain(older.devices());
     let devices = devices.filter(|device| device.topic == *topic);
     let mut found = BTreeMap::new();
     found.extend(devices.map(|device| (Cursor::in_alias(device), device.clone())));
-    Ok(found)
+    found
 }
 
 /// The devices that may be an alias's and come behind `after`, in apps for which `wanted` says so,
 /// and where to go on. A page reads at most 1,024 indexes.
-pub(super) fn page<V: Values>(
+pub(super) async fn page<V: Values>(
     values: &V,
     alias: &Alias,
     wanted: impl Fn(&Topic) -> bool,
     after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
-    let listed = AliasTopics::read(get(values, &alias_topics_key(alias))?.as_deref())?;
-    let older = read(values, &older_alias_key(alias))?;
+    let keys = vec![alias_topics_key(alias), older_alias_key(alias)];
+    let mut lists = get_all(values, keys).await?;
+    let older = AliasIndex::read(lists.pop().flatten().as_deref())?;
+    let listed = AliasTopics::read(lists.pop().flatten().as_deref())?;
     let apps = older.devices().map(|device| &device.topic);
     let listed = apps.chain(listed.as_slice());
     let mut apps = BTreeMap::new();
@@ -225,15 +305,21 @@ pub(super) fn page<V: Values>(
             .map(|topic| (Cursor::last_of(topic), topic))
             .filter(|(last, _)| after.is_none_or(|after| *last > after)),
     );
+    let places: Vec<_> = apps.iter().take(PAGE_INDEXES).collect();
     let mut found = BTreeMap::new();
     let mut reached = None;
-    for (last, topic) in apps.iter().take(PAGE_INDEXES) {
-        let here = in_app(values, alias, topic, &older)?;
-        let behind = |cursor: &Cursor| after.is_none_or(|after| *cursor > after);
-        found.extend(here.into_iter().filter(|(cursor, _)| behind(cursor)));
-        reached = Some(*last);
+    for some in places.chunks(INDEXES_AT_ONCE) {
         if found.len() > limit.get() {
             break;
+        }
+        let keys = some.iter().map(|(_, topic)| alias_key(alias, topic));
+        let stored = get_all(values, keys.collect()).await?;
+        for ((last, topic), stored) in some.iter().zip(stored) {
+            let index = AliasIndex::read(stored.as_deref())?;
+            let here = in_app(topic, &index, &older).into_iter();
+            let behind = |cursor: &Cursor| after.is_none_or(|after| *cursor > after);
+            found.extend(here.filter(|(cursor, _)| behind(cursor)));
+            reached = Some(**last);
         }
     }
     let more = found.len() > limit.get();

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   1  read the record, revision r, and decide what it becomes
-//!   2  join each index that it comes into, with revision r + 1
+//!   2  join each index that it comes into, with revision r + 1: first all that this takes is
+//!      read, in one call, and only if no alias is full is anything written, all in one call
 //!   3  swap the record for the new one, revision r + 1        lost: begin again
 //!   4  leave each index that it does not belong to any longer, except where the entry has a
 //!      revision above r + 1
 //! ```
 //!
 //! Being cut short between any two of them leaves surplus entries. So does a try that is lost,
-//! until the call has won or given up.
+//! until the call has won or given up. Which of the joins of step 2 are done first does not matter,
+//! nor which of the leaves of step 4; a record is swapped when all of its joins are answered.
 //!
 //! Invariant: at every moment, an index has an entry for every record that belongs there. Say a
 //! record has belonged there since revision `w`. Whoever wrote `w` had read `w - 1`, then put in an
@@ -24,10 +26,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{self, Leave};
-use super::owner;
-use super::values::{Failure, Try, Values, retry, swap};
-use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Group, Index, Located, Slot};
+use super::group::{self, Ahead, Leave};
+use super::owner::{self, Room};
+use super::round::{all, together};
+use super::values::{Failure, Try, Values, get, retry_from};
+use crate::registry::records::{Cursor, DeviceRecord, DeviceRef, Index, Located, Slot};
 use crate::sorting::sort;
 
 /// What a record becomes, and what is told of it.
@@ -66,20 +69,28 @@ const SETTLED_AT_ONCE: usize = 200;
 const MANY: usize = 200_000;
 
 impl Leaving {
-    fn add(&mut self, indexes: BTreeSet<Index>, device: &DeviceRef, revision: u64) {
-        if indexes.is_empty() {
-            return;
+    /// Adds where there may be entries of a device that need not be there; what was told of it.
+    pub(in crate::registry) fn add<T>(&mut self, updated: Updated<T>) -> T {
+        let Updated {
+            output,
+            device,
+            revision,
+            left,
+        } = updated;
+        if left.is_empty() {
+            return output;
         }
         self.placed = false;
-        self.added += indexes.len();
+        self.added += left.len();
         let cursor = Cursor::of(&device.token);
-        for index in indexes {
+        for index in left {
             self.entries.entry(index).or_default().push(Left {
                 device: device.clone(),
                 cursor,
                 revision,
             });
         }
+        output
     }
 
     /// Whether they are so many that they are better settled first.
@@ -107,37 +118,101 @@ impl Leaving {
     }
 }
 
+/// What steps 1 to 3 have come to.
+pub(in crate::registry) struct Updated<T> {
+    /// What `decide` told.
+    output: T,
+    device: DeviceRef,
+    /// That stands now.
+    revision: u64,
+    /// Where step 4 is to be done.
+    left: BTreeSet<Index>,
+}
+
+impl<T> Updated<T> {
+    /// The revision that stands now.
+    pub(in crate::registry) const fn revision(&self) -> u64 {
+        self.revision
+    }
+}
+
 /// Steps 1 to 4 for one device. Returns what `decide` told, and the revision that stands now.
-pub(in crate::registry) fn update<V: Values, T>(
+pub(in crate::registry) async fn update<V: Values, T>(
     values: &V,
     device: &DeviceRef,
     decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
 ) -> Result<(T, u64), Failure<V::Error>> {
-    let mut leaving = Leaving::default();
     let located = Located::new(device.clone());
-    let output = update_record(values, &located, &mut leaving, decide)?;
-    while !settle_some(values, &mut leaving)? {}
-    Ok(output)
+    let current = get(values, &located.key()).await?;
+    update_from(values, &located, current, decide).await
 }
 
-/// Steps 1 to 3 for one device. What is left of step 4 is added to `leaving`, so that it can be
-/// done for many at once.
-pub(in crate::registry) fn update_record<V: Values, T>(
+/// The same, where what is under the key of the record was read before.
+pub(in crate::registry) async fn update_from<V: Values, T>(
     values: &V,
     located: &Located,
-    leaving: &mut Leaving,
-    mut decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
+    current: Option<Vec<u8>>,
+    decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
 ) -> Result<(T, u64), Failure<V::Error>> {
+    together(values, async move |round| {
+        let updated = update_record(round, located, current, decide).await?;
+        let revision = updated.revision;
+        let mut leaving = Leaving::default();
+        let output = leaving.add(updated);
+        while !settle_some(round, &mut leaving).await? {}
+        Ok((output, revision))
+    })
+    .await
+}
+
+/// Step 4 for many, in as few calls as that takes. Where it fails, those who had something to leave
+/// are told.
+pub(in crate::registry) async fn settle_all<V: Values, T>(
+    values: &V,
+    updated: Vec<Result<Updated<T>, Failure<V::Error>>>,
+) -> Vec<Result<T, Failure<V::Error>>> {
+    let mut leaving = Leaving::default();
+    let mut add = |updated: Updated<T>| {
+        let leaves = !updated.left.is_empty();
+        (leaving.add(updated), leaves)
+    };
+    let added: Vec<_> = updated.into_iter().map(|one| one.map(&mut add)).collect();
+    let failed = loop {
+        match settle_some(values, &mut leaving).await {
+            Ok(true) => break None,
+            Ok(false) => {}
+            Err(failure) => break Some(failure),
+        }
+    };
+    let tell = |(output, leaves)| match &failed {
+        Some(failure) if leaves => Err(failure.clone()),
+        _ => Ok(output),
+    };
+    added.into_iter().map(|one| one.and_then(tell)).collect()
+}
+
+/// Steps 1 to 3 for one device. Step 4 can be done for many at once, by [`Leaving`].
+pub(in crate::registry) async fn update_record<V: Values, T>(
+    values: &V,
+    located: &Located,
+    current: Option<Vec<u8>>,
+    mut decide: impl FnMut(Option<&DeviceRecord>) -> Decision<T>,
+) -> Result<Updated<T>, Failure<V::Error>> {
     let (device, key) = (located.device(), located.key());
     let mut joined = BTreeSet::new();
-    let (output, revision, left) = retry(values, &key, |current| {
+    retry_from(values, &key, current, async |current| {
         let Slot { revision, record } = Slot::read(current)?;
         let next = revision.saturating_add(1);
         let (after, output) = match decide(record.as_ref()) {
             Decision::Stay(output) => {
                 // Also what a call that was cut short may have left behind.
                 let left = outdated(record.as_ref(), record.as_ref(), &joined);
-                return Ok(Try::Done((output, revision, left)));
+                return Ok(Try::Done(Updated {
+                    output,
+                    device: device.clone(),
+                    revision,
+                    left,
+                }));
             }
             Decision::Become(mut after, output) => {
                 after.revision = next;
@@ -147,20 +222,23 @@ pub(in crate::registry) fn update_record<V: Values, T>(
         };
         let held = held(record.as_ref());
         let wanted = indexes(after.as_ref()).into_iter();
-        for index in wanted.filter(|index| !held.contains(index)) {
-            join(values, &index, device, next)?;
-            joined.insert(index);
-        }
+        let wanted: Vec<_> = wanted.filter(|index| !held.contains(index)).collect();
+        join(values, &wanted, device, next).await?;
+        joined.extend(wanted);
         let left = outdated(record.as_ref(), after.as_ref(), &joined);
         let after = Slot {
             revision: next,
             record: after,
         };
-        let swapped = swap(values, &key, current, &after.write())?;
-        Ok(Try::of(swapped, (output, next, left)))
-    })?;
-    leaving.add(left, device, revision);
-    Ok((output, revision))
+        let updated = Updated {
+            output,
+            device: device.clone(),
+            revision: next,
+            left,
+        };
+        Ok(Try::Write(after.write(), updated))
+    })
+    .await
 }
 
 /// Where the record has to have entries.
@@ -190,57 +268,108 @@ fn outdated(
 }
 
 /// Step 4 for some of those that have left something to do; whether that was all. What has failed
-/// is still to be done.
-pub(in crate::registry) fn settle_some<V: Values>(
+/// is still to be done, and is the first of it.
+pub(in crate::registry) async fn settle_some<V: Values>(
     values: &V,
     leaving: &mut Leaving,
 ) -> Result<bool, Failure<V::Error>> {
     leaving.place();
     let mut budget = SETTLED_AT_ONCE;
-    while let Some(mut first) = leaving.entries.first_entry() {
+    let mut parts = Vec::new();
+    for (index, entries) in &leaving.entries {
         if budget == 0 {
-            return Ok(false);
+            break;
         }
-        let rest = first.get().len().saturating_sub(budget);
-        let part = first.get().get(rest..).unwrap_or_default();
-        match first.key() {
-            Index::Alias(alias, topic) => {
-                let leaving = part.iter().map(|left| (&left.device, left.revision));
-                owner::leave(values, alias, topic, leaving)?;
-            }
-            Index::Group(group) => leave_group(values, group, part)?,
-        }
+        let rest = entries.len().saturating_sub(budget);
+        let part = entries.get(rest..).unwrap_or_default();
         budget = budget.saturating_sub(part.len());
-        first.get_mut().truncate(rest);
-        if rest == 0 {
-            first.remove();
+        parts.push((index, part, rest));
+    }
+    let left = all(parts
+        .iter()
+        .map(|(index, part, _)| leave(values, index, part)));
+    let left = left.await;
+    let rests = parts
+        .iter()
+        .map(|(index, _, rest)| ((*index).clone(), *rest));
+    let rests: Vec<_> = rests.collect();
+    let mut failed = None;
+    for ((index, rest), left) in rests.into_iter().zip(left) {
+        match left {
+            Ok(()) if rest == 0 => drop(leaving.entries.remove(&index)),
+            Ok(()) => {
+                if let Some(entries) = leaving.entries.get_mut(&index) {
+                    entries.truncate(rest);
+                }
+            }
+            Err(failure) => failed = failed.or(Some(failure)),
         }
     }
-    leaving.added = 0;
-    Ok(true)
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    if leaving.entries.is_empty() {
+        leaving.added = 0;
+    }
+    Ok(leaving.entries.is_empty())
 }
 
-fn leave_group<V: Values>(
-    values: &V,
-    group: &Group,
-    entries: &[Left],
-) -> Result<(), Failure<V::Error>> {
-    let leaving = entries.iter().map(|left| Leave {
-        token: &left.device.token,
-        cursor: left.cursor,
-        revision: left.revision,
-    });
-    group::leave(values, group, leaving.collect())
-}
-
-fn join<V: Values>(
+async fn leave<V: Values>(
     values: &V,
     index: &Index,
+    entries: &[Left],
+) -> Result<(), Failure<V::Error>> {
+    match index {
+        Index::Alias(alias, topic) => {
+            let leaving = entries.iter().map(|left| (&left.device, left.revision));
+            owner::leave(values, alias, topic, leaving).await.map(drop)
+        }
+        Index::Group(group) => {
+            let leaving = entries.iter().map(|left| Leave {
+                token: &left.device.token,
+                cursor: left.cursor,
+                revision: left.revision,
+            });
+            group::leave(values, group, leaving.collect()).await
+        }
+    }
+}
+
+/// What was read before a device joins an index.
+enum Seen {
+    Alias(Room),
+    Group(Ahead),
+}
+
+/// Step 2.
+async fn join<V: Values>(
+    values: &V,
+    indexes: &[Index],
     device: &DeviceRef,
     revision: u64,
 ) -> Result<(), Failure<V::Error>> {
-    match index {
-        Index::Group(group) => group::join(values, group, &device.token, revision),
-        Index::Alias(alias, _) => owner::join(values, alias, device, revision),
-    }
+    let cursor = Cursor::of(&device.token);
+    let seen = all(indexes.iter().map(async |index| match index {
+        Index::Alias(alias, _) => {
+            let room = Room::find(values, alias, device, revision).await;
+            room.map(Seen::Alias)
+        }
+        Index::Group(group) => {
+            let ahead = Ahead::read(values, group, cursor).await;
+            ahead.map(Seen::Group)
+        }
+    }));
+    // An alias that is full: nothing may be left in the groups of a device that gets no record.
+    let seen = seen.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let joins = indexes.iter().zip(seen);
+    let joined = all(joins.map(async |(index, seen)| match (index, seen) {
+        (Index::Alias(alias, _), Seen::Alias(room)) => {
+            owner::join(values, alias, device, revision, room).await
+        }
+        (Index::Group(group), Seen::Group(ahead)) => {
+            group::join(values, group, &device.token, revision, ahead).await
+        }
+        _ => Ok(()),
+    }));
+    joined.await.into_iter().collect()
 }

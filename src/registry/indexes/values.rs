@@ -1,8 +1,6 @@
-//! The store as the registry needs it: read a value, and swap one that is still what it was.
+//! The store as the registry needs it: read values, and swap those that are still what they were.
 
-use core::cell::RefCell;
 use core::fmt;
-use std::collections::BTreeMap;
 
 use crate::registry::records::CorruptRecord;
 
@@ -10,30 +8,62 @@ use crate::registry::records::CorruptRecord;
 /// another's that succeeded, so this many writers of one key at one moment are served.
 const MAX_TRIES: usize = 64;
 
-/// A key-value store with compare-and-swap. The calls do not wait for anybody.
+/// A key-value store with compare-and-swap, many keys a call.
 ///
-/// An empty value and none are two values to compare, and mean the same to the registry.
+/// An empty value and none are one and the same: they compare as equal, and a store may keep either
+/// for the other.
+///
+/// Whoever drops a call before it has returned knows nothing of it: each of its swaps may have been
+/// done, or may still be done. So does an error.
 pub trait Values {
-    /// Why the store failed.
-    type Error;
+    /// Why the store failed. It is told to all who are in a call together.
+    type Error: Clone;
 
-    /// The value of a key. May be an older one than another writer's last; what is made of it is
-    /// swapped, and a swap compares with the newest.
+    /// The values of keys, in their order. Each may be an older one than another writer's last,
+    /// and two of them may be of different moments; what is made of one is swapped, and a swap
+    /// compares with the newest.
     ///
     /// # Errors
     /// The store's.
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Self::Error>;
+    fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>, Self::Error>>;
 
-    /// Replaces the value of a key by `new` if it is `current`, byte for byte, in one step.
+    /// Carries out swaps, and says of each what became of it, in their order. Each is one step;
+    /// together they are none: others see some of them done and some not, in any order.
     ///
     /// # Errors
-    /// The store's. The value may have been replaced all the same.
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, Self::Error>;
+    /// The store's. Any of them may have been done all the same.
+    fn swap_many(
+        &self,
+        swaps: Vec<Swap>,
+    ) -> impl Future<Output = Result<Vec<Swapped>, Self::Error>>;
+}
+
+/// Replaces the value of a key if it is what it is expected to be, byte for byte.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Swap {
+    /// Whose value.
+    pub key: String,
+    /// What it has to be.
+    pub expected: Option<Vec<u8>>,
+    /// What it becomes. With `None` the key is removed, for which a store may compare first and
+    /// remove then: it is for keys that nobody else writes by now. Where others do, an empty value
+    /// says the same in one step.
+    pub new: Option<Vec<u8>>,
+}
+
+/// Without the values, which are personal.
+impl fmt::Debug for Swap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Swap({})", self.key)
+    }
 }
 
 /// What became of a swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub enum Swapped {
     /// The value is the new one.
     Done,
     /// Somebody else was faster. The value is this one.
@@ -73,81 +103,69 @@ impl<E> From<CorruptRecord> for Failure<E> {
     }
 }
 
-/// A store of which some values were read ahead, in one call for all: what a remote store answers
-/// in the time of one, and any other with less ado.
-#[derive(Debug)]
-pub struct Ahead<'a, V> {
-    values: &'a V,
-    read: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
-}
-
-impl<'a, V> Ahead<'a, V> {
-    /// Each of `read` is used once.
-    pub fn new(values: &'a V, read: impl IntoIterator<Item = (String, Option<Vec<u8>>)>) -> Self {
-        let mut ahead = BTreeMap::new();
-        ahead.extend(read);
-        let read = RefCell::new(ahead);
-        Self { values, read }
-    }
-}
-
-impl<V: Values> Values for Ahead<'_, V> {
-    type Error = V::Error;
-
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, V::Error> {
-        let ahead = self.read.borrow_mut().remove(key);
-        ahead.map_or_else(|| self.values.get(key), Ok)
-    }
-
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, V::Error> {
-        self.values.swap(key, current, new)
-    }
-}
-
 /// The value of a key.
-pub(crate) fn get<V: Values>(values: &V, key: &str) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
-    values.get(key).map_err(Failure::Store)
-}
-
-/// Swaps a value.
-pub(crate) fn swap<V: Values>(
+pub(crate) async fn get<V: Values>(
     values: &V,
     key: &str,
-    current: Option<&[u8]>,
-    new: &[u8],
-) -> Result<Swap, Failure<V::Error>> {
-    values.swap(key, current, new).map_err(Failure::Store)
+) -> Result<Option<Vec<u8>>, Failure<V::Error>> {
+    let mut found = get_all(values, vec![key.to_owned()]).await?;
+    Ok(found.pop().flatten())
+}
+
+/// The values of keys, in their order.
+pub(crate) async fn get_all<V: Values>(
+    values: &V,
+    keys: Vec<String>,
+) -> Result<Vec<Option<Vec<u8>>>, Failure<V::Error>> {
+    values.get_many(keys).await.map_err(Failure::Store)
+}
+
+/// Carries out one swap.
+pub(crate) async fn swap<V: Values>(values: &V, swap: Swap) -> Result<Swapped, Failure<V::Error>> {
+    let swapped = values.swap_many(vec![swap]).await;
+    let swapped = swapped.map_err(Failure::Store)?.pop();
+    // A store that says nothing of it has not done it.
+    Ok(swapped.unwrap_or(Swapped::Lost(None)))
 }
 
 /// What one try of a change comes to.
 pub(crate) enum Try<T> {
     /// It is done, or there was nothing to do.
     Done(T),
-    /// Somebody else was faster; the value is this one.
-    Again(Option<Vec<u8>>),
-}
-
-impl<T> Try<T> {
-    /// What a swap makes of a try that is done if the swap is.
-    pub(crate) fn of(swap: Swap, done: T) -> Self {
-        match swap {
-            Swap::Done => Self::Done(done),
-            Swap::Lost(value) => Self::Again(value),
-        }
-    }
+    /// It is done once this is the value.
+    Write(Vec<u8>, T),
 }
 
 /// Tries with the present value of a key, and again with the next while others are faster.
-pub(crate) fn retry<V: Values, T>(
+pub(crate) async fn retry<V: Values, T>(
     values: &V,
     key: &str,
-    mut attempt: impl FnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
+    attempt: impl AsyncFnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
 ) -> Result<T, Failure<V::Error>> {
-    let mut current = get(values, key)?;
+    let current = get(values, key).await?;
+    retry_from(values, key, current, attempt).await
+}
+
+/// The same from a value that was read before.
+pub(crate) async fn retry_from<V: Values, T>(
+    values: &V,
+    key: &str,
+    mut current: Option<Vec<u8>>,
+    mut attempt: impl AsyncFnMut(Option<&[u8]>) -> Result<Try<T>, Failure<V::Error>>,
+) -> Result<T, Failure<V::Error>> {
     for _ in 0..MAX_TRIES {
-        match attempt(current.as_deref())? {
+        let (new, output) = match attempt(current.as_deref()).await? {
             Try::Done(output) => return Ok(output),
-            Try::Again(value) => current = value,
+            Try::Write(new, output) => (new, output),
+        };
+        let wanted = Swap {
+            key: key.to_owned(),
+            expected: current,
+            new: Some(new),
+        };
+        match swap(values, wanted).await? {
+            Swapped::Done => return Ok(output),
+            Swapped::Lost(value) => current = value,
         }
     }
     Err(Failure::Contended)
@@ -158,36 +176,24 @@ pub(crate) fn retry<V: Values, T>(
 ///
 /// # Errors
 /// [`Failure::Store`] and [`Failure::Contended`].
-pub fn change<V: Values, T>(
+pub async fn change<V: Values, T>(
     values: &V,
     key: &str,
     mut make: impl FnMut(Option<&[u8]>) -> (Option<Vec<u8>>, T),
 ) -> Result<T, Failure<V::Error>> {
-    retry(values, key, |current| {
-        let (new, output) = make(current);
-        match new {
-            None => Ok(Try::Done(output)),
-            Some(new) => Ok(Try::of(swap(values, key, current, &new)?, output)),
-        }
+    retry(values, key, async |current| {
+        Ok(match make(current) {
+            (None, output) => Try::Done(output),
+            (Some(new), output) => Try::Write(new, output),
+        })
     })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::replay::{Caller, Memory};
-
-    #[test]
-    fn what_was_read_ahead_is_used_once_and_a_swap_compares_with_the_newest() {
-        let memory = Memory::default();
-        memory.put("a", b"new");
-        let ahead = Ahead::new(&memory, [("a".to_owned(), Some(b"old".to_vec()))]);
-        assert_eq!(ahead.get("a").unwrap().as_deref(), Some(&b"old"[..]));
-        let lost = ahead.swap("a", Some(b"old"), b"mine").unwrap();
-        assert_eq!(lost, Swap::Lost(Some(b"new".to_vec())));
-        assert_eq!(ahead.get("a").unwrap().as_deref(), Some(&b"new"[..]));
-        assert_eq!(ahead.get("b").unwrap(), None);
-    }
+    use crate::registry::replay::{Caller, Memory, Replay, ready};
 
     fn append(stored: Option<&[u8]>, letter: u8) -> (Option<Vec<u8>>, usize) {
         let mut new = stored.unwrap_or_default().to_vec();
@@ -200,9 +206,11 @@ mod tests {
     fn of_two_that_change_a_value_at_once_none_is_lost() {
         let memory = Memory::default();
         let appends = |letter| {
-            Caller::new(move |values| change(values, "k", |stored| append(stored, letter)))
+            Caller::new(async move |values: Replay| {
+                change(&values, "k", |stored| append(stored, letter)).await
+            })
         };
-        let (one, two) = (appends(b'a'), appends(b'b'));
+        let (mut one, mut two) = (appends(b'a'), appends(b'b'));
         // Both have read it before either swaps.
         assert!(one.step(&memory).is_none() && two.step(&memory).is_none());
         assert_eq!((one.finish(&memory), two.finish(&memory)), (Ok(1), Ok(2)));
@@ -211,7 +219,7 @@ mod tests {
     #[test]
     fn a_change_that_leaves_a_value_as_it_is_writes_nothing() {
         let memory = Memory::default();
-        let left = change(&memory, "k", |stored| (None, stored.is_none()));
+        let left = ready(change(&memory, "k", |stored| (None, stored.is_none())));
         assert_eq!((left, memory.swaps.get()), (Ok(true), 0));
     }
 
@@ -219,11 +227,11 @@ mod tests {
     fn a_change_that_others_are_always_faster_than_gives_up() {
         let memory = Memory::default();
         let mut tries = 0;
-        let contended = change(&memory, "k", |_| {
+        let contended = ready(change(&memory, "k", |_| {
             tries += 1;
             memory.put("k", &[tries]);
             (Some(Vec::new()), ())
-        });
+        }));
         assert_eq!((contended, tries), (Err(Failure::Contended), 64));
     }
 }

@@ -1,10 +1,13 @@
 //! The calls one after the other, and all at once: one store call at a time, in any order, some of
 //! them cut short.
 
+mod calls;
 mod crossing;
 mod listing;
 
-use super::super::replay::{Caller, Memory, device as nth};
+use calls::{delete, device, learn, logout, register, remove, restore, take_back};
+
+use super::super::replay::{CallResult, Caller, Memory, Replay, device as nth, ready};
 use super::*;
 use crate::notification::Topic;
 use crate::registry::{
@@ -79,7 +82,7 @@ fn assert_in_line(memory: &Memory, at: &dyn std::fmt::Debug) {
 }
 
 /// Runs a call and sees that the indexes are in line after it.
-fn done<T>(memory: &Memory, result: Result<T, Failure<core::convert::Infallible>>) -> T {
+fn done<T>(memory: &Memory, result: CallResult<T>) -> T {
     assert_in_line(memory, &"the end of a call");
     result.unwrap()
 }
@@ -135,6 +138,27 @@ fn a_known_device_that_changes_nothing_costs_one_read_and_one_swap() {
         after.1,
         "what changes nothing writes nothing"
     );
+}
+
+#[test]
+fn a_registration_asks_the_store_as_often_as_it_must_wait_for_an_answer() {
+    let memory = Memory::default();
+    let register = |n, tags: u32| {
+        let before = (memory.calls.get(), memory.swaps.get());
+        let mut said = registration(n, Some("anna"));
+        said.tags = Some((0..tags).map(|n| tag(&format!("{n}"))).collect());
+        register(&memory, &said, at(1)).unwrap();
+        let after = (memory.calls.get(), memory.swaps.get());
+        (after.0 - before.0, after.1 - before.1)
+    };
+    // The record; all indexes; the leaves and the list of apps; the alias's index; the record.
+    assert_eq!(register(1, 2), (5, 6));
+    // The app is on the list, so that the index is swapped with the leaves.
+    assert_eq!(register(2, 2), (4, 5));
+    assert_eq!(register(3, 64), (4, 67));
+    assert_eq!(register(3, 64), (2, 1), "nothing is new");
+    // Out of 62 indexes: the record twice, then what is to be left and their swaps.
+    assert_eq!(register(3, 2), (4, 63));
 }
 
 #[test]
@@ -250,7 +274,9 @@ fn a_token_that_replaces_itself_is_only_registered() {
 fn who_logs_out_while_the_token_is_replaced_is_logged_out() {
     let memory = Memory::default();
     register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
-    let upgrade = Caller::new(|values| register(values, &replacing(2, None, 1), at(2)));
+    let mut upgrade = Caller::new(async |values: Replay| {
+        super::register(&values, &replacing(2, None, 1), at(2)).await
+    });
     while device(&memory, &nth(2)).unwrap().is_none() {
         assert!(upgrade.step(&memory).is_none());
     }
@@ -274,7 +300,7 @@ fn an_alias_that_is_full_refuses_and_is_tidied() {
         let memory = Memory::default();
         register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
         // One device of which there is no record, as after a crash, and 499 that there are.
-        let mut index = AliasIndex::read(memory.get(&key).unwrap().as_deref()).unwrap();
+        let mut index = AliasIndex::read(memory.get(&key).as_deref()).unwrap();
         index.join(&nth(9_999), 0).unwrap();
         memory.put(&key, &index.write());
         for n in 2..limit {
@@ -331,7 +357,7 @@ fn an_alias_has_so_many_apps_and_no_more() {
     let full = register(&memory, &app(ALIAS_MAX_TOPICS), at(1));
     assert_eq!(full, Err(Failure::AliasFull));
     let device = app(ALIAS_MAX_TOPICS).device();
-    assert_eq!(super::device(&memory, &device).unwrap(), None);
+    assert_eq!(self::device(&memory, &device).unwrap(), None);
 }
 
 #[test]
@@ -354,11 +380,11 @@ fn devices_that_an_older_version_has_listed_leave_as_others_do() {
     memory.assert_found(&Index::Alias(alias("ben"), topic()), &[nth(2)]);
     remove(&memory, &nth(1), &invalidation(9), at(9)).unwrap();
     memory.assert_found(&Index::Alias(alias("anna"), topic()), &[]);
-    let older = memory.get(&older_alias_key(&alias("anna"))).unwrap();
+    let older = memory.get(&older_alias_key(&alias("anna")));
     assert_eq!(older.as_deref(), Some(&b""[..]), "nothing of it is left");
     register(&memory, &registration(1, None), at(10)).unwrap();
     memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
-    let older = memory.get(&older_alias_key(&alias("anna"))).unwrap();
+    let older = memory.get(&older_alias_key(&alias("anna")));
     assert_eq!(older.as_deref(), Some(&b""[..]), "nobody joins it");
 }
 
@@ -381,19 +407,19 @@ fn a_record_of_a_time_before_groups_joins_them() {
     done(&memory, logout(&memory, &nth(1)));
 }
 
-fn remove_all<V: Values>(
+async fn remove_all<V: Values>(
     values: &V,
     invalidations: &[(DeviceRef, Invalidation)],
     now: UnixTime,
 ) -> Result<Vec<Option<Removal>>, Failure<V::Error>> {
-    let mut removals = Removals::default();
-    let told = invalidations
+    let located = invalidations
         .iter()
-        .map(|(device, invalidation)| {
-            removals.remove(values, &Located::new(device.clone()), invalidation, now)
-        })
-        .collect::<Result<_, _>>()?;
-    while !removals.settle_some(values)? {}
+        .map(|(device, invalidation)| (Located::new(device.clone()), *invalidation));
+    let located: Vec<_> = located.collect();
+    let mut removals = Removals::default();
+    let told = removals.remove_many(values, &located, now).await;
+    let told = told.into_iter().collect::<Result<_, _>>()?;
+    while !removals.settle_some(values).await? {}
     Ok(told)
 }
 
@@ -412,7 +438,12 @@ fn many_are_removed_together() {
         .map(|n| (nth(n), invalidation(11)))
         .collect();
     let before = memory.swaps.get();
-    let told = done(&memory, remove_all(&memory, &invalidations, at(20)));
+    let calls = memory.calls.get();
+    let told = ready(remove_all(&memory, &invalidations, at(20)));
+    let told = done(&memory, told);
+    let calls = memory.calls.get() - calls;
+    // All records in one call, their swaps in another, and some for 200 entries of indexes each.
+    assert!(calls < 2 + 10 * 8, "{calls}");
     let swaps = memory.swaps.get() - before;
     assert!(swaps < 750 + 300, "{swaps}");
     for (n, told) in (0..).zip(&told) {
@@ -423,7 +454,7 @@ fn many_are_removed_together() {
         }
     }
     assert_eq!(memory.group(&all()).len(), 750);
-    let again = remove_all(&memory, &invalidations[..1], at(20)).unwrap();
+    let again = ready(remove_all(&memory, &invalidations[..1], at(20))).unwrap();
     assert_eq!(again, [Some(Removal::AlreadyRemoved)]);
 }
 
@@ -441,13 +472,13 @@ fn removals_with_many_tags_are_settled_before_they_are_too_many() {
         let device = nth(n);
         memory.put(&device_key(&device.topic, &device.token), &record.write());
         let invalidation = invalidation(5);
-        removals
-            .remove(&memory, &Located::new(device), &invalidation, at(9))
-            .unwrap();
+        let dead = [(Located::new(device), invalidation)];
+        let removed = ready(removals.remove_many(&memory, &dead, at(9)));
+        assert!(removed.iter().all(Result::is_ok));
         told += 1;
         if removals.are_many() {
             assert!(told * 66 < 200_000 + 66, "{told}");
-            while !removals.settle_some(&memory).unwrap() {}
+            while !ready(removals.settle_some(&memory)).unwrap() {}
             assert!(!removals.are_many());
             (told, settled) = (0, settled + 1);
         }
@@ -472,10 +503,13 @@ fn the_sweep_marks_and_forgets() {
     }
     remove(&memory, &nth(3), &invalidation(301), at(301)).unwrap();
     let sweep_all = |now| {
-        [1, 2, 3, 4].map(|n| {
-            let key = device_key(&nth(n).topic, &nth(n).token);
-            sweep(&memory, &key, wait, at(now)).unwrap().unwrap()
-        })
+        let key = |n| device_key(&nth(n).topic, &nth(n).token);
+        let stored = [1, 2, 3, 4].map(|n| (key(n), memory.get(&key(n))));
+        let stored = stored.each_ref();
+        let stored = stored.map(|(key, value)| (key.as_str(), value.as_deref()));
+        let swept = ready(sweep(&memory, &stored, wait, at(now)));
+        let swept: Vec<_> = swept.into_iter().map(|one| one.unwrap().unwrap()).collect();
+        swept
     };
     let nothing = Swept::Nothing;
     assert_eq!(sweep_all(300), [Swept::Stale, nothing, nothing, nothing]);
@@ -484,7 +518,8 @@ fn the_sweep_marks_and_forgets() {
     assert_eq!(sweep_all(352), [nothing, nothing, Swept::Expired, nothing]);
     assert!(record(&memory, 1).stale);
     assert_eq!(device(&memory, &nth(3)).unwrap(), None);
-    assert_eq!(sweep(&memory, "a/x", wait, at(9)).unwrap(), None);
+    let other = ready(sweep(&memory, &[("a/x", None)], wait, at(9)));
+    assert_eq!(other, [Ok(None)]);
     assert_in_line(&memory, &"after the sweep");
 }
 

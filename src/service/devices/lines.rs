@@ -139,7 +139,7 @@ impl<R: Runtime> LineWork for DeviceLines<'_, R> {
                 let name = (one.number, one.reference.as_ref());
                 self.write(name, |counts, line| match &kept {
                     Ok(()) => counts.reply(line, &one.reply),
-                    Err(error) => counts.failed(line, Problem::store(&error.0)),
+                    Err(error) => counts.failed(line, Problem::store(&error.to_string())),
                 });
                 self.flow.end(one.bytes);
             }

@@ -1,7 +1,7 @@
 //! A page of devices: candidates out of an index, and what their records say of them.
 
 use super::super::recipients::{keys_of, records};
-use super::super::{App, Runtime, Store, Turns};
+use super::super::{App, Runtime, Turns};
 use crate::api::{DeviceQuery, Problem};
 use crate::notification::Topic;
 use crate::registry::{Candidates, DevicePage, candidates};
@@ -23,8 +23,8 @@ pub async fn page<R: Runtime>(
         after,
         limit,
     } = query;
-    let Candidates { devices, next } =
-        candidates(app.store.values(), selection, visible, *after, *limit)?;
+    let candidates = candidates(&app.store, selection, visible, *after, *limit);
+    let Candidates { devices, next } = candidates.await?;
     let mut turns = Turns::new(&app.platform);
     turns.rest().await;
     let mut found = Vec::with_capacity(devices.len());
@@ -61,7 +61,9 @@ mod tests {
                 tags: Some((0..64).map(tag).collect()),
                 replaces: None,
             };
-            registry::register(&desk.store, &registration, UnixTime::from_secs(1)).unwrap();
+            let now = UnixTime::from_secs(1);
+            let registered = registry::register(&desk.store, &registration, now);
+            desk.run(registered).unwrap();
         }
         for query in ["alias=bulk&limit=150", "topic=com.example.app&limit=150"] {
             desk.store.forget();

@@ -4,7 +4,7 @@ mod doubts;
 mod lines;
 mod listing;
 
-use super::{App, Platform, Runtime, Store};
+use super::{App, Platform, Runtime};
 use crate::api::{Caller, DeviceQuery, Problem, Reply, device_page_reply, device_reply};
 use crate::config::Scope;
 use crate::registry::{self, DeviceRef, Registration};
@@ -27,7 +27,7 @@ impl<R: Runtime> App<R> {
         caller.require(Scope::Devices)?;
         caller.require_topic(&registration.topic)?;
         let now = self.platform.unix_time();
-        let registered = registry::register(self.store.values(), registration, now)?;
+        let registered = registry::register(&self.store, registration, now).await?;
         Ok(registered.reply(&doubts::of_registration(&self.settings, &registered.record)))
     }
 
@@ -38,7 +38,7 @@ impl<R: Runtime> App<R> {
         device: &DeviceRef,
     ) -> Result<Reply, Problem> {
         require(caller, device)?;
-        let record = registry::device(self.store.values(), device)?;
+        let record = registry::device(&self.store, device).await?;
         Ok(device_reply(&record.ok_or_else(Problem::unknown_device)?))
     }
 
@@ -59,7 +59,7 @@ impl<R: Runtime> App<R> {
         device: &DeviceRef,
     ) -> Result<Reply, Problem> {
         require(caller, device)?;
-        registry::logout(self.store.values(), device)?;
+        registry::logout(&self.store, device).await?;
         Ok(Reply::no_content())
     }
 
@@ -70,7 +70,7 @@ impl<R: Runtime> App<R> {
         device: &DeviceRef,
     ) -> Result<Reply, Problem> {
         require(caller, device)?;
-        registry::delete(self.store.values(), device)?;
+        registry::delete(&self.store, device).await?;
         Ok(Reply::no_content())
     }
 
@@ -82,7 +82,7 @@ impl<R: Runtime> App<R> {
     ) -> Result<Reply, Problem> {
         require(caller, device)?;
         let now = self.platform.unix_time();
-        let record = registry::restore(self.store.values(), device, now)?;
+        let record = registry::restore(&self.store, device, now).await?;
         Ok(device_reply(&record.ok_or_else(Problem::unknown_device)?))
     }
 }

@@ -3,7 +3,7 @@
 use super::invalidations::Invalidations;
 use super::{LOST, Poll};
 use crate::feedback::{Run, page_key, tuples};
-use crate::registry::{Ahead, DeviceRef, Failure, Invalidation, Located, Removals};
+use crate::registry::{DeviceRef, Failure, Invalidation, Located, Removals, Values};
 use crate::service::store::persistently;
 use crate::service::{Platform, Runtime, Store, Turns};
 use crate::time::UnixTime;
@@ -54,7 +54,7 @@ impl<R: Runtime> Poll<'_, R> {
                 .map(|page| page_key(&self.key, run, page))
                 .collect();
             let deleted = persistently(platform, async || store.delete_many(&done).await);
-            deleted.await.map_err(|error| error.0)?;
+            deleted.await.map_err(|error| error.to_string())?;
             if is_last {
                 return self.change(|state, _| state.end_run(run)).await;
             }
@@ -70,11 +70,8 @@ impl<R: Runtime> Poll<'_, R> {
         for start in (0..PAGES_AT_ONCE).step_by(PAGES_A_READ as usize) {
             let numbers = (start..start + PAGES_A_READ).map(|number| first.saturating_add(number));
             let keys: Vec<_> = numbers.map(|page| page_key(&self.key, run, page)).collect();
-            let found = persistently(platform, async || store.get_many(&keys).await);
-            let mut found = found.await.map_err(|error| error.0)?;
-            for key in &keys {
-                let place = found.iter().position(|(found, _)| found == key);
-                let page = place.and_then(|place| found.swap_remove(place).1);
+            let found = persistently(platform, async || store.get_many(keys.clone()).await);
+            for page in found.await.map_err(|error| error.to_string())? {
                 match page {
                     Some(bytes) => pages.push(bytes),
                     None => return Ok((pages, true)),
@@ -103,7 +100,7 @@ impl<R: Runtime> Poll<'_, R> {
         }
         let mut removals = Removals::default();
         for batch in invalidations.in_batches(BATCH) {
-            self.remove(&mut removals, &batch, told, &mut turns).await?;
+            self.remove(&mut removals, batch, told).await?;
             turns.rest().await;
             self.renew_lease().await?;
             if removals.are_many() {
@@ -113,53 +110,56 @@ impl<R: Runtime> Poll<'_, R> {
         self.settle(&mut removals).await
     }
 
-    /// Tells the registry of some invalidations, whose records are read in one call.
+    /// Tells the registry of some invalidations, together.
     async fn remove(
         &mut self,
         removals: &mut Removals,
-        batch: &[(Located, UnixTime)],
+        batch: Vec<(Located, UnixTime)>,
         told: ToldAt,
-        turns: &mut Turns<'_, R::Platform>,
     ) -> Result<(), String> {
         let (platform, store) = (&self.app.platform, &self.app.store);
         let ToldAt { read_at, now } = told;
-        let keys: Vec<_> = batch.iter().map(|(device, _)| device.key()).collect();
-        let read = persistently(platform, async || store.get_many(&keys).await);
-        let read = read.await.map_err(|error| error.0)?;
-        let sizes = read
-            .iter()
-            .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
-        let size = sizes.sum::<usize>() / read.len().max(1);
-        let ahead = Ahead::new(store.values(), read);
+        let mut left = Vec::with_capacity(batch.len());
         for (device, since) in batch {
-            let Some(invalidation) = Invalidation::of_feedback(*since, read_at) else {
-                self.counts.count_future();
-                continue;
-            };
-            let removal = persistently(platform, async || {
-                removals.remove(&ahead, device, &invalidation, now)
-            });
-            let removal = match removal.await {
-                // What is behind it is told of all the same.
-                Err(Failure::Corrupt(_)) => {
-                    self.unreadable += 1;
-                    None
-                }
-                removal => removal.map_err(|error| error.to_string())?,
-            };
-            self.counts.count(removal.as_ref());
-            turns.read(4 * size).await;
+            match Invalidation::of_feedback(since, read_at) {
+                Some(invalidation) => left.push((device, invalidation)),
+                None => self.counts.count_future(),
+            }
         }
-        Ok(())
+        let (counts, unreadable) = (&mut self.counts, &mut self.unreadable);
+        let told = persistently(platform, async || {
+            let told = removals.remove_many(store, &left, now).await;
+            let mut failed = None;
+            let mut told = told.into_iter();
+            // What is behind one that fails is told of all the same.
+            left.retain(|_| match told.next() {
+                Some(Err(Failure::Corrupt(_))) => {
+                    *unreadable += 1;
+                    false
+                }
+                Some(Err(failure)) => {
+                    failed = Some(failure);
+                    true
+                }
+                Some(Ok(removal)) => {
+                    counts.count(removal.as_ref());
+                    false
+                }
+                None => true,
+            });
+            failed.map_or(Ok(()), Err)
+        });
+        told.await.map_err(|error| error.to_string())
     }
 
     /// Takes all that is dead out of the indexes.
     async fn settle(&mut self, removals: &mut Removals) -> Result<(), String> {
         let app = self.app;
         loop {
-            let values = app.store.values();
-            let settled = persistently(&app.platform, async || removals.settle_some(values)).await;
-            if settled.map_err(|error| error.to_string())? {
+            let settled = persistently(&app.platform, async || {
+                removals.settle_some(&app.store).await
+            });
+            if settled.await.map_err(|error| error.to_string())? {
                 return Ok(());
             }
             app.platform.turn().await;

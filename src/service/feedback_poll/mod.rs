@@ -15,7 +15,7 @@ mod reading;
 use core::time::Duration;
 
 use super::store::persistently;
-use super::{App, Platform, Runtime, Store, random_u64};
+use super::{App, Platform, Runtime, random_u64};
 use crate::api::{AppFeedback, FeedbackCounts};
 use crate::config::BinaryApp;
 use crate::feedback::{Busy, Holder, PollState, Stopped, poll_key};
@@ -118,15 +118,14 @@ impl<R: Runtime> Poll<'_, R> {
             platform, store, ..
         } = self.app;
         let changed = persistently(platform, async || {
-            registry::change(store.values(), &self.key, |stored| {
-                match PollState::read(stored) {
-                    Ok(mut state) => {
-                        let output = make(&mut state, &self.holder);
-                        (Some(state.write()), Ok(output))
-                    }
-                    Err(corrupt) => (None, Err(corrupt)),
+            registry::change(store, &self.key, |stored| match PollState::read(stored) {
+                Ok(mut state) => {
+                    let output = make(&mut state, &self.holder);
+                    (Some(state.write()), Ok(output))
                 }
+                Err(corrupt) => (None, Err(corrupt)),
             })
+            .await
         });
         let changed = changed.await.map_err(|error| error.to_string())?;
         changed.map_err(|corrupt| corrupt.to_string())

@@ -50,7 +50,7 @@ impl<R: Runtime> Poll<'_, R> {
             self.keep(&page).await?;
         }
         let durable = persistently(&app.platform, async || app.durable().await);
-        durable.await.map_err(|error| error.0)?;
+        durable.await.map_err(|error| error.to_string())?;
         let bytes = bounds.bytes();
         let noted = self.change(|state, _| state.run_read(run, bytes)).await;
         read.and(noted)?;
@@ -95,7 +95,7 @@ impl<R: Runtime> Poll<'_, R> {
         let app = self.app;
         let page = [(page.key.as_str(), page.bytes.as_slice())];
         let kept = persistently(&app.platform, async || app.store.put_many(&page).await);
-        kept.await.map_err(|error| error.0)
+        kept.await.map_err(|error| error.to_string())
     }
 }
 

@@ -92,11 +92,7 @@ impl<'a, R: Runtime> PushLines<'a, R> {
             caller,
             flow,
             reader: RefCell::new(LineReader::new(caller)),
-            shared: RefCell::new(Shared {
-                made: None,
-                lanes: Vec::new(),
-                next: 0,
-            }),
+            shared: RefCell::default(),
             inbox: Inbox::default(),
             places: RefCell::default(),
             waiting: RefCell::default(),
@@ -206,6 +202,8 @@ impl<'a, R: Runtime> PushLines<'a, R> {
         };
         let mut valid = Vec::new();
         let mut begun = Vec::with_capacity(lines.len());
+        // Nobody else needs it meanwhile, since lines are taken one after the other.
+        let mut shared = self.shared.take();
         for ((one, device), record) in lines.into_iter().zip(devices).zip(known) {
             let target = Target {
                 entry: 0,
@@ -214,18 +212,25 @@ impl<'a, R: Runtime> PushLines<'a, R> {
                 registered: record.is_some(),
             };
             let is_dry = one.options.dry_run;
-            match self.prepare(one, target, taken) {
+            match self.prepare(&mut shared, one, target, taken).await {
                 Some(one) if is_dry => valid.push(one),
                 Some(one) => begun.push(one),
                 None => {}
             }
         }
+        self.shared.replace(shared);
         self.begin(begun);
         self.conclude(valid, |_| {}).await;
     }
 
     /// The line with its lane; `None` if it has its result.
-    fn prepare(&self, one: One, target: Target, taken: Taken) -> Option<InFlight<R>> {
+    async fn prepare(
+        &self,
+        shared: &mut Shared<'a, R>,
+        one: One,
+        target: Target,
+        taken: Taken,
+    ) -> Option<InFlight<R>> {
         let Options {
             environment,
             via,
@@ -239,9 +244,9 @@ impl<'a, R: Runtime> PushLines<'a, R> {
             warnings,
             bytes: one.bytes,
         };
-        let mut shared = self.shared.borrow_mut();
         let (lanes_number, lanes) = shared.lanes_by(self.app, via)?;
-        match lanes.prepare(environment, target, one.notification) {
+        let prepared = lanes.prepare(environment, target, one.notification);
+        match prepared.await {
             Ok(to) => {
                 let times = Times {
                     asked_at: taken.asked_at,
@@ -452,6 +457,16 @@ impl<R: Runtime> LineWork for PushLines<'_, R> {
 
     fn summarize(&self, out: &mut Vec<u8>, stopped: Option<&str>) {
         write_summary(out, &self.counts.get(), stopped);
+    }
+}
+
+impl<R: Runtime> Default for Shared<'_, R> {
+    fn default() -> Self {
+        Self {
+            made: None,
+            lanes: Vec::new(),
+            next: 0,
+        }
     }
 }
 

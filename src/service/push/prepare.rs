@@ -44,7 +44,8 @@ pub(super) async fn prepare<R: Runtime>(
     let mut devices = Vec::with_capacity(targets.len());
     for target in targets {
         let notification = request.notification(&target.device, new_apns_id(&app.platform))?;
-        devices.push(lanes.prepare(request.environment, target, notification)?);
+        let prepared = lanes.prepare(request.environment, target, notification);
+        devices.push(prepared.await?);
         turns.worked(1).await;
     }
     let lanes = lanes.open;
@@ -90,7 +91,7 @@ impl<'a, R: Runtime> Lanes<'a, R> {
         self.known.len()
     }
 
-    pub(super) fn prepare(
+    pub(super) async fn prepare(
         &mut self,
         named: Option<Environment>,
         target: Target,
@@ -102,10 +103,11 @@ impl<'a, R: Runtime> Lanes<'a, R> {
         let environment = probe.environment();
         let topic = &target.device.topic;
         let lane = self
-            .lane(&notification, environment)?
+            .lane(&notification, environment)
+            .await?
             .ok_or_else(|| self.no_lane(topic, environment))?;
         let other = match probe.elsewhere() {
-            Some(elsewhere) => self.lane_if_any(&notification, elsewhere)?,
+            Some(elsewhere) => self.lane_if_any(&notification, elsewhere).await?,
             None => None,
         };
         let is_used = |elsewhere| {
@@ -128,25 +130,25 @@ impl<'a, R: Runtime> Lanes<'a, R> {
 
     /// The lane that a notification takes in an environment; `None` if there is no credential for
     /// it.
-    fn lane(
+    async fn lane(
         &mut self,
         notification: &Notification,
         environment: Environment,
     ) -> Result<Option<usize>, Problem> {
-        match self.route(notification.topic(), environment)? {
+        match self.route(notification.topic(), environment).await? {
             Route::None => Ok(None),
             Route::Provider(lane) => Ok(Some(lane)),
             Route::Gateway(index) => self.gateway(index, notification),
         }
     }
 
-    fn route(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
+    async fn route(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
         let place = usize::from(environment == Environment::Production);
         let known = self.known.get(topic).and_then(|known| *known.get(place)?);
         if let Some(route) = known {
             return Ok(route);
         }
-        let route = self.find(topic, environment)?;
+        let route = self.find(topic, environment).await?;
         let known = self.known.entry(topic.clone()).or_default();
         if let Some(known) = known.get_mut(place) {
             *known = Some(route);
@@ -154,7 +156,7 @@ impl<'a, R: Runtime> Lanes<'a, R> {
         Ok(route)
     }
 
-    fn find(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
+    async fn find(&mut self, topic: &Topic, environment: Environment) -> Result<Route, Problem> {
         let app = self.app;
         let binary = app.settings.binary_app(topic, environment);
         let app_of = |index: usize| app.settings.binary_apps().get(index);
@@ -167,20 +169,20 @@ impl<'a, R: Runtime> Lanes<'a, R> {
                 let Some(credential) = app.settings.credential_for(topic, environment) else {
                     return Ok(Route::None);
                 };
-                self.open
-                    .push(app.lane(credential, environment, ApnsService::Push)?);
+                let lane = app.lane(credential, environment, ApnsService::Push);
+                self.open.push(lane.await?);
                 Ok(Route::Provider(self.open.len() - 1))
             }
         }
     }
 
     /// As [`Self::lane`]; what cannot be said there is no lane for either.
-    fn lane_if_any(
+    async fn lane_if_any(
         &mut self,
         notification: &Notification,
         environment: Environment,
     ) -> Result<Option<usize>, Problem> {
-        match self.lane(notification, environment) {
+        match self.lane(notification, environment).await {
             Err(problem) if problem.status() == 400 => Ok(None),
             lane => lane,
         }

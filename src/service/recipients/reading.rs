@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::api::Problem;
-use crate::registry::{CorruptRecord, DeviceRecord, DeviceRef, Failure, device_key};
-use crate::service::{App, Found, Runtime, Store, Turns};
+use crate::registry::{CorruptRecord, DeviceRecord, DeviceRef, Failure, Values, device_key};
+use crate::service::{App, Runtime, Turns};
 
 /// Records read in one call of the store.
 pub(super) const RECORDS_AT_ONCE: usize = 64;
@@ -21,10 +21,9 @@ pub(in crate::service) async fn records<R: Runtime>(
     turns: &mut Turns<'_, R::Platform>,
     keys: Vec<String>,
 ) -> Result<Vec<Option<DeviceRecord>>, Problem> {
-    let mut found = read(app, &keys).await?;
-    let mut records = Vec::with_capacity(keys.len());
-    for key in &keys {
-        let stored = found.remove(key).flatten();
+    let found = get_many(app, keys).await?;
+    let mut records = Vec::with_capacity(found.len());
+    for stored in found {
         records.push(DeviceRecord::read_stored(stored.as_deref()).map_err(unreadable)?);
         turns.read(stored.map_or(0, |stored| stored.len())).await;
     }
@@ -36,14 +35,18 @@ pub(super) async fn read<R: Runtime>(
     app: &App<R>,
     keys: &[String],
 ) -> Result<BTreeMap<String, Option<Vec<u8>>>, Problem> {
-    let found: Vec<Found> = app
-        .store
-        .get_many(keys)
-        .await
-        .map_err(|error| Problem::store(&error.to_string()))?;
+    let found = get_many(app, keys.to_vec()).await?;
     let mut values = BTreeMap::new();
-    values.extend(found);
+    values.extend(keys.iter().cloned().zip(found));
     Ok(values)
+}
+
+async fn get_many<R: Runtime>(
+    app: &App<R>,
+    keys: Vec<String>,
+) -> Result<Vec<Option<Vec<u8>>>, Problem> {
+    let found = app.store.get_many(keys).await;
+    found.map_err(|error| Problem::store(&error.to_string()))
 }
 
 pub(super) fn unreadable(error: CorruptRecord) -> Problem {

@@ -17,7 +17,8 @@ fn alias(name: &str) -> Alias {
 
 fn register(desk: &Desk, registration: &Registration) {
     let now = UnixTime::from_secs(1);
-    registry::register(&desk.store, registration, now).unwrap();
+    desk.run(registry::register(&desk.store, registration, now))
+        .unwrap();
 }
 
 /// Many devices of an alias, written as they are stored: registering each takes its time.
@@ -120,7 +121,7 @@ fn aliases_that_resolve_to_nothing_are_named_once_each_and_in_order() {
         topic: topic(APP),
         token: token(2),
     };
-    registry::delete(&desk.store, &device).unwrap();
+    desk.run(registry::delete(&desk.store, &device)).unwrap();
     register(&desk, &registration(3, OTHER, "elsewhere"));
     let names = ["zoe", "gone", "anna", "zoe", "elsewhere"];
     let of_app = |app: &Topic| *app == topic(APP);

@@ -1,6 +1,6 @@
 //! Which lane is taken, and the provider tokens that go with it.
 
-use super::support::{APP, Desk, OTHER, settings, token};
+use super::support::{APP, Desk, OTHER, both, settings, token};
 use crate::binary::Dialect;
 use crate::delivery::{GatewayConfig, GatewayLane, Lane, ProviderConfig, ProviderLane, Submission};
 use crate::service::{LaneName, LaneReport, Platform as _};
@@ -44,10 +44,10 @@ fn instances_share_the_provider_token_of_a_key_through_the_store() {
 
     // Whoever is told that it was refused as too old, and may not have another, has the same.
     let refused = first.newest().issued_at();
-    let renewed = desk.app.renewed(2, refused).unwrap();
+    let renewed = desk.run(desk.app.renewed(2, refused)).unwrap();
     assert_eq!(renewed.newest(), first.newest());
     assert!(
-        desk.app.renewed(0, refused).is_none(),
+        desk.run(desk.app.renewed(0, refused)).is_none(),
         "a certificate has none"
     );
 
@@ -56,6 +56,27 @@ fn instances_share_the_provider_token_of_a_key_through_the_store() {
     let later = desk.sender.tokens().unwrap();
     assert!(later.newest().issued_at() > refused);
     assert_eq!(later.older(), Some(first.newest()));
+}
+
+#[test]
+fn pushes_that_need_a_provider_token_at_the_same_time_ask_the_store_once() {
+    let desk = Desk::with(&settings(KEY));
+    let now = || desk.app.renewed(2, UnixTime::EPOCH);
+    let (one, (two, three)) = desk.run(both(now(), both(now(), now())));
+    assert!(one.is_some() && one == two && two == three);
+    let reads = desk.store.take_reads();
+    assert_eq!(reads.into_values().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_store_that_never_answers_stops_no_push_for_long_for_want_of_a_provider_token() {
+    let desk = Desk::with(&settings(KEY));
+    desk.store.fall_silent("t/");
+    assert_eq!(push(&desk, "com.key.app", "").0, 200);
+    let executor = desk.platform.executor();
+    assert_eq!(executor.now().as_nanos(), 2_000_000_000);
+    assert_eq!(push(&desk, "com.key.app", "").0, 200);
+    assert_eq!(executor.now().as_nanos(), 2_000_000_000, "it is in hand");
 }
 
 #[test]

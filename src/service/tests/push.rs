@@ -371,7 +371,8 @@ fn register_tagged(desk: &Desk, app: &str, tag: &str, devices: core::ops::Range<
             ..registration(n, app, "anna")
         };
         let now = crate::time::UnixTime::from_secs(1);
-        crate::registry::register(&desk.store, &tagged, now).unwrap();
+        let registered = crate::registry::register(&desk.store, &tagged, now);
+        desk.run(registered).unwrap();
     }
 }
 
@@ -457,7 +458,9 @@ fn devices_of_two_apps_go_by_the_lane_of_each() {
     let desk = Desk::new();
     desk.register("anna", 1..2);
     let now = crate::time::UnixTime::from_secs(1);
-    crate::registry::register(&desk.store, &registration(2, OTHER, "anna"), now).unwrap();
+    let other = registration(2, OTHER, "anna");
+    let registered = crate::registry::register(&desk.store, &other, now);
+    desk.run(registered).unwrap();
     let (_, reply) = push(&desk, &to(r#"{"alias":"anna"}"#));
     assert_eq!(reply["accepted"], 2);
     let mut credentials: Vec<_> = desk.sender.take_sent().into_iter().collect();
@@ -472,7 +475,8 @@ fn a_push_is_refused_whole_where_one_of_its_devices_has_no_credential() {
     desk.register("anna", 1..2);
     let now = crate::time::UnixTime::from_secs(1);
     let foreign = registration(2, "com.unknown.app", "anna");
-    crate::registry::register(&desk.store, &foreign, now).unwrap();
+    let registered = crate::registry::register(&desk.store, &foreign, now);
+    desk.run(registered).unwrap();
     let (status, problem) = push(&desk, &to(r#"{"alias":"anna"}"#));
     assert_eq!(
         (status, &problem["type"]),

@@ -15,13 +15,13 @@ fn a_store_that_refuses_is_tried_again_for_half_a_minute() {
         tries.set(tries.get() + 1);
         match tries.get() {
             5 => Ok(()),
-            _ => Err(StoreError("behind".into())),
+            _ => Err(StoreError::Other("behind".into())),
         }
     };
     assert_eq!(desk.run(persistently(&desk.platform, attempt)), Ok(()));
     let executor = desk.platform.executor();
     assert_eq!(executor.now().as_nanos(), 80_000_000);
-    let never = async || Err::<(), _>(StoreError("behind".into()));
+    let never = async || Err::<(), _>(StoreError::Other("behind".into()));
     let began = executor.now();
     assert!(desk.run(persistently(&desk.platform, never)).is_err());
     assert_eq!(executor.now().since(began).as_secs(), 30);
@@ -73,7 +73,7 @@ fn what_the_disk_says_is_told_to_all() {
     let desk = Desk::new();
     desk.store
         .refuse(|(what, _)| (what == "durable").then_some("full"));
-    let full = || Err(StoreError("full".into()));
+    let full = || Err(StoreError::Other("full".into()));
     let done = desk.run(both(desk.app.durable(), desk.app.durable()));
     assert_eq!(done, (full(), full()));
 }

@@ -19,7 +19,8 @@ fn a_sweep_marks_what_was_not_seen_for_long_and_forgets_what_was_removed_long_ag
     };
     let device = super::support::device_ref(7);
     let now = crate::service::Platform::unix_time(&desk.platform);
-    registry::remove(&desk.store, &device, &invalidation, now).unwrap();
+    let removed = registry::remove(&desk.store, &device, &invalidation, now);
+    desk.run(removed).unwrap();
     desk.pass(91 * DAY);
     let (status, report) = desk.call(SWEEP, "");
     assert_eq!(status, 200);
@@ -63,7 +64,8 @@ fn whoever_is_bound_to_topics_sweeps_the_devices_of_these_alone() {
     let desk = Desk::with(&bound);
     desk.register("anna", 0..3);
     let foreign = registration(9, OTHER, "anna");
-    registry::register(&desk.store, &foreign, UnixTime::from_secs(1)).unwrap();
+    let registered = registry::register(&desk.store, &foreign, UnixTime::from_secs(1));
+    desk.run(registered).unwrap();
     desk.pass(91 * DAY);
     let report = desk.call(SWEEP, "").1;
     assert_eq!(report["stale"], 1);

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin::notification::{DeviceToken, Topic};
 use dunlin::receipt::{self, Begun, IdempotencyKey, Receipt};
-use dunlin::registry::{self, DeviceRef, Registration, RemovalReason, Swap, Values};
+use dunlin::registry::{self, DeviceRef, Registration, RemovalReason, Swap, Swapped, Values};
 use dunlin::time::UnixTime;
 use dunlin_cli::client::ask;
 use dunlin_host::store::{self, Store, StoreError};
 use dunlin_simulator::Simulator;
+use dunlin_test_support::ready;
 use dunlin_test_support::running::Running;
 
 const DUNLIN: &str = env!("CARGO_BIN_EXE_dunlin");
@@ -43,16 +44,21 @@ struct Offline(Store);
 impl Values for Offline {
     type Error = StoreError;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.0.get(key)
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.0.get_many(&keys)
     }
 
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, StoreError> {
-        let swapped = self.0.compare_and_swap(key, current, new.to_vec())?;
-        Ok(match swapped {
-            store::Swap::Done => Swap::Done,
-            store::Swap::Changed(value) => Swap::Lost(value),
-        })
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
+        let swapped = swaps.into_iter().map(|swap| {
+            let new = swap.new.unwrap_or_default();
+            let expected = swap.expected.as_deref();
+            let swapped = self.0.compare_and_swap(&swap.key, expected, new)?;
+            Ok(match swapped {
+                store::Swap::Done => Swapped::Done,
+                store::Swap::Changed(value) => Swapped::Lost(value),
+            })
+        });
+        swapped.collect()
     }
 }
 
@@ -71,7 +77,7 @@ impl Offline {
             replaces: None,
         };
         let now = UnixTime::from_secs(REGISTERED.into());
-        registry::register(self, &registration, now).unwrap();
+        ready(registry::register(self, &registration, now)).unwrap();
     }
 
     fn close(self) {
@@ -199,7 +205,7 @@ async fn a_push_of_a_process_that_is_gone_is_not_under_way() {
         let id = key.apns_id(&topic(), &token(1));
         let receipt = Receipt::new(&[0; 32], [(token(1), id)], now, UNDER_WAY);
         let begun = receipt::begin(&registry, &key.receipt_key(), receipt.by_process(boot));
-        assert!(matches!(begun.unwrap(), Begun::Ours(_)));
+        assert!(matches!(ready(begun).unwrap(), Begun::Ours(_)));
         paths.push(format!("/v1/receipts/{name}"));
     }
     registry.close();
@@ -313,9 +319,8 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     let registry = Offline::open(folder);
     for n in 0..kills * DEVICES {
         let (topic, token) = (topic(), token(n));
-        let record = registry::device(&registry, &DeviceRef { topic, token })
-            .unwrap()
-            .unwrap();
+        let record = registry::device(&registry, &DeviceRef { topic, token });
+        let record = ready(record).unwrap().unwrap();
         let removed = record.removed.map(|tombstone| tombstone.reason);
         assert_eq!(
             removed,

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::registry::replay::{Noise, Paused, Replay};
-use crate::registry::{Swap, Tombstone};
+use crate::registry::replay::Noise;
+use crate::registry::{Swap, Swapped, Tombstone};
 
 /// What a caller of the random test does.
 #[derive(Clone, Debug)]
@@ -42,20 +42,25 @@ impl Act {
         }
     }
 
-    fn run(&self, values: &Replay) -> Result<(), Failure<Paused>> {
+    async fn run(&self, values: &Replay) -> CallResult<()> {
+        use crate::registry::operations::{delete, logout, register, remove, restore};
         match self {
-            Self::Register(said, time) => register(values, said, at(*time)).map(drop),
-            Self::Remove(n, since) => {
-                remove(values, &nth(*n), &invalidation(*since), at(200)).map(drop)
-            }
+            Self::Register(said, time) => register(values, said, at(*time)).await.map(drop),
+            Self::Remove(n, since) => remove(values, &nth(*n), &invalidation(*since), at(200))
+                .await
+                .map(drop),
             Self::RemoveMany(since) => {
                 let invalidations = [0, 1, 2].map(|n| (nth(n), invalidation(*since)));
-                remove_all(values, &invalidations, at(200)).map(drop)
+                remove_all(values, &invalidations, at(200)).await.map(drop)
             }
-            Self::Logout(n) => logout(values, &nth(*n)).map(drop),
-            Self::Delete(n) => delete(values, &nth(*n)).map(drop),
-            Self::Restore(n, time) => restore(values, &nth(*n), at(*time)).map(drop),
-            Self::Learn(n) => learn(values, &nth(*n), Environment::Production, at(150)).map(drop),
+            Self::Logout(n) => logout(values, &nth(*n)).await.map(drop),
+            Self::Delete(n) => delete(values, &nth(*n)).await.map(drop),
+            Self::Restore(n, time) => restore(values, &nth(*n), at(*time)).await.map(drop),
+            Self::Learn(n) => {
+                let accepted = [(nth(*n), Environment::Production)];
+                let mut learned = learn_many(values, &accepted, at(150)).await;
+                learned.pop().unwrap().map(drop)
+            }
         }
     }
 }
@@ -66,7 +71,8 @@ fn interleave(memory: &Memory, noise: &mut Noise, acts: &[Act], crash: Option<u6
         .iter()
         .map(|act| {
             let run = act.clone();
-            (act.clone(), Caller::new(move |values| run.run(values)))
+            let run = async move |values: Replay| run.run(&values).await;
+            (act.clone(), Caller::new(run))
         })
         .collect();
     let mut finished = Vec::new();
@@ -161,19 +167,19 @@ fn no_registration_is_lost_to_a_removal_at_the_same_time() {
 
 #[test]
 fn a_key_that_everybody_wants_is_given_up_after_a_while() {
-    struct Busy(Cell<u64>);
+    struct Busy(Cell<usize>);
     impl Values for Busy {
         type Error = ();
-        fn get(&self, _: &str) -> Result<Option<Vec<u8>>, ()> {
-            Ok(None)
+        async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, ()> {
+            Ok(vec![None; keys.len()])
         }
-        fn swap(&self, _: &str, _: Option<&[u8]>, _: &[u8]) -> Result<Swap, ()> {
-            self.0.set(self.0.get() + 1);
-            Ok(Swap::Lost(None))
+        async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, ()> {
+            self.0.set(self.0.get() + swaps.len());
+            Ok(vec![Swapped::Lost(None); swaps.len()])
         }
     }
     let busy = Busy(Cell::new(0));
-    let gave_up = register(&busy, &registration(1, None), at(1));
+    let gave_up = ready(super::super::register(&busy, &registration(1, None), at(1)));
     assert_eq!(gave_up, Err(Failure::Contended));
     assert_eq!(busy.0.get(), 64);
 }

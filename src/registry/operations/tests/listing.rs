@@ -23,7 +23,7 @@ fn devices_are_listed_by_what_their_records_say() {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let limit = PageLimit::new(4).unwrap();
-            let page = candidates(&memory, selection, visible, after, limit).unwrap();
+            let page = ready(candidates(&memory, selection, visible, after, limit)).unwrap();
             assert!(page.devices.len() <= limit.get());
             for candidate in page.devices {
                 let record = device(&memory, &candidate).unwrap();
@@ -97,7 +97,7 @@ fn a_page_of_an_alias_of_many_apps_reads_so_many_indexes() {
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
         let before = memory.gets.get();
-        let page = candidates(&memory, &selection, |_| true, after, limit).unwrap();
+        let page = ready(candidates(&memory, &selection, |_| true, after, limit)).unwrap();
         assert!(memory.gets.get() - before <= 1_024 + 2);
         after = page.next;
         pages.push(page.devices.len());

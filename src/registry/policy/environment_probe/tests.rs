@@ -5,8 +5,8 @@ use super::*;
 use crate::environment::Environment::{Development, Production};
 use crate::provider::{Reason, Why};
 use crate::registry::records::Invalidation;
-use crate::registry::replay::{Memory, device as nth};
-use crate::registry::{Registration, RemovalReason, device, learn, register};
+use crate::registry::replay::{Memory, device as nth, ready};
+use crate::registry::{self, Registration, RemovalReason};
 
 /// Of a day on which there are push notifications.
 const NOON: u64 = 1_700_000_000;
@@ -35,6 +35,22 @@ fn unknown() -> Outcome {
     rejected(400, "BadDeviceToken")
 }
 
+fn register(memory: &Memory, registration: &Registration, now: UnixTime) {
+    ready(registry::register(memory, registration, now)).unwrap();
+}
+
+fn learn(memory: &Memory, n: u32, environment: Environment, sent_at: UnixTime) {
+    let accepted = [(nth(n), environment)];
+    let learned = ready(registry::learn_many(memory, &accepted, sent_at));
+    assert!(learned.iter().all(Result::is_ok));
+}
+
+/// Where the token of a device is known to be good.
+fn known(memory: &Memory, n: u32) -> Option<Environment> {
+    let record = ready(registry::device(memory, &nth(n))).unwrap();
+    record.unwrap().environment
+}
+
 fn invalidation(reason: RemovalReason, since: u64) -> Invalidation {
     let since = UnixTime::from_secs(since);
     Invalidation { reason, since }
@@ -48,7 +64,7 @@ fn push(
     home: Option<Environment>,
     secs: u64,
 ) -> (Outcome, Vec<Environment>) {
-    let known = device(memory, &nth(1)).unwrap().unwrap().environment;
+    let known = known(memory, 1);
     let mut probe = EnvironmentProbe::new(named, known, Production);
     let answer = |at: Environment| match home == Some(at) {
         true => accepted(),
@@ -66,7 +82,7 @@ fn push(
     if let Some(environment) = probe.learned()
         && outcome == accepted()
     {
-        learn(memory, &nth(1), environment, UnixTime::from_secs(secs)).unwrap();
+        learn(memory, 1, environment, UnixTime::from_secs(secs));
     }
     (outcome, asked)
 }
@@ -85,11 +101,11 @@ fn registration(environment: Option<Environment>) -> Registration {
 
 fn registers(memory: &Memory, environment: Option<Environment>, secs: u64) {
     let now = UnixTime::from_secs(secs);
-    register(memory, &registration(environment), now).unwrap();
+    register(memory, &registration(environment), now);
 }
 
 fn recorded(memory: &Memory) -> Option<Environment> {
-    device(memory, &nth(1)).unwrap().unwrap().environment
+    known(memory, 1)
 }
 
 #[test]
@@ -141,7 +157,7 @@ fn a_registration_that_names_the_environment_is_the_last_word() {
     assert_eq!(recorded(&memory), Some(Development));
     // A push that began before the registration was of the build before.
     registers(&memory, Some(Production), 7);
-    learn(&memory, &nth(1), Development, UnixTime::from_secs(6)).unwrap();
+    learn(&memory, 1, Development, UnixTime::from_secs(6));
     assert_eq!(recorded(&memory), Some(Production));
 }
 
@@ -236,7 +252,7 @@ fn pushes_at_the_same_time_go_each_where_its_own_device_is() {
             token: device.token,
             ..registration(None)
         };
-        register(&memory, &said, now).unwrap();
+        register(&memory, &said, now);
     }
     let answer = |n: u32, at: Environment| match home(n) == at {
         true => accepted(),
@@ -255,10 +271,10 @@ fn pushes_at_the_same_time_go_each_where_its_own_device_is() {
     }
     for (n, probe) in probes {
         assert_eq!(probe.environment(), home(n));
-        learn(&memory, &nth(n), probe.learned().unwrap(), now).unwrap();
+        learn(&memory, n, probe.learned().unwrap(), now);
     }
     for n in 0..40 {
-        let known = device(&memory, &nth(n)).unwrap().unwrap().environment;
+        let known = known(&memory, n);
         assert_eq!(known, Some(home(n)), "{n}");
     }
 }

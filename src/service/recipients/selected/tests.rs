@@ -58,7 +58,8 @@ fn register(desk: &Desk, n: usize, app: &str, bits: u8) {
     };
     // Registered in the past, so that what happens now is later.
     let at = UnixTime::from_secs(1);
-    registry::register(&desk.store, &registration, at).unwrap();
+    desk.run(registry::register(&desk.store, &registration, at))
+        .unwrap();
 }
 
 fn remove(desk: &Desk, n: usize) {
@@ -67,15 +68,19 @@ fn remove(desk: &Desk, n: usize) {
         reason: RemovalReason::Unregistered,
         since: now,
     };
-    registry::remove(&desk.store, &device_ref(n), &dead, now).unwrap();
+    let device = device_ref(n);
+    desk.run(registry::remove(&desk.store, &device, &dead, now))
+        .unwrap();
 }
 
 fn delete(desk: &Desk, n: usize) {
-    registry::delete(&desk.store, &device_ref(n)).unwrap();
+    desk.run(registry::delete(&desk.store, &device_ref(n)))
+        .unwrap();
 }
 
 fn logout(desk: &Desk, n: usize) {
-    registry::logout(&desk.store, &device_ref(n)).unwrap();
+    desk.run(registry::logout(&desk.store, &device_ref(n)))
+        .unwrap();
 }
 
 /// Something happens to a device; what it is after that.

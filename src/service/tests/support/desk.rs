@@ -187,13 +187,14 @@ impl Desk {
         for n in devices {
             let now = self.platform.unix_time();
             let registration = registration(n, APP, owner);
-            crate::registry::register(&self.store, &registration, now).unwrap();
+            let registered = crate::registry::register(&self.store, &registration, now);
+            self.run(registered).unwrap();
         }
     }
 
     /// The record of a device of [`APP`].
     pub(in crate::service) fn record(&self, n: usize) -> Option<DeviceRecord> {
-        device(&self.store, &device_ref(n)).unwrap()
+        self.run(device(&self.store, &device_ref(n))).unwrap()
     }
 
     /// Whether a device of [`APP`] is there and was not removed.

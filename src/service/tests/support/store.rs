@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use super::TestPlatform;
 use super::executor::turn;
-use crate::registry::{Swap, Values};
-use crate::service::{Found, Keys, Store, StoreError};
+use crate::limits::STORE_UNAVAILABLE;
+use crate::registry::{Swap, Swapped, Values};
+use crate::service::{Keys, Store, StoreError};
 
 /// Keys in a page.
 const PAGE: usize = 10;
@@ -27,6 +28,8 @@ struct Inner {
     /// What survives a crash.
     on_disk: RefCell<BTreeMap<String, Vec<u8>>>,
     refuse: RefCell<Option<Refuse>>,
+    /// What asks for a key that begins like this is never answered.
+    silent: RefCell<Option<&'static str>>,
     reads: RefCell<BTreeMap<String, usize>>,
     /// Bytes read since others had their turn, and when that was.
     since: Cell<(usize, usize)>,
@@ -41,6 +44,7 @@ impl TestStore {
             values: RefCell::default(),
             on_disk: RefCell::default(),
             refuse: RefCell::default(),
+            silent: RefCell::default(),
             reads: RefCell::default(),
             since: Cell::default(),
             longest: Cell::default(),
@@ -54,6 +58,19 @@ impl TestStore {
         refuse: impl FnMut(Ask<'_>) -> Option<&'static str> + 'static,
     ) {
         *self.0.refuse.borrow_mut() = Some(Box::new(refuse));
+    }
+
+    /// From now on nobody who asks for a key that begins like this gets an answer.
+    pub(in crate::service) fn fall_silent(&self, prefix: &'static str) {
+        *self.0.silent.borrow_mut() = Some(prefix);
+    }
+
+    async fn wait_for<'a>(&self, mut keys: impl Iterator<Item = &'a String>) {
+        turn().await;
+        let silent = *self.0.silent.borrow();
+        if silent.is_some_and(|prefix| keys.any(|key| key.starts_with(prefix))) {
+            core::future::pending().await
+        }
     }
 
     /// From now on nothing is refused.
@@ -112,7 +129,13 @@ impl TestStore {
     fn ask(&self, what: &'static str, key: &str) -> Result<(), StoreError> {
         let mut refuse = self.0.refuse.borrow_mut();
         let why = refuse.as_mut().and_then(|refuse| refuse((what, key)));
-        why.map_or(Ok(()), |why| Err(StoreError(why.to_owned())))
+        match why {
+            None => Ok(()),
+            Some(why) if why.starts_with(STORE_UNAVAILABLE) => {
+                Err(StoreError::Unavailable(why.to_owned()))
+            }
+            Some(why) => Err(StoreError::Other(why.to_owned())),
+        }
     }
 
     fn count(&self, key: &str, value: Option<&[u8]>) {
@@ -125,44 +148,41 @@ impl TestStore {
     }
 }
 
+/// Everything waits.
 impl Values for TestStore {
     type Error = StoreError;
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.ask("get", key)?;
-        let value = self.0.values.borrow().get(key).cloned();
-        self.count(key, value.as_deref());
-        Ok(value)
-    }
-
-    fn swap(&self, key: &str, current: Option<&[u8]>, new: &[u8]) -> Result<Swap, StoreError> {
-        self.ask("swap", key)?;
-        let mut values = self.0.values.borrow_mut();
-        let value = values.get(key);
-        if value.map(Vec::as_slice) != current {
-            return Ok(Swap::Lost(value.cloned()));
-        }
-        values.insert(key.to_owned(), new.to_vec());
-        Ok(Swap::Done)
-    }
-}
-
-/// Everything that may wait does.
-impl Store for TestStore {
-    type Values = Self;
-
-    fn values(&self) -> &Self {
-        self
-    }
-
-    /// In another order than they were asked for.
-    async fn get_many(&self, keys: &[String]) -> Result<Vec<Found>, StoreError> {
-        turn().await;
-        let found = keys.iter().rev();
-        let found = found.map(|key| Ok((key.clone(), self.get(key)?)));
+    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        self.wait_for(keys.iter()).await;
+        let found = keys.iter().map(|key| {
+            self.ask("get", key)?;
+            let value = self.0.values.borrow().get(key).cloned();
+            self.count(key, value.as_deref());
+            Ok(value)
+        });
         found.collect()
     }
 
+    async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
+        self.wait_for(swaps.iter().map(|swap| &swap.key)).await;
+        let swapped = swaps.into_iter().map(|Swap { key, expected, new }| {
+            self.ask("swap", &key)?;
+            let mut values = self.0.values.borrow_mut();
+            let value = values.get(&key);
+            if value.map_or(&[][..], Vec::as_slice) != expected.as_deref().unwrap_or_default() {
+                return Ok(Swapped::Lost(value.cloned()));
+            }
+            match new {
+                Some(new) => drop(values.insert(key, new)),
+                None => drop(values.remove(&key)),
+            }
+            Ok(Swapped::Done)
+        });
+        swapped.collect()
+    }
+}
+
+impl Store for TestStore {
     async fn put_many(&self, values: &[(&str, &[u8])]) -> Result<(), StoreError> {
         turn().await;
         for (key, value) in values {
@@ -173,6 +193,7 @@ impl Store for TestStore {
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
+        turn().await;
         for key in keys {
             self.ask("delete", key)?;
             self.0.values.borrow_mut().remove(key);
@@ -190,6 +211,7 @@ impl Store for TestStore {
     }
 
     async fn keys(&self, cursor: Option<&str>) -> Result<Keys, StoreError> {
+        turn().await;
         self.ask("keys", cursor.unwrap_or_default())?;
         let values = self.0.values.borrow();
         let after = |key: &&String| cursor.is_none_or(|cursor| key.as_str() > cursor);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::registry::DeviceRef;
-use crate::registry::replay::{Caller, Memory, Noise, device};
+use crate::registry::indexes::together;
+use crate::registry::replay::{CallResult, Caller, Memory, Noise, Replay, device, ready};
 
 fn group() -> Group {
     Group::Topic(device(0).topic)
@@ -21,7 +22,7 @@ fn filled(range: core::ops::Range<u32>) -> Memory {
     for n in range {
         all.join(&token(n), 1);
     }
-    merge_under(&memory, &group_key(&group()), &[], &all).unwrap();
+    ready(merge_under(&memory, &group_key(&group()), &[], &all)).unwrap();
     memory
 }
 
@@ -33,8 +34,40 @@ fn leave_of(token: &DeviceToken, revision: u64) -> Leave<'_> {
     }
 }
 
-fn leave_one<V: Values>(values: &V, n: u32, revision: u64) -> Result<(), Failure<V::Error>> {
-    leave(values, &group(), vec![leave_of(&token(n), revision)])
+async fn join_by<V: Values>(
+    values: &V,
+    group: &Group,
+    token: &DeviceToken,
+    revision: u64,
+) -> Result<(), Failure<V::Error>> {
+    together(values, async |round| {
+        let ahead = Ahead::read(round, group, Cursor::of(token)).await?;
+        super::join(round, group, token, revision, ahead).await
+    })
+    .await
+}
+
+async fn leave_by<V: Values>(values: &V, n: u32, revision: u64) -> Result<(), Failure<V::Error>> {
+    let (group, token) = (group(), token(n));
+    let leaving = vec![leave_of(&token, revision)];
+    together(values, async |round| leave(round, &group, leaving).await).await
+}
+
+fn join(memory: &Memory, group: &Group, token: &DeviceToken, revision: u64) -> CallResult<()> {
+    ready(join_by(memory, group, token, revision))
+}
+
+fn leave_one(memory: &Memory, n: u32, revision: u64) -> CallResult<()> {
+    ready(leave_by(memory, n, revision))
+}
+
+fn page_of(
+    memory: &Memory,
+    group: &Group,
+    after: Option<Cursor>,
+    limit: PageLimit,
+) -> CallResult<GroupPage> {
+    ready(group_page(memory, group, after, limit))
 }
 
 #[test]
@@ -69,8 +102,16 @@ fn many_leave_a_leaf_with_one_swap() {
     let tokens: Vec<_> = (0..4_000).map(token).collect();
     let leaving = tokens.iter().map(|token| leave_of(token, 1)).collect();
     let before = memory.swaps.get();
-    leave(&memory, &group(), leaving).unwrap();
-    assert!(memory.group(&group()).is_empty());
+    let calls = memory.calls.get();
+    let group = group();
+    let left = together(&memory, async |round| leave(round, &group, leaving).await);
+    ready(left).unwrap();
+    let calls = memory.calls.get() - calls;
+    assert!(
+        calls <= 6,
+        "for each level a read, for each kind of leaf a swap: {calls}"
+    );
+    assert!(memory.group(&group).is_empty());
     let swaps = memory.swaps.get() - before;
     assert!((16..=256).contains(&swaps), "{swaps}");
 }
@@ -90,7 +131,7 @@ fn a_hash_that_leads_nowhere_ends() {
     let mut after = None;
     // Each page passes over some of it, until one meets the end of it.
     let error = loop {
-        match group_page(&memory, &group(), after, limit) {
+        match page_of(&memory, &group(), after, limit) {
             Ok(page) => after = Some(page.next.unwrap()),
             Err(error) => break error,
         }
@@ -113,12 +154,9 @@ fn nobody_is_lost_while_a_leaf_is_split() {
             .map(|n| {
                 let joins = noise.below(3) > 0;
                 let n = if joins { 1_000 + n } else { n };
-                let run = move |values: &_| {
-                    if joins {
-                        join(values, &group(), &token(n), 1)
-                    } else {
-                        leave_one(values, n, 1)
-                    }
+                let run = async move |values: Replay| match joins {
+                    true => join_by(&values, &group(), &token(n), 1).await,
+                    false => leave_by(&values, n, 1).await,
                 };
                 (joins, token(n), Caller::new(run))
             })
@@ -130,7 +168,7 @@ fn nobody_is_lost_while_a_leaf_is_split() {
         }
         while !callers.is_empty() {
             let turn = usize::try_from(noise.below(callers.len() as u64)).unwrap();
-            let (joins, token, caller) = &callers[turn];
+            let (joins, token, caller) = &mut callers[turn];
             let done = caller.step(&memory);
             if done.is_some() && *joins {
                 members.insert(token.clone());
@@ -143,7 +181,7 @@ fn nobody_is_lost_while_a_leaf_is_split() {
             let found = memory.group(&group());
             assert!(members.is_subset(&found), "seed {seed}");
         }
-        let root = memory.get(&group_key(&group())).unwrap();
+        let root = memory.get(&group_key(&group()));
         splits += u32::from(GroupNode::read(root.as_deref()) == Ok(GroupNode::Branch));
     }
     assert!(splits > 20, "{splits}");
@@ -154,7 +192,7 @@ fn pages(memory: &Memory, limit: u16) -> Vec<Vec<DeviceToken>> {
     let limit = PageLimit::new(limit).unwrap();
     let (mut pages, mut after) = (Vec::new(), None);
     loop {
-        let page = group_page(memory, &group(), after, limit).unwrap();
+        let page = page_of(memory, &group(), after, limit).unwrap();
         assert!(page.tokens.len() <= limit.get());
         pages.push(page.tokens);
         match page.next {
@@ -190,13 +228,13 @@ fn pages_list_everybody_once_in_order() {
 fn a_listing_survives_a_split() {
     let memory = filled(0..200);
     let limit = PageLimit::new(90).unwrap();
-    let first = group_page(&memory, &group(), None, limit).unwrap();
+    let first = page_of(&memory, &group(), None, limit).unwrap();
     for n in 200..600 {
         join(&memory, &group(), &token(n), 1).unwrap();
     }
     let (mut listed, mut after) = (first.tokens, first.next);
     while after.is_some() {
-        let page = group_page(&memory, &group(), after, limit).unwrap();
+        let page = page_of(&memory, &group(), after, limit).unwrap();
         listed.extend(page.tokens);
         after = page.next;
     }
