@@ -106,6 +106,8 @@ impl<R: Runtime> LineWork for DeviceLines<'_, R> {
 
     async fn take(&self, lines: Vec<Line<'_>>) {
         let mut turns = Turns::new(&self.app.platform);
+        // The disk is asked once for all of them.
+        let mut done = Vec::new();
         for line in lines {
             let content = match line.content {
                 Ok(content) => content,
@@ -118,7 +120,7 @@ impl<R: Runtime> LineWork for DeviceLines<'_, R> {
             match self.register(read.read).await {
                 Ok(reply) => {
                     self.flow.begin(content.len());
-                    self.waiting.borrow_mut().push(Registered {
+                    done.push(Registered {
                         number: line.number,
                         bytes: content.len(),
                         reference: read.reference,
@@ -129,6 +131,7 @@ impl<R: Runtime> LineWork for DeviceLines<'_, R> {
             }
             turns.worked(UNITS).await;
         }
+        self.waiting.borrow_mut().append(&mut done);
     }
 
     async fn work(&self) {
