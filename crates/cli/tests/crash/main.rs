@@ -204,7 +204,8 @@ async fn a_push_of_a_process_that_is_gone_is_not_under_way() {
         let key = IdempotencyKey::parse("tests", name).unwrap();
         let id = key.apns_id(&topic(), &token(1));
         let receipt = Receipt::new(&[0; 32], [(token(1), id)], now, UNDER_WAY);
-        let begun = receipt::begin(&registry, &key.receipt_key(), receipt.by_process(boot));
+        let key = key.receipt_key();
+        let begun = receipt::begin(&registry, &key, receipt.by_process(boot));
         assert!(matches!(ready(begun).unwrap(), Begun::Ours(_)));
         paths.push(format!("/v1/receipts/{name}"));
     }
@@ -319,7 +320,8 @@ async fn killing_the_host_in_the_middle_of_polls_loses_nothing() {
     let registry = Offline::open(folder);
     for n in 0..kills * DEVICES {
         let (topic, token) = (topic(), token(n));
-        let record = registry::device(&registry, &DeviceRef { topic, token });
+        let device = DeviceRef { topic, token };
+        let record = registry::device(&registry, &device);
         let record = ready(record).unwrap().unwrap();
         let removed = record.removed.map(|tombstone| tombstone.reason);
         assert_eq!(
