@@ -1,6 +1,6 @@
 //! What the tests of every package share, and what knows nothing of Dunlin: a program that runs
 //! ([`running`]), servers that are not ours ([`peers`]), a proxy ([`proxy`]), seeded inputs
-//! ([`mutate`]), what a log writes ([`Written`]), futures that wait for nobody ([`ready`]), and
+//! ([`mutate`]), what a log writes ([`Written`]), futures that wait for nobody ([`ready()`]), and
 //! saying that a test was skipped, and what would have it run.
 //!
 //! The runner hides what a passing test prints by `print!`, so a line is written to standard error
