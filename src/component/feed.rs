@@ -20,16 +20,13 @@ use std::rc::Rc;
 use super::app::app;
 use super::bindings::exports::dunlin::push::feed::{Call, Guest, Header, Message, Reply};
 use super::bindings::wit_stream;
-use super::handler::{BodyFuture, Function};
+use super::handler::{BodyFuture, Function, NO_CONTENT};
 use super::operator;
 use crate::service::{self, Answered, RequestHead, Signal, first};
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter, spawn_local};
 
 /// Messages read at a time: more of them would keep the connections to APNs waiting.
 const MESSAGES_AT_ONCE: usize = 16;
-
-/// The status that has no body (RFC 9110, section 15.3.5).
-const NO_CONTENT: u16 = 204;
 
 impl Guest for Function {
     async fn serve(messages: StreamReader<Message>) -> StreamReader<Reply> {
@@ -137,7 +134,6 @@ async fn answer(call: Call) -> Answered {
         },
         is_unwritable: &|| is_unwritable,
     };
-    // The host has seen to its length.
     let body: BodyFuture<'_> = Box::pin(ready(Ok(body)));
     service::answer(head, app, body).await
 }

@@ -15,7 +15,7 @@ use wit_bindgen::{StreamReader, StreamResult, spawn_local};
 const BODY_START: usize = 1_024;
 
 /// The status that has no body (RFC 9110, section 15.3.5).
-const NO_CONTENT: u16 = 204;
+pub(super) const NO_CONTENT: u16 = 204;
 
 /// The function.
 pub(super) struct Function;
@@ -116,9 +116,7 @@ fn respond(answered: Answered) -> Result<Response, ErrorCode> {
     if !waits_for_disk && operator::has_our_host() {
         headers.push((aside::AT_ONCE_HEADER.to_owned(), b"1".to_vec()));
     }
-    // Names and values are our own and legal.
-    let headers = Fields::from_list(&headers)
-        .map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error:?}"))))?;
+    let headers = upload::fields(&headers)?;
     let (_, trailers) = wit_future::new(|| Ok(None));
     let (mut body, stream) = wit_stream::new();
     let (response, _) = Response::new(headers, has_body.then_some(stream), trailers);

@@ -5,7 +5,7 @@ use core::time::Duration;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::app::Component;
-use super::bindings::wasi::http::types::{ErrorCode, Fields, Request, Response, Trailers};
+use super::bindings::wasi::http::types::{ErrorCode, Request, Response, Trailers};
 use super::bindings::{wit_future, wit_stream};
 use super::{clock, operator};
 use crate::api::{LINES_TYPE, aside};
@@ -56,7 +56,7 @@ pub(super) fn respond(upload: Upload<Component>, request: Request) -> Result<Res
 }
 
 /// Names and values are our own and legal.
-fn fields(all: &[(String, Vec<u8>)]) -> Result<Fields, ErrorCode> {
+pub(super) fn fields(all: &[(String, Vec<u8>)]) -> Result<Fields, ErrorCode> {
     let fields = Fields::from_list(all);
     fields.map_err(|error| ErrorCode::InternalError(Some(format!("headers: {error:?}"))))
 }

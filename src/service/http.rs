@@ -60,7 +60,8 @@ pub fn body_too_large() -> Problem {
 }
 
 /// Answers a request. `app` is asked for if the call needs it, and `body` is read if it has one and
-/// the caller may make the call. What is wrong with any of them is the reply.
+/// the caller may make the call. What is wrong with any of them is the reply; so is a body of more
+/// than [`BODY_MAX_BYTES`], whoever has taken it in.
 pub async fn answer<R: Runtime>(
     head: RequestHead<'_>,
     app: impl FnOnce() -> Result<Rc<App<R>>, Problem>,
@@ -72,6 +73,13 @@ pub async fn answer<R: Runtime>(
     };
     let route = Route::parse(head.method, path);
     let waits_for_disk = route.as_ref().map_or(true, Route::waits_for_disk);
+    let body = async {
+        let body = body.await?;
+        match body.len() <= BODY_MAX_BYTES {
+            true => Ok(body),
+            false => Err(body_too_large()),
+        }
+    };
     let done = match route {
         _ if waits_for_disk && (head.is_unwritable)() => Err(Problem::store(STORE_UNAVAILABLE)),
         Ok(route) => carry_out(&head, (route, query), app, body).await,

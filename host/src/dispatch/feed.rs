@@ -11,7 +11,7 @@
 //! queue stays outside: what waits in it outlives an instance that is stopped.
 
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -29,10 +29,10 @@ use wasmtime::component::{
 };
 use wasmtime_wasi_http::handler::ExpirationError;
 
-use super::{Body, Finished, Job, WholeRequest};
+use super::{Asked, Body, Finished, Job, WholeRequest};
 use crate::clock;
+use crate::engine::Instance;
 use crate::engine::feed::{Call, Guest, Header, Message, Reply};
-use crate::engine::{Instance, StallWatch};
 use crate::operator::Operator;
 
 /// Messages handed in at a time.
@@ -52,6 +52,10 @@ static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A queue that outlives the instances that are fed from it.
 pub(super) type Jobs = Arc<Mutex<mpsc::Receiver<Job>>>;
 
+pub(super) fn lock(jobs: &Jobs) -> MutexGuard<'_, mpsc::Receiver<Job>> {
+    jobs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Feeds an instance until its queue is closed and everything taken from it is answered. A trap
 /// ends the whole store, and this with it.
 pub(super) async fn run(
@@ -67,18 +71,13 @@ pub(super) async fn run(
         concurrency,
         operator: Arc::clone(operator),
     });
-    let watch = accessor.with(|mut store| Arc::clone(&store.get().watch));
-    let messages = Messages {
-        feed: Arc::clone(&feed),
-        watch,
-    };
+    let messages = Messages(Arc::clone(&feed));
     let messages = accessor.with(|store| StreamReader::new(store, messages))?;
     let replies = guest.call_serve(accessor, messages).await?;
     let consumer = Replies(Arc::clone(&feed));
     accessor.with(|store| replies.pipe(store, consumer))?;
     loop {
-        let mut drained = pin!(feed.drained());
-        if let Ok(ended) = clock::timeout(SWEEP, drained.as_mut()).await {
+        if let Ok(ended) = clock::timeout(SWEEP, feed.drained()).await {
             return ended;
         }
         feed.expire(timeout);
@@ -112,7 +111,7 @@ struct State {
 
 /// A request that the function works on.
 struct UnderWay {
-    answer: oneshot::Sender<Result<Finished, wasmtime::Error>>,
+    answer: oneshot::Sender<Asked>,
     since: Instant,
 }
 
@@ -152,7 +151,7 @@ impl Feed {
             .drain(..cancelled)
             .map(Message::Cancel)
             .collect();
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut jobs = lock(&self.jobs);
         let mut bytes = 0;
         while messages.len() < most
             && bytes < BYTES_AT_ONCE
@@ -235,10 +234,7 @@ impl Feed {
 }
 
 /// Who hands messages in.
-struct Messages {
-    feed: Arc<Feed>,
-    watch: Arc<StallWatch>,
-}
+struct Messages(Arc<Feed>);
 
 impl StreamProducer<Instance> for Messages {
     type Item = Message;
@@ -251,13 +247,12 @@ impl StreamProducer<Instance> for Messages {
         mut destination: Destination<'a, Message, VecBuffer<Message>>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        self.watch.turn();
         let room = destination.remaining(&mut store);
         let room = room.unwrap_or(MESSAGES_AT_ONCE).min(MESSAGES_AT_ONCE);
         if room == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        Poll::Ready(Ok(match self.feed.poll_messages(cx, room) {
+        Poll::Ready(Ok(match self.0.poll_messages(cx, room) {
             Poll::Pending if finish => StreamResult::Cancelled,
             Poll::Pending => return Poll::Pending,
             Poll::Ready(messages) if messages.is_empty() => StreamResult::Dropped,
@@ -329,7 +324,7 @@ fn headers(all: &http::HeaderMap) -> Vec<Header> {
 }
 
 /// The answer that a reply is, or why it is none.
-fn answer(reply: Reply) -> Result<Finished, wasmtime::Error> {
+fn answer(reply: Reply) -> Asked {
     let is_at_once = !reply.waits_for_disk;
     let response = response(reply).map_err(|error| wasmtime::format_err!("{error}"))?;
     Ok(Finished {

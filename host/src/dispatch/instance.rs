@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
 use dunlin::api::aside::AT_ONCE_HEADER;
 use futures_channel::oneshot;
 use futures_util::StreamExt as _;
+use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::mpsc;
@@ -18,10 +19,11 @@ use wasmtime::component::Accessor;
 use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
-use super::feed::{self, Jobs};
+use super::feed::{self, Jobs, lock};
 use super::streamed::{self, Uploads};
 use super::{
-    Body, DispatchError, Finished, Job, Limits, MAX_HELD, WholeRequest, classify, length, make_room,
+    Asked, Body, DispatchError, Finished, Job, Limits, MAX_HELD, WholeRequest, classify, length,
+    make_room,
 };
 use crate::clock;
 use crate::engine::{Engine, Entries, Instance, noting_turns};
@@ -73,34 +75,27 @@ impl Worker {
             debug!(instance = self.number, "instance ready");
             let watch = Arc::clone(&store.data().watch);
             let operator = self.engine.operator();
-            let one_by_one = OneByOne {
-                jobs: &jobs,
-                proxy: &entries.proxy,
-                operator,
-                limits: self.limits,
-            };
-            let Limits {
-                concurrency,
-                timeout,
-                ..
-            } = self.limits;
             self.ready.fetch_add(1, Ordering::Relaxed);
             let ended = store
                 .run_concurrent(async |accessor| {
-                    let uploads = (&mut uploads, &entries.proxy, timeout);
-                    match entries.feed() {
+                    let feeding = match entries.feed() {
                         Some(guest) => {
-                            let limits = (concurrency, timeout);
-                            let feeding = feed::run(accessor, guest, &jobs, limits, operator);
-                            let both = streamed::beside(feeding, accessor, uploads, operator);
-                            noting_turns(&watch, both).await
+                            let limits = (self.limits.concurrency, self.limits.timeout);
+                            Either::Left(feed::run(accessor, guest, &jobs, limits, operator))
                         }
                         None => {
-                            let feeding = one_by_one.run(accessor);
-                            let both = streamed::beside(feeding, accessor, uploads, operator);
-                            noting_turns(&watch, both).await
+                            let one_by_one = OneByOne {
+                                jobs: &jobs,
+                                proxy: &entries.proxy,
+                                operator,
+                                limits: self.limits,
+                            };
+                            Either::Right(one_by_one.run(accessor))
                         }
-                    }
+                    };
+                    let uploads = (&mut uploads, &entries.proxy, self.limits.timeout);
+                    let both = streamed::beside(feeding, accessor, uploads, operator);
+                    noting_turns(&watch, both).await
                 })
                 .await
                 .and_then(|inner| inner);
@@ -127,10 +122,6 @@ fn refuse_waiting(jobs: &Jobs) -> bool {
             Err(mpsc::error::TryRecvError::Disconnected) => return true,
         }
     }
-}
-
-fn lock(jobs: &Jobs) -> MutexGuard<'_, mpsc::Receiver<Job>> {
-    jobs.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Hands requests in by `wasi:http`, for components that have nothing else.
@@ -166,9 +157,9 @@ impl OneByOne<'_> {
                 match lock(jobs).poll_recv(cx) {
                     // Whoever asked has given up.
                     Poll::Ready(Some(job)) if job.answer.is_canceled() => {}
-                    Poll::Ready(Some(job)) => {
-                        let call = call(accessor, proxy, operator, job, limits.timeout);
-                        calls.push(call);
+                    Poll::Ready(Some(Job { request, answer })) => {
+                        let asked = (into_wasi(request), answer);
+                        calls.push(exchange(accessor, proxy, operator, asked, limits.timeout));
                     }
                     Poll::Ready(None) => open = false,
                     Poll::Pending => break,
@@ -185,24 +176,19 @@ impl OneByOne<'_> {
     }
 }
 
-/// Runs one request. What the function has counted is taken off its answer here, where it comes
-/// also when nobody waits for it any more.
-async fn call(
+/// Hands one request in by `wasi:http` and runs it until its answer has begun. What the function
+/// has counted is taken off the answer here, where it comes also when nobody waits for it any more.
+pub(super) async fn exchange(
     accessor: &Accessor<Instance>,
     proxy: &Proxy,
     operator: &Operator,
-    job: Job,
+    (request, asked): (http::Request<WasiBody>, oneshot::Sender<Asked>),
     timeout: Duration,
 ) -> wasmtime::Result<()> {
     let (answer, mut answered) = oneshot::channel();
     let prepared = accessor.with(|mut store| {
-        Prepared::new(
-            store.as_context_mut(),
-            proxy,
-            into_wasi(job.request),
-            Instance::http,
-            answer,
-        )
+        let store = store.as_context_mut();
+        Prepared::new(store, proxy, request, Instance::http, answer)
     })?;
     prepared.run(accessor, clock::sleep(timeout)).await?;
     // It has been sent by then; dropped, it says that there is none.
@@ -217,7 +203,7 @@ async fn call(
             }
         });
         // The caller may have given up.
-        let _ = job.answer.send(answer);
+        let _ = asked.send(answer);
     }
     Ok(())
 }
@@ -234,11 +220,11 @@ pub(super) async fn run_alone(
     })?;
     let watch = Arc::clone(&store.data().watch);
     let (answer, mut answered) = oneshot::channel();
-    let job = Job { request, answer };
+    let asked = (into_wasi(request), answer);
     // The answer's body is produced by the instance, so it is collected before the instance goes.
     let running = store.run_concurrent(async |accessor| {
         noting_turns(&watch, async {
-            call(accessor, &proxy, engine.operator(), job, Duration::MAX).await?;
+            exchange(accessor, &proxy, engine.operator(), asked, Duration::MAX).await?;
             wasmtime::error::Ok(match classify(answered.try_recv().ok().flatten()) {
                 Ok(answer) => {
                     let length = length(&answer.response).unwrap_or(MAX_HELD);

@@ -135,10 +135,13 @@ pub struct Limits {
 /// One request on its way.
 struct Job {
     request: WholeRequest,
-    answer: oneshot::Sender<Result<Finished, wasmtime::Error>>,
+    answer: oneshot::Sender<Asked>,
 }
 
-type Answered = oneshot::Receiver<Result<Finished, wasmtime::Error>>;
+/// What an instance says to a request.
+type Asked = Result<Finished, wasmtime::Error>;
+
+type Answered = oneshot::Receiver<Asked>;
 
 struct InstanceQueue {
     jobs: mpsc::Sender<Job>,
@@ -350,7 +353,7 @@ impl Dispatcher {
     /// Puts the request into the queue of this thread, or into the shortest if that is much
     /// shorter; what is returned beside the receiver counts it.
     fn hand_over(&self, request: WholeRequest) -> Result<(Answered, Loaded), DispatchError> {
-        let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.queues();
         let load = |queue: &InstanceQueue| queue.load.load(Ordering::Relaxed);
         let shortest = queues
             .iter()
@@ -416,7 +419,7 @@ impl Dispatcher {
 }
 
 /// What an attempt's answer means; `None` is a sender that was dropped with its instance.
-fn classify(answer: Option<Result<Finished, wasmtime::Error>>) -> Result<Finished, DispatchError> {
+fn classify(answer: Option<Asked>) -> Result<Finished, DispatchError> {
     match answer {
         None => Err(DispatchError::Stopped),
         Some(Ok(answer)) => Ok(answer),

@@ -22,19 +22,21 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dunlin::api::aside::{AT_ONCE_HEADER, LINES_HEADER, WHOLE_TRAILER};
+use dunlin::api::aside::{LINES_HEADER, WHOLE_TRAILER};
 use futures_channel::oneshot;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use wasmtime::AsContextMut as _;
 use wasmtime::component::Accessor;
-use wasmtime_wasi_http::handler::{Prepared, Proxy};
-use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
+use wasmtime_wasi_http::handler::Proxy;
+use wasmtime_wasi_http::{Error, WasiBody};
 
-use super::{Body, DispatchError, Dispatcher, Finished, Loaded, Response, classify};
+use super::instance::exchange;
+use super::{
+    Answered, Asked, Body, DispatchError, Dispatcher, Finished, Loaded, Response, classify,
+};
 use crate::clock;
 use crate::engine::Instance;
 use crate::operator::Operator;
@@ -53,7 +55,7 @@ const ROOM: usize = 256 * 1024;
 /// A streamed request on its way.
 pub(super) struct Upload {
     request: StreamedRequest,
-    answer: oneshot::Sender<Result<http::Response<WasiBody>, wasmtime::Error>>,
+    answer: oneshot::Sender<Asked>,
 }
 
 /// Where an instance gets them.
@@ -101,39 +103,20 @@ pub(super) async fn beside<T>(
             match uploads.poll_recv(cx) {
                 // Whoever asked has given up.
                 Poll::Ready(Some(upload)) if upload.answer.is_canceled() => {}
-                Poll::Ready(Some(upload)) => {
-                    begun.push(begin(accessor, proxy, operator, upload, timeout));
+                Poll::Ready(Some(Upload { request, answer })) => {
+                    begun.push(exchange(
+                        accessor,
+                        proxy,
+                        operator,
+                        (request, answer),
+                        timeout,
+                    ));
                 }
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     })
     .await
-}
-
-/// Runs one until its answer has begun.
-async fn begin(
-    accessor: &Accessor<Instance>,
-    proxy: &Proxy,
-    operator: &Operator,
-    upload: Upload,
-    timeout: Duration,
-) -> wasmtime::Result<()> {
-    let (answer, mut answered) = oneshot::channel();
-    let prepared = accessor.with(|mut store| {
-        let request = upload.request;
-        let store = store.as_context_mut();
-        Prepared::new(store, proxy, request, Instance::http, answer)
-    })?;
-    prepared.run(accessor, clock::sleep(timeout)).await?;
-    if let Ok(Some(mut answer)) = answered.try_recv() {
-        if let Ok(response) = &mut answer {
-            operator.take_counts(response.headers_mut());
-        }
-        // The caller may have given up.
-        let _ = upload.answer.send(answer);
-    }
-    Ok(())
 }
 
 impl Dispatcher {
@@ -154,16 +137,8 @@ impl Dispatcher {
         let (answered, held) = self.hand_over_streamed(request)?;
         let answer = clock::timeout(self.limits.timeout, answered).await;
         let answer = answer.map_err(|_| DispatchError::TimedOut)?;
-        let finished = answer.ok().map(|answer| {
-            answer.map(|response| Finished {
-                response: response.map(Body::Function),
-                is_at_once: true,
-            })
-        });
-        let Finished { mut response, .. } = classify(finished)?;
-        let headers = response.headers_mut();
-        headers.remove(AT_ONCE_HEADER);
-        let is_of_lines = headers.remove(LINES_HEADER).is_some();
+        let Finished { mut response, .. } = classify(answer.ok())?;
+        let is_of_lines = response.headers_mut().remove(LINES_HEADER).is_some();
         Ok(response.map(|body| match body {
             Body::Whole(_) => body,
             Body::Function(body) => {
@@ -199,8 +174,6 @@ impl Dispatcher {
         Ok((answered, (loaded, place)))
     }
 }
-
-type Answered = oneshot::Receiver<Result<http::Response<WasiBody>, wasmtime::Error>>;
 
 /// What a streamed request has for as long as it is answered.
 type Held = (Loaded, OwnedSemaphorePermit);

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use super::support::{Desk, OfTests, settings};
 use crate::api::{Problem, Reply};
-use crate::service::{RequestHead, answer};
+use crate::service::{BODY_MAX_BYTES, RequestHead, answer};
 
 /// Asks without a configuration, or with one; whether the body was read.
 fn ask(desk: Option<&Desk>, line: &str, headers: &[(&str, &str)]) -> (u16, String, bool) {
@@ -78,6 +78,32 @@ fn no_body_is_read_of_a_caller_who_may_not_make_the_call() {
     }
     let (status, _, is_read) = ask(Some(&desk), "POST /v1/push", &[KEY, JSON]);
     assert_eq!((status, is_read), (400, true));
+}
+
+#[test]
+fn a_body_has_the_same_limit_whoever_took_it_in() {
+    let desk = Desk::new();
+    let headers = [KEY, JSON];
+    let head = RequestHead {
+        method: "POST",
+        target: "/v1/push",
+        header: &|name| {
+            let values = headers.iter().filter(|(known, _)| *known == name);
+            values.map(|(_, value)| value.as_bytes().to_vec()).collect()
+        },
+        is_unwritable: &|| false,
+    };
+    for (bytes, rule) in [
+        (BODY_MAX_BYTES, "json-malformed"),
+        (BODY_MAX_BYTES + 1, "body-too-large"),
+    ] {
+        let app = || Ok(std::rc::Rc::clone(&desk.app));
+        let body = async move { Ok(vec![b'['; bytes]) };
+        let answered = desk.run(answer::<OfTests>(head, app, body));
+        let text = String::from_utf8(answered.reply.body).unwrap();
+        assert_eq!(answered.reply.status, 400);
+        assert!(text.contains(rule), "{bytes}: {text}");
+    }
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! What crosses and when, who is answered, and what ends the feeding.
+
 use super::*;
 use tokio::sync::mpsc::Sender;
 
@@ -7,8 +9,6 @@ struct Fed {
     feed: Feed,
     jobs: Option<Sender<Job>>,
 }
-
-type Answered = oneshot::Receiver<Result<Finished, wasmtime::Error>>;
 
 impl Fed {
     fn new() -> Self {
