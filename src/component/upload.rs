@@ -5,7 +5,7 @@ use core::time::Duration;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult, StreamWriter, spawn_local};
 
 use super::app::Component;
-use super::bindings::wasi::http::types::{ErrorCode, Request, Response, Trailers};
+use super::bindings::wasi::http::types::{ErrorCode, Fields, Request, Response, Trailers};
 use super::bindings::{wit_future, wit_stream};
 use super::{clock, operator};
 use crate::api::{LINES_TYPE, aside};
