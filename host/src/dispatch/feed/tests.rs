@@ -1,6 +1,9 @@
 //! What crosses and when, who is answered, and what ends the feeding.
 
+use std::pin::pin;
+
 use super::*;
+use crate::dispatch::Answered;
 use tokio::sync::mpsc::Sender;
 
 const CONCURRENCY: usize = 3;
