@@ -148,3 +148,15 @@ pub const DEVELOPMENT_CHANNELS_PORT: u16 = 2195;
 /// What a store's error begins with when it takes no writes and will not for a while, so that
 /// trying again at once is of no use. **Ours**.
 pub const STORE_UNAVAILABLE: &str = "the store cannot be written";
+
+/// Longest key of the store, in bytes. **Ours**: `wit/store.wit`, as are the next three.
+pub const STORE_KEY_MAX_BYTES: usize = 255;
+
+/// Largest value of the store, in bytes. **Ours**.
+pub const STORE_VALUE_MAX_BYTES: usize = 1024 * 1024;
+
+/// Most keys of one call of the store. **Ours**.
+pub const STORE_CALL_MAX_KEYS: usize = 1_024;
+
+/// Most bytes of keys and values in one call of the store, and of values in its answer. **Ours**.
+pub const STORE_CALL_MAX_BYTES: usize = 16 * 1024 * 1024;

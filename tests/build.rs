@@ -1,5 +1,6 @@
 //! Builds every crate in `guests/` for `wasm32-wasip2` and hands tests the path of each as
-//! `env!("GUEST_<NAME>")`, and of each with its feature `feed` as `env!("GUEST_<NAME>_FEED")`.
+//! `env!("GUEST_<NAME>")`, and of one that has the feature `feed`, with that, as
+//! `env!("GUEST_<NAME>_FEED")`.
 //!
 //! A guest that no test drives is refused: `guests/<name>` needs a `[[test]]` called
 //! `<name>_guest`.
@@ -27,11 +28,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .and_then(|name| name.to_str())
             .ok_or("a guest's name is not UTF-8")?
             .to_owned();
-        if !manifest.contains(&format!("\"{name}_guest\"")) {
-            return Err(format!("guests/{name} has no [[test]] \"{name}_guest\"").into());
+        let test = format!("{}_guest", name.replace('-', "_"));
+        if !manifest.contains(&format!("\"{test}\"")) {
+            return Err(format!("guests/{name} has no [[test]] \"{test}\"").into());
         }
         let variable = name.to_ascii_uppercase().replace('-', "_");
-        for (feature, suffix) in [(None, ""), (Some("feed"), "_FEED")] {
+        let has_feed = std::fs::read_to_string(guest.join("Cargo.toml"))?.contains("\nfeed = ");
+        let with_feed = has_feed.then_some((Some("feed"), "_FEED"));
+        for (feature, suffix) in [(None, "")].into_iter().chain(with_feed) {
             let built = build(&guest, &name, feature, &target)?;
             // The next one has the same name.
             let kept = out.join(format!("{name}{suffix}.wasm"));

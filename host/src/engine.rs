@@ -35,7 +35,7 @@ use crate::store::Store;
 use crate::wasi::http_client::{Hooks, HttpClient};
 use crate::wasi::sockets::{self, Addresses, AllowedHost, Network, NetworkHost, NetworkView};
 use crate::wasi::stderr::Stderr;
-use crate::wasi::store::{self, KeyValueHost, KeyValueView};
+use crate::wasi::store::{self, StoreHost};
 use crate::wasi::tls::Provider;
 use bindings::TasksPre;
 
@@ -383,7 +383,7 @@ pub struct Instance {
     hooks: Hooks,
     tls: WasiTlsCtx,
     network: Network,
-    keyvalue: Store,
+    store: Store,
     limits: StoreLimits,
     /// Shared with whoever drives the instance.
     pub watch: Arc<StallWatch>,
@@ -447,7 +447,7 @@ impl Instance {
                 Arc::clone(&grants.allowed_hosts),
                 Arc::clone(&grants.addresses),
             ),
-            keyvalue: grants.store.clone(),
+            store: grants.store.clone(),
             limits: StoreLimitsBuilder::new()
                 .memory_size(grants.memory_bytes)
                 .build(),
@@ -493,12 +493,8 @@ impl NetworkHost for Instance {
     }
 }
 
-impl KeyValueHost for Instance {
-    fn keyvalue(&mut self) -> KeyValueView<'_> {
-        KeyValueView {
-            table: &mut self.table,
-            store: &self.keyvalue,
-            watch: &self.watch,
-        }
+impl StoreHost for Instance {
+    fn store(&mut self) -> &Store {
+        &self.store
     }
 }

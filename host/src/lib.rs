@@ -6,7 +6,7 @@
 //!                         wasi:sockets ◄───────┤ wasi::sockets: no-delay, allow-list
 //!                         wasi:tls ◄───────────┤ wasi::tls: rustls, ALPN, trust by name
 //!                         wasi:http ◄──────────┤ wasi::http_client: HTTP/2 shared by all
-//!                         wasi:keyvalue ◄──────┘ wasi::store, on store: in memory, or one file
+//!                         dunlin:push/store ◄──┘ wasi::store, on store: in memory, or one file
 //! ```
 //!
 //! [`engine`] compiles a component, and [`host`] has all of the above around it. Which component,

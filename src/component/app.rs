@@ -64,7 +64,6 @@ fn load() -> Result<App, String> {
         CredentialKind::Identity(_) => Ok(None),
     });
     let keys = keys.collect::<Result<_, _>>()?;
-    let store = WasiStore::open().map_err(|error| error.to_string())?;
     let proxy = settings
         .proxy()
         .map(|proxy| proxy.credentials(|name| std::env::var(name).ok()));
@@ -75,7 +74,7 @@ fn load() -> Result<App, String> {
         proxy: proxy.flatten(),
         process: platform::process(),
     };
-    Ok(App::new(configured, Wasi, store, Drivers))
+    Ok(App::new(configured, Wasi, WasiStore, Drivers))
 }
 
 fn read_key(path: &Path) -> Result<SigningKey, String> {

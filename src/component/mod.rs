@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   handler ───► service ─┬─► platform, clock   (wasi:clocks, wasi:random)
-//!   scheduled ────┤       ├─► store      (wasi:keyvalue)
+//!   scheduled ────┤       ├─► store      (dunlin:push/store)
 //!   terminal ─────┘       └─► driver ─┬► transport (wasi:sockets, wasi:tls)
 //!                           feedback  └► exchange (wasi:http)
 //! ```

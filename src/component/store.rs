@@ -1,108 +1,146 @@
-//! The store of the platform: many keys at once, where it has calls for that.
+//! The platform's store, asked for many keys a call.
+//!
+//! A call has bounds, so what is more goes out in several, one after the other.
 
-use std::collections::BTreeMap;
-
-use super::bindings::wasi::keyvalue::atomics::{self, Cas, CasError};
-use super::bindings::wasi::keyvalue::batch;
-use super::bindings::wasi::keyvalue::store::{self, Bucket};
-use crate::limits::STORE_UNAVAILABLE;
+use super::bindings::dunlin::push::store::{self, Entry, Error, Outcome};
+use crate::limits::{STORE_CALL_MAX_BYTES, STORE_CALL_MAX_KEYS, STORE_VALUE_MAX_BYTES};
 use crate::registry::{Swap, Swapped, Values};
 use crate::service::{self, Keys, StoreError};
 
-/// The one store; Spin gives it without configuration.
-const NAME: &str = "default";
+/// So many values are never too many for an answer.
+const ALWAYS_ANSWERED: usize = STORE_CALL_MAX_BYTES / STORE_VALUE_MAX_BYTES;
 
-/// An open store. None of its calls waits for anybody, but for [`service::Store::durable`], which
-/// may stop the whole instance for as long.
+/// The one store. While a call of it waits, everything else in the instance goes on.
 #[derive(Debug)]
-pub(super) struct WasiStore(Bucket);
+pub(super) struct WasiStore;
 
-impl WasiStore {
-    /// Opens it.
-    pub(super) fn open() -> Result<Self, StoreError> {
-        Ok(Self(store::open(NAME)?))
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(why) => Self::Unavailable(why),
+            Error::Other(why) => Self::Other(why),
+        }
     }
 }
 
-impl From<store::Error> for StoreError {
-    fn from(error: store::Error) -> Self {
-        let why = match error {
-            store::Error::NoSuchStore => format!("there is no key-value store named {NAME}"),
-            store::Error::AccessDenied => format!("access to the key-value store {NAME} is denied"),
-            store::Error::Other(why) => why,
-        };
-        match why.starts_with(STORE_UNAVAILABLE) {
-            true => Self::Unavailable(why),
-            false => Self::Other(why),
+/// Splits what is asked for into calls.
+fn in_calls<A>(all: Vec<A>, size: impl Fn(&A) -> usize) -> Vec<Vec<A>> {
+    let mut calls: Vec<Vec<A>> = Vec::new();
+    let mut room = 0;
+    for one in all {
+        let needed = size(&one);
+        match calls.last_mut() {
+            Some(call) if call.len() < STORE_CALL_MAX_KEYS && needed <= room => call.push(one),
+            _ => {
+                room = STORE_CALL_MAX_BYTES;
+                calls.push(vec![one]);
+            }
         }
+        room = room.saturating_sub(needed);
     }
+    calls
+}
+
+fn bytes(value: Option<&Vec<u8>>) -> usize {
+    value.map_or(0, Vec::len)
 }
 
 impl Values for WasiStore {
     type Error = StoreError;
 
-    async fn get_many(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
-        if let [key] = &keys[..] {
-            return Ok(vec![self.0.get(key)?]);
+    async fn get_many(&self, mut keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let wanted = keys.len();
+        let mut found = Vec::with_capacity(wanted);
+        while !keys.is_empty() {
+            let later = keys.split_off(keys.len().min(STORE_CALL_MAX_KEYS));
+            // They are gone with the call.
+            let asked = match keys.len() > ALWAYS_ANSWERED {
+                true => keys.clone(),
+                false => Vec::new(),
+            };
+            let values = store::get_many(keys).await?;
+            if values.is_empty() {
+                break;
+            }
+            keys = asked.into_iter().skip(values.len()).collect();
+            keys.extend(later);
+            found.extend(values);
         }
-        // In any order.
-        let mut found = BTreeMap::new();
-        found.extend(batch::get_many(&self.0, &keys)?);
-        Ok(keys
-            .iter()
-            .map(|key| found.get(key).cloned().flatten())
-            .collect())
+        match found.len() == wanted {
+            true => Ok(found),
+            false => Err(unlike("values")),
+        }
     }
 
     async fn swap_many(&self, swaps: Vec<Swap>) -> Result<Vec<Swapped>, StoreError> {
-        swaps.into_iter().map(|swap| self.swap(swap)).collect()
+        let wanted = swaps.len();
+        let mut swapped = Vec::with_capacity(wanted);
+        let size =
+            |swap: &Swap| swap.key.len() + bytes(swap.expected.as_ref()) + bytes(swap.new.as_ref());
+        for swaps in in_calls(swaps, size) {
+            let swaps = swaps
+                .into_iter()
+                .map(|Swap { key, expected, new }| store::Swap {
+                    key,
+                    expected,
+                    value: new,
+                });
+            let outcomes = store::swap_many(swaps.collect()).await?;
+            swapped.extend(outcomes.into_iter().map(|outcome| match outcome {
+                Outcome::Done => Swapped::Done,
+                Outcome::Lost(value) => Swapped::Lost(value),
+            }));
+        }
+        match swapped.len() == wanted {
+            true => Ok(swapped),
+            false => Err(unlike("outcomes")),
+        }
     }
 }
 
+/// Of a store that says less, or more, than it was asked.
+fn unlike(what: &str) -> StoreError {
+    StoreError::Other(format!(
+        "the store gave another number of {what} than it was asked for"
+    ))
+}
+
 impl WasiStore {
-    fn swap(&self, swap: Swap) -> Result<Swapped, StoreError> {
-        let Swap { key, expected, new } = swap;
-        let cas = Cas::new(&self.0, &key)?;
-        let newest = cas.current()?;
-        if newest.as_deref().unwrap_or_default() != expected.as_deref().unwrap_or_default() {
-            return Ok(Swapped::Lost(newest));
+    async fn put(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let size = |entry: &Entry| entry.key.len() + bytes(entry.value.as_ref());
+        for entries in in_calls(entries, size) {
+            store::put_many(entries).await?;
         }
-        let Some(new) = new else {
-            self.0.delete(&key)?;
-            return Ok(Swapped::Done);
-        };
-        match atomics::swap(cas, &new) {
-            Ok(()) => Ok(Swapped::Done),
-            Err(CasError::CasFailed(fresh)) => Ok(Swapped::Lost(fresh.current()?)),
-            Err(CasError::StoreError(error)) => Err(error.into()),
-        }
+        Ok(())
     }
 }
 
 impl service::Store for WasiStore {
     async fn put_many(&self, values: &[(&str, &[u8])]) -> Result<(), StoreError> {
-        for (key, value) in values {
-            self.0.set(key, value)?;
-        }
-        Ok(())
+        let entries = values.iter().map(|(key, value)| Entry {
+            key: (*key).to_owned(),
+            value: Some(value.to_vec()),
+        });
+        self.put(entries.collect()).await
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StoreError> {
-        for key in keys {
-            self.0.delete(key)?;
-        }
-        Ok(())
+        let entries = keys.iter().map(|key| Entry {
+            key: key.clone(),
+            value: None,
+        });
+        self.put(entries.collect()).await
     }
 
     async fn durable(&self) -> Result<(), StoreError> {
-        Ok(batch::set_many(&self.0, &[])?)
+        Ok(store::durable().await?)
     }
 
     async fn keys(&self, cursor: Option<&str>) -> Result<Keys, StoreError> {
-        let page = self.0.list_keys(cursor)?;
+        let page = store::list_keys(cursor.map(str::to_owned)).await?;
         Ok(Keys {
             keys: page.keys,
-            next: page.cursor,
+            next: page.next,
         })
     }
 }

@@ -11,13 +11,19 @@ use crate::api::{
 use crate::limits::STORE_UNAVAILABLE;
 use crate::notification::DeviceToken;
 use crate::provider::ChannelCall;
-use crate::registry::DeviceRef;
+use crate::registry::{DeviceRef, Values as _};
 
 /// Largest request body, in bytes. A push to a thousand tokens is 200 KB.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
 
 /// The header with an idempotency key.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Read to see whether there is a store. Nothing is kept there.
+const PROBE_KEY: &str = "probe";
+
+/// What a probe is told where there is none.
+const STORE_UNREADABLE: &str = "the store cannot be read";
 
 /// What is known of a request before its body.
 #[derive(Clone, Copy)]
@@ -100,8 +106,10 @@ async fn carry_out<R: Runtime>(
     match route {
         Route::Health => return Ok(Reply::json(200, &Health { status: "ok" })),
         Route::Ready => {
-            // The configuration can be read, the store is open, and each key signs.
-            app().map_err(Problem::not_ready)?;
+            // The configuration can be read, and each key signs; then the store.
+            let app = app().map_err(Problem::not_ready)?;
+            let read = app.store.get_many(vec![PROBE_KEY.to_owned()]).await;
+            read.map_err(|_| Problem::store(STORE_UNREADABLE))?;
             return Ok(Reply::json(200, &Health { status: "ready" }));
         }
         _ => {}

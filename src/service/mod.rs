@@ -22,7 +22,6 @@ mod client_turns;
 mod counters;
 mod devices;
 mod dialing;
-mod durable;
 mod feedback_poll;
 mod http;
 mod idempotency;

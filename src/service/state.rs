@@ -4,7 +4,6 @@ use core::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::durable::Gathering;
 use super::signer::Signer;
 use super::{
     Destination, LaneName, LanePlan, LaneReport, Platform, Process, Proxy, Sender, Store,
@@ -68,7 +67,6 @@ pub struct App<R: Runtime> {
     gateways: RefCell<BTreeMap<usize, LaneOf<R>>>,
     /// Keeps a wrong credential from looking like dead devices.
     pub(super) guard: RefCell<Guard>,
-    gathering: Gathering,
 }
 
 impl<R: Runtime> core::fmt::Debug for App<R> {
@@ -117,7 +115,6 @@ impl<R: Runtime> App<R> {
             lanes: RefCell::default(),
             gateways: RefCell::default(),
             guard: RefCell::default(),
-            gathering: Gathering::default(),
         }
     }
 
@@ -128,7 +125,7 @@ impl<R: Runtime> App<R> {
 
     /// Returns once everything written so far survives a crash.
     pub(super) async fn durable(&self) -> Result<(), StoreError> {
-        self.gathering.durable(&self.platform, &self.store).await
+        self.store.durable().await
     }
 
     /// The lane from a credential to a service of an environment; if the credential is a key, with

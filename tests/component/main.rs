@@ -20,9 +20,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("wasi:http/types", "@0.3.0"),
     ("wasi:http/client", "@0.3.0"),
     ("wasi:tls/", "@0.3.0-draft"),
-    ("wasi:keyvalue/store", "@0.2.0-draft2"),
-    ("wasi:keyvalue/atomics", "@0.2.0-draft2"),
-    ("wasi:keyvalue/batch", "@0.2.0-draft2"),
+    ("dunlin:push/store", "@0.1.0"),
     ("wasi:cli/", "@0.2."),
     ("wasi:clocks/", "@0.2."),
     ("wasi:filesystem/", "@0.2."),
@@ -165,7 +163,7 @@ fn vendored_interfaces_are_those_of_the_runtime() {
     for name in ["client.wit", "types.wit", "world.wit"] {
         assert_same(&deps.join("wasi-tls").join(name), &tls.join(name));
     }
-    let deps = root().join("plugs/keyvalue/wit/deps/wasi-keyvalue");
+    let deps = root().join("plugs/keyvalue/wit/deps/draft");
     let keyvalue = sources_of("wasmtime-wasi-keyvalue").join("wit/deps/keyvalue");
     for name in [
         "atomic.wit",

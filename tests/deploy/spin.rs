@@ -266,42 +266,47 @@ fn is_offered(import: &str) -> bool {
 }
 
 #[test]
-fn spin_supplies_what_is_imported_and_the_plug_the_rest() {
+fn spin_supplies_what_is_imported_and_the_plugs_the_rest() {
     if dunlin_tests::plugs::skipped() {
         return;
     }
     let of = |path: &Path| interfaces(&std::fs::read(path).unwrap());
     let built = dunlin_tests::plugs::built();
-    let (of_plug, by_plug) = of(&built.tls);
+    let (mut of_plugs, mut by_plugs) = of(&built.tls);
+    let (of_store, by_store) = of(&built.keyvalue_draft2);
+    of_plugs.extend(of_store);
+    by_plugs.extend(by_store);
     let (of_function, _) = of(&built.function);
     assert!(of_function.len() > 5, "it was not read: {of_function:?}");
     let plugged: BTreeSet<_> = of_function.iter().filter(|one| !is_offered(one)).collect();
     assert!(
-        plugged.iter().all(|one| by_plug.contains(one)),
+        plugged.iter().all(|one| by_plugs.contains(one)),
         "{plugged:?}"
     );
-    assert!(
-        plugged
-            .iter()
-            .any(|one| one.starts_with("wasi:tls/client@"))
-    );
+    for expected in ["wasi:tls/client@", "dunlin:push/store@"] {
+        let mut plugged = plugged.iter();
+        assert!(plugged.any(|one| one.starts_with(expected)), "{expected}");
+    }
     // Names without a colon are the types of what it exports.
     let (of_cron, _) = of(&built.cron_spin);
     let of_cron = of_cron.iter().filter(|one| one.contains(':'));
-    for import in of_plug.iter().chain(of_cron) {
+    for import in of_plugs.iter().chain(of_cron) {
         assert!(is_offered(import), "{import}");
     }
 }
 
 #[test]
-fn tls_is_one_dependency_that_inherits_nothing() {
+fn tls_and_the_store_are_a_dependency_each_and_the_store_is_reached() {
     let component = &manifest().component["dunlin"];
-    // By package: by interface there would be two instances, whose types are not the same.
+    // TLS by package: by interface there would be two instances, whose types are not the same.
     let names: Vec<_> = component.dependencies.keys().collect();
-    assert_eq!(names, ["wasi:tls@0.3.0-draft"]);
+    assert_eq!(names, ["dunlin:push/store@0.1.0", "wasi:tls@0.3.0-draft"]);
     let world = read("wit/dunlin.wit");
+    assert!(world.contains("package dunlin:push@0.1.0;"));
+    assert!(world.contains("import store;"));
     assert!(world.contains("import wasi:tls/client@0.3.0-draft;"));
-    assert!(!component.dependencies_inherit_configuration);
+    // Otherwise the plug would be denied the key-value store.
+    assert!(component.dependencies_inherit_configuration);
 }
 
 #[test]

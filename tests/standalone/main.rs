@@ -7,6 +7,8 @@
 //! only these platforms have.
 #![cfg(test)]
 
+mod store;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -124,11 +124,14 @@ impl SharedStore {
                     .work
                     .wait_timeout_while(state, self.tick, |it| !it.closing);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
-                let free = self.backend.as_ref().and_then(Embedded::free);
                 let needed = 2 * state.pending.bytes() as u64 + COMMIT_MARGIN;
+                // A disk may take its time to say so, and a log to be written.
+                drop(state);
+                let free = self.backend.as_ref().and_then(Embedded::free);
                 let has_room = free.map(|free| free >= needed);
                 let (line, is_due) = trouble.tick(Instant::now(), has_room);
                 self.tell(line);
+                state = self.lock();
                 if is_due {
                     break;
                 }

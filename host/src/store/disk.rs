@@ -305,6 +305,7 @@ impl StorageBackend for View {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::Condvar;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
@@ -318,6 +319,9 @@ pub(super) mod tests {
         changes: AtomicU64,
         /// Whether it knows how much room it has.
         knows_room: AtomicBool,
+        /// Whether nothing is read, and that somebody waits for that to be over.
+        is_held: Mutex<bool>,
+        released: Condvar,
     }
 
     impl Fake {
@@ -340,6 +344,16 @@ pub(super) mod tests {
 
         pub(crate) fn know_room(&self) {
             self.knows_room.store(true, Ordering::SeqCst);
+        }
+
+        /// From now on whoever reads waits.
+        pub(crate) fn hold_reads(&self) {
+            *self.is_held.lock().unwrap() = true;
+        }
+
+        pub(crate) fn release_reads(&self) {
+            *self.is_held.lock().unwrap() = false;
+            self.released.notify_all();
         }
 
         /// Calls that changed, or would have changed, the disk.
@@ -375,6 +389,12 @@ pub(super) mod tests {
         }
 
         fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            let is_held = self.is_held.lock().unwrap();
+            drop(
+                self.released
+                    .wait_while(is_held, |is_held| *is_held)
+                    .unwrap(),
+            );
             let bytes = self.bytes.lock().unwrap();
             let from = usize::try_from(offset).unwrap();
             let there = bytes.get(from..from + out.len());

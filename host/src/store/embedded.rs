@@ -167,21 +167,24 @@ impl Embedded {
         }
     }
 
-    pub(super) fn get(&self, key: &str) -> Result<Value, StoreError> {
-        let values = self.get_many(&[key])?;
-        Ok(values.into_iter().next().flatten())
-    }
-
-    /// As they are at one moment, in the order of the keys.
-    pub(super) fn get_many(&self, keys: &[&str]) -> Result<Vec<Value>, StoreError> {
+    /// The first of these, as they are at one moment, in the order of the keys: all of them, or as
+    /// many until they have `most` bytes together.
+    pub(super) fn get_first(&self, keys: &[&str], most: usize) -> Result<Vec<Value>, StoreError> {
         self.read(|database| {
             let transaction = database.begin_read().map_err(disk)?;
             let table = transaction.open_table(TABLE).map_err(disk)?;
-            let get = |key: &&str| {
+            let mut values = Vec::with_capacity(keys.len());
+            let mut bytes = 0;
+            for key in keys {
+                if bytes > most {
+                    break;
+                }
                 let found = table.get(key).map_err(disk)?;
-                Ok(found.map(|value| value.value().to_vec()))
-            };
-            keys.iter().map(get).collect()
+                let value = found.map(|value| value.value().to_vec());
+                bytes += value.as_ref().map_or(0, Vec::len);
+                values.push(value);
+            }
+            Ok(values)
         })
     }
 

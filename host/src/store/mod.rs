@@ -1,16 +1,18 @@
-//! The key-value store behind `wasi:keyvalue`: reads see every write at once, writes become durable
-//! in groups.
+//! The key-value store behind `dunlin:push/store`: reads see every write at once, writes become
+//! durable in groups.
 //!
-//! A sync-typed WIT function may not wait without stopping the whole instance, and an `fsync` takes
-//! milliseconds. So a write is done when it is in memory, a thread commits what has gathered, and
-//! whoever promises durability (the HTTP reply to a registration) waits for [`Store::durable`]:
+//! An `fsync` takes milliseconds. So a write is done when it is in memory, a thread commits what
+//! has gathered, and whoever promises durability (the HTTP reply to a registration, a push with an
+//! idempotency key) waits for [`Store::durable`], many for one commit:
 //!
 //! ```text
-//!   set / swap ──► pending ──(commit thread)──► committing ──fsync──► backend
+//!   swap / put ──► pending ──(commit thread)──► committing ──fsync──► backend
 //!                     ▲                             │ failed: pending again, waiters are told
 //!                     └─────────────────────────────┘
-//!   get: pending, else committing, else what was read a moment ago, else backend
+//!   read: pending, else committing, else what was read a moment ago, else backend
 //! ```
+//!
+//! What is read from the backend is read on a thread of its own, without the lock (`many`).
 //!
 //! While the disk takes no writes (it is full, say) what was on it is still read, and writes are
 //! kept in memory up to the bound. Whoever asks for durability hears at once that there is none:
@@ -22,11 +24,13 @@
 mod commit;
 mod disk;
 mod embedded;
+mod many;
 mod overlay;
 mod recent;
+mod stamps;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,12 +38,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dunlin::limits::STORE_UNAVAILABLE;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{error, info};
 
 use embedded::Embedded;
-use overlay::{Overlay, Value};
+pub use many::{READ_MAX_BYTES, WantedSwap};
+use overlay::Overlay;
+pub use overlay::Value;
 use recent::Recent;
+use stamps::Stamps;
 use trouble::TICK;
 
 /// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
@@ -64,8 +71,8 @@ pub enum StoreError {
     Unavailable(Arc<str>),
     /// Another process has the file.
     InUse,
-    /// A counter's value is not a decimal number, or would leave the range.
-    NotACounter,
+    /// The values that are there in the place of those that were expected are too many bytes.
+    TooMuch,
 }
 
 impl fmt::Display for StoreError {
@@ -75,7 +82,7 @@ impl fmt::Display for StoreError {
             Self::Disk(why) => write!(f, "the store's disk failed: {why}"),
             Self::Unavailable(why) => write!(f, "{STORE_UNAVAILABLE}: {why}"),
             Self::InUse => f.write_str("another process has the store"),
-            Self::NotACounter => f.write_str("expected a counter, got another value"),
+            Self::TooMuch => f.write_str("the values that are there are too many bytes for a call"),
         }
     }
 }
@@ -119,6 +126,8 @@ struct StoreState {
     committing_bytes: usize,
     /// Read from the backend, and not written since.
     recent: Recent,
+    /// When keys were written last.
+    stamps: Stamps,
     /// Number of the newest write.
     written: u64,
     closing: bool,
@@ -163,6 +172,8 @@ struct SharedStore {
     progress: watch::Sender<Progress>,
     /// Requests that were refused since the disk takes no writes.
     refused: AtomicU64,
+    /// Calls that read the disk.
+    readers: Arc<Semaphore>,
     /// How often is looked whether it takes them again.
     tick: Duration,
 }
@@ -209,6 +220,7 @@ impl Store {
             path: path.to_owned(),
             progress,
             refused: AtomicU64::default(),
+            readers: Arc::new(Semaphore::new(many::READERS)),
             tick,
         });
         let committer = durable.then(|| {
@@ -229,53 +241,22 @@ impl Store {
     ///
     /// # Errors
     /// If the disk fails.
-    pub fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        // The disk is read without the lock, which everybody else needs. What is in neither
-        // overlay at this moment is on disk, as it is or newer.
-        let (held, written) = {
-            let state = self.shared.lock();
-            (state.held(key).cloned(), state.written)
-        };
-        if let Some(value) = held {
-            return Ok(value);
-        }
-        let value = self.shared.read_backend(key)?;
-        let mut state = self.shared.lock();
-        if state.written == written && self.shared.backend.is_some() {
-            state.recent.remember(key, &value);
-        }
-        Ok(value)
+    pub fn get(&self, key: &str) -> Result<Value, StoreError> {
+        let values = self.first_of(&[key.to_owned()])?;
+        Ok(values.into_iter().next().flatten())
     }
 
-    /// The values of several keys, with one look at the file for all that are not in memory.
+    /// The values of several keys, with one look at the file for all that are not in memory, as
+    /// long as they are not too many bytes for one.
     ///
     /// # Errors
     /// If the disk fails.
     pub fn get_many(&self, keys: &[String]) -> Result<Vec<Value>, StoreError> {
-        let (mut values, written): (Vec<_>, _) = {
-            let state = self.shared.lock();
-            let held = keys.iter().map(|key| state.held(key).cloned());
-            (held.collect(), state.written)
-        };
-        let Some(backend) = &self.shared.backend else {
-            return Ok(values.into_iter().map(Option::flatten).collect());
-        };
-        let pairs = keys.iter().zip(&values);
-        let missing = pairs.filter(|(_, value)| value.is_none());
-        let missing: Vec<&str> = missing.map(|(key, _)| key.as_str()).collect();
-        let read = backend.get_many(&missing)?;
-        let mut state = self.shared.lock();
-        if state.written == written {
-            for (key, value) in missing.iter().zip(&read) {
-                state.recent.remember(key, value);
-            }
+        let mut values = Vec::with_capacity(keys.len());
+        while let Some(left) = keys.get(values.len()..).filter(|left| !left.is_empty()) {
+            values.extend(self.first_of(left)?);
         }
-        drop(state);
-        let mut read = read.into_iter();
-        for value in values.iter_mut().filter(|value| value.is_none()) {
-            *value = read.next();
-        }
-        Ok(values.into_iter().map(Option::flatten).collect())
+        Ok(values)
     }
 
     /// Writes `value`, or removes the key where it is `None`.
@@ -290,56 +271,50 @@ impl Store {
     /// Writes `value` if the present one is `expected`.
     ///
     /// # Errors
-    /// As [`Store::get`] and [`Store::put`].
+    /// As [`Store::swap_many`].
     pub fn compare_and_swap(
         &self,
         key: &str,
         expected: Option<&[u8]>,
         value: Vec<u8>,
     ) -> Result<Swap, StoreError> {
-        let mut state = self.shared.lock();
-        let current = self.shared.read(&state, key)?;
-        if current.as_deref() != expected {
-            return Ok(Swap::Changed(current));
-        }
-        self.shared.write(&mut state, key, Some(value))?;
-        Ok(Swap::Done)
-    }
-
-    /// Adds `delta` to the decimal number under `key` (0 if absent) and returns the sum.
-    ///
-    /// # Errors
-    /// [`StoreError::NotACounter`], and as [`Store::get`] and [`Store::put`].
-    pub fn increment(&self, key: &str, delta: i64) -> Result<i64, StoreError> {
-        let mut state = self.shared.lock();
-        let current = match self.shared.read(&state, key)? {
-            None => 0,
-            Some(bytes) => std::str::from_utf8(&bytes)
-                .ok()
-                .and_then(|text| text.parse::<i64>().ok())
-                .ok_or(StoreError::NotACounter)?,
+        let wanted = WantedSwap {
+            key: key.to_owned(),
+            expected: expected.map(<[u8]>::to_vec),
+            value: Some(value),
         };
-        let sum = current.checked_add(delta).ok_or(StoreError::NotACounter)?;
-        self.shared
-            .write(&mut state, key, Some(sum.to_string().into_bytes()))?;
-        Ok(sum)
+        let swapped = self.swap_read(&[wanted])?.pop();
+        Ok(swapped.unwrap_or(Swap::Changed(None)))
     }
 
     /// Keys after `after`, in byte order, at most a thousand.
     ///
     /// # Errors
     /// If the disk fails.
+    pub async fn keys_after(&self, after: Option<String>) -> Result<KeyPage, StoreError> {
+        self.waiting(move |store| store.list(after.as_deref()))
+            .await
+    }
+
+    /// The same, for a thread that may wait.
+    ///
+    /// # Errors
+    /// If the disk fails.
     pub fn list(&self, after: Option<&str>) -> Result<KeyPage, StoreError> {
-        let state = self.shared.lock();
-        let mut keys = match &self.shared.backend {
-            Some(backend) => backend.keys_after(
-                after,
-                LIST_PAGE + state.pending.len() + state.committing.len(),
-            )?,
-            None => std::collections::BTreeSet::new(),
+        // Before the disk is read, without the lock: what is in neither of these is on it by then.
+        let (committing, pending) = {
+            let state = self.shared.lock();
+            let pending = overlay::keys_after(state.pending.entries(), after);
+            (Arc::clone(&state.committing), pending)
         };
-        overlay::merge_keys(&mut keys, &state.committing, after);
-        overlay::merge_keys(&mut keys, state.pending.entries(), after);
+        let mut keys = match &self.shared.backend {
+            Some(backend) => {
+                backend.keys_after(after, LIST_PAGE + pending.len() + committing.len())?
+            }
+            None => BTreeSet::new(),
+        };
+        overlay::merge_keys(&mut keys, overlay::keys_after(&committing, after));
+        overlay::merge_keys(&mut keys, pending);
         let more = keys.len() > LIST_PAGE;
         let keys: Vec<String> = keys.into_iter().take(LIST_PAGE).collect();
         let next = more.then(|| keys.last().cloned()).flatten();
@@ -424,19 +399,6 @@ impl SharedStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, state: &StoreState, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match state.held(key) {
-            Some(value) => Ok(value.clone()),
-            None => self.read_backend(key),
-        }
-    }
-
-    fn read_backend(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.backend
-            .as_ref()
-            .map_or(Ok(None), |backend| backend.get(key))
-    }
-
     fn write(&self, state: &mut StoreState, key: &str, value: Value) -> Result<(), StoreError> {
         let size = key.len() + value.as_ref().map_or(0, Vec::len);
         let waiting = state.pending.bytes() + state.committing_bytes + size;
@@ -446,6 +408,8 @@ impl SharedStore {
         }
         state.written += 1;
         state.recent.forget(key);
+        let number = state.written;
+        state.stamps.wrote(key, number);
         if self.backend.is_none() && value.is_none() {
             state.pending.forget(key);
         } else {
@@ -457,4 +421,4 @@ impl SharedStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -70,18 +70,25 @@ impl Overlay {
     }
 }
 
-/// Applies `entries` after `after` to a set of keys.
-pub(super) fn merge_keys(
-    keys: &mut BTreeSet<String>,
+/// The keys of `entries` after `after`, each with whether it has a value.
+pub(super) fn keys_after(
     entries: &BTreeMap<String, Value>,
     after: Option<&str>,
-) {
+) -> Vec<(String, bool)> {
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    for (key, value) in entries.range::<str, _>((from, Bound::Unbounded)) {
-        if value.is_some() {
-            keys.insert(key.clone());
+    let entries = entries.range::<str, _>((from, Bound::Unbounded));
+    entries
+        .map(|(key, value)| (key.clone(), value.is_some()))
+        .collect()
+}
+
+/// Adds keys that have a value to a set, and takes out the others.
+pub(super) fn merge_keys(keys: &mut BTreeSet<String>, entries: Vec<(String, bool)>) {
+    for (key, has_value) in entries {
+        if has_value {
+            keys.insert(key);
         } else {
-            keys.remove(key);
+            keys.remove(&key);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use super::disk::Disk;
+use super::disk::tests::Fake;
 use super::*;
 
 fn on_disk() -> (tempfile::TempDir, Store) {
@@ -67,19 +69,6 @@ fn swap_compares_with_the_present_value() {
     }
 }
 
-#[test]
-fn counters_count_and_refuse_what_is_none() {
-    let store = Store::memory();
-    assert_eq!(store.increment("n", 5).unwrap(), 5);
-    assert_eq!(store.increment("n", -7).unwrap(), -2);
-    store.put("n", Some(b"x".to_vec())).unwrap();
-    assert_eq!(store.increment("n", 1), Err(StoreError::NotACounter));
-    store
-        .put("n", Some(i64::MAX.to_string().into_bytes()))
-        .unwrap();
-    assert_eq!(store.increment("n", 1), Err(StoreError::NotACounter));
-}
-
 #[tokio::test]
 async fn what_is_durable_survives_a_restart() {
     let (folder, store) = on_disk();
@@ -142,23 +131,45 @@ fn writes_beyond_the_bound_are_refused() {
     assert_eq!(refused, Err(StoreError::Behind));
 }
 
+/// A store that was filled, and then opened anew on a disk.
+fn reopened(fill: impl FnOnce(&Store)) -> (Arc<Fake>, Store) {
+    let disk = Fake::of(Vec::new());
+    let first = on(&disk);
+    fill(&first);
+    first.close();
+    let disk = Fake::of(disk.bytes());
+    let store = on(&disk);
+    (disk, store)
+}
+
+fn on(disk: &Arc<Fake>) -> Store {
+    let shared: Arc<dyn Disk> = disk.clone();
+    let (embedded, failed) = Embedded::on(shared).unwrap();
+    Store::start(
+        Some(embedded),
+        failed,
+        (Path::new("fake"), Duration::from_millis(1)),
+    )
+}
+
+/// A store whose disk takes nothing, and is known to.
+pub(crate) async fn in_trouble() -> Store {
+    let (disk, store) = reopened(|store| store.put("there", Some(vec![1])).unwrap());
+    disk.fail_after(0);
+    store.put("lost", Some(vec![1])).unwrap();
+    let mut progress = store.shared.progress.subscribe();
+    let failed = progress.wait_for(|now| now.trouble.is_some());
+    drop(failed.await.unwrap());
+    store
+}
+
+mod many;
+
 /// What a store is on that is told when to fail.
 mod failing {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::super::disk::Disk;
-    use super::super::disk::tests::Fake;
-    use super::super::embedded::Embedded;
     use super::*;
 
     const TICK: Duration = Duration::from_millis(1);
-
-    fn on(disk: &Arc<Fake>) -> Store {
-        let shared: Arc<dyn Disk> = disk.clone();
-        let (embedded, failed) = Embedded::on(shared).unwrap();
-        Store::start(Some(embedded), failed, (Path::new("fake"), TICK))
-    }
 
     fn value(n: u32) -> Option<Vec<u8>> {
         Some(n.to_be_bytes().repeat(100))

@@ -1,264 +1,188 @@
-//! `wasi:keyvalue@0.2.0-draft2` (store, atomics and batch) on the host's [`Store`].
+//! `dunlin:push/store` on the host's [`Store`].
 //!
-//! There is one store, `default`. Every call returns at once: see [`crate::store`] for when a write
-//! is durable. The one exception is `batch.set-many`, which returns when everything written so far
-//! is on disk; the whole instance waits with it, so it is for where nothing else will do.
+//! While a call waits for the disk everything else in its instance goes on: see [`crate::store`]
+//! for what is answered from memory, and when a write is durable.
 
 use std::time::Duration;
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use dunlin::limits::{
+    STORE_CALL_MAX_BYTES, STORE_CALL_MAX_KEYS, STORE_KEY_MAX_BYTES, STORE_VALUE_MAX_BYTES,
+};
+use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::clock;
-use crate::engine::StallWatch;
-use crate::store::{Store, StoreError, Swap};
+use crate::store::{Store, StoreError, Swap, Value, WantedSwap};
 
-use bindings::wasi::keyvalue::{atomics, batch, store};
+use bindings::dunlin::push::store::{
+    self, Entry, Error, Host, HostWithStore, KeyPage, Outcome, Swap as GuestSwap,
+};
 
-/// Bindings of the two interfaces.
+/// Bindings of the interface.
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",
         inline: "
-            package dunlin:host-keyvalue;
+            package dunlin:host-store;
             world imports {
-                import wasi:keyvalue/store@0.2.0-draft2;
-                import wasi:keyvalue/atomics@0.2.0-draft2;
-                import wasi:keyvalue/batch@0.2.0-draft2;
+                import dunlin:push/store@0.1.0;
             }
         ",
-        imports: {
-            "wasi:keyvalue/batch.set-many": async | trappable,
-            default: trappable,
-        },
-        with: {
-            "wasi:keyvalue/store.bucket": super::Bucket,
-            "wasi:keyvalue/atomics.cas": super::Cas,
-        },
     });
 }
 
-/// The name of the only store.
-const DEFAULT: &str = "default";
-
-/// Longest key, in bytes; what Spin's stores take at least.
-const MAX_KEY: usize = 255;
-
-/// Largest value, in bytes.
-const MAX_VALUE: usize = 1024 * 1024;
-
-/// How long `set-many` waits for the disk. The instance does nothing else meanwhile.
+/// How long `durable` waits for the disk.
 const DURABLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An opened store.
-#[derive(Debug)]
-pub struct Bucket(());
-
-/// A compare-and-swap under way: the key and what it held.
-pub struct Cas {
-    key: String,
-    expected: Option<Vec<u8>>,
-}
-
-/// Without the value, which is personal.
-impl std::fmt::Debug for Cas {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cas").finish_non_exhaustive()
-    }
-}
-
-/// A borrow of what the key-value functions need from a store's data.
-pub struct KeyValueView<'a> {
-    /// Buckets and compare-and-swaps live here.
-    pub table: &'a mut ResourceTable,
-    /// The store itself.
-    pub store: &'a Store,
-    /// Of the instance's event loop.
-    pub watch: &'a StallWatch,
-}
-
 /// Store data that has a [`Store`].
-pub trait KeyValueHost: Send {
+pub trait StoreHost: Send {
     /// Borrows it.
-    fn keyvalue(&mut self) -> KeyValueView<'_>;
+    fn store(&mut self) -> &Store;
 }
 
-struct KeyValue;
+struct Kept;
 
-impl HasData for KeyValue {
-    type Data<'a> = KeyValueView<'a>;
+impl HasData for Kept {
+    type Data<'a> = &'a Store;
 }
 
-/// Adds the interfaces to `linker`.
-pub fn add_to_linker<T: KeyValueHost + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    store::add_to_linker::<_, KeyValue>(linker, T::keyvalue)?;
-    atomics::add_to_linker::<_, KeyValue>(linker, T::keyvalue)?;
-    batch::add_to_linker::<_, KeyValue>(linker, T::keyvalue)
+/// Adds the interface to `linker`.
+pub fn add_to_linker<T: StoreHost + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    store::add_to_linker::<_, Kept>(linker, T::store)
 }
 
-type StoreResult<T> = wasmtime::Result<Result<T, store::Error>>;
+impl Host for &Store {}
 
-fn other(error: &StoreError) -> store::Error {
-    store::Error::Other(error.to_string())
+/// The store that a call is for.
+fn of<T>(accessor: &Accessor<T, Kept>) -> Store {
+    accessor.with(|mut access| access.get().clone())
 }
 
-fn check(key: &str, value: &[u8]) -> Result<(), store::Error> {
-    let too_long = |what: &str, limit: usize, got: usize| {
-        store::Error::Other(format!("{what}: expected at most {limit} bytes, got {got}"))
-    };
-    if key.len() > MAX_KEY {
-        return Err(too_long("key", MAX_KEY, key.len()));
+impl<T: Send> HostWithStore<T> for Kept {
+    async fn get_many(
+        accessor: &Accessor<T, Self>,
+        keys: Vec<String>,
+    ) -> Result<Vec<Value>, Error> {
+        get_many(&of(accessor), keys).await
     }
-    if value.len() > MAX_VALUE {
-        return Err(too_long("value", MAX_VALUE, value.len()));
+
+    async fn swap_many(
+        accessor: &Accessor<T, Self>,
+        swaps: Vec<GuestSwap>,
+    ) -> Result<Vec<Outcome>, Error> {
+        swap_many(&of(accessor), swaps).await
+    }
+
+    async fn put_many(accessor: &Accessor<T, Self>, entries: Vec<Entry>) -> Result<(), Error> {
+        put_many(&of(accessor), entries)
+    }
+
+    async fn durable(accessor: &Accessor<T, Self>) -> Result<(), Error> {
+        durable(&of(accessor)).await
+    }
+
+    async fn list_keys(
+        accessor: &Accessor<T, Self>,
+        after: Option<String>,
+    ) -> Result<KeyPage, Error> {
+        let page = of(accessor).keys_after(after).await?;
+        Ok(KeyPage {
+            keys: page.keys,
+            next: page.next,
+        })
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let why = error.to_string();
+        match error {
+            StoreError::Unavailable(_) => Self::Unavailable(why),
+            _ => Self::Other(why),
+        }
+    }
+}
+
+async fn get_many(store: &Store, keys: Vec<String>) -> Result<Vec<Value>, Error> {
+    let mut bounds = Bounds::of(keys.len())?;
+    keys.iter().try_for_each(|key| bounds.add(key, []))?;
+    Ok(store.read(keys).await?)
+}
+
+async fn swap_many(store: &Store, swaps: Vec<GuestSwap>) -> Result<Vec<Outcome>, Error> {
+    let mut bounds = Bounds::of(swaps.len())?;
+    for swap in &swaps {
+        bounds.add(&swap.key, [&swap.expected, &swap.value])?;
+    }
+    let wanted = swaps.into_iter().map(|swap| WantedSwap {
+        key: swap.key,
+        expected: swap.expected,
+        value: swap.value,
+    });
+    let swapped = store.swap_many(wanted.collect()).await?;
+    let outcome = |swap| match swap {
+        Swap::Done => Outcome::Done,
+        Swap::Changed(value) => Outcome::Lost(value),
+    };
+    Ok(swapped.into_iter().map(outcome).collect())
+}
+
+fn put_many(store: &Store, entries: Vec<Entry>) -> Result<(), Error> {
+    let mut bounds = Bounds::of(entries.len())?;
+    for entry in &entries {
+        bounds.add(&entry.key, [&entry.value])?;
+    }
+    for Entry { key, value } in entries {
+        store.put(&key, value.filter(|value| !value.is_empty()))?;
     }
     Ok(())
 }
 
-impl store::Host for KeyValueView<'_> {
-    fn open(&mut self, identifier: String) -> StoreResult<Resource<Bucket>> {
-        if identifier != DEFAULT {
-            return Ok(Err(store::Error::NoSuchStore));
-        }
-        Ok(Ok(self.table.push(Bucket(()))?))
+async fn durable(store: &Store) -> Result<(), Error> {
+    let durable = store.durable(store.written());
+    match clock::timeout(DURABLE_TIMEOUT, durable).await {
+        Ok(durable) => Ok(durable?),
+        Err(_) => Err(Error::Other("the disk takes too long".to_owned())),
     }
 }
 
-impl store::HostBucket for KeyValueView<'_> {
-    fn get(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<Option<Vec<u8>>> {
-        Ok(self.store.get(&key).map_err(|error| other(&error)))
+/// What a call may still have, in bytes of keys and values.
+struct Bounds(usize);
+
+impl Bounds {
+    /// Of a call for so many keys.
+    fn of(keys: usize) -> Result<Self, Error> {
+        within("a call", "keys", 0..=STORE_CALL_MAX_KEYS, keys)?;
+        Ok(Self(STORE_CALL_MAX_BYTES))
     }
 
-    fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> StoreResult<()> {
-        if let Err(error) = check(&key, &value) {
-            return Ok(Err(error));
+    fn add<const N: usize>(&mut self, key: &str, values: [&Value; N]) -> Result<(), Error> {
+        within("a key", "bytes", 1..=STORE_KEY_MAX_BYTES, key.len())?;
+        let mut bytes = key.len();
+        for value in values.into_iter().flatten() {
+            within("a value", "bytes", 0..=STORE_VALUE_MAX_BYTES, value.len())?;
+            bytes += value.len();
         }
-        Ok(self
-            .store
-            .put(&key, Some(value))
-            .map_err(|error| other(&error)))
-    }
-
-    fn delete(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<()> {
-        Ok(self.store.put(&key, None).map_err(|error| other(&error)))
-    }
-
-    fn exists(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<bool> {
-        Ok(self
-            .store
-            .get(&key)
-            .map(|value| value.is_some())
-            .map_err(|error| other(&error)))
-    }
-
-    fn list_keys(
-        &mut self,
-        _: Resource<Bucket>,
-        cursor: Option<String>,
-    ) -> StoreResult<store::KeyResponse> {
-        let page = self.store.list(cursor.as_deref());
-        Ok(page
-            .map(|page| store::KeyResponse {
-                keys: page.keys,
-                cursor: page.next,
-            })
-            .map_err(|error| other(&error)))
-    }
-
-    fn drop(&mut self, bucket: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(bucket)?;
+        let left = self.0.checked_sub(bytes);
+        let more = "a call: expected at most 16 MiB of keys and values, got more";
+        self.0 = left.ok_or_else(|| Error::Other(more.to_owned()))?;
         Ok(())
     }
 }
 
-impl batch::Host for KeyValueView<'_> {
-    fn get_many(
-        &mut self,
-        _: Resource<Bucket>,
-        keys: Vec<String>,
-    ) -> StoreResult<Vec<(String, Option<Vec<u8>>)>> {
-        let values = self.store.get_many(&keys);
-        Ok(values
-            .map(|values| keys.into_iter().zip(values).collect())
-            .map_err(|error| other(&error)))
+fn within(
+    what: &str,
+    unit: &str,
+    bounds: std::ops::RangeInclusive<usize>,
+    got: usize,
+) -> Result<(), Error> {
+    if bounds.contains(&got) {
+        return Ok(());
     }
-
-    async fn set_many(
-        &mut self,
-        _: Resource<Bucket>,
-        values: Vec<(String, Vec<u8>)>,
-    ) -> StoreResult<()> {
-        for (key, value) in values {
-            if let Err(error) = check(&key, &value) {
-                return Ok(Err(error));
-            }
-            if let Err(error) = self.store.put(&key, Some(value)) {
-                return Ok(Err(other(&error)));
-            }
-        }
-        let durable = self.store.durable(self.store.written());
-        let durable = clock::timeout(DURABLE_TIMEOUT, durable).await;
-        // To have waited for the disk is not to have run too long.
-        self.watch.turn();
-        Ok(match durable {
-            Ok(durable) => durable.map_err(|error| other(&error)),
-            Err(_) => Err(store::Error::Other("the disk takes too long".into())),
-        })
-    }
-
-    fn delete_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> StoreResult<()> {
-        let mut delete = |key: &String| self.store.put(key, None).map_err(|error| other(&error));
-        Ok(keys.iter().try_for_each(&mut delete))
-    }
+    let (least, most) = bounds.into_inner();
+    Err(Error::Other(format!(
+        "{what}: expected {least} to {most} {unit}, got {got}"
+    )))
 }
 
-impl atomics::Host for KeyValueView<'_> {
-    fn increment(&mut self, _: Resource<Bucket>, key: String, delta: i64) -> StoreResult<i64> {
-        if let Err(error) = check(&key, &[]) {
-            return Ok(Err(error));
-        }
-        Ok(self
-            .store
-            .increment(&key, delta)
-            .map_err(|error| other(&error)))
-    }
-
-    fn swap(
-        &mut self,
-        cas: Resource<Cas>,
-        value: Vec<u8>,
-    ) -> wasmtime::Result<Result<(), atomics::CasError>> {
-        let Cas { key, expected } = self.table.delete(cas)?;
-        if let Err(error) = check(&key, &value) {
-            return Ok(Err(atomics::CasError::StoreError(error)));
-        }
-        match self
-            .store
-            .compare_and_swap(&key, expected.as_deref(), value)
-        {
-            Ok(Swap::Done) => Ok(Ok(())),
-            Ok(Swap::Changed(expected)) => {
-                let cas = self.table.push(Cas { key, expected })?;
-                Ok(Err(atomics::CasError::CasFailed(cas)))
-            }
-            Err(error) => Ok(Err(atomics::CasError::StoreError(other(&error)))),
-        }
-    }
-}
-
-impl atomics::HostCas for KeyValueView<'_> {
-    fn new(&mut self, _: Resource<Bucket>, key: String) -> StoreResult<Resource<Cas>> {
-        match self.store.get(&key) {
-            Ok(expected) => Ok(Ok(self.table.push(Cas { key, expected })?)),
-            Err(error) => Ok(Err(other(&error))),
-        }
-    }
-
-    fn current(&mut self, cas: Resource<Cas>) -> StoreResult<Option<Vec<u8>>> {
-        Ok(Ok(self.table.get(&cas)?.expected.clone()))
-    }
-
-    fn drop(&mut self, cas: Resource<Cas>) -> wasmtime::Result<()> {
-        self.table.delete(cas)?;
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -91,17 +91,24 @@ pub enum Part {
     Function,
     /// Exports `wasi:tls`. The only one with C in it.
     Tls,
-    /// Exports `wasi:keyvalue`, from files.
+    /// Exports the store, from files.
     KeyvalueFiles,
-    /// Exports `wasi:keyvalue`, from its older draft.
+    /// Exports the store, from `wasi:keyvalue@0.2.0-draft`.
     KeyvalueDraft,
+    /// Exports the store, from `wasi:keyvalue@0.2.0-draft2`.
+    KeyvalueDraft2,
     /// Calls a task of the function when Spin's cron trigger says so.
     CronSpin,
 }
 
 impl Part {
     /// What `spin.toml` names.
-    pub const OF_SPIN: [Self; 3] = [Self::Function, Self::CronSpin, Self::Tls];
+    pub const OF_SPIN: [Self; 4] = [
+        Self::Function,
+        Self::KeyvalueDraft2,
+        Self::CronSpin,
+        Self::Tls,
+    ];
 
     /// What it is called in `target/plugs`.
     pub const fn file_name(self) -> &'static str {
@@ -110,6 +117,7 @@ impl Part {
             Self::Tls => "dunlin-plug-tls.wasm",
             Self::KeyvalueFiles => "dunlin-plug-keyvalue-files.wasm",
             Self::KeyvalueDraft => "dunlin-plug-keyvalue-draft.wasm",
+            Self::KeyvalueDraft2 => "dunlin-plug-keyvalue-draft2.wasm",
             Self::CronSpin => "dunlin-cron-spin.wasm",
         }
     }
@@ -127,7 +135,9 @@ impl Part {
         match self {
             Self::Function => "dunlin",
             Self::Tls => "dunlin-plug-tls",
-            Self::KeyvalueFiles | Self::KeyvalueDraft => "dunlin-plug-keyvalue",
+            Self::KeyvalueFiles | Self::KeyvalueDraft | Self::KeyvalueDraft2 => {
+                "dunlin-plug-keyvalue"
+            }
             Self::CronSpin => "dunlin-cron-spin",
         }
     }
@@ -135,17 +145,19 @@ impl Part {
     const fn features(self) -> &'static [&'static str] {
         match self {
             Self::KeyvalueDraft => &["--features", "draft"],
+            Self::KeyvalueDraft2 => &["--features", "draft2"],
             _ => &[],
         }
     }
 
     /// In the target folder. The plug for TLS stands on `dunlin` without its exports: both would be
     /// `dunlin.wasm` in one folder, and each build of one would make the next of the other begin
-    /// anew. So it is with the two plugs of one package.
+    /// anew. So it is with the plugs of one package.
     const fn folder(self) -> &'static str {
         match self {
             Self::Function => "component",
-            Self::KeyvalueDraft => "plugs/build-with-features",
+            Self::KeyvalueDraft => "plugs/build-draft",
+            Self::KeyvalueDraft2 => "plugs/build-draft2",
             _ => "plugs/build",
         }
     }

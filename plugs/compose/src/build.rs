@@ -13,10 +13,12 @@ pub struct Built {
     pub function: PathBuf,
     /// Exports `wasi:tls`.
     pub tls: PathBuf,
-    /// Exports `wasi:keyvalue`, from files.
+    /// Exports the store, from files.
     pub keyvalue_files: PathBuf,
-    /// Exports `wasi:keyvalue`, from its older draft.
+    /// Exports the store, from `wasi:keyvalue@0.2.0-draft`.
     pub keyvalue_draft: PathBuf,
+    /// Exports the store, from `wasi:keyvalue@0.2.0-draft2`.
+    pub keyvalue_draft2: PathBuf,
     /// Calls a task of the function when Spin's cron trigger says so.
     pub cron_spin: PathBuf,
     /// The function with TLS and the store of files.
@@ -27,12 +29,13 @@ pub struct Built {
 
 impl Built {
     /// All of them.
-    pub fn all(&self) -> [&Path; 7] {
+    pub fn all(&self) -> [&Path; 8] {
         [
             &self.function,
             &self.tls,
             &self.keyvalue_files,
             &self.keyvalue_draft,
+            &self.keyvalue_draft2,
             &self.cron_spin,
             &self.standalone,
             &self.standalone_draft,
@@ -52,6 +55,7 @@ pub fn build(workspace: &Workspace) -> Result<Built, BuildError> {
     let tls = output.put(Part::Tls)?;
     let keyvalue_files = output.put(Part::KeyvalueFiles)?;
     let keyvalue_draft = output.put(Part::KeyvalueDraft)?;
+    let keyvalue_draft2 = output.put(Part::KeyvalueDraft2)?;
     let cron_spin = output.put(Part::CronSpin)?;
     let join = |keyvalue: &Path, name: &str| {
         let (function, tls, keyvalue) = (read(&function)?, read(&tls)?, read(keyvalue)?);
@@ -65,6 +69,7 @@ pub fn build(workspace: &Workspace) -> Result<Built, BuildError> {
         tls,
         keyvalue_files,
         keyvalue_draft,
+        keyvalue_draft2,
         cron_spin,
         standalone,
         standalone_draft,

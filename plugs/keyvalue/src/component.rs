@@ -1,29 +1,33 @@
-//! The export: `wasi:keyvalue@0.2.0-draft2` on a [`Backend`].
+//! The export: `dunlin:push/store` on a [`Backend`].
 //!
-//! An instance opens the store once, at the first `open`, and keeps it: wasmtime's own store of the
-//! older interface forgets everything at each `open`.
+//! An instance opens the platform's store once, at the first call, and keeps it: wasmtime's own
+//! store of the older interface forgets everything at each `open`.
 //!
 //! | variable | is | otherwise |
 //! |---|---|---|
 //! | `DUNLIN_KEYVALUE_FOLDER` | the folder, as the platform shows it to the component | `/store` |
-//! | `DUNLIN_KEYVALUE_BUCKET` | what the older interface opens | `default`, or the nameless one |
+//! | `DUNLIN_KEYVALUE_BUCKET` | what is opened of `wasi:keyvalue` | `default`, or the nameless one |
+//!
+//! The functions are async, and none of them waits: what they stand on does not let them.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::{Backend, KeyValueError, NAME, Page, Swap};
-use bindings::atomics::{Cas, CasError, Guest as GuestAtomics, GuestCas};
-use bindings::batch::Guest as GuestBatch;
-use bindings::store::{Bucket, BucketBorrow, Error, Guest as GuestStore, GuestBucket, KeyResponse};
+use crate::{Backend, Bounds, Page, PlugError, Value, first_of};
+use bindings::store::{Entry, Error, Guest, KeyPage, Outcome, Swap};
 
 #[cfg(feature = "draft")]
 mod from_draft;
-#[cfg(not(feature = "draft"))]
+#[cfg(feature = "draft2")]
+mod from_draft2;
+#[cfg(not(any(feature = "draft", feature = "draft2")))]
 mod from_files;
 
 #[cfg(feature = "draft")]
 use from_draft::{ExportedStore, bindings, open};
-#[cfg(not(feature = "draft"))]
+#[cfg(feature = "draft2")]
+use from_draft2::{ExportedStore, bindings, open};
+#[cfg(not(any(feature = "draft", feature = "draft2")))]
 use from_files::{ExportedStore, bindings, open};
 
 thread_local! {
@@ -32,121 +36,69 @@ thread_local! {
 
 struct Plug;
 
-/// An open store.
-struct Opened(Rc<ExportedStore>);
-
-/// A compare-and-swap under way.
-struct Swapping {
-    store: Rc<ExportedStore>,
-    key: String,
-    current: Option<Vec<u8>>,
+impl From<PlugError> for Error {
+    fn from(error: PlugError) -> Self {
+        Self::Other(error.to_string())
+    }
 }
 
-impl From<KeyValueError> for Error {
-    fn from(error: KeyValueError) -> Self {
-        match error {
-            KeyValueError::NoSuchStore => Self::NoSuchStore,
-            KeyValueError::AccessDenied => Self::AccessDenied,
-            KeyValueError::Other(why) => Self::Other(why),
+/// The instance's own.
+fn opened() -> Result<Rc<ExportedStore>, PlugError> {
+    STORE.with_borrow_mut(|slot| {
+        let store = match slot {
+            Some(store) => store,
+            None => slot.insert(Rc::new(open()?)),
+        };
+        Ok(Rc::clone(store))
+    })
+}
+
+impl Guest for Plug {
+    async fn get_many(keys: Vec<String>) -> Result<Vec<Value>, Error> {
+        let mut bounds = Bounds::of(keys.len())?;
+        keys.iter().try_for_each(|key| bounds.add(key, &[]))?;
+        Ok(first_of(&*opened()?, &keys)?)
+    }
+
+    async fn swap_many(swaps: Vec<Swap>) -> Result<Vec<Outcome>, Error> {
+        let mut bounds = Bounds::of(swaps.len())?;
+        for swap in &swaps {
+            bounds.add(&swap.key, &[&swap.expected, &swap.value])?;
         }
+        let store = opened()?;
+        let mut answer = Bounds::of_answer();
+        let outcomes = swaps.into_iter().map(|swap| {
+            let (expected, value) = (swap.expected.as_deref(), swap.value.as_deref());
+            Ok(match store.swap(&swap.key, expected, value)? {
+                crate::Swap::Done => Outcome::Done,
+                crate::Swap::Lost(value) => {
+                    answer.add_value(&value)?;
+                    Outcome::Lost(value)
+                }
+            })
+        });
+        outcomes.collect()
     }
-}
 
-impl GuestStore for Plug {
-    type Bucket = Opened;
-
-    fn open(identifier: String) -> Result<Bucket, Error> {
-        if identifier != NAME {
-            return Err(Error::NoSuchStore);
+    async fn put_many(entries: Vec<Entry>) -> Result<(), Error> {
+        let mut bounds = Bounds::of(entries.len())?;
+        for entry in &entries {
+            bounds.add(&entry.key, &[&entry.value])?;
         }
-        STORE.with_borrow_mut(|slot| {
-            let store = match slot {
-                Some(store) => store,
-                None => slot.insert(Rc::new(open()?)),
-            };
-            Ok(Bucket::new(Opened(Rc::clone(store))))
-        })
-    }
-}
-
-impl GuestBucket for Opened {
-    fn get(&self, key: String) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.0.get(&key)?)
-    }
-
-    fn set(&self, key: String, value: Vec<u8>) -> Result<(), Error> {
-        Ok(self.0.set(&key, &value)?)
-    }
-
-    fn delete(&self, key: String) -> Result<(), Error> {
-        Ok(self.0.delete(&key)?)
-    }
-
-    fn exists(&self, key: String) -> Result<bool, Error> {
-        Ok(self.0.exists(&key)?)
-    }
-
-    fn list_keys(&self, cursor: Option<String>) -> Result<KeyResponse, Error> {
-        let Page { keys, next } = self.0.list(cursor.as_deref())?;
-        Ok(KeyResponse { keys, cursor: next })
-    }
-}
-
-impl GuestAtomics for Plug {
-    type Cas = Swapping;
-
-    fn increment(bucket: BucketBorrow<'_>, key: String, delta: i64) -> Result<i64, Error> {
-        Ok(bucket.get::<Opened>().0.increment(&key, delta)?)
-    }
-
-    fn swap(cas: Cas, value: Vec<u8>) -> Result<(), CasError> {
-        let Swapping {
-            store,
-            key,
-            current,
-        } = cas.into_inner();
-        match store.swap(&key, current.as_deref(), &value) {
-            Ok(Swap::Done) => Ok(()),
-            Ok(Swap::Lost(current)) => Err(CasError::CasFailed(Cas::new(Swapping {
-                store,
-                key,
-                current,
-            }))),
-            Err(error) => Err(CasError::StoreError(error.into())),
+        let store = opened()?;
+        for Entry { key, value } in entries {
+            store.put(&key, value.as_deref())?;
         }
-    }
-}
-
-impl GuestCas for Swapping {
-    fn new(bucket: BucketBorrow<'_>, key: String) -> Result<Cas, Error> {
-        let store = Rc::clone(&bucket.get::<Opened>().0);
-        let current = store.get(&key)?;
-        Ok(Cas::new(Self {
-            store,
-            key,
-            current,
-        }))
+        Ok(())
     }
 
-    fn current(&self) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.current.clone())
-    }
-}
-
-impl GuestBatch for Plug {
-    fn get_many(
-        bucket: BucketBorrow<'_>,
-        keys: Vec<String>,
-    ) -> Result<Vec<(String, Option<Vec<u8>>)>, Error> {
-        let values = bucket.get::<Opened>().0.get_many(&keys)?;
-        Ok(keys.into_iter().zip(values).collect())
+    async fn durable() -> Result<(), Error> {
+        // What a call has written is as durable as the platform makes it when that returns.
+        Ok(())
     }
 
-    fn set_many(bucket: BucketBorrow<'_>, key_values: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-        Ok(bucket.get::<Opened>().0.set_many(&key_values)?)
-    }
-
-    fn delete_many(bucket: BucketBorrow<'_>, keys: Vec<String>) -> Result<(), Error> {
-        Ok(bucket.get::<Opened>().0.delete_many(&keys)?)
+    async fn list_keys(after: Option<String>) -> Result<KeyPage, Error> {
+        let Page { keys, next } = opened()?.list(after.as_deref())?;
+        Ok(KeyPage { keys, next })
     }
 }

@@ -33,7 +33,7 @@ use sha2::{Digest as _, Sha256};
 use crate::listing::names;
 use crate::lock::{self, LOCKS};
 use crate::record::{self, KEY_PART_BYTES, RECORD_MAX_BYTES};
-use crate::{Backend, KeyValueError, Page, Swap, check};
+use crate::{Backend, Page, PlugError, Swap, Value, is_same};
 
 /// How long what a crash has left in `new` is kept.
 pub const LEFT_FOR: Duration = Duration::from_mins(10);
@@ -77,12 +77,12 @@ enum Expected<'a> {
 
 impl Expected<'_> {
     /// What is there instead, if it is something else.
-    fn lost(&self, key: &str, place: &KeyPaths) -> Result<Option<Swap>, KeyValueError> {
+    fn lost(&self, key: &str, place: &KeyPaths) -> Result<Option<Swap>, PlugError> {
         let Self::Value(expected) = self else {
             return Ok(None);
         };
         let found = read(key, &place.file)?;
-        Ok((found.as_deref() != *expected).then_some(Swap::Lost(found)))
+        Ok((!is_same(found.as_deref(), *expected)).then_some(Swap::Lost(found)))
     }
 }
 
@@ -92,7 +92,7 @@ impl Files {
     ///
     /// # Errors
     /// If it cannot be written to.
-    pub fn open(folder: &Path, now: SystemTime) -> Result<Self, KeyValueError> {
+    pub fn open(folder: &Path, now: SystemTime) -> Result<Self, PlugError> {
         let files = Self {
             folder: folder.to_owned(),
             instance: RandomState::new().build_hasher().finish(),
@@ -100,7 +100,7 @@ impl Files {
             named: Cell::new(0),
         };
         files.prepare(now).map_err(|error| {
-            KeyValueError::other(format_args!("the folder {}: {error}", folder.display()))
+            PlugError::new(format_args!("the folder {}: {error}", folder.display()))
         })?;
         Ok(files)
     }
@@ -144,7 +144,7 @@ impl Files {
         key: &str,
         expected: &Expected<'_>,
         value: Option<&[u8]>,
-    ) -> Result<Swap, KeyValueError> {
+    ) -> Result<Swap, PlugError> {
         let place = self.place(key);
         // What is lost already need not be written.
         if let Some(lost) = expected.lost(key, &place)? {
@@ -171,7 +171,7 @@ impl Files {
         place: &KeyPaths,
         expected: &Expected<'_>,
         aside: Option<&Path>,
-    ) -> Result<Swap, KeyValueError> {
+    ) -> Result<Swap, PlugError> {
         if aside.is_some() {
             self.make_shard(&place.shard).map_err(disk)?;
         }
@@ -254,27 +254,30 @@ impl Files {
 }
 
 impl Backend for Files {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KeyValueError> {
+    fn get(&self, key: &str) -> Result<Value, PlugError> {
         read(key, &self.place(key).file)
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<(), KeyValueError> {
-        check(key, value)?;
-        self.replace(key, &Expected::Anything, Some(value))
-            .map(drop)
+    fn put(&self, key: &str, value: Option<&[u8]>) -> Result<(), PlugError> {
+        self.replace(key, &Expected::Anything, value).map(drop)
     }
 
-    fn delete(&self, key: &str) -> Result<(), KeyValueError> {
-        self.replace(key, &Expected::Anything, None).map(drop)
+    fn swap(
+        &self,
+        key: &str,
+        expected: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<Swap, PlugError> {
+        self.replace(key, &Expected::Value(expected), value)
     }
 
     /// The cursor is the last folder of the page before.
-    fn list(&self, cursor: Option<&str>) -> Result<Page, KeyValueError> {
+    fn list(&self, after: Option<&str>) -> Result<Page, PlugError> {
         let mut page = Page::default();
         let shards = self.shards().map_err(disk)?;
         let mut left = shards
             .iter()
-            .filter(|shard| cursor.is_none_or(|cursor| shard.as_str() > cursor))
+            .filter(|shard| after.is_none_or(|after| shard.as_str() > after))
             .peekable();
         while let Some(shard) = left.next() {
             page.keys.extend(self.keys_in(shard).map_err(disk)?);
@@ -285,36 +288,26 @@ impl Backend for Files {
         }
         Ok(page)
     }
-
-    fn swap(
-        &self,
-        key: &str,
-        expected: Option<&[u8]>,
-        value: &[u8],
-    ) -> Result<Swap, KeyValueError> {
-        check(key, value)?;
-        self.replace(key, &Expected::Value(expected), Some(value))
-    }
 }
 
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
 )]
-fn disk(error: io::Error) -> KeyValueError {
-    KeyValueError::other(format_args!("the store's folder: {error}"))
+fn disk(error: io::Error) -> PlugError {
+    PlugError::new(format_args!("the store's folder: {error}"))
 }
 
-fn taken_over() -> KeyValueError {
-    KeyValueError::other("too slow: another writer took over")
+fn taken_over() -> PlugError {
+    PlugError::new("too slow: another writer took over")
 }
 
 /// The value in a key's file, if there is one.
-fn read(key: &str, file: &Path) -> Result<Option<Vec<u8>>, KeyValueError> {
+fn read(key: &str, file: &Path) -> Result<Option<Vec<u8>>, PlugError> {
     match read_at_most(file, RECORD_MAX_BYTES) {
         Ok(bytes) => match record::decode(&bytes, key) {
             Some(value) => Ok(Some(value)),
-            None => Err(KeyValueError::other(format_args!(
+            None => Err(PlugError::new(format_args!(
                 "{}: expected a whole record, got a damaged one",
                 file.display()
             ))),

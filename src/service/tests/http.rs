@@ -39,7 +39,7 @@ const KEY: (&str, &str) = ("authorization", "Bearer secret");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
-fn health_needs_nothing_and_readiness_a_configuration() {
+fn health_needs_nothing_and_readiness_a_configuration_and_a_store() {
     assert_eq!(ask(None, "GET /healthz", &[]).0, 200);
     let (status, body, _) = ask(None, "GET /readyz", &[]);
     assert_eq!(status, 503);
@@ -47,6 +47,12 @@ fn health_needs_nothing_and_readiness_a_configuration() {
     let desk = Desk::new();
     let (status, body, _) = ask(Some(&desk), "GET /readyz", &[]);
     assert_eq!((status, &*body), (200, r#"{"status":"ready"}"#));
+    desk.store
+        .refuse(|(what, _)| (what == "get").then_some("no such store, which is nobody's business"));
+    let (status, body, _) = ask(Some(&desk), "GET /readyz", &[]);
+    assert_eq!(status, 503);
+    assert!(body.contains("urn:dunlin:store-unavailable"), "{body}");
+    assert!(!body.contains("business"), "{body}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::KeyValueError;
+use crate::PlugError;
 use crate::files::Files;
 
 /// What `wit/` says, in Rust.
@@ -19,18 +19,17 @@ pub(super) mod bindings {
     use super::super::Plug;
 
     wit_bindgen::generate!({
-        path: "../../wit/deps/wasi-keyvalue",
+        path: "../../wit",
         inline: "
             package dunlin:plug-keyvalue;
             world plug {
-                export wasi:keyvalue/store@0.2.0-draft2;
-                export wasi:keyvalue/atomics@0.2.0-draft2;
-                export wasi:keyvalue/batch@0.2.0-draft2;
+                export dunlin:push/store@0.1.0;
             }
         ",
+        generate_all,
     });
 
-    pub(in crate::component) use exports::wasi::keyvalue::{atomics, batch, store};
+    pub(in crate::component) use exports::dunlin::push::store;
 
     export!(Plug with_types_in self);
 }
@@ -40,7 +39,7 @@ pub(super) type ExportedStore = Files;
 const FOLDER_VARIABLE: &str = "DUNLIN_KEYVALUE_FOLDER";
 const FOLDER_DEFAULT: &str = "/store";
 
-pub(super) fn open() -> Result<Files, KeyValueError> {
+pub(super) fn open() -> Result<Files, PlugError> {
     let folder = std::env::var(FOLDER_VARIABLE).unwrap_or_else(|_| FOLDER_DEFAULT.to_owned());
     Files::open(Path::new(&folder), SystemTime::now())
 }
