@@ -77,7 +77,7 @@ impl Defaults {
     ///
     /// # Errors
     /// 400 if there is something beside them.
-    pub(super) fn of_line(line: &[u8]) -> Result<Option<Self>, Problem> {
+    fn of_line(line: &[u8]) -> Result<Option<Self>, Problem> {
         let start = without_mark(line).trim_ascii_start().strip_prefix(b"{");
         let name = start.map(<[u8]>::trim_ascii_start);
         if !name.is_some_and(|name| name.starts_with(b"\"defaults\"")) {
@@ -92,18 +92,42 @@ impl Defaults {
     pub fn text(&self) -> &str {
         &self.0
     }
+}
 
-    /// Them as members of a line. Those that are `own` to each line may not be there.
+/// What the lines of a call may have.
+pub(super) struct LineKind {
+    /// All of it; `ref` is among them.
+    pub fields: &'static [Field],
+    /// What a line is, as an error says it.
+    pub takes: &'static str,
+    /// What each line has for itself: no default can say it.
+    pub own: &'static [&'static str],
+    /// Groups of which a line's own replaces any other's default.
+    pub either: &'static [&'static [&'static str]],
+}
+
+impl LineKind {
+    /// Reads a first line that has defaults; `None` if it has not.
+    ///
+    /// # Errors
+    /// 400 if there is something beside them or among them that cannot be one.
+    pub fn defaults(&self, line: &[u8]) -> Result<Option<Defaults>, Problem> {
+        let defaults = Defaults::of_line(line).and_then(|defaults| {
+            if let Some(defaults) = &defaults {
+                self.members(defaults)?;
+            }
+            Ok(defaults)
+        });
+        defaults.map_err(Problem::of_line)
+    }
+
+    /// Defaults as members of a line.
     ///
     /// # Errors
     /// 400 with the name of what may not be there, or is no field at all.
-    pub(super) fn members(
-        &self,
-        fields: &'static [Field],
-        own: &[&str],
-    ) -> Result<Members<'_>, Problem> {
-        let members = Members::of_text(&self.0, fields, "defaults.", DEFAULTS)?;
-        match members.names().iter().find(|name| own.contains(name)) {
+    pub fn members<'a>(&self, defaults: &'a Defaults) -> Result<Members<'a>, Problem> {
+        let members = Members::of_text(&defaults.0, self.fields, "defaults.", DEFAULTS)?;
+        match members.names().iter().find(|name| self.own.contains(name)) {
             None => Ok(members),
             Some(name) => {
                 let place = format!("defaults.{name}");
@@ -116,6 +140,38 @@ impl Defaults {
                 ))
             }
         }
+    }
+
+    /// Reads a line with the defaults below it.
+    pub fn read<T>(
+        &self,
+        line: &[u8],
+        defaults: Option<&Defaults>,
+        read: impl FnOnce(&Members<'_>) -> Result<T, Problem>,
+    ) -> LineRead<T> {
+        let members = Members::of_body(line, self.fields, self.takes);
+        let known = members.and_then(|members| Ok((Reference::of(&members)?, members)));
+        let (reference, read) = match known {
+            Err(problem) => (None, Err(problem)),
+            Ok((reference, members)) => {
+                let members = self.above(defaults, members);
+                (reference, members.and_then(|members| read(&members)))
+            }
+        };
+        let read = read.map_err(Problem::of_line);
+        LineRead { reference, read }
+    }
+
+    /// Members with the defaults below them.
+    fn above<'a>(
+        &self,
+        defaults: Option<&'a Defaults>,
+        members: Members<'a>,
+    ) -> Result<Members<'a>, Problem> {
+        Ok(match defaults {
+            Some(defaults) => members.or(&self.members(defaults)?, self.either),
+            None => members,
+        })
     }
 }
 
@@ -135,7 +191,7 @@ impl Reference {
     ///
     /// # Errors
     /// 400 if it is too long, or neither a string nor a number.
-    pub(super) fn of(line: &Members<'_>) -> Result<Option<Self>, Problem> {
+    fn of(line: &Members<'_>) -> Result<Option<Self>, Problem> {
         let Some(value) = line.find_text("ref") else {
             return Ok(None);
         };
@@ -170,26 +226,6 @@ pub struct LineRead<T> {
     pub reference: Option<Reference>,
     /// What the line asks for.
     pub read: Result<T, Problem>,
-}
-
-impl<T> LineRead<T> {
-    /// Reads a line by a table whose fields `ref` is among.
-    pub(super) fn of(
-        line: &[u8],
-        (fields, takes): (&'static [Field], &'static str),
-        read: impl FnOnce(Members<'_>) -> Result<T, Problem>,
-    ) -> Self {
-        let members = Members::of_body(line, fields, takes);
-        let (reference, read) = match members {
-            Err(problem) => (None, Err(problem)),
-            Ok(members) => match Reference::of(&members) {
-                Err(problem) => (None, Err(problem)),
-                Ok(reference) => (reference, read(members)),
-            },
-        };
-        let read = read.map_err(Problem::of_line);
-        Self { reference, read }
-    }
 }
 
 /// Where results are written.

@@ -5,8 +5,15 @@ use serde_json::Value;
 
 static FIELDS: [Field; 2] = [Field::private("name", "a string such as \"x\""), REFERENCE];
 
+static KIND: LineKind = LineKind {
+    fields: &FIELDS,
+    takes: "an object",
+    own: &["ref"],
+    either: &[],
+};
+
 fn read(line: &str) -> LineRead<Option<String>> {
-    LineRead::of(line.as_bytes(), (&FIELDS, "an object"), |members| {
+    KIND.read(line.as_bytes(), None, |members| {
         Ok(members.text("name")?.map(|text| text.into_owned()))
     })
 }
@@ -54,7 +61,7 @@ fn a_first_line_of_defaults_is_known_by_its_first_name() {
         "\u{feff}{\"defaults\":{\"name\":\"x\"}}",
     ] {
         let defaults = of(line).unwrap().unwrap();
-        let members = defaults.members(&FIELDS, &["ref"]).unwrap();
+        let members = KIND.members(&defaults).unwrap();
         assert_eq!(members.text("name").unwrap().unwrap(), "x");
     }
     for line in ["", "{}", "[]", r#"{"name":"x"}"#, "x", "{\"default\":{}}"] {
@@ -77,8 +84,7 @@ fn what_may_not_be_a_default_is_named() {
         ("[]", "wrong-type", "defaults"),
     ] {
         let line = format!("{{\"defaults\":{inside}}}");
-        let defaults = Defaults::of_line(line.as_bytes()).unwrap().unwrap();
-        let problem = defaults.members(&FIELDS, &["ref"]).map(drop).unwrap_err();
+        let problem = KIND.defaults(line.as_bytes()).unwrap_err();
         assert_eq!(problem.rule(), rule);
         let body = String::from_utf8(problem.into_reply().body).unwrap();
         assert!(body.contains(&format!("\"field\":\"{field}\"")), "{body}");

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::read::LINE;
+use super::read::{BODY, LINE_FIELDS};
 use super::recipients::To;
 use super::{PushBody, PushRequest, PushResult, Recipients};
-use crate::api::lines::{Defaults, LineRead, LineResult, Reference};
+use crate::api::lines::{Defaults, LineKind, LineRead, LineResult, Reference};
 use crate::api::receipt::REPEATED;
 use crate::api::{Problem, Reply};
 use crate::notification::{ApnsId, DeviceToken, Notification};
@@ -22,14 +22,15 @@ use crate::provider::Outcome;
 use crate::registry::DeviceRef;
 use crate::time::UnixTime;
 
-/// What each line has for itself.
-const OWN: [&str; 4] = ["to", "id", "idempotency_key", "ref"];
-
-/// Of these one replaces the other.
-const EITHER: [&[&str]; 2] = [
-    &["expiration", "ttl_s"],
-    &["collapse_id", "collapse_by_key"],
-];
+static KIND: LineKind = LineKind {
+    fields: &LINE_FIELDS,
+    takes: BODY,
+    own: &["to", "id", "idempotency_key", "ref"],
+    either: &[
+        &["expiration", "ttl_s"],
+        &["collapse_id", "collapse_by_key"],
+    ],
+};
 
 /// A line.
 #[derive(Debug)]
@@ -46,12 +47,7 @@ pub struct PushLine {
 /// 400 if there is something beside them or among them that cannot be one. Whether their values are
 /// good is seen with each line, which may have others.
 pub fn push_defaults(line: &[u8]) -> Result<Option<Defaults>, Problem> {
-    let Some(defaults) = Defaults::of_line(line).map_err(Problem::of_line)? else {
-        return Ok(None);
-    };
-    let checked = defaults.members(LINE.0, &OWN).map(drop);
-    checked.map_err(Problem::of_line)?;
-    Ok(Some(defaults))
+    KIND.defaults(line)
 }
 
 /// Reads a line; `now` and `caller` are as for [`PushRequest::parse`].
@@ -61,13 +57,8 @@ pub fn read_push_line(
     now: UnixTime,
     caller: &str,
 ) -> LineRead<PushLine> {
-    LineRead::of(line, LINE, |members| {
-        let below = defaults.map(|defaults| defaults.members(LINE.0, &OWN));
-        let members = match below.transpose()? {
-            Some(below) => members.or(&below, &EITHER),
-            None => members,
-        };
-        let body = PushBody::of(&members)?;
+    KIND.read(line, defaults, |members| {
+        let body = PushBody::of(members)?;
         let names_one_token = matches!(body.0, To::Token(_));
         Ok(PushLine {
             request: PushRequest::of(body, now, caller, None)?,
@@ -90,7 +81,7 @@ impl PushTemplate {
     /// [`PushRequest::parse`]. `None` if they do not, or if something about them is wrong, which is
     /// then said to each line.
     pub fn new(defaults: &Defaults, now: UnixTime, caller: &str) -> Option<Self> {
-        let members = defaults.members(LINE.0, &OWN).ok()?;
+        let members = KIND.members(defaults).ok()?;
         let body = PushBody::rest(&members).ok()?;
         let to = To::Token("00".into());
         let request = PushRequest::of((to, body), now, caller, None).ok()?;

@@ -6,11 +6,11 @@ use crate::api::Problem;
 use crate::api::body::{Field, Members, takes};
 use crate::api::lines::REFERENCE;
 
-const BODY: &str =
+pub(super) const BODY: &str =
     "an object such as {\"to\":{\"alias\":\"anna\"},\"payload\":{\"aps\":{\"alert\":\"Hello\"}}}";
 
 /// The last one is of lines alone.
-static LINE_FIELDS: [Field; 18] = [
+pub(super) static LINE_FIELDS: [Field; 18] = [
     Field::private(
         "to",
         "an object with one of token, tokens, alias, aliases, tag, tags, all, such as \
@@ -61,9 +61,6 @@ static TAG_FIELDS: [Field; 3] = [
 ];
 
 const TAGS: &str = "an array of strings such as [\"news\",\"sport\"]";
-
-/// What a line may have, and what it is.
-pub(super) static LINE: (&[Field], &str) = (&LINE_FIELDS, BODY);
 
 impl<'a> PushBody<'a> {
     /// Whom it is for, and everything else.

@@ -3,16 +3,16 @@
 use serde::Serialize;
 
 use super::{LINE_FIELDS, POSTED, posted};
-use crate::api::body::Field;
-use crate::api::lines::{Defaults, LineRead, LineResult};
+use crate::api::lines::{Defaults, LineKind, LineRead, LineResult};
 use crate::api::{Problem, Reply};
 use crate::registry::Registration;
 
-/// What each line has for itself.
-const OWN: [&str; 3] = ["token", "replaces", "ref"];
-
-/// What a line may have, and what it is.
-static LINE: (&[Field], &str) = (&LINE_FIELDS, POSTED);
+static KIND: LineKind = LineKind {
+    fields: &LINE_FIELDS,
+    takes: POSTED,
+    own: &["token", "replaces", "ref"],
+    either: &[],
+};
 
 /// The status of a registration that is new.
 const CREATED: u16 = 201;
@@ -22,23 +22,12 @@ const CREATED: u16 = 201;
 /// # Errors
 /// 400 if there is something beside them or among them that cannot be one.
 pub fn registration_defaults(line: &[u8]) -> Result<Option<Defaults>, Problem> {
-    let Some(defaults) = Defaults::of_line(line).map_err(Problem::of_line)? else {
-        return Ok(None);
-    };
-    let checked = defaults.members(LINE.0, &OWN).map(drop);
-    checked.map_err(Problem::of_line)?;
-    Ok(Some(defaults))
+    KIND.defaults(line)
 }
 
 /// Reads a line.
 pub fn read_registration_line(line: &[u8], defaults: Option<&Defaults>) -> LineRead<Registration> {
-    LineRead::of(line, LINE, |members| {
-        let below = defaults.map(|defaults| defaults.members(LINE.0, &OWN));
-        match below.transpose()? {
-            Some(below) => posted(&members.or(&below, &[])),
-            None => posted(&members),
-        }
-    })
+    KIND.read(line, defaults, posted)
 }
 
 /// What became of all lines.

@@ -55,7 +55,7 @@ fn what_a_line_has_not_its_defaults_have() {
 
 #[test]
 fn each_line_has_its_own_recipient_identifier_and_key() {
-    for name in OWN {
+    for name in KIND.own {
         let line = format!(r#"{{"defaults":{{"{name}":null}}}}"#);
         assert!(push_defaults(line.as_bytes()).is_ok(), "null says nothing");
         let line = format!(r#"{{"defaults":{{"{name}":"x"}}}}"#);
