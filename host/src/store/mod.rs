@@ -25,6 +25,7 @@ mod embedded;
 mod overlay;
 mod recent;
 mod trouble;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dunlin::limits::STORE_UNAVAILABLE;
+use dunlin::registry::VERSION;
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -41,6 +43,7 @@ use embedded::Embedded;
 use overlay::{Overlay, Value};
 use recent::Recent;
 use trouble::TICK;
+pub use upgrade::{UpgradeReport, kept, upgrade};
 
 /// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
 /// [`StoreError::Behind`].
@@ -64,6 +67,8 @@ pub enum StoreError {
     Unavailable(Arc<str>),
     /// Another process has the file.
     InUse,
+    /// What is in the file has another format than this version writes.
+    Format(Format),
     /// A counter's value is not a decimal number, or would leave the range.
     NotACounter,
 }
@@ -75,12 +80,30 @@ impl fmt::Display for StoreError {
             Self::Disk(why) => write!(f, "the store's disk failed: {why}"),
             Self::Unavailable(why) => write!(f, "{STORE_UNAVAILABLE}: {why}"),
             Self::InUse => f.write_str("another process has the store"),
+            Self::Format(Format::Older) => f.write_str(
+                "an earlier version of Dunlin wrote it; `dunlin store upgrade` makes of it one \
+                 that this version reads, and keeps what there was",
+            ),
+            Self::Format(Format::Later(format)) => write!(
+                f,
+                "a later version of Dunlin wrote it: its format is {format}, and this version \
+                 knows {VERSION}; run the version that wrote it, or one after that"
+            ),
             Self::NotACounter => f.write_str("expected a counter, got another value"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
+
+/// Another format than this version writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// An earlier version wrote it.
+    Older,
+    /// A later version wrote it, with this number.
+    Later(u8),
+}
 
 impl StoreError {
     /// What is behind it, in a few words.
