@@ -34,14 +34,15 @@ mod indexes;
 mod operations;
 mod policy;
 mod records;
+mod upgrade;
 
 #[cfg(test)]
 pub(crate) mod replay;
 
 pub use indexes::{
     ALIAS_MAX_TOPICS, AliasTopics, Candidates, DevicePage, Failure, GroupNode, GroupPage,
-    GroupSize, GroupWalk, LEAF_MAX, Leaf, LeafEntry, NodeAhead, PAGE_MAX, PageLimit, Selection,
-    Selector, Swap, Swapped, Values, candidates, change, group_page, shortest_way,
+    GroupSize, GroupWalk, LEAF_MAX, Leaf, NodeAhead, PAGE_MAX, PageLimit, Selection, Selector,
+    Swap, Swapped, Values, candidates, change, group_page, shortest_way,
 };
 pub(crate) use indexes::{Try, get, get_all, retry, swap};
 pub use operations::{
@@ -53,7 +54,8 @@ pub use policy::{
 };
 pub use records::{
     ALIAS_MAX_DEVICES, Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DEVICE_KEYS,
-    DeviceRecord, DeviceRef, Group, Index, Invalidation, Located, MAX_TAGS, Registration,
-    RemovalReason, TAG_MAX_BYTES, Tag, Tombstone, alias_key, alias_topics_key, device_key,
-    group_key, older_alias_key,
+    DeviceRecord, DeviceRef, Group, Index, IndexEntry, Invalidation, Located, MAX_TAGS,
+    Registration, RemovalReason, TAG_MAX_BYTES, Tag, Tombstone, VERSION, alias_key,
+    alias_topics_key, device_key, group_key,
 };
+pub use upgrade::{Upgraded, load, upgraded};

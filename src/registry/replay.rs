@@ -16,7 +16,6 @@ use std::task::{Context, Poll, Waker};
 use super::{
     Alias, AliasIndex, AliasTopics, DEVICE_KEYS, DeviceRecord, DeviceRef, Failure, Group,
     GroupNode, Index, Swap, Swapped, Values, alias_key, alias_topics_key, group_key,
-    older_alias_key,
 };
 use crate::notification::{DeviceToken, Topic};
 
@@ -115,18 +114,13 @@ impl Memory {
     pub(super) fn alias(&self, alias: &Alias) -> Vec<DeviceRef> {
         let read = |key: String| self.values.borrow().get(&key).cloned();
         let topics = AliasTopics::read(read(alias_topics_key(alias)).as_deref()).unwrap();
-        let keys = topics
-            .as_slice()
-            .iter()
-            .map(|topic| alias_key(alias, topic));
         let mut found = Vec::new();
-        for key in keys.chain([older_alias_key(alias)]) {
-            let index = AliasIndex::read(read(key).as_deref()).unwrap();
-            for device in index.devices() {
-                if !found.contains(device) {
-                    found.push(device.clone());
-                }
-            }
+        for topic in topics.as_slice() {
+            let index = AliasIndex::read(read(alias_key(alias, topic)).as_deref()).unwrap();
+            found.extend(index.tokens().map(|token| DeviceRef {
+                topic: topic.clone(),
+                token: token.clone(),
+            }));
         }
         found
     }

@@ -21,7 +21,10 @@ use dunlin::notification::{
 use dunlin::provider::{
     ChannelCall, ChannelRequest, Message, Outcome, RequestBuffer, ResponseReader, read_response,
 };
-use dunlin::registry::{AliasIndex, AliasTopics, DeviceRecord, DeviceRef};
+use dunlin::registry::{
+    AliasIndex, AliasTopics, DeviceRecord, DeviceRef, GroupNode, Leaf, Upgraded, device_key,
+    upgraded,
+};
 use dunlin::time::UnixTime;
 use dunlin_test_support::mutate::fuzz;
 
@@ -264,25 +267,65 @@ fn provider_tokens() {
     );
 }
 
+/// A record, an index of an alias, a list of its apps, and nodes of a group.
+fn stored() -> Vec<Vec<u8>> {
+    let body = br#"{"topic":"com.example.app","alias":"anna","tags":["a","b"]}"#;
+    let registration = api::parse_registration(token(b"\x01\x02"), body).unwrap();
+    let record = DeviceRecord::register(None, &registration, UnixTime::from_secs(1)).record;
+    let (mut index, mut topics) = (AliasIndex::default(), AliasTopics::default());
+    let mut leaf = Leaf::default();
+    for n in 0..3 {
+        index.join(&token(&[1, n]), u64::from(n) * 200).unwrap();
+        leaf.join(&token(&[2, n]), u64::from(n) * 200);
+    }
+    for app in ["a", "com.example.app"] {
+        topics.add(&topic(app)).unwrap();
+    }
+    let nodes = [GroupNode::Leaf(leaf), GroupNode::Branch].map(|node| node.write());
+    let mut all = vec![record.write(), index.write(), topics.write()];
+    all.extend(nodes);
+    all
+}
+
 #[test]
 fn stored_records() {
-    fuzz("stored records", samples::RECORDS, |bytes, _| {
-        let (record, index) = (DeviceRecord::read(bytes), AliasIndex::read(Some(bytes)));
+    fuzz("stored records", &stored(), |bytes, _| {
+        let record = DeviceRecord::read(bytes);
         if let Ok(record) = &record {
             assert_eq!(DeviceRecord::read(&record.write()).as_ref(), Ok(record));
         }
+        let index = AliasIndex::read(Some(bytes));
         if let Ok(index) = &index {
             assert_eq!(AliasIndex::read(Some(&index.write())).as_ref(), Ok(index));
         }
         let topics = AliasTopics::read(Some(bytes));
         if let Ok(topics) = &topics {
-            assert_eq!(
-                AliasTopics::read(Some(&topics.write())).as_ref(),
-                Ok(topics)
-            );
+            let again = AliasTopics::read(Some(&topics.write()));
+            assert_eq!(again.as_ref(), Ok(topics));
         }
-        record.is_ok() || index.is_ok() || topics.is_ok()
+        let node = GroupNode::read(Some(bytes));
+        if let Ok(node) = &node {
+            assert_eq!(GroupNode::read(Some(&node.write())).as_ref(), Ok(node));
+        }
+        record.is_ok() || index.is_ok() || topics.is_ok() || node.is_ok()
     });
+}
+
+#[test]
+fn records_of_version_1() {
+    let key = device_key(&topic("com.example.app"), &token(b"\x01\x02"));
+    fuzz(
+        "records of version 1",
+        samples::OLDER_RECORDS,
+        |bytes, _| match upgraded(&key, bytes) {
+            Ok(Upgraded::Record(record)) => {
+                assert_eq!(DeviceRecord::read(&record.write()).unwrap(), *record);
+                true
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        },
+    );
 }
 
 #[test]

@@ -107,13 +107,13 @@ pub const TOPICS_AND_IDS: &[&str] = &[
     "01234567-89ab-CDEF-0123-456789abcdef",
 ];
 
-pub const RECORDS: &[&str] = &[
-    r#"{"v":1,"topic":"com.example.app","token":"00ff","environment":"production","alias":"anna",
-        "tags":["a","b"],"first_ms":1,"last_ms":1700000000000}"#,
-    r#"{"v":1,"topic":"a","token":"01","first_ms":0,"last_ms":0}"#,
-    r#"{"v":1,"devices":[{"topic":"a","token":"01"},{"topic":"com.example.app","token":"00ff"}]}"#,
-    r#"{"v":1,"devices":[]}"#,
-    r#"{"v":1,"topics":["a","com.example.app"]}"#,
+/// Of version 1, of the device `0102` in `com.example.app`.
+pub const OLDER_RECORDS: &[&str] = &[
+    r#"{"v":1,"rev":7,"topic":"com.example.app","token":"0102","environment":"production",
+        "alias":"anna","tags":["a","b"],"first_ms":1,"last_ms":1700000000000}"#,
+    r#"{"v":1,"topic":"com.example.app","token":"0102","first_ms":0,"last_ms":0,
+        "removed":{"reason":"Feedback","since_ms":1,"at_ms":2},"stale":true}"#,
+    r#"{"v":1,"rev":9,"gone":true}"#,
 ];
 
 pub const RESPONSES: &[&str] = &[

@@ -7,6 +7,7 @@
 //!   push, devices, feedback, ┬─ the store is free ─► the component, here
 //!   sweep                    └─ otherwise ─────────► client ─► a running service
 //!   status ──────────────────► client
+//!   store ───────────────────► dunlin_host::store
 //!   doctor ──────────────────► certificates, keys, APNs
 //! ```
 //!
@@ -29,6 +30,7 @@ pub mod output;
 pub mod serve;
 pub mod simulate;
 pub mod status;
+pub mod store;
 pub mod tokens;
 
 pub use error::Error;

@@ -1,5 +1,5 @@
 //! The command line: `dunlin serve`, `dev`, `push`, `devices`, `doctor`, `feedback`, `sweep`,
-//! `status`, `simulate`.
+//! `status`, `store`, `simulate`.
 
 mod arguments;
 
@@ -13,7 +13,7 @@ use dunlin_cli::client::ServiceUrl;
 use dunlin_cli::commands::{self, Call};
 use dunlin_cli::logging::{self, Format};
 use dunlin_cli::serve::{Server, stop_signal};
-use dunlin_cli::{Error, bulk, dev, doctor, hangup, output, simulate, status};
+use dunlin_cli::{Error, bulk, dev, doctor, hangup, output, simulate, status, store};
 use dunlin_host::files;
 use dunlin_host::listen::Listen;
 
@@ -58,8 +58,28 @@ enum Command {
     /// Say what the running service has done.
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
+    /// Look after the file of the store, while no service has it.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Run a simulated APNs alone.
     Simulate(Simulate),
+}
+
+#[derive(Subcommand)]
+enum StoreCommand {
+    /// Make of a store that an earlier version wrote one that this version reads, and keep what
+    /// there was beside it. Takes the room of both.
+    Upgrade(StoreUpgrade),
+}
+
+#[derive(Args)]
+struct StoreUpgrade {
+    /// The configuration file that names the store.
+    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
+    config: PathBuf,
+    /// The store, whatever the configuration says.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -241,6 +261,9 @@ async fn run(command: Command) -> Result<Exit, Error> {
             json: _,
             at,
         }) => commands::run(Call::task(Task::Feedback), &at.into(), true).await,
+        Command::Store(StoreCommand::Upgrade(StoreUpgrade { config, file })) => {
+            store::upgrade(&config, file)
+        }
         Command::Doctor(Doctor {
             config,
             json,

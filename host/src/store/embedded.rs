@@ -20,18 +20,29 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition, TableError};
+use dunlin::registry::VERSION;
+use redb::{
+    Database, ReadableDatabase, ReadableTableMetadata as _, StorageBackend, TableDefinition,
+    TableError,
+};
 
-use super::StoreError;
 use super::disk::{Direct, Disk, OnDisk, View};
 use super::overlay::Value;
+use super::{Format, StoreError};
 use crate::files::make_private_folder;
 
-const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("default");
+pub(super) const TABLE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("default");
+
+/// Of what is in the other table: the format of the records. A file without it is of a time before
+/// there was more than one.
+pub(super) const FORMAT: TableDefinition<'_, (), u8> = TableDefinition::new("format");
+
+/// The format of files that do not say theirs.
+pub(super) const OLDER: u8 = 1;
 
 /// Memory for redb's page cache, in bytes. The registry is read by key; the operating system's
 /// cache does the rest.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// A file, or what stands for one, open in one way or the other.
 #[derive(Debug)]
@@ -59,7 +70,7 @@ impl OpenDatabase {
     }
 }
 
-fn disk(error: impl Into<redb::Error>) -> StoreError {
+pub(super) fn disk(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Disk(match error.into() {
         // What redb says there is for whoever calls it.
         redb::Error::PreviousIo => "it failed before".into(),
@@ -261,20 +272,44 @@ fn open_view(disk: &Arc<dyn Disk>) -> Result<Database, StoreError> {
     open_on(view)
 }
 
-fn open_on(backend: impl StorageBackend) -> Result<Database, StoreError> {
+pub(super) fn open_on(backend: impl StorageBackend) -> Result<Database, StoreError> {
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
         .create_with_backend(backend)
         .map_err(disk)?;
-    let found = database.begin_read().map_err(disk)?.open_table(TABLE);
-    match found {
-        Ok(_) => {}
-        Err(TableError::TableDoesNotExist(_)) => {
+    match format(&database)? {
+        Some(VERSION) => {}
+        None => {
             let transaction = database.begin_write().map_err(disk)?;
             transaction.open_table(TABLE).map_err(disk)?;
+            let mut format = transaction.open_table(FORMAT).map_err(disk)?;
+            format.insert((), VERSION).map_err(disk)?;
+            drop(format);
             transaction.commit().map_err(disk)?;
         }
-        Err(error) => return Err(disk(error)),
+        Some(OLDER) => return Err(StoreError::Format(Format::Older)),
+        Some(later) => return Err(StoreError::Format(Format::Later(later))),
     }
     Ok(database)
+}
+
+/// The format of the records; `None` where there are none, and no format either.
+pub(super) fn format(database: &Database) -> Result<Option<u8>, StoreError> {
+    let transaction = database.begin_read().map_err(disk)?;
+    match transaction.open_table(FORMAT) {
+        Ok(table) => {
+            let found = table.get(()).map_err(disk)?;
+            return Ok(found.map(|format| format.value()));
+        }
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(disk(error)),
+    }
+    match transaction.open_table(TABLE) {
+        Ok(table) => {
+            let is_empty = table.is_empty().map_err(disk)?;
+            Ok((!is_empty).then_some(OLDER))
+        }
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(disk(error)),
+    }
 }

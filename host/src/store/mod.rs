@@ -29,6 +29,7 @@ mod overlay;
 mod recent;
 mod stamps;
 mod trouble;
+mod upgrade;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,6 +39,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dunlin::limits::STORE_UNAVAILABLE;
+use dunlin::registry::VERSION;
 use tokio::sync::{Semaphore, watch};
 use tracing::{error, info};
 
@@ -48,6 +50,7 @@ pub use overlay::Value;
 use recent::Recent;
 use stamps::Stamps;
 use trouble::TICK;
+pub use upgrade::{UpgradeReport, kept, upgrade};
 
 /// Bytes of keys and values that may wait for the disk. Beyond it a write is refused with
 /// [`StoreError::Behind`].
@@ -73,6 +76,8 @@ pub enum StoreError {
     InUse,
     /// The values that are there in the place of those that were expected are too many bytes.
     TooMuch,
+    /// What is in the file has another format than this version writes.
+    Format(Format),
 }
 
 impl fmt::Display for StoreError {
@@ -83,11 +88,29 @@ impl fmt::Display for StoreError {
             Self::Unavailable(why) => write!(f, "{STORE_UNAVAILABLE}: {why}"),
             Self::InUse => f.write_str("another process has the store"),
             Self::TooMuch => f.write_str("the values that are there are too many bytes for a call"),
+            Self::Format(Format::Older) => f.write_str(
+                "an earlier version of Dunlin wrote it; `dunlin store upgrade` makes of it one \
+                 that this version reads, and keeps what there was",
+            ),
+            Self::Format(Format::Later(format)) => write!(
+                f,
+                "a later version of Dunlin wrote it: its format is {format}, and this version \
+                 knows {VERSION}; run the version that wrote it, or one after that"
+            ),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
+
+/// Another format than this version writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// An earlier version wrote it.
+    Older,
+    /// A later version wrote it, with this number.
+    Later(u8),
+}
 
 impl StoreError {
     /// What is behind it, in a few words.

@@ -30,7 +30,7 @@ mod node;
 mod trie;
 mod walk;
 
-pub use node::{GroupNode, LEAF_MAX, Leaf, LeafEntry};
+pub use node::{GroupNode, LEAF_MAX, Leaf};
 pub(in crate::registry::indexes) use trie::{Ahead, Leave, join, leave};
 pub use trie::{GroupPage, group_page};
 pub use walk::{GroupSize, GroupWalk, NodeAhead};

@@ -10,7 +10,7 @@ mod update;
 mod values;
 
 pub use group::{
-    GroupNode, GroupPage, GroupSize, GroupWalk, LEAF_MAX, Leaf, LeafEntry, NodeAhead, group_page,
+    GroupNode, GroupPage, GroupSize, GroupWalk, LEAF_MAX, Leaf, NodeAhead, group_page,
 };
 pub use listing::{Selection, candidates};
 pub use owner::{ALIAS_MAX_TOPICS, AliasTopics};
@@ -18,7 +18,7 @@ pub use page::{Candidates, DevicePage, PAGE_MAX, PageLimit};
 pub(in crate::registry) use round::{Round, all, together};
 pub use selector::{Selector, shortest_way};
 pub(in crate::registry) use update::{
-    Decision, Leaving, Updated, settle_all, settle_some, update, update_from, update_record,
+    Decision, Leaving, Updated, enter, settle_all, settle_some, update, update_from, update_record,
 };
 pub use values::{Failure, Swap, Swapped, Values, change};
 pub(crate) use values::{Try, get, get_all, retry, swap};

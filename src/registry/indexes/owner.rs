@@ -3,7 +3,6 @@
 //! ```text
 //!   o/<hash of alias>              ──►  AliasTopics   the apps in which it has, or had, devices
 //!   a/<hash of alias and topic>    ──►  AliasIndex    its devices in one of them
-//!   a/<hash of alias>              ──►  AliasIndex    those that an older version put there
 //! ```
 //!
 //! Invariant: an app is listed before a device joins its index, and is never taken off the list. So
@@ -16,16 +15,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::page::{Candidates, PageLimit};
-use super::round::all;
 use super::values::{Failure, Try, Values, get, get_all, retry_from};
-use crate::json;
-use crate::notification::{InvalidNotification, Topic};
+use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::registry::records::{
-    Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DeviceRef, Slot, VERSION, alias_key,
-    alias_topics_key, check_version, corrupt, device_key, older_alias_key,
+    Alias, AliasFull, AliasIndex, CorruptRecord, Cursor, DeviceRef, Slot, alias_key,
+    alias_topics_key, device_key, read, write,
 };
 
 /// Most apps of one alias.
@@ -41,11 +36,7 @@ const INDEXES_AT_ONCE: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AliasTopics(Vec<Topic>);
 
-#[derive(Serialize, Deserialize)]
-struct StoredAliasTopics {
-    v: u32,
-    topics: Vec<String>,
-}
+const WHAT: &str = "topics of an alias";
 
 impl AliasTopics {
     /// From the stored bytes; none are an empty list.
@@ -56,24 +47,17 @@ impl AliasTopics {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::default());
         };
-        let stored: StoredAliasTopics =
-            json::read(bytes).map_err(|error| corrupt("topics of an alias", &error))?;
-        check_version("topics of an alias", stored.v)?;
-        let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
-        let topics = stored.topics.iter().map(|topic| Topic::parse(topic));
+        let unreadable = |error: InvalidNotification| CorruptRecord(format!("{WHAT}, {error}"));
+        let topics = read::<Vec<&str>>(WHAT, bytes)?
+            .into_iter()
+            .map(Topic::parse);
         let topics = topics.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(Self(topics))
     }
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
-        let topics = self.0.iter().map(|topic| topic.as_str().to_owned());
-        // Strings and numbers always serialise.
-        serde_json::to_vec(&StoredAliasTopics {
-            v: VERSION,
-            topics: topics.collect(),
-        })
-        .unwrap_or_default()
+        write(&self.0.iter().map(Topic::as_str).collect::<Vec<_>>())
     }
 
     /// The apps.
@@ -101,7 +85,6 @@ impl AliasTopics {
 pub(super) struct Room {
     topics: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
-    older: AliasIndex,
 }
 
 impl Room {
@@ -133,27 +116,17 @@ impl Room {
         alias: &Alias,
         topic: &Topic,
     ) -> Result<Self, Failure<V::Error>> {
-        let keys = [
-            older_alias_key(alias),
-            alias_key(alias, topic),
-            alias_topics_key(alias),
-        ];
-        let mut found = get_all(values, keys.into()).await?;
-        let mut last = || found.pop().flatten();
-        let (topics, index) = (last(), last());
-        let older = AliasIndex::read(last().as_deref())?;
-        Ok(Self {
-            topics,
-            index,
-            older,
-        })
+        let keys = vec![alias_key(alias, topic), alias_topics_key(alias)];
+        let mut found = get_all(values, keys).await?;
+        let (topics, index) = (found.pop().flatten(), found.pop().flatten());
+        Ok(Self { topics, index })
     }
 
     fn check<E>(&self, device: &DeviceRef, revision: u64) -> Result<(), Failure<E>> {
         let mut topics = AliasTopics::read(self.topics.as_deref())?;
         topics.add(&device.topic).map_err(|_| Failure::AliasFull)?;
         let mut index = AliasIndex::read(self.index.as_deref())?;
-        let joined = index.join_beside(&self.older, device, revision);
+        let joined = index.join(&device.token, revision);
         joined.map(drop).map_err(|_| Failure::AliasFull)
     }
 }
@@ -167,25 +140,19 @@ pub(super) async fn join<V: Values>(
     revision: u64,
     room: Room,
 ) -> Result<(), Failure<V::Error>> {
-    let Room {
-        topics,
-        index,
-        older,
-    } = room;
+    let Room { topics, index } = room;
     // Before the index: see the module.
     list(values, alias, &device.topic, topics).await?;
     let key = alias_key(alias, &device.topic);
-    let join = |older: AliasIndex| {
-        move |index: &mut AliasIndex| {
-            let joined = index.join_beside(&older, device, revision);
-            joined.map_err(|_| Failure::AliasFull)
-        }
+    let join = |index: &mut AliasIndex| {
+        let joined = index.join(&device.token, revision);
+        joined.map_err(|_| Failure::AliasFull)
     };
-    match change_from(values, &key, index, join(older)).await {
+    match change_from(values, &key, index, join).await {
         // Others were faster.
         Err(Failure::AliasFull) if tidy(values, alias, &device.topic).await? => {
             let room = Room::read(values, alias, &device.topic).await?;
-            change_from(values, &key, room.index, join(room.older)).await
+            change_from(values, &key, room.index, join).await
         }
         joined => joined,
     }
@@ -215,46 +182,37 @@ async fn tidy<V: Values>(
     alias: &Alias,
     topic: &Topic,
 ) -> Result<bool, Failure<V::Error>> {
-    let Room { index, older, .. } = Room::read(values, alias, topic).await?;
+    let index = get(values, &alias_key(alias, topic)).await?;
     let index = AliasIndex::read(index.as_deref())?;
-    let devices: Vec<_> = in_app(topic, &index, &older).into_values().collect();
-    let keys = devices.iter();
-    let keys = keys.map(|device| device_key(&device.topic, &device.token));
+    let keys = index.tokens().map(|token| device_key(topic, token));
     let stored = get_all(values, keys.collect()).await?;
     let mut foreign = Vec::new();
-    for (device, stored) in devices.iter().zip(stored) {
+    for (token, stored) in index.tokens().zip(stored) {
         let Slot { revision, record } = Slot::read(stored.as_deref())?;
         if !record.is_some_and(|record| record.belongs_to(alias)) {
-            foreign.push((device, revision));
+            foreign.push((token, revision));
         }
     }
     leave(values, alias, topic, foreign.into_iter()).await
 }
 
-/// Takes devices of an app out of an alias's indexes unless they joined later; false if none left.
+/// Takes devices out of an alias's index of an app unless they joined later; false if none left.
 pub(super) async fn leave<'a, V: Values>(
     values: &V,
     alias: &Alias,
     topic: &Topic,
-    leaving: impl Iterator<Item = (&'a DeviceRef, u64)> + Clone,
+    leaving: impl Iterator<Item = (&'a DeviceToken, u64)> + Clone,
 ) -> Result<bool, Failure<V::Error>> {
     let leave = |index: &mut AliasIndex| {
         let mut changed = false;
-        for (device, revision) in leaving.clone() {
-            changed |= index.leave(device, revision);
+        for (token, revision) in leaving.clone() {
+            changed |= index.leave(token, revision);
         }
         Ok(changed)
     };
-    let keys = [alias_key(alias, topic), older_alias_key(alias)];
-    let left = all(keys.map(async |key| {
-        let current = get(values, &key).await?;
-        change_from(values, &key, current, leave).await
-    }));
-    let mut changed = false;
-    for left in left.await {
-        changed |= left?;
-    }
-    Ok(changed)
+    let key = alias_key(alias, topic);
+    let current = get(values, &key).await?;
+    change_from(values, &key, current, leave).await
 }
 
 /// Changes an index that was `known`; `change` says whether it did anything, and so does this.
@@ -275,12 +233,14 @@ async fn change_from<V: Values>(
 }
 
 /// The devices of an app that may be an alias's, by their places in its listing.
-fn in_app(topic: &Topic, index: &AliasIndex, older: &AliasIndex) -> BTreeMap<Cursor, DeviceRef> {
-    let devices = index.devices().chain(older.devices());
-    let devices = devices.filter(|device| device.topic == *topic);
-    let mut found = BTreeMap::new();
-    found.extend(devices.map(|device| (Cursor::in_alias(device), device.clone())));
-    found
+fn in_app(topic: &Topic, index: &AliasIndex) -> impl Iterator<Item = (Cursor, DeviceRef)> {
+    index.tokens().map(|token| {
+        let device = DeviceRef {
+            topic: topic.clone(),
+            token: token.clone(),
+        };
+        (Cursor::in_alias(&device), device)
+    })
 }
 
 /// The devices that may be an alias's and come behind `after`, in apps for which `wanted` says so,
@@ -292,15 +252,13 @@ pub(super) async fn page<V: Values>(
     after: Option<Cursor>,
     limit: PageLimit,
 ) -> Result<Candidates, Failure<V::Error>> {
-    let keys = vec![alias_topics_key(alias), older_alias_key(alias)];
-    let mut lists = get_all(values, keys).await?;
-    let older = AliasIndex::read(lists.pop().flatten().as_deref())?;
-    let listed = AliasTopics::read(lists.pop().flatten().as_deref())?;
-    let apps = older.devices().map(|device| &device.topic);
-    let listed = apps.chain(listed.as_slice());
+    let listed = get(values, &alias_topics_key(alias)).await?;
+    let listed = AliasTopics::read(listed.as_deref())?;
     let mut apps = BTreeMap::new();
     apps.extend(
         listed
+            .as_slice()
+            .iter()
             .filter(|topic| wanted(topic))
             .map(|topic| (Cursor::last_of(topic), topic))
             .filter(|(last, _)| after.is_none_or(|after| *last > after)),
@@ -316,7 +274,7 @@ pub(super) async fn page<V: Values>(
         let stored = get_all(values, keys.collect()).await?;
         for ((last, topic), stored) in some.iter().zip(stored) {
             let index = AliasIndex::read(stored.as_deref())?;
-            let here = in_app(topic, &index, &older).into_iter();
+            let here = in_app(topic, &index);
             let behind = |cursor: &Cursor| after.is_none_or(|after| *cursor > after);
             found.extend(here.filter(|(cursor, _)| behind(cursor)));
             reached = Some(**last);
@@ -359,9 +317,9 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_apps_is_refused() {
-        for bytes in [&b"{"[..], b"{}", b"[]", br#"{"v":9,"topics":[]}"#] {
+        let no_topic = [&[2, 1, 3][..], b"a b"].concat();
+        for bytes in [&b"{"[..], b"{}", b"[]", &[9, 0], &[2, 1, 3], &no_topic] {
             assert!(AliasTopics::read(Some(bytes)).is_err());
         }
-        assert!(AliasTopics::read(Some(br#"{"v":1,"topics":["a b"]}"#)).is_err());
     }
 }

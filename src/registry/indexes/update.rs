@@ -220,7 +220,7 @@ pub(in crate::registry) async fn update_record<V: Values, T>(
             }
             Decision::Vanish(output) => (None, output),
         };
-        let held = held(record.as_ref());
+        let held = indexes(record.as_ref());
         let wanted = indexes(after.as_ref()).into_iter();
         let wanted: Vec<_> = wanted.filter(|index| !held.contains(index)).collect();
         join(values, &wanted, device, next).await?;
@@ -241,14 +241,21 @@ pub(in crate::registry) async fn update_record<V: Values, T>(
     .await
 }
 
-/// Where the record has to have entries.
-fn indexes(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
-    record.map(DeviceRecord::indexes).unwrap_or_default()
+/// Puts a device into the indexes of a record that is about to be written with its revision.
+///
+/// # Errors
+/// [`Failure::AliasFull`], and those of the store.
+pub(in crate::registry) async fn enter<V: Values>(
+    values: &V,
+    record: &DeviceRecord,
+) -> Result<(), Failure<V::Error>> {
+    let indexes: Vec<_> = record.indexes().into_iter().collect();
+    join(values, &indexes, &record.device(), record.revision).await
 }
 
-/// Where the record certainly has entries. One of revision 0 was written before there were groups.
-fn held(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
-    indexes(record.filter(|record| record.revision > 0))
+/// Where the record has to have entries, and where one that stands has them.
+fn indexes(record: Option<&DeviceRecord>) -> BTreeSet<Index> {
+    record.map(DeviceRecord::indexes).unwrap_or_default()
 }
 
 /// Where there may be entries of it, and need be none once the record is `after`.
@@ -321,7 +328,8 @@ async fn leave<V: Values>(
 ) -> Result<(), Failure<V::Error>> {
     match index {
         Index::Alias(alias, topic) => {
-            let leaving = entries.iter().map(|left| (&left.device, left.revision));
+            let leaving = entries.iter();
+            let leaving = leaving.map(|left| (&left.device.token, left.revision));
             owner::leave(values, alias, topic, leaving).await.map(drop)
         }
         Index::Group(group) => {

@@ -12,7 +12,7 @@ use super::*;
 use crate::notification::Topic;
 use crate::registry::{
     ALIAS_MAX_DEVICES, ALIAS_MAX_TOPICS, AliasIndex, AliasTopics, Cursor, Group, Index, PageLimit,
-    RemovalReason, Selection, Tag, alias_key, alias_topics_key, candidates, older_alias_key,
+    RemovalReason, Selection, Tag, alias_key, alias_topics_key, candidates,
 };
 
 fn at(secs: u64) -> UnixTime {
@@ -292,16 +292,13 @@ fn who_logs_out_while_the_token_is_replaced_is_logged_out() {
 #[test]
 fn an_alias_that_is_full_refuses_and_is_tidied() {
     let limit = u32::try_from(ALIAS_MAX_DEVICES).unwrap();
-    let (own, older) = (
-        alias_key(&alias("anna"), &topic()),
-        older_alias_key(&alias("anna")),
-    );
-    for key in [own, older] {
+    let key = alias_key(&alias("anna"), &topic());
+    {
         let memory = Memory::default();
         register(&memory, &registration(1, Some("anna")), at(1)).unwrap();
         // One device of which there is no record, as after a crash, and 499 that there are.
         let mut index = AliasIndex::read(memory.get(&key).as_deref()).unwrap();
-        index.join(&nth(9_999), 0).unwrap();
+        index.join(&nth(9_999).token, 0).unwrap();
         memory.put(&key, &index.write());
         for n in 2..limit {
             register(&memory, &registration(n, Some("anna")), at(1)).unwrap();
@@ -360,51 +357,9 @@ fn an_alias_has_so_many_apps_and_no_more() {
     assert_eq!(self::device(&memory, &device).unwrap(), None);
 }
 
-#[test]
-fn devices_that_an_older_version_has_listed_leave_as_others_do() {
-    let memory = Memory::default();
-    let mut older = AliasIndex::default();
-    for n in [1, 2] {
-        let mut record = registered(n);
-        record.revision = 3;
-        let key = device_key(&nth(n).topic, &nth(n).token);
-        memory.put(&key, &record.write());
-        older.join(&nth(n), 3).unwrap();
-    }
-    memory.put(&older_alias_key(&alias("anna")), &older.write());
-    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1), nth(2)]);
-    // One stays where it is while nothing changes, and goes when it is somebody else's.
-    register(&memory, &registration(1, None), at(5)).unwrap();
-    register(&memory, &registration(2, Some("ben")), at(5)).unwrap();
-    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
-    memory.assert_found(&Index::Alias(alias("ben"), topic()), &[nth(2)]);
-    remove(&memory, &nth(1), &invalidation(9), at(9)).unwrap();
-    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[]);
-    let older = memory.get(&older_alias_key(&alias("anna")));
-    assert_eq!(older.as_deref(), Some(&b""[..]), "nothing of it is left");
-    register(&memory, &registration(1, None), at(10)).unwrap();
-    memory.assert_found(&Index::Alias(alias("anna"), topic()), &[nth(1)]);
-    let older = memory.get(&older_alias_key(&alias("anna")));
-    assert_eq!(older.as_deref(), Some(&b""[..]), "nobody joins it");
-}
-
 /// A record of anna's as an earlier version wrote it.
 fn registered(n: u32) -> DeviceRecord {
     DeviceRecord::register(None, &registration(n, Some("anna")), at(1)).record
-}
-
-#[test]
-fn a_record_of_a_time_before_groups_joins_them() {
-    let memory = Memory::default();
-    let DeviceRef { topic, token } = nth(1);
-    let old = br#"{"v":1,"topic":"com.example.app","token":"00000001",
-        "alias":"anna","tags":["news"],"first_ms":1,"last_ms":2}"#;
-    memory.put(&device_key(&topic, &token), old);
-    let index = br#"{"v":1,"devices":[{"topic":"com.example.app","token":"00000001"}]}"#;
-    memory.put(&older_alias_key(&alias("anna")), index);
-    done(&memory, register(&memory, &registration(1, None), at(1)));
-    assert_eq!(memory.group(&news()), [token].into());
-    done(&memory, logout(&memory, &nth(1)));
 }
 
 async fn remove_all<V: Values>(

@@ -3,23 +3,21 @@
 //! The value of a key `d/…` is one of
 //!
 //! ```text
-//!   none, or no bytes             never written                                  revision 0
-//!   {"v":1,"rev":7,"gone":true}   deleted: nothing is left but the revision      revision 7
-//!   {"v":1,"rev":8,"topic":…}     a record; removed if it has a tombstone        revision 8
+//!   none, or no bytes     never written                                  revision 0
+//!   2, 7, 0               deleted: nothing is left but the revision      revision 7
+//!   2, 8, 1, topic, …     a record; removed if it has a tombstone        revision 8
 //! ```
 //!
 //! The revision counts the writes of a key and never goes back, not even when the record is
-//! deleted; what it is for is in `indexes::update`. A record without one is of a time before there
-//! were groups, and counts as revision 0.
+//! deleted; what it is for is in `indexes::update`. What a record has is [`StoredDevice`].
 
 use serde::{Deserialize, Serialize};
 
 use super::alias::{Alias, DeviceRef};
-use super::format::{CorruptRecord, VERSION, check_version, corrupt};
+use super::format::{self, Blob, CorruptRecord};
 use super::invalidation::{RemovalReason, Tombstone};
 use super::tag::Tag;
 use crate::environment::Environment;
-use crate::json;
 use crate::notification::{DeviceToken, InvalidNotification, Topic};
 use crate::time::UnixTime;
 
@@ -84,44 +82,38 @@ pub(in crate::registry) struct Slot {
     pub(in crate::registry) record: Option<DeviceRecord>,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct StoredDevice {
-    v: u32,
-    #[serde(default)]
-    rev: u64,
-    #[serde(skip_serializing_if = "is_default", default)]
-    gone: bool,
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    topic: String,
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    token: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+#[derive(Serialize, Deserialize)]
+struct StoredSlot<'a> {
+    revision: u64,
+    #[serde(borrow)]
+    record: Option<StoredDevice<'a>>,
+}
+
+/// Times are in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct StoredDevice<'a> {
+    topic: &'a str,
+    #[serde(borrow)]
+    token: Blob<'a>,
     environment: Option<Environment>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    alias: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    tags: Vec<String>,
-    #[serde(skip_serializing_if = "is_default", default)]
-    first_ms: u64,
-    #[serde(skip_serializing_if = "is_default", default)]
-    last_ms: u64,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(borrow)]
+    alias: Option<&'a str>,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+    first_registered_at: u64,
+    registered_at: u64,
     removed: Option<StoredTombstone>,
-    #[serde(skip_serializing_if = "is_default", default)]
     stale: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredTombstone {
     reason: RemovalReason,
-    since_ms: u64,
-    at_ms: u64,
+    since: u64,
+    removed_at: u64,
 }
 
-/// Whether a field may be left out of the record.
-fn is_default<T: Default + PartialEq>(field: &T) -> bool {
-    *field == T::default()
-}
+const WHAT: &str = "device record";
 
 impl DeviceRecord {
     /// From the bytes of a record.
@@ -142,31 +134,28 @@ impl DeviceRecord {
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
-        let removed = self.removed.map(|tombstone| StoredTombstone {
-            reason: tombstone.reason,
-            since_ms: tombstone.since.as_millis(),
-            at_ms: tombstone.removed_at.as_millis(),
-        });
-        let stored = StoredDevice {
-            v: VERSION,
-            rev: self.revision,
-            gone: false,
-            topic: self.topic.as_str().to_owned(),
-            token: self.token.to_hex(),
+        format::write(&StoredSlot {
+            revision: self.revision,
+            record: Some(self.stored()),
+        })
+    }
+
+    fn stored(&self) -> StoredDevice<'_> {
+        StoredDevice {
+            topic: self.topic.as_str(),
+            token: Blob(self.token.as_bytes()),
             environment: self.environment,
-            alias: self.alias.as_ref().map(|alias| alias.as_str().to_owned()),
-            tags: self
-                .tags
-                .iter()
-                .map(|tag| tag.as_str().to_owned())
-                .collect(),
-            first_ms: self.first_registered_at.as_millis(),
-            last_ms: self.registered_at.as_millis(),
-            removed,
+            alias: self.alias.as_ref().map(Alias::as_str),
+            tags: self.tags.iter().map(Tag::as_str).collect(),
+            first_registered_at: self.first_registered_at.as_millis(),
+            registered_at: self.registered_at.as_millis(),
+            removed: self.removed.map(|tombstone| StoredTombstone {
+                reason: tombstone.reason,
+                since: tombstone.since.as_millis(),
+                removed_at: tombstone.removed_at.as_millis(),
+            }),
             stale: self.stale,
-        };
-        // Strings and numbers always serialise.
-        serde_json::to_vec(&stored).unwrap_or_default()
+        }
     }
 
     /// Which device it is about.
@@ -186,51 +175,39 @@ impl Slot {
                 record: None,
             });
         };
-        let stored: StoredDevice =
-            json::read(bytes).map_err(|error| corrupt("device record", &error))?;
-        check_version("device record", stored.v)?;
-        Ok(Self {
-            revision: stored.rev,
-            record: if stored.gone {
-                None
-            } else {
-                Some(stored.record()?)
-            },
-        })
+        let StoredSlot { revision, record } = format::read(WHAT, bytes)?;
+        let record = record.map(|stored| stored.record(revision)).transpose()?;
+        Ok(Self { revision, record })
     }
 
     /// The bytes to store.
     pub(in crate::registry) fn write(&self) -> Vec<u8> {
-        if let Some(record) = &self.record {
-            return record.write();
-        }
-        let stored = StoredDevice {
-            v: VERSION,
-            rev: self.revision,
-            gone: true,
-            ..StoredDevice::default()
-        };
-        // Numbers always serialise.
-        serde_json::to_vec(&stored).unwrap_or_default()
+        format::write(&StoredSlot {
+            revision: self.revision,
+            record: self.record.as_ref().map(DeviceRecord::stored),
+        })
     }
 }
 
-impl StoredDevice {
-    fn record(&self) -> Result<DeviceRecord, CorruptRecord> {
-        let unreadable = |error: InvalidNotification| CorruptRecord(error.to_string());
-        let alias = self.alias.as_deref().map(Alias::parse).transpose();
+impl StoredDevice<'_> {
+    fn record(&self, revision: u64) -> Result<DeviceRecord, CorruptRecord> {
+        let unreadable = |error: InvalidNotification| CorruptRecord(format!("{WHAT}, {error}"));
         let tags: Result<_, _> = self.tags.iter().map(|tag| Tag::parse(tag)).collect();
         Ok(DeviceRecord {
-            topic: Topic::parse(&self.topic).map_err(unreadable)?,
-            token: DeviceToken::parse_hex(&self.token).map_err(unreadable)?,
+            topic: Topic::parse(self.topic).map_err(unreadable)?,
+            token: DeviceToken::from_bytes(self.token.0).map_err(unreadable)?,
             environment: self.environment,
-            alias: alias.map_err(unreadable)?,
+            alias: self
+                .alias
+                .map(Alias::parse)
+                .transpose()
+                .map_err(unreadable)?,
             tags: tags.map_err(unreadable)?,
-            first_registered_at: UnixTime::from_millis(self.first_ms),
-            registered_at: UnixTime::from_millis(self.last_ms),
+            first_registered_at: UnixTime::from_millis(self.first_registered_at),
+            registered_at: UnixTime::from_millis(self.registered_at),
             removed: self.removed.as_ref().map(StoredTombstone::tombstone),
             stale: self.stale,
-            revision: self.rev,
+            revision,
         })
     }
 }
@@ -239,8 +216,8 @@ impl StoredTombstone {
     fn tombstone(&self) -> Tombstone {
         Tombstone {
             reason: self.reason,
-            since: UnixTime::from_millis(self.since_ms),
-            removed_at: UnixTime::from_millis(self.at_ms),
+            since: UnixTime::from_millis(self.since),
+            removed_at: UnixTime::from_millis(self.removed_at),
         }
     }
 }
@@ -269,14 +246,14 @@ mod tests {
         let mut record = record();
         assert_eq!(DeviceRecord::read(&record.write()).unwrap(), record);
         record.stale = true;
-        for reason in [
+        for (number, reason) in (0..).zip([
             RemovalReason::Unregistered,
             RemovalReason::ExpiredToken,
             RemovalReason::Feedback,
             RemovalReason::BadDeviceToken,
             RemovalReason::DeviceTokenNotForTopic,
             RemovalReason::Replaced,
-        ] {
+        ]) {
             record.removed = Some(Tombstone {
                 reason,
                 since: UnixTime::from_millis(3),
@@ -284,23 +261,32 @@ mod tests {
             });
             let bytes = record.write();
             assert_eq!(DeviceRecord::read(&bytes).unwrap(), record);
-            let text = String::from_utf8(bytes).unwrap();
+            // Whatever is added to the reasons has to come behind them.
             assert!(
-                text.contains(&format!("\"reason\":\"{reason}\"")),
-                "the stored name and the shown one are the same: {text}"
+                bytes.ends_with(&[1, number, 3, 4, 1]),
+                "{reason}: {bytes:?}"
             );
         }
     }
 
     #[test]
-    fn a_record_of_a_time_before_tombstones_is_read() {
-        let bytes = br#"{"v":1,"topic":"com.example.app","token":"a1b2","first_ms":1,"last_ms":2}"#;
-        let record = DeviceRecord::read(bytes).unwrap();
-        assert_eq!(
-            (record.removed, record.stale, record.revision),
-            (None, false, 0)
-        );
-        assert_eq!(record.registered_at, UnixTime::from_millis(2));
+    fn the_layout_is_what_the_wire_format_says() {
+        let drawn = [
+            &[2, 3, 1][..],
+            &[15],
+            b"com.example.app",
+            &[32],
+            &[7; 32],
+            &[1, 1],
+            &[1, 8],
+            b"anna \"a\"",
+            &[1, 4],
+            b"news",
+            // 1,234 and 2,345.
+            &[0xd2, 0x09, 0xa9, 0x12],
+            &[0, 0],
+        ];
+        assert_eq!(record().write(), drawn.concat());
     }
 
     #[test]
@@ -312,7 +298,7 @@ mod tests {
             record: None,
         };
         let bytes = gone.write();
-        assert_eq!(bytes, br#"{"v":1,"rev":7,"gone":true}"#);
+        assert_eq!(bytes, [2, 7, 0]);
         assert_eq!(Slot::read(Some(&bytes)), Ok(gone));
         assert_eq!(DeviceRecord::read_stored(Some(&bytes)), Ok(None));
         assert!(DeviceRecord::read(&bytes).is_err());
@@ -320,19 +306,25 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_refused_without_quoting_it() {
-        for bytes in [
-            &b"{"[..],
-            b"{}",
-            b"[]",
-            br#"{"v":1}"#,
-            br#"{"v":2,"gone":true}"#,
-            b"{\"v\":1,\"topic\":\"a.b\",\"token\":\"a1\",\
-              \"removed\":{\"reason\":\"Bored\",\"since_ms\":1,\"at_ms\":1}}",
-        ] {
-            assert!(DeviceRecord::read_stored(Some(bytes)).is_err());
+        let whole = record().write();
+        for cut in 1..whole.len() {
+            assert!(DeviceRecord::read(&whole[..cut]).is_err(), "{cut}");
         }
-        let secret = br#"{"v":1,"topic":"a.b","token":"a1b2c3d4z"}"#;
-        let error = DeviceRecord::read(secret).unwrap_err().to_string();
-        assert!(!error.contains("a1b2"), "{error}");
+        let mut reason = record();
+        reason.removed = Some(Tombstone {
+            reason: RemovalReason::Replaced,
+            since: UnixTime::from_millis(3),
+            removed_at: UnixTime::from_millis(4),
+        });
+        let mut unknown = reason.write();
+        let place = unknown.len() - 4;
+        unknown[place] = 6;
+        let more = [&*whole, &[0]].concat();
+        let text = [&[2, 3, 1, 3][..], b"a b", &[1, 7, 0, 0, 0, 1, 1, 0, 0]].concat();
+        for bytes in [&b"{"[..], b"{}", b"[]", &[3, 7, 0], &unknown, &more, &text] {
+            assert!(DeviceRecord::read_stored(Some(bytes)).is_err(), "{bytes:?}");
+        }
+        let error = DeviceRecord::read(&text).unwrap_err().to_string();
+        assert!(!error.contains("a b"), "{error}");
     }
 }

@@ -51,7 +51,7 @@ impl Located {
 
 /// The key of the index of an alias's devices in one app.
 pub fn alias_key(alias: &Alias, topic: &Topic) -> String {
-    // An alias has no NUL byte, so the two cannot run into each other, and none is the older key.
+    // An alias has no NUL byte, so the two cannot run into each other.
     let parts = [alias.as_str().as_bytes(), &[0], topic.as_str().as_bytes()];
     key("a/", hash(&parts))
 }
@@ -59,11 +59,6 @@ pub fn alias_key(alias: &Alias, topic: &Topic) -> String {
 /// The key of the list of an alias's apps.
 pub fn alias_topics_key(alias: &Alias) -> String {
     key("o/", hash(&[alias.as_str().as_bytes()]))
-}
-
-/// Where an older version kept an alias's devices of all apps.
-pub fn older_alias_key(alias: &Alias) -> String {
-    key("a/", hash(&[alias.as_str().as_bytes()]))
 }
 
 /// What the keys of a group's nodes begin with; the path of the node follows, as hexadecimal
@@ -132,7 +127,6 @@ mod tests {
         let alias = alias_key(&someone, &topic);
         assert!(alias.starts_with("a/") && !alias.contains("someone"));
         assert_ne!(alias, alias_key(&someone, &Topic::parse("a.b").unwrap()));
-        assert_ne!(alias, older_alias_key(&someone));
         assert!(alias_topics_key(&someone).starts_with("o/"));
     }
 

@@ -8,9 +8,8 @@ use std::collections::BTreeSet;
 use super::reading::{RECORDS_AT_ONCE, keys_of, read, records, unreadable};
 use super::target::{FirstPlaces, MAX_TARGETS, Resolved, Target, Wanted};
 use crate::api::{Problem, Skipped};
-use crate::registry::{
-    Alias, AliasIndex, AliasTopics, DeviceRef, alias_key, alias_topics_key, older_alias_key,
-};
+use crate::notification::Topic;
+use crate::registry::{Alias, AliasIndex, AliasTopics, DeviceRef, alias_key, alias_topics_key};
 use crate::service::{App, Runtime, Turns};
 
 /// Most lists that are read for one push. An alias has one for each app in which it has, or had,
@@ -76,78 +75,50 @@ async fn candidates<'a, R: Runtime>(
     let mut candidates = Vec::new();
     let mut lists = 0;
     for some in aliases.chunks(LISTS_AT_ONCE) {
-        let mut known = known(app, turns, some, wanted).await?;
-        lists += known.iter().map(|one| one.indexes.len()).sum::<usize>();
+        let indexes = indexes(app, turns, some, wanted).await?;
+        lists += indexes.len();
         if lists > MAX_LISTS {
             return Err(Problem::too_many_devices(MAX_TARGETS));
         }
-        let indexes = known
-            .iter()
-            .enumerate()
-            .flat_map(|(place, one)| one.indexes.iter().map(move |key| (place, key.clone())));
-        let indexes: Vec<_> = indexes.collect();
         for part in indexes.chunks(LISTS_AT_ONCE) {
-            let keys: Vec<_> = part.iter().map(|(_, key)| key.clone()).collect();
+            let keys = part
+                .iter()
+                .map(|(named, topic)| alias_key(named.alias, topic));
+            let keys: Vec<_> = keys.collect();
             let mut found = read(app, &keys).await?;
-            for (place, key) in part {
-                let stored = found.remove(key).flatten();
+            for ((named, topic), key) in part.iter().zip(keys) {
+                let stored = found.remove(&key).flatten();
                 let index = AliasIndex::read(stored.as_deref()).map_err(unreadable)?;
-                if let Some(one) = known.get_mut(*place) {
-                    one.devices.extend(index.devices().cloned());
-                }
+                let devices = index.tokens().map(|token| DeviceRef {
+                    topic: topic.clone(),
+                    token: token.clone(),
+                });
+                candidates.extend(devices.map(|device| (*named, device)));
                 turns.read(stored.map_or(0, |stored| stored.len())).await;
             }
-            let devices = known.iter().map(|one| one.devices.len()).sum::<usize>();
-            wanted.check(candidates.len() + devices)?;
+            wanted.check(candidates.len())?;
         }
-        for one in known {
-            let mut seen = BTreeSet::new();
-            let devices = one.devices.into_iter().filter(|device| {
-                let place = (device.topic.clone(), device.token.clone());
-                seen.insert(place)
-            });
-            candidates.extend(devices.map(|device| (one.named, device)));
-        }
-        wanted.check(candidates.len())?;
     }
     Ok(candidates)
 }
 
-/// What is known of the devices of an alias.
-struct Known<'a> {
-    named: Named<'a>,
-    devices: Vec<DeviceRef>,
-    /// The keys of the indexes in which there may be others.
-    indexes: Vec<String>,
-}
-
-/// Reads which apps some aliases have devices in, and which devices an older version has listed.
-async fn known<'a, R: Runtime>(
+/// The apps in which some aliases have, or had, devices.
+async fn indexes<'a, R: Runtime>(
     app: &App<R>,
     turns: &mut Turns<'_, R::Platform>,
     aliases: &[Named<'a>],
     wanted: &Wanted<'_>,
-) -> Result<Vec<Known<'a>>, Problem> {
-    let keys = aliases
-        .iter()
-        .flat_map(|named| [older_alias_key(named.alias), alias_topics_key(named.alias)]);
-    let mut found = read(app, &keys.collect::<Vec<_>>()).await?;
-    let mut known = Vec::with_capacity(aliases.len());
-    for named in aliases.iter().copied() {
-        let alias = named.alias;
-        let mut take = |key: String| found.remove(&key).flatten();
-        let (older, topics) = (take(older_alias_key(alias)), take(alias_topics_key(alias)));
-        let size = [&older, &topics].map(|value| value.as_ref().map_or(0, Vec::len));
-        let older = AliasIndex::read(older.as_deref()).map_err(unreadable)?;
-        let topics = AliasTopics::read(topics.as_deref()).map_err(unreadable)?;
-        let older = older.devices().filter(|device| wanted.is(&device.topic));
+) -> Result<Vec<(Named<'a>, Topic)>, Problem> {
+    let keys = aliases.iter().map(|named| alias_topics_key(named.alias));
+    let keys: Vec<_> = keys.collect();
+    let mut found = read(app, &keys).await?;
+    let mut indexes = Vec::with_capacity(aliases.len());
+    for (named, key) in aliases.iter().zip(keys) {
+        let stored = found.remove(&key).flatten();
+        let topics = AliasTopics::read(stored.as_deref()).map_err(unreadable)?;
         let topics = topics.as_slice().iter().filter(|topic| wanted.is(topic));
-        known.push(Known {
-            named,
-            devices: older.cloned().collect(),
-            indexes: topics.map(|topic| alias_key(alias, topic)).collect(),
-        });
-        turns.read(size.iter().sum()).await;
+        indexes.extend(topics.map(|topic| (*named, topic.clone())));
+        turns.read(stored.map_or(0, |stored| stored.len())).await;
     }
-    Ok(known)
+    Ok(indexes)
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::api::{Skipped, SkippedEntry};
 use crate::registry::{
     self, ALIAS_MAX_DEVICES, Alias, AliasIndex, DeviceRecord, Registration, Tag, alias_key,
-    device_key, older_alias_key,
+    device_key,
 };
 use crate::time::UnixTime;
 
@@ -30,7 +30,7 @@ fn put_many(desk: &Desk, owner: &str, devices: core::ops::Range<usize>) {
             topic: topic(APP),
             token: token(n),
         };
-        index.join(&device, 1).unwrap();
+        index.join(&device.token, 1).unwrap();
         let record =
             DeviceRecord::register(None, &registration(n, APP, owner), UnixTime::from_secs(1));
         let key = device_key(&device.topic, &device.token);
@@ -187,40 +187,6 @@ fn too_many_devices_are_refused_before_the_first_record_is_read() {
             .keys()
             .all(|key| !key.starts_with("d/"))
     );
-}
-
-#[test]
-fn devices_that_an_older_version_has_listed_are_found() {
-    let desk = Desk::new();
-    register(&desk, &registration(1, APP, "anna"));
-    for (n, app) in [(2, APP), (3, OTHER)] {
-        let record =
-            DeviceRecord::register(None, &registration(n, app, "anna"), UnixTime::from_secs(1));
-        let device = record.record.device();
-        let key = device_key(&device.topic, &device.token);
-        desk.store.put(&key, &record.record.write());
-    }
-    let mut older = AliasIndex::default();
-    for (n, app) in [(1, APP), (2, APP), (3, OTHER)] {
-        let device = DeviceRef {
-            topic: topic(app),
-            token: token(n),
-        };
-        older.join(&device, 1).unwrap();
-    }
-    desk.store
-        .put(&older_alias_key(&alias("anna")), &older.write());
-    let found = anybody(&desk, &["anna"]).unwrap();
-    assert_eq!(tokens(&found), [token(1), token(2), token(3)]);
-    let app = topic(OTHER);
-    let narrowed = desk.run(resolve(
-        &desk.app,
-        &to(&["anna"]),
-        Some(&app),
-        |_| true,
-        false,
-    ));
-    assert_eq!(tokens(&narrowed.unwrap()), [token(3)]);
 }
 
 #[test]

@@ -2,26 +2,18 @@
 //!
 //! ```text
 //!   leaf    ┌──────┬──────┬────────────────────────────────────────────────┐
-//!           │ 1: 1 │ 0: 1 │ entries, by token, each once                   │
+//!           │ 2: 1 │ 0: 1 │ entries, by token, each once                   │
 //!           └──────┴──────┴────────────────────────────────────────────────┘
-//!   entry   ┌─────────────┬──────────────────┬─────────────┐
-//!           │ length n: 1 │ token: n bytes   │ revision: 8 │    n is 1 to 255
-//!           └─────────────┴──────────────────┴─────────────┘
-//!           ┌──────┬─────────────┬─────────┬───────────────┐
-//!           │ 0: 1 │ length n: 2 │ token   │ revision: 8   │    n is over 255
-//!           └──────┴─────────────┴─────────┴───────────────┘
 //!   branch  ┌──────┬──────┐
-//!           │ 1: 1 │ 1: 1 │
+//!           │ 2: 1 │ 1: 1 │
 //!           └──────┴──────┘
 //! ```
 //!
-//! The first byte is the version. Numbers are big-endian. A leaf without entries has no bytes at
-//! all, like a node that was never written.
-
-use core::fmt;
+//! The first byte is the version. A leaf without entries has no bytes at all, like a node that was
+//! never written.
 
 use crate::notification::DeviceToken;
-use crate::registry::records::{CorruptRecord, Cursor, VERSION};
+use crate::registry::records::{CorruptRecord, Cursor, IndexEntry, VERSION, behind_version};
 use crate::sorting::sort;
 
 /// Most devices of a leaf that is not to be split.
@@ -29,7 +21,8 @@ pub const LEAF_MAX: usize = 256;
 
 const LEAF: u8 = 0;
 const BRANCH: u8 = 1;
-const REVISION_BYTES: usize = 8;
+
+const WHAT: &str = "group node";
 
 /// A node of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,22 +36,7 @@ pub enum GroupNode {
 /// Devices, by token and each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leaf {
-    entries: Vec<LeafEntry>,
-}
-
-/// A device that may be in the group.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LeafEntry {
-    /// The device.
-    pub token: DeviceToken,
-    /// The revision of its record that was about to be written when it joined.
-    pub revision: u64,
-}
-
-impl fmt::Debug for LeafEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LeafEntry({}, revision {})", self.token, self.revision)
-    }
+    entries: Vec<IndexEntry>,
 }
 
 impl GroupNode {
@@ -70,62 +48,35 @@ impl GroupNode {
         let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) else {
             return Ok(Self::Leaf(Leaf::default()));
         };
-        match bytes {
-            [version, LEAF, entries @ ..] if u32::from(*version) == VERSION => {
-                Leaf::read(entries).map(Self::Leaf)
-            }
-            [version, BRANCH] if u32::from(*version) == VERSION => Ok(Self::Branch),
-            _ => Err(corrupt("another version or kind")),
+        match behind_version(WHAT, bytes)? {
+            [LEAF, entries @ ..] => Leaf::read(entries).map(Self::Leaf),
+            [BRANCH] => Ok(Self::Branch),
+            _ => Err(CorruptRecord(format!("{WHAT}, neither leaf nor branch"))),
         }
     }
 
     /// The bytes to store.
     pub fn write(&self) -> Vec<u8> {
-        // The version is below 256.
-        let version = u8::try_from(VERSION).unwrap_or(u8::MAX);
         match self {
-            Self::Branch => vec![version, BRANCH],
+            Self::Branch => vec![VERSION, BRANCH],
             Self::Leaf(leaf) if leaf.entries.is_empty() => Vec::new(),
-            Self::Leaf(leaf) => {
-                let mut bytes =
-                    Vec::with_capacity(2 + leaf.entries.iter().map(LeafEntry::size).sum::<usize>());
-                bytes.extend([version, LEAF]);
-                for entry in &leaf.entries {
-                    entry.write(&mut bytes);
-                }
-                bytes
-            }
+            Self::Leaf(leaf) => IndexEntry::write_all(&leaf.entries, vec![VERSION, LEAF]),
         }
     }
 }
 
 impl Leaf {
-    fn read(mut bytes: &[u8]) -> Result<Self, CorruptRecord> {
-        let mut entries: Vec<LeafEntry> = Vec::new();
-        while let Some((length, rest)) = bytes.split_first() {
-            let cut = || corrupt("cut short");
-            let (length, rest) = match length {
-                0 => long_length(rest).ok_or_else(cut)?,
-                length => (usize::from(*length), rest),
-            };
-            let (token, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-            let (revision, rest) = rest.split_first_chunk::<REVISION_BYTES>().ok_or_else(cut)?;
-            let token = DeviceToken::from_bytes(token)
-                .map_err(|_| corrupt("a token of no length or too long"))?;
-            if entries.last().is_some_and(|last| last.token >= token) {
-                return Err(corrupt("out of order"));
-            }
-            entries.push(LeafEntry {
-                token,
-                revision: u64::from_be_bytes(*revision),
-            });
-            bytes = rest;
+    fn read(bytes: &[u8]) -> Result<Self, CorruptRecord> {
+        let entries = IndexEntry::read_all(WHAT, bytes)?;
+        let in_order = |pair: &[IndexEntry]| matches!(pair, [one, next] if one.token < next.token);
+        if !entries.windows(2).all(in_order) {
+            return Err(CorruptRecord(format!("{WHAT}, out of order")));
         }
         Ok(Self { entries })
     }
 
     /// The devices, by token.
-    pub fn entries(&self) -> &[LeafEntry] {
+    pub fn entries(&self) -> &[IndexEntry] {
         &self.entries
     }
 
@@ -145,7 +96,7 @@ impl Leaf {
             },
             Err(place) => {
                 let token = token.clone();
-                self.entries.insert(place, LeafEntry { token, revision });
+                self.entries.insert(place, IndexEntry { token, revision });
                 true
             }
         }
@@ -195,40 +146,6 @@ impl Leaf {
     }
 }
 
-/// The length of a token over 255 bytes, and what follows; `None` if it is another, or not all
-/// there.
-fn long_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let length = u16::from_be_bytes(*length);
-    (length > u16::from(u8::MAX)).then_some((usize::from(length), rest))
-}
-
-impl LeafEntry {
-    /// At most: the length of a longer token takes three bytes.
-    fn size(&self) -> usize {
-        3 + self.token.as_bytes().len() + REVISION_BYTES
-    }
-
-    fn write(&self, bytes: &mut Vec<u8>) {
-        let token = self.token.as_bytes();
-        match u8::try_from(token.len()) {
-            Ok(length) => bytes.push(length),
-            Err(_) => {
-                // A token has at most 512 bytes.
-                let length = u16::try_from(token.len()).unwrap_or(u16::MAX);
-                bytes.push(0);
-                bytes.extend_from_slice(&length.to_be_bytes());
-            }
-        }
-        bytes.extend_from_slice(token);
-        bytes.extend_from_slice(&self.revision.to_be_bytes());
-    }
-}
-
-fn corrupt(why: &str) -> CorruptRecord {
-    CorruptRecord(format!("group node, {why}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,37 +166,10 @@ mod tests {
     fn the_layout_is_the_one_drawn() {
         let leaf = leaf(&[(&[0xb2, 0xc3], 0x0102), (&[0xa1], 5)]);
         let bytes = GroupNode::Leaf(leaf.clone()).write();
-        let drawn = [
-            &[1, 0][..],
-            &[1, 0xa1],
-            &[0, 0, 0, 0, 0, 0, 0, 5],
-            &[2, 0xb2, 0xc3],
-            &[0, 0, 0, 0, 0, 0, 1, 2],
-        ];
-        assert_eq!(bytes, drawn.concat());
+        assert_eq!(bytes, [2, 0, 1, 0xa1, 5, 2, 0xb2, 0xc3, 0x82, 0x02]);
         assert_eq!(GroupNode::read(Some(&bytes)), Ok(GroupNode::Leaf(leaf)));
-        assert_eq!(GroupNode::Branch.write(), [1, 1]);
-        assert_eq!(GroupNode::read(Some(&[1, 1])), Ok(GroupNode::Branch));
-    }
-
-    #[test]
-    fn tokens_of_every_length_survive_storage() {
-        for length in [1, 100, 101, 255, 256, 511, 512] {
-            let node = GroupNode::Leaf(leaf(&[(&vec![7; length], 9), (&[8], 1)]));
-            let bytes = node.write();
-            assert_eq!(GroupNode::read(Some(&bytes)), Ok(node), "{length}");
-            for cut in 3..bytes.len() {
-                let whole = cut == bytes.len() - 10;
-                assert_eq!(
-                    GroupNode::read(Some(&bytes[..cut])).is_ok(),
-                    whole,
-                    "{length} {cut}"
-                );
-            }
-        }
-        // A length that needs one byte is not written in three.
-        let long = [&[1, 0, 0, 0, 2][..], &[7; 2], &[0; 8]].concat();
-        assert!(GroupNode::read(Some(&long)).is_err());
+        assert_eq!(GroupNode::Branch.write(), [2, 1]);
+        assert_eq!(GroupNode::read(Some(&[2, 1])), Ok(GroupNode::Branch));
     }
 
     #[test]
@@ -292,31 +182,21 @@ mod tests {
 
     #[test]
     fn every_prefix_and_every_other_start_is_refused() {
-        let bytes = GroupNode::Leaf(leaf(&[(&[7; 32], 9), (&[8; 100], 1)])).write();
-        let whole = [2, 2 + 41];
+        let bytes = GroupNode::Leaf(leaf(&[(&[7; 32], 9), (&[8; 200], 300)])).write();
+        let whole = [2, 2 + 34];
         for cut in 1..bytes.len() {
             let read = GroupNode::read(Some(&bytes[..cut]));
             assert_eq!(read.is_ok(), whole.contains(&cut), "{cut}");
         }
         for wrong in [
             &[0, 0][..],
-            &[2, 0],
-            &[1, 2],
-            &[1, 1, 0],
-            &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
-            &[&[1, 0, 0, 2, 1][..], &[7; 521]].concat(),
-            &[
-                &[1, 0][..],
-                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 1],
-                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 2],
-            ]
-            .concat(),
-            &[
-                &[1, 0][..],
-                &[1, 7, 0, 0, 0, 0, 0, 0, 0, 1],
-                &[1, 6, 0, 0, 0, 0, 0, 0, 0, 2],
-            ]
-            .concat(),
+            &[1, 0],
+            &[3, 0],
+            &[2, 2],
+            &[2, 1, 0],
+            &[2, 0, 0, 1],
+            &[2, 0, 1, 7, 1, 1, 7, 2],
+            &[2, 0, 1, 7, 1, 1, 6, 2],
         ] {
             let error = GroupNode::read(Some(wrong)).unwrap_err();
             assert!(error.to_string().contains("group node"), "{error}");

@@ -13,7 +13,7 @@ fn devices_are_listed_by_what_their_records_say() {
     // Surplus entries, as after a crash.
     let mut index = AliasIndex::default();
     for n in (0..30).step_by(2).chain([1, 99]) {
-        index.join(&nth(n), 1).unwrap();
+        index.join(&nth(n).token, 1).unwrap();
     }
     memory.put(&alias_key(&alias("anna"), &topic()), &index.write());
     for n in 5..8 {
