@@ -92,19 +92,7 @@ pub async fn import(options: ImportOptions, access: &ServiceAccess) -> Result<Ex
     let beginning = ImportState::begin(access.place()?, read_by, input.length.unwrap_or(0));
     let (state, digest) = go_on(&options, &files, &mut input, beginning)?;
     let answerer = Answerer::open(access).await?;
-    let refused = files.refused.as_deref();
-    let refused = refused.map(|path| {
-        let opened = RefusedFile::open(path, state.refused_bytes);
-        opened.map_err(|error| usage(format!("{}: {error}; see --refused", path.display())))
-    });
-    let refused = refused.transpose()?;
-    if let Some(journal) = &files.journal {
-        let written = journal.write(&state);
-        written.map_err(|error| {
-            let path = journal.path().display();
-            usage(format!("{path}: {error}; see --journal"))
-        })?;
-    }
+    let refused = files.open(&state)?;
     let parts = SessionParts {
         input,
         defaults,
@@ -207,6 +195,31 @@ impl Files {
             journal: journal
                 .or_else(|| beside(".journal"))
                 .map(ImportJournal::at),
+        }
+    }
+
+    /// Opens them where an import goes on, or begins.
+    fn open(&self, state: &ImportState) -> Result<Option<RefusedFile>, Error> {
+        let failed = |path: &Path, option: &str, why: &io::Error| {
+            usage(format!("{}: {why}; see {option}", path.display()))
+        };
+        let refused = self.refused.as_deref().map(|path| {
+            let opened = RefusedFile::open(path, state.refused_bytes);
+            opened.map_err(|why| failed(path, "--refused", &why))
+        });
+        let refused = refused.transpose()?;
+        let written = self.journal.as_ref().map(|journal| {
+            let written = journal.write(state);
+            written.map_err(|why| failed(journal.path(), "--journal", &why))
+        });
+        match (written, refused) {
+            (Some(Err(error)), Some(refused)) => {
+                // The error is about more than this.
+                let _ = refused.finish();
+                Err(error)
+            }
+            (Some(Err(error)), None) => Err(error),
+            (_, refused) => Ok(refused),
         }
     }
 

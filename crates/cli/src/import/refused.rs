@@ -8,7 +8,7 @@
 //! [`SHOWN_BYTES`].
 
 use std::fs::File;
-use std::io::{self, BufWriter, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -76,11 +76,11 @@ pub struct RefusedFile {
 }
 
 impl RefusedFile {
-    /// Opens it with the first so many bytes of it, which an import before has written; without
-    /// them if it does not have as many.
+    /// Opens it with the first so many bytes of it, which an import before has written; without any
+    /// if it was taken away.
     ///
     /// # Errors
-    /// If it cannot be opened, or cut.
+    /// If it cannot be opened or cut, or has fewer bytes: somebody has written to it.
     pub fn open(path: &Path, bytes: u64) -> io::Result<Self> {
         let options = &mut File::options();
         let mut file = options
@@ -90,7 +90,17 @@ impl RefusedFile {
             .open(path)?;
         let metadata = file.metadata()?;
         let is_regular = metadata.is_file();
-        let bytes = if metadata.len() >= bytes { bytes } else { 0 };
+        let bytes = match metadata.len() {
+            0 => 0,
+            length if length < bytes && is_regular => {
+                let why = format!(
+                    "expected {bytes} bytes that the import before has written, got {length}; move \
+                     it away"
+                );
+                return Err(io::Error::new(ErrorKind::InvalidData, why));
+            }
+            _ => bytes,
+        };
         if is_regular {
             file.set_len(bytes)?;
             file.seek(SeekFrom::End(0))?;
@@ -215,8 +225,12 @@ mod tests {
             .map(|line| line["line"].clone())
             .collect();
         assert_eq!(numbers, [1, 3]);
+        let why = RefusedFile::open(&path, 1_000_000).unwrap_err();
+        assert!(why.to_string().contains("move it away"), "{why}");
+        assert_eq!(lines(&path).len(), 2, "it is as it was");
+        std::fs::remove_file(&path).unwrap();
         let anew = RefusedFile::open(&path, 1_000_000).unwrap();
-        assert_eq!(anew.bytes(), 0, "it is not the same any more");
+        assert_eq!(anew.bytes(), 0);
         anew.finish().unwrap();
         assert!(!path.exists());
     }
