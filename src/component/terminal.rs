@@ -10,6 +10,7 @@ use std::path::Path;
 use super::app::app;
 use super::bindings::exports::wasi::cli::run::Guest;
 use super::handler::Function;
+use super::upload;
 use crate::api::{Caller, Problem, Reply, Route, parse_device_query};
 use crate::service::BODY_MAX_BYTES;
 use crate::terminal::{self, Command, Content, Exit, Invocation, ReplyTo, Usage, visible};
@@ -78,6 +79,14 @@ async fn pass_on(method: &str, target: &str) -> Result<(), ()> {
             let body = read(&Content::Request("-".into())).map_err(|usage| complain(&usage))?;
             call(ServiceCall::Push(&body)).await
         }
+        Ok(route @ Route::PostDevice) => match app() {
+            Ok(app) => {
+                say(io::stdout(), "200");
+                upload::run_command(app, route).await;
+                return Ok(());
+            }
+            Err(problem) => Err(problem),
+        },
         Ok(Route::ListDevices) => call(ServiceCall::Devices(query)).await,
         Ok(Route::RunTask(task)) => call(ServiceCall::Task(task)).await,
         Ok(_) => Err(Problem::not_found()),

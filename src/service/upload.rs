@@ -7,15 +7,17 @@ use super::http::RequestHead;
 use super::lines::{Flow, LinesIn, LinesOut, run};
 use super::push::PushLines;
 use super::{App, Runtime};
-use crate::api::{Problem, Reply, Route, admit, are_lines, check_lines, idempotency_header};
+use crate::api::{
+    Caller, Problem, Reply, Route, admit, are_lines, check_lines, idempotency_header,
+};
 use crate::limits::STORE_UNAVAILABLE;
 
 /// A request whose body is one of lines, and that is to be carried out.
 pub struct Upload<R: Runtime> {
     app: Rc<App<R>>,
     route: Route,
-    /// The values of the header that the caller is known by.
-    authorization: Vec<Vec<u8>>,
+    /// The values of the header that the caller is known by; `None` if it is the operator.
+    authorization: Option<Vec<Vec<u8>>>,
 }
 
 impl<R: Runtime> core::fmt::Debug for Upload<R> {
@@ -66,17 +68,28 @@ impl<R: Runtime> Upload<R> {
         Ok(Self {
             app,
             route,
-            authorization,
+            authorization: Some(authorization),
         })
+    }
+
+    /// Lines of whoever has started the function, to a call that takes lines.
+    pub fn of_operator(app: Rc<App<R>>, route: Route) -> Self {
+        Self {
+            app,
+            route,
+            authorization: None,
+        }
     }
 
     /// Carries it out. What is wrong with a line is its result; the last line written sums up.
     pub async fn run(self, input: impl LinesIn, output: impl LinesOut) {
         let app = &*self.app;
-        // It was admitted by the same.
-        let Ok(caller) = admit(&app.settings, &self.route, &self.authorization) else {
-            return;
+        let caller = match &self.authorization {
+            Some(authorization) => admit(&app.settings, &self.route, authorization),
+            None => Ok(Caller::operator(&app.settings)),
         };
+        // It was admitted by the same.
+        let Ok(caller) = caller else { return };
         let (flow, platform) = (Flow::default(), &app.platform);
         match self.route {
             Route::PostDevice => {

@@ -45,7 +45,7 @@ pub enum Command {
     /// Run a task.
     Task(Task),
     /// Answer a request of the HTTP interface, whose body is on the standard input: the status in
-    /// a line, then the body. It is no failure, whatever the reply says.
+    /// a line, then the body. It is no failure, whatever the reply says. Registrations are lines.
     Request {
         /// `GET` or `POST`.
         method: String,

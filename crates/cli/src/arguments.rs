@@ -1,45 +1,16 @@
 //! The options of the commands that send, list and run tasks, and the calls that they are.
 
+mod place;
+mod transfer;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use dunlin::terminal::{Content, Exit, PushCommand, PushOptions, parse_number};
 use dunlin_cli::Error;
-use dunlin_cli::client::ServiceUrl;
 use dunlin_cli::commands::{Call, ServiceAccess};
-
-/// Where the registry or the service is, for every command that needs one.
-#[derive(Args)]
-pub struct ServiceArguments {
-    /// The configuration file.
-    #[arg(long, default_value = "dunlin.toml", env = "DUNLIN_CONFIG")]
-    config: PathBuf,
-    /// The running service to ask, such as http://127.0.0.1:8080, whatever the configuration says.
-    #[arg(long, value_name = "URL", env = "DUNLIN_URL")]
-    url: Option<ServiceUrl>,
-    /// An API key of the running service; it is asked where it has the store, or with --url.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "DUNLIN_API_KEY",
-        hide_env_values = true
-    )]
-    api_key: Option<String>,
-    /// Run this component instead of the embedded one.
-    #[arg(long, value_name = "FILE")]
-    component: Option<PathBuf>,
-}
-
-impl From<ServiceArguments> for ServiceAccess {
-    fn from(at: ServiceArguments) -> Self {
-        Self {
-            config: at.config,
-            url: at.url,
-            api_key: at.api_key,
-            component: at.component,
-        }
-    }
-}
+pub use place::ServiceArguments;
+pub use transfer::Transfer;
 
 /// `dunlin push`
 #[derive(Args)]
@@ -176,7 +147,10 @@ impl Push {
 
 /// `dunlin devices`
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Devices {
+    #[command(subcommand)]
+    pub transfer: Option<Transfer>,
     /// Those of an alias.
     #[arg(long, allow_hyphen_values = true)]
     alias: Option<String>,

@@ -21,6 +21,7 @@ use crate::Error;
 use crate::client::Answer;
 use crate::commands::{Answerer, Call, ServiceAccess, read};
 use crate::output;
+use crate::progress::{Done, ProgressBar};
 use crate::tokens::{Batch, TokenList};
 
 /// How often a batch is asked for that finds no room, and how long it waits in between.
@@ -34,12 +35,12 @@ struct TokenSource {
 }
 
 /// What was done so far.
-#[derive(Default)]
 struct BulkProgress {
     tally: Tally,
     exit: Option<Exit>,
     /// The last line of which is known what became of it.
     line: u64,
+    bar: ProgressBar,
 }
 
 /// Sends a push to the tokens of a list, and shows what became of each; with `json` each reply as
@@ -64,9 +65,9 @@ pub async fn push(
     let failed = |error: io::Error| usage(format!("{}: {error}", from.display()));
     let mut source = TokenSource::open(from).map_err(failed)?;
     let answerer = Answerer::open(access).await?;
-    let mut progress = BulkProgress::default();
+    let mut progress = BulkProgress::begin(source.length);
     let sent = send(&mut push, &mut source, &answerer, &mut progress, json).await;
-    output::progress("");
+    progress.bar.clear();
     let closed = answerer.close().await;
     let sent = sent.and(closed);
     if progress.line == 0 && sent.is_err() {
@@ -104,7 +105,7 @@ async fn send(
         let body = body.map_err(|usage| Error::with(Exit::Usage, usage.0))?;
         let answer = ask(answerer, body).await?;
         let (rendered, tally) = render_batch(answer.status, answer.body.as_bytes(), json, &lines);
-        output::progress("");
+        progress.bar.clear();
         let Rendered { data, notes, exit } = rendered;
         let Some(tally) = tally else {
             return Err(Error::with(exit, notes));
@@ -117,7 +118,7 @@ async fn send(
             output::note(&notes);
         }
         output::data(&data)?;
-        output::progress(&source.progress(progress));
+        progress.show(source.list.bytes());
     }
 }
 
@@ -151,18 +152,25 @@ impl TokenSource {
             length: length.filter(|length| *length > 0),
         })
     }
-
-    fn progress(&self, progress: &BulkProgress) -> String {
-        let tally = progress.tally;
-        let share = self.length.map(|length| 100 * self.list.bytes() / length);
-        match share {
-            Some(share) => format!("{:>3} %  {tally}", share.min(100)),
-            None => format!("line {}  {tally}", progress.line),
-        }
-    }
 }
 
 impl BulkProgress {
+    fn begin(length: Option<u64>) -> Self {
+        Self {
+            tally: Tally::default(),
+            exit: None,
+            line: 0,
+            bar: ProgressBar::begin(Done::default(), length),
+        }
+    }
+
+    /// Shows how far it is, having read so much.
+    fn show(&mut self, part: u64) {
+        let tally = self.tally;
+        let items = tally.accepted + tally.rejected + tally.unanswered;
+        self.bar.show(Done { part, items }, || tally.to_string());
+    }
+
     fn ends_with(&mut self, exit: Exit) {
         self.exit = self.exit.max(Some(exit));
     }

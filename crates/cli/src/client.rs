@@ -1,5 +1,7 @@
 //! Asking a service that is running: one HTTP/1.1 request to where the configuration says that it
-//! listens, or to a URL.
+//! listens, or to a URL; or lines, in as many as there are ([`LinesClient`]).
+
+mod lines;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::Error;
+pub use lines::{LinesClient, TakeBytes};
 
 /// Largest answer, in bytes: the results of 10,000 devices with room to spare.
 pub const MAX_ANSWER: usize = 16 * 1024 * 1024;

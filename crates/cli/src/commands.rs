@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use dunlin::api::Task;
 use dunlin::terminal::{self, Content, Exit, PushCommand, ReplyTo};
+use dunlin_host::config::StoreSettings;
 use dunlin_host::engine::{Engine, Words};
 use dunlin_host::metrics::Status;
 use dunlin_host::store::{Store, StoreError};
 
 use crate::Error;
-use crate::client::{Answer, ServiceUrl, ask};
+use crate::client::{Answer, LinesClient, ServiceUrl, TakeBytes, ask};
 use crate::config::Config;
 use crate::output;
+use crate::progress;
 use crate::serve;
 use crate::status;
 
@@ -42,6 +44,31 @@ pub struct ServiceAccess {
     pub api_key: Option<String>,
     /// Another component than the embedded one.
     pub component: Option<PathBuf>,
+}
+
+impl ServiceAccess {
+    /// Where devices are, as another run of the same command finds them: the service of the URL, or
+    /// the store of the configuration, whoever has it.
+    ///
+    /// # Errors
+    /// If the configuration cannot be used, or its store is in memory: nothing of this process
+    /// stays in that.
+    pub fn place(&self) -> Result<String, Error> {
+        if let Some(url) = &self.url {
+            return Ok(url.to_string());
+        }
+        match Config::load(&self.config)?.store {
+            StoreSettings::File { path } => {
+                let path = std::fs::canonicalize(&path).unwrap_or(path);
+                Ok(path.display().to_string())
+            }
+            StoreSettings::Memory => Err(Error::with(
+                Exit::Usage,
+                "the store of this configuration is in the memory of the service: expected --url \
+                 or DUNLIN_URL, got neither",
+            )),
+        }
+    }
 }
 
 /// A call of the HTTP interface, which is what every command comes to.
@@ -104,7 +131,11 @@ impl Call {
 pub async fn run(call: Call, access: &ServiceAccess, json: bool) -> Result<Exit, Error> {
     let reply_to = call.reply_to;
     let answerer = Answerer::open(access).await?;
-    let answered = answerer.answer(call).await;
+    let answered = match reply_to {
+        // It may be to ten thousand devices, and is answered once for all of them.
+        ReplyTo::Push => progress::waiting("sending", answerer.answer(call)).await,
+        ReplyTo::Devices | ReplyTo::Task => answerer.answer(call).await,
+    };
     // What was written has to be on disk before it counts as done.
     answerer.close().await?;
     let Answer { status, body } = answered?;
@@ -121,8 +152,24 @@ pub async fn run(call: Call, access: &ServiceAccess, json: bool) -> Result<Exit,
 pub struct Answerer(AnswerBy);
 
 enum AnswerBy {
-    There { service: ServiceUrl, key: String },
-    Here { engine: Box<Engine>, store: Store },
+    There {
+        service: ServiceUrl,
+        key: String,
+        lines: LinesClient,
+    },
+    Here {
+        engine: Box<Engine>,
+        store: Store,
+    },
+}
+
+impl std::fmt::Debug for Answerer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            AnswerBy::There { service, .. } => write!(f, "Answerer({service})"),
+            AnswerBy::Here { .. } => f.write_str("Answerer(here)"),
+        }
+    }
 }
 
 impl Answerer {
@@ -163,7 +210,12 @@ impl Answerer {
 
     fn there(service: ServiceUrl, key: &str) -> Self {
         let key = key.to_owned();
-        Self(AnswerBy::There { service, key })
+        let lines = LinesClient::new(service.clone(), key.clone());
+        Self(AnswerBy::There {
+            service,
+            key,
+            lines,
+        })
     }
 
     fn here(access: &ServiceAccess, config: &Config, store: Store) -> Result<Self, Error> {
@@ -180,11 +232,39 @@ impl Answerer {
     /// If the service is not reached or does not answer, or the function fails.
     pub async fn answer(&self, call: Call) -> Result<Answer, Error> {
         match &self.0 {
-            AnswerBy::There { service, key } => {
+            AnswerBy::There { service, key, .. } => {
                 let (service, path) = (service.clone(), &call.target);
                 ask(service, call.method, path, Some(key), call.body, PATIENCE).await
             }
             AnswerBy::Here { engine, .. } => answer_here(engine, call).await,
+        }
+    }
+
+    /// Registers devices, one a line. What comes of an answer of lines is taken as it comes, and the
+    /// one returned has none of it; any other is returned with its body.
+    ///
+    /// # Errors
+    /// As [`Answerer::answer`]; of an answer that breaks off, what came before it was taken.
+    pub async fn register(&mut self, lines: Vec<u8>, take: TakeBytes<'_>) -> Result<Answer, Error> {
+        const PATH: &str = "/v1/devices";
+        match &mut self.0 {
+            AnswerBy::There { lines: client, .. } => client.post(PATH, lines, take).await,
+            AnswerBy::Here { engine, .. } => {
+                let words = Words {
+                    arguments: vec!["request".into(), "POST".into(), PATH.into()],
+                    input: lines,
+                };
+                let ran = engine.run_command(&words).await;
+                let said = ran.map_err(|error| Error::new(format!("{error:#}")))?;
+                let end = said.iter().position(|byte| *byte == b'\n');
+                let (head, rest) = said.split_at(end.map_or(said.len(), |end| end + 1));
+                let mut answer = reply(head).ok_or_else(no_reply)?;
+                match answer.status {
+                    200 => take(rest),
+                    _ => answer.body = String::from_utf8_lossy(rest).into_owned(),
+                }
+                Ok(answer)
+            }
         }
     }
 
@@ -216,10 +296,12 @@ async fn answer_here(engine: &Engine, call: Call) -> Result<Answer, Error> {
     };
     let ran = engine.run_command(&words).await;
     let said = ran.map_err(|error| Error::with(stopped, format!("{error:#}")))?;
-    reply(&said).ok_or_else(|| {
-        // It has said on the standard error why there is none.
-        Error::new("expected a reply of the component, got none")
-    })
+    reply(&said).ok_or_else(no_reply)
+}
+
+/// It has said on the standard error why there is none.
+fn no_reply() -> Error {
+    Error::new("expected a reply of the component, got none")
 }
 
 /// Closes the store, having waited until all that was written is on disk.

@@ -4,7 +4,8 @@
 //! - `dev` and `simulate`: the same. But if the terminal is gone that they were started from, they
 //!   stop as at Ctrl-C, for nobody can see or stop them any more.
 //! - `push`, `sweep` and `feedback`: a line. They carry out what they have begun.
-//! - Commands that only read end, as the system has it.
+//! - `devices import` and `export`: they end as at Ctrl-C ([`crate::waits::StopRequest`]).
+//! - Other commands that only read end, as the system has it.
 
 use std::io::{self, IsTerminal as _, stdin};
 use std::pin::pin;

@@ -5,7 +5,7 @@
 //!   serve, dev ──────────────► config ─► serve ─► dunlin_host
 //!   simulate, dev ───────────► dunlin_simulator
 //!   push, devices, feedback, ┬─ the store is free ─► the component, here
-//!   sweep                    └─ otherwise ─────────► client ─► a running service
+//!   sweep, import, export    └─ otherwise ─────────► client ─► a running service
 //!   status ──────────────────► client
 //!   store ───────────────────► dunlin_host::store
 //!   doctor ──────────────────► certificates, keys, APNs
@@ -23,14 +23,18 @@ pub mod config;
 pub mod dev;
 pub mod doctor;
 mod error;
+pub mod export;
 mod exposition;
 pub mod hangup;
+pub mod import;
 pub mod logging;
 pub mod output;
+pub mod progress;
 pub mod serve;
 pub mod simulate;
 pub mod status;
 pub mod store;
 pub mod tokens;
+pub mod waits;
 
 pub use error::Error;

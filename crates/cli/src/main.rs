@@ -13,11 +13,13 @@ use dunlin_cli::client::ServiceUrl;
 use dunlin_cli::commands::{self, Call};
 use dunlin_cli::logging::{self, Format};
 use dunlin_cli::serve::{Server, stop_signal};
-use dunlin_cli::{Error, bulk, dev, doctor, hangup, output, simulate, status, store};
+use dunlin_cli::{
+    Error, bulk, dev, doctor, export, hangup, import, output, simulate, status, store,
+};
 use dunlin_host::files;
 use dunlin_host::listen::Listen;
 
-use arguments::{Devices, Push, ServiceArguments};
+use arguments::{Devices, Push, ServiceArguments, Transfer};
 
 /// What a flood took goes back to the system when the flood is over.
 #[global_allocator]
@@ -43,9 +45,9 @@ enum Command {
     /// Send a push. A line for each device says what became of it.
     #[command(after_help = EXIT_CODES)]
     Push(Box<Push>),
-    /// List devices, a line for each.
+    /// List devices, a line for each; import and export them.
     #[command(after_help = EXIT_CODES)]
-    Devices(Devices),
+    Devices(Box<Devices>),
     /// Check every credential and the way to APNs, and say what to do; fails if anything does not
     /// work.
     Doctor(Doctor),
@@ -248,10 +250,7 @@ async fn run(command: Command) -> Result<Exit, Error> {
                 None => commands::run(Call::push(push)?, &place, json).await,
             }
         }
-        Command::Devices(devices) => {
-            let (call, place, json) = devices.call();
-            commands::run(call, &place, json).await
-        }
+        Command::Devices(devices) => run_devices(*devices).await,
         Command::Sweep(Sweep { json, at }) => {
             commands::run(Call::task(Task::Sweep), &at.into(), json).await
         }
@@ -290,6 +289,23 @@ async fn run(command: Command) -> Result<Exit, Error> {
         }
         Command::Serve(_) | Command::Dev(_) | Command::Simulate(_) => {
             run_service(command).await.map(|()| Exit::Done)
+        }
+    }
+}
+
+async fn run_devices(devices: Devices) -> Result<Exit, Error> {
+    match devices.transfer {
+        Some(Transfer::Import(arguments)) => {
+            let (options, place) = arguments.options();
+            import::import(options, &place).await
+        }
+        Some(Transfer::Export(arguments)) => {
+            let (options, place) = arguments.options();
+            export::export(options, &place).await
+        }
+        None => {
+            let (call, place, json) = devices.call();
+            commands::run(call, &place, json).await
         }
     }
 }

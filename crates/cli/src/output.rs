@@ -28,8 +28,13 @@ pub fn note(text: &str) {
 pub fn progress(text: &str) {
     let mut out = io::stderr().lock();
     if out.is_terminal() {
-        // To the beginning of the line, and what is left of it away (ECMA-48, EL).
-        let _ = write!(out, "\r\u{1b}[K{text}").and_then(|()| out.flush());
+        // To the beginning of the line, and what is left of it away (ECMA-48, EL). What is longer
+        // than the line is not to go on in the next (DECAWM).
+        let line = match text {
+            "" => "\r\u{1b}[K".to_owned(),
+            text => format!("\r\u{1b}[K\u{1b}[?7l{text}\u{1b}[?7h"),
+        };
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
     }
 }
 

@@ -195,7 +195,7 @@ fn load_with(
 }
 
 /// What a process that SIGINT has ended exits with, as shells have it.
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: i32 = 130;
 
 /// Resolves at SIGINT or SIGTERM, also at one from before it is waited for. A SIGINT after that
 /// ends the process at once, as somebody at a terminal means it: the store survives that like any
