@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use dunlin::terminal::Exit;
+use dunlin_host::config::StoreSettings;
 use dunlin_host::store::{self, StoreError, UpgradeReport};
 
 use crate::Error;
-use crate::config::{Config, StoreSettings};
+use crate::config::Config;
 use crate::output;
 
 /// Upgrades the store in `file`, or else the one that the configuration names, and says what became
