@@ -1,5 +1,5 @@
-//! A body of lines and the answer to it, both as `wasi:http` streams them, or as a command reads and
-//! writes them: one type for both, so that what carries lines out is compiled once.
+//! A body of lines and the answer to it, both as `wasi:http` streams them, or as a command reads
+//! and writes them: one type for both, so that what carries lines out is compiled once.
 
 use core::time::Duration;
 use std::io::{self, Read as _, Write as _};

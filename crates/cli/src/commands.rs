@@ -240,8 +240,8 @@ impl Answerer {
         }
     }
 
-    /// Registers devices, one a line. What comes of an answer of lines is taken as it comes, and the
-    /// one returned has none of it; any other is returned with its body.
+    /// Registers devices, one a line. What comes of an answer of lines is taken as it comes, and
+    /// the one returned has none of it; any other is returned with its body.
     ///
     /// # Errors
     /// As [`Answerer::answer`]; of an answer that breaks off, what came before it was taken.

@@ -45,7 +45,7 @@ pub fn upgrade(config: &Path, file: Option<PathBuf>) -> Result<Exit, Error> {
 
 fn said(file: &Path, report: UpgradeReport) -> String {
     let UpgradeReport {
-        devices,
+        records: devices,
         others,
         unreadable,
     } = report;

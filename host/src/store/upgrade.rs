@@ -33,8 +33,8 @@ const VALUES_AT_ONCE: usize = 10_000;
 /// What an upgrade has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UpgradeReport {
-    /// Records of devices.
-    pub devices: u64,
+    /// Records of the registry.
+    pub records: u64,
     /// Other values.
     pub others: u64,
     /// Records that could not be read, by the earlier version either, and were left out.
@@ -170,7 +170,7 @@ impl Loading<'_> {
                 // Nothing in it waits.
                 let loaded = load(self, &record).now_or_never();
                 match loaded.unwrap_or(Err(Failure::Contended)) {
-                    Ok(()) => report.devices += 1,
+                    Ok(()) => report.records += 1,
                     Err(Failure::Store(error)) => return Err(error),
                     Err(failure) => return Err(StoreError::Disk(failure.to_string().into())),
                 }

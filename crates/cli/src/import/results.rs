@@ -221,11 +221,15 @@ impl<'w> BatchResults<'w> {
 mod tests {
     use super::*;
 
-    const ANSWER: &str = r#"{"line":3,"outcome":"failed","type":"urn:dunlin:token-not-hex","status":400,"field":"token","expected":"hex","got":"\"x\""}
+    const ANSWER: &str = concat!(
+        r#"{"line":3,"outcome":"failed","type":"urn:dunlin:token-not-hex","status":400,"#,
+        r#""field":"token","expected":"hex","got":"\"x\""}"#,
+        r#"
 {"line":2,"token":"a1","tags":["new"],"outcome":"new","warnings":["w"]}
 {"line":4,"token":"c3","outcome":"known","warnings":["w"]}
 {"summary":{"lines":3,"new":1,"known":1,"failed":1}}
-"#;
+"#
+    );
 
     fn read(
         answer: &str,

@@ -62,7 +62,7 @@ fn all_devices_and_their_indexes_are_in_the_new_file_and_the_old_one_is_kept() {
     let mut steps = Vec::new();
     let report = upgrade(&path, |done, all| steps.push((done, all))).unwrap();
     let report = report.unwrap();
-    assert_eq!((report.devices, report.others), (u64::from(devices), 1));
+    assert_eq!((report.records, report.others), (u64::from(devices), 1));
     assert_eq!(report.unreadable, 0);
     assert_eq!(steps.last(), Some(&(25_003, 25_003)));
     let store = Store::open(&path).unwrap();
@@ -98,7 +98,7 @@ fn what_cannot_be_read_is_counted_and_left_out() {
     before.insert(broken.clone(), b"{".to_vec());
     older(&path, &before);
     let report = upgrade(&path, |_, _| {}).unwrap().unwrap();
-    assert_eq!((report.devices, report.unreadable), (3, 1));
+    assert_eq!((report.records, report.unreadable), (3, 1));
     let store = Store::open(&path).unwrap();
     assert_eq!(get(&store, &broken), None);
     store.close();
@@ -112,7 +112,7 @@ fn an_upgrade_that_was_cut_short_is_done_again() {
     std::fs::write(beside(&path, ".upgrading"), b"half of it").unwrap();
     std::fs::hard_link(&path, kept(&path)).unwrap();
     let report = upgrade(&path, |_, _| {}).unwrap().unwrap();
-    assert_eq!(report.devices, 3);
+    assert_eq!(report.records, 3);
     Store::open(&path).unwrap().close();
 }
 
