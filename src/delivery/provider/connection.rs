@@ -17,7 +17,6 @@
 //! doubted; the rest is the same.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
 use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
@@ -25,6 +24,7 @@ use crate::delivery::provider::medium::{Exchanges, Medium};
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
 use crate::provider::ResponseReader;
+use crate::ring::Ring;
 use crate::time::{Now, UnixTime};
 
 /// Silence while something is in flight, after which the peer is asked whether it is there.
@@ -83,7 +83,8 @@ pub(super) struct ProviderConnection {
     pub(super) id: ConnectionId,
     /// `None` while the transport is being opened.
     pub(super) medium: Option<Medium>,
-    pub(super) in_flight: BTreeMap<StreamId, InFlight>,
+    /// By the ranks of their streams.
+    pub(super) in_flight: Ring<InFlight>,
     /// Bytes that must go out before anything new.
     pub(super) outbox: Vec<u8>,
     /// Something was answered on it that was not about the connection itself.
@@ -127,7 +128,7 @@ impl ProviderConnection {
         Self {
             id,
             medium: None,
-            in_flight: BTreeMap::new(),
+            in_flight: Ring::default(),
             outbox: Vec::new(),
             proven: false,
             began: now,
@@ -274,13 +275,13 @@ impl ProviderConnection {
         }
         self.retired |= stream == StreamId::MAX;
         self.in_flight
-            .insert(stream, InFlight { job, token, answer });
+            .insert(stream.rank(), InFlight { job, token, answer });
     }
 
     /// The answer on `stream` has come to nothing in time. Silence goes on counting: otherwise a
     /// peer that is gone would stay as long as deadlines are shorter than our patience.
     pub(super) fn give_up(&mut self, stream: StreamId) {
-        if self.in_flight.remove(&stream).is_some() {
+        if self.in_flight.remove(stream.rank()).is_some() {
             self.owes = true;
             self.given_up += 1;
             self.retired |= self.is_mute();
@@ -411,7 +412,7 @@ mod tests {
         assert!(connection.is_usable());
         connection.carries(Now::ZERO, StreamId::MAX, (job, answer()), None);
         assert!(!connection.is_usable() && !connection.is_spent());
-        connection.in_flight.clear();
+        connection.in_flight = Ring::default();
         assert!(connection.is_spent());
     }
 }
