@@ -8,7 +8,7 @@ use dunlin::binary::{Feedback, FeedbackEntry};
 use dunlin::delivery::{Action, ConnectionId, ProviderConfig, ProviderLane, Submission};
 use dunlin::http2::{Connection, Event, StreamId};
 use dunlin::notification::{ApnsId, DeviceToken, Draft, Notification, Payload, Topic};
-use dunlin::provider::{Message, Outcome, RequestBuffer, ResponseReader};
+use dunlin::provider::{Message, Outcome, Repeats, ResponseReader};
 use dunlin::time::{Now, UnixTime};
 
 use crate::far_end::{FarEnd, connected};
@@ -53,11 +53,12 @@ fn send(
     token: &ProviderToken,
     out: &mut Vec<u8>,
 ) -> Vec<StreamId> {
-    let mut buffer = RequestBuffer::new();
+    let mut repeats = Repeats::default();
     let mut streams = Vec::with_capacity(all.len());
     for one in all {
-        let request = buffer.fill(one, AUTHORITY, Some(token));
-        let stream = connection.send_request(Now::ZERO, &request.as_http2(), out);
+        let message = Message::from(Arc::clone(one));
+        let to = (Now::ZERO, &mut *connection);
+        let stream = repeats.send(to, &message, AUTHORITY, Some(token), out);
         streams.push(stream.unwrap());
     }
     streams

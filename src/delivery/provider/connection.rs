@@ -18,12 +18,13 @@
 
 use core::time::Duration;
 
+use crate::auth::ProviderToken;
 use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
 use crate::delivery::provider::medium::{Exchanges, Medium};
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
-use crate::provider::ResponseReader;
+use crate::provider::{Message, Repeats, ResponseReader};
 use crate::ring::Ring;
 use crate::time::{Now, UnixTime};
 
@@ -85,6 +86,7 @@ pub(super) struct ProviderConnection {
     pub(super) medium: Option<Medium>,
     /// By the ranks of their streams.
     pub(super) in_flight: Ring<InFlight>,
+    repeats: Repeats,
     /// Bytes that must go out before anything new.
     pub(super) outbox: Vec<u8>,
     /// Something was answered on it that was not about the connection itself.
@@ -129,6 +131,7 @@ impl ProviderConnection {
             id,
             medium: None,
             in_flight: Ring::default(),
+            repeats: Repeats::default(),
             outbox: Vec::new(),
             proven: false,
             began: now,
@@ -260,6 +263,24 @@ impl ProviderConnection {
         self.doubted = false;
         self.probing = false;
         self.owes = false;
+    }
+
+    /// Appends the request of a message; `None` if it cannot be sent.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        message: &Message,
+        authority: &str,
+        token: Option<&ProviderToken>,
+        out: &mut Vec<u8>,
+    ) -> Option<StreamId> {
+        let Some(Medium::Http2(http2)) = &mut self.medium else {
+            return None;
+        };
+        let sent = self
+            .repeats
+            .send((now, http2), message, authority, token, out);
+        sent.ok()
     }
 
     /// A request was put on it.

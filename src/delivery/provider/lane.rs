@@ -437,17 +437,12 @@ impl ProviderLane {
         let time = self.time(now);
         let token = self.tokens.choose(time);
         let used = token.map(ProviderToken::issued_at);
-        let message = self.queue.get(job).map(|job| job.message.clone());
-        let connection = self
-            .connections
-            .iter_mut()
-            .find(|connection| connection.id == id);
-        let sent = message.zip(connection).and_then(|(message, connection)| {
-            let authority = &self.config.authority;
-            let request = self.buffer.fill_message(&message, authority, token);
-            let (http2, _) = connection.http2_mut()?;
-            let stream = http2.send_request(now, &request.as_http2(), out).ok()?;
-            connection.carries(now, stream, (job, ResponseReader::to(&message)), used);
+        let sent = self.queue.get(job).and_then(|job_of| {
+            let mut known = self.connections.iter_mut();
+            let connection = known.find(|connection| connection.id == id)?;
+            let message = &job_of.message;
+            let stream = connection.send(now, message, &self.config.authority, token, out)?;
+            connection.carries(now, stream, (job, ResponseReader::to(message)), used);
             Some(stream)
         });
         match sent {
