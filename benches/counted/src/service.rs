@@ -2,7 +2,7 @@
 //! random ones, a store in memory, and lanes whose servers answer at once.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -138,7 +138,7 @@ pub struct Line {
     lane: RefCell<delivery::Lane>,
     connection: Cell<Option<ConnectionId>>,
     far_end: RefCell<FarEnd>,
-    waiting: RefCell<BTreeMap<JobId, (Inbox, usize)>>,
+    waiting: RefCell<VecDeque<(JobId, Inbox, usize)>>,
     buffers: RefCell<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -185,13 +185,15 @@ impl Sender for Lines {
         submissions: Vec<(usize, Submission)>,
         inbox: &Inbox,
     ) -> usize {
-        let mut taken = 0;
-        for (number, submission) in submissions {
-            let job = line.lane.borrow_mut().submit(Now::ZERO, submission);
-            let waiting = (inbox.clone(), number);
-            line.waiting.borrow_mut().insert(job.unwrap(), waiting);
-            taken += 1;
-        }
+        let mut waiting = line.waiting.borrow_mut();
+        let mut lane = line.lane.borrow_mut();
+        let before = waiting.len();
+        let mut submissions = submissions.into_iter();
+        lane.submit_many(Now::ZERO, &mut submissions, |job, number| {
+            waiting.push_back((job, inbox.clone(), number));
+        });
+        let taken = waiting.len() - before;
+        drop((waiting, lane));
         self.carry(line);
         taken
     }
@@ -209,9 +211,12 @@ impl Lines {
         let (written, answers) = &mut *buffers;
         loop {
             while let Some((job, delivered)) = lane.poll_delivered() {
-                let waiting = line.waiting.borrow_mut().remove(&job);
-                let (inbox, number) = waiting.unwrap();
-                line.report.delivered(&self.0, &line.topic, &delivered.outcome);
+                // They are answered in the order in which they were sent.
+                let waiting = line.waiting.borrow_mut().pop_front();
+                let (known, inbox, number) = waiting.unwrap();
+                assert_eq!(known, job);
+                line.report
+                    .delivered(&self.0, &line.topic, &delivered.outcome);
                 inbox.deliver(number, delivered);
             }
             while let Some(action) = lane.poll_action() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dunlin::auth::{KeyId, ProviderToken, SigningKey, TeamId};
 use dunlin::binary::{Feedback, FeedbackEntry};
-use dunlin::delivery::{Action, ConnectionId, ProviderConfig, ProviderLane, Submission};
+use dunlin::delivery::{Action, ConnectionId, Lane, ProviderConfig, ProviderLane, Submission};
 use dunlin::http2::{Connection, Event, StreamId};
 use dunlin::notification::{ApnsId, DeviceToken, Draft, Notification, Payload, Topic};
 use dunlin::provider::{Message, Outcome, Repeats, ResponseReader};
@@ -160,7 +160,7 @@ pub fn decode_tuple() {
 
 /// A lane with one connection, and the server of that.
 struct Line {
-    lane: ProviderLane,
+    lane: Lane,
     connection: Option<ConnectionId>,
     far_end: FarEnd,
     written: Vec<u8>,
@@ -173,7 +173,7 @@ impl Line {
         lane.set_clock(Now::ZERO, UnixTime::EPOCH);
         lane.set_token(Now::ZERO, provider_token());
         Self {
-            lane,
+            lane: lane.into(),
             connection: None,
             far_end: FarEnd::default(),
             written: Vec::new(),
@@ -183,14 +183,14 @@ impl Line {
 
     /// Hands them in, and carries bytes until each has its outcome; how many were accepted.
     fn push(&mut self, all: &[Arc<Notification>], deadline: Now) -> usize {
-        for one in all {
-            let submission = Submission {
-                message: Message::from(Arc::clone(one)),
-                deadline,
-                confirm: false,
-            };
-            self.lane.submit(Now::ZERO, submission).unwrap();
-        }
+        let submission = |one: &Arc<Notification>| Submission {
+            message: Message::from(Arc::clone(one)),
+            deadline,
+            confirm: false,
+        };
+        let mut submissions = all.iter().map(|one| ((), submission(one)));
+        self.lane
+            .submit_many(Now::ZERO, &mut submissions, |_, ()| {});
         let mut accepted = 0;
         loop {
             while let Some(action) = self.lane.poll_action() {

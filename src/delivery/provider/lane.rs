@@ -203,9 +203,21 @@ impl ProviderLane {
     /// # Errors
     /// [`QueueFull`].
     pub fn submit(&mut self, now: Now, submission: Submission) -> Result<JobId, QueueFull> {
-        if self.queue.waiting() >= self.config.queue {
+        if !self.has_room() {
             return Err(QueueFull);
         }
+        let id = self.add(now, submission);
+        self.added(now);
+        Ok(id)
+    }
+
+    /// Whether [`Self::submit`] takes another.
+    pub(in crate::delivery) fn has_room(&self) -> bool {
+        self.queue.waiting() < self.config.queue
+    }
+
+    /// Takes a message where there is room, and leaves the rest to [`Self::added`].
+    pub(in crate::delivery) fn add(&mut self, now: Now, submission: Submission) -> JobId {
         let expires = submission.message.expires_at();
         let expires = expires.map(ExpiresAt::as_unix_time);
         let had_expired = expires.is_some_and(|at| self.has_passed(at, now));
@@ -213,9 +225,13 @@ impl ProviderLane {
         if let Some(job) = self.queue.get_mut(id) {
             job.had_expired = had_expired;
         }
+        id
+    }
+
+    /// Messages were added.
+    pub(in crate::delivery) fn added(&mut self, now: Now) {
         self.breaker.handle_timeout(now);
         self.connect_if_needed(now);
-        Ok(id)
     }
 
     /// Whether the wall clock is known to show a later time.
