@@ -37,6 +37,7 @@ pub mod notification;
 pub mod provider;
 pub mod receipt;
 pub mod registry;
+mod ring;
 pub mod service;
 mod sorting;
 pub mod terminal;

@@ -290,7 +290,7 @@ impl<'a> LineResult<'a> {
 }
 
 /// Appends a number.
-fn decimal(out: &mut Vec<u8>, mut number: u64) {
+pub(super) fn decimal(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut length = 0;
     for place in digits.iter_mut().rev() {

@@ -31,7 +31,6 @@ pub use line::{
 pub use recipients::Recipients;
 use recipients::{Checked, InvalidEntry, OnInvalid, To};
 pub(in crate::api) use result::merged;
-use result::{EntryDocument, SkippedDocument};
 pub use result::{PushResult, Skipped, SkippedEntry};
 
 /// A push as it was asked for, every value valid.
@@ -98,6 +97,9 @@ struct PushBody<'a> {
     collapse_by_key: bool,
     on_invalid: OnInvalid,
 }
+
+/// What most results take, in bytes.
+const RESULT_BYTES: usize = 180;
 
 /// A way to APNs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -248,24 +250,21 @@ impl PushRequest {
                 .filter(|result| result.outcome.as_ref().is_some_and(wanted))
                 .count()
         };
-        let sent = results.iter().map(|result| {
-            let document = EntryDocument::Result(result.document());
-            (result.index, document)
-        });
-        let others = skipped.iter().map(|entry| {
-            let document = EntryDocument::Skipped(SkippedDocument::of(entry));
-            (entry.index, document)
-        });
-        let reply = PushReply {
+        let head = PushReply {
             accepted: count(|outcome| matches!(outcome, Outcome::Accepted { .. })),
             rejected: count(|outcome| matches!(outcome, Outcome::Rejected { .. })),
             unanswered: count(|outcome| matches!(outcome, Outcome::Unanswered { .. })),
             skipped: skipped.len(),
             unmatched: unmatched.iter().map(Alias::as_str).collect(),
             warnings: &self.warnings,
-            results: merged(sent, others),
         };
-        Reply::json(200, &reply)
+        let mut reply = Reply::json(200, &head);
+        let sent = results.iter();
+        let sent = sent.map(|result| (result.index, EntryResult::Sent(result)));
+        let others = skipped.iter();
+        let others = others.map(|entry| (entry.index, EntryResult::Skipped(entry)));
+        write_results(&merged(sent, others), &mut reply.body);
+        reply
     }
 
     /// The notification for one device. `fallback_id` names it unless the caller did, by an
@@ -277,6 +276,37 @@ impl PushRequest {
         &self,
         device: &DeviceRef,
         fallback_id: ApnsId,
+    ) -> Result<Arc<Notification>, Problem> {
+        self.notification_after(None, device, fallback_id)
+    }
+
+    /// The same, where one for another device is there already, `before`: if that is of the same
+    /// topic, it goes to this device, too, and nothing is checked again.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn notification_after(
+        &self,
+        before: Option<&Notification>,
+        device: &DeviceRef,
+        fallback_id: ApnsId,
+    ) -> Result<Arc<Notification>, Problem> {
+        let key = self.idempotency_key.as_ref();
+        let stable = key.map(|key| key.apns_id(&device.topic, &device.token));
+        let id = self.options.id.or(stable).unwrap_or(fallback_id);
+        match before.filter(|before| *before.topic() == device.topic) {
+            Some(before) => {
+                let token = device.token.clone();
+                Ok(Arc::new(before.to_device(token, Some(id))))
+            }
+            None => self.first_notification(device, id),
+        }
+    }
+
+    fn first_notification(
+        &self,
+        device: &DeviceRef,
+        id: ApnsId,
     ) -> Result<Arc<Notification>, Problem> {
         let (token, topic) = (device.token.clone(), device.topic.clone());
         if self.empty_alert && !topic.is_of_a_pass() {
@@ -296,9 +326,7 @@ impl PushRequest {
         if let Some(collapse_id) = &options.collapse_id {
             draft = draft.collapse_id(collapse_id.clone());
         }
-        let key = self.idempotency_key.as_ref();
-        let stable = key.map(|key| key.apns_id(&device.topic, &device.token));
-        let draft = draft.id(options.id.or(stable).unwrap_or(fallback_id));
+        let draft = draft.id(id);
         draft.build().map(Arc::new).map_err(invalid)
     }
 }
@@ -394,6 +422,7 @@ impl PushBody<'_> {
     }
 }
 
+/// A reply without its results.
 #[derive(Serialize)]
 struct PushReply<'a> {
     accepted: usize,
@@ -403,7 +432,30 @@ struct PushReply<'a> {
     unmatched: Vec<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
-    results: Vec<EntryDocument<'a>>,
+}
+
+/// What became of an entry.
+enum EntryResult<'a> {
+    Sent(&'a PushResult),
+    Skipped(&'a SkippedEntry),
+}
+
+/// Adds results as the last member of a reply, which has others.
+fn write_results(results: &[EntryResult<'_>], reply: &mut Vec<u8>) {
+    // The brace that closes it.
+    reply.pop();
+    reply.reserve(RESULT_BYTES * results.len());
+    reply.extend_from_slice(b",\"results\":[");
+    for (place, entry) in results.iter().enumerate() {
+        if place > 0 {
+            reply.push(b',');
+        }
+        match entry {
+            EntryResult::Sent(result) => result.write(reply),
+            EntryResult::Skipped(entry) => entry.write(reply),
+        }
+    }
+    reply.extend_from_slice(b"]}");
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use super::platform::Wasi;
 use super::transport::{self, Transport};
 use crate::auth::SharedTokens;
 use crate::delivery::turn::{Turn, TurnNews};
-use crate::delivery::{self, Action, ConnectionId, ExchangeId, ExchangeRequest, JobId, Submission};
+use crate::delivery::{self, Action, ConnectionId, ExchangeId, ExchangeRequest, Submission};
 use crate::notification::Topic;
+use crate::ring::Ring;
 use crate::service::Platform as _;
 use crate::service::{
     Destination, First, Inbox, LanePlan, LaneReport, Sender, Signal, first, random_u64,
@@ -93,7 +94,7 @@ pub(super) struct Driver {
     who: u64,
     lane: RefCell<delivery::Lane>,
     /// Each with the number that its outcome is known by.
-    waiting: RefCell<BTreeMap<JobId, (Rc<Recipient>, usize)>>,
+    waiting: RefCell<Ring<(Rc<Recipient>, usize)>>,
     connections: RefCell<BTreeMap<ConnectionId, Rc<ConnectionSignals>>>,
     /// Those with the platform's client, each with what ends it. Bounded by the lane.
     exchanges: RefCell<BTreeMap<ExchangeId, Rc<Signal>>>,
@@ -165,8 +166,7 @@ impl Driver {
     fn submit_many(self: &Rc<Self>, submissions: Vec<(usize, Submission)>, inbox: &Inbox) -> usize {
         let now = clock::now();
         let mut recipient: Option<Rc<Recipient>> = None;
-        let mut taken = 0;
-        for (number, submission) in submissions {
+        let known_by = |(number, submission): (usize, Submission)| {
             let topic = submission.message.topic();
             let known = recipient.take().filter(|known| known.topic == *topic);
             let known = known.unwrap_or_else(|| {
@@ -175,17 +175,29 @@ impl Driver {
                     topic: topic.clone(),
                 })
             });
-            let submitted = self.lane.borrow_mut().submit(now, submission);
-            let Ok(job) = submitted else {
-                self.report.overflowed(&Wasi, &self.lane.borrow());
-                break;
-            };
-            let waiting = (Rc::clone(&known), number);
-            self.waiting.borrow_mut().insert(job, waiting);
-            recipient = Some(known);
-            taken += 1;
+            let known = recipient.insert(known);
+            ((Rc::clone(known), number), submission)
+        };
+        let mut submissions = submissions.into_iter().map(known_by).peekable();
+        let mut taken = 0;
+        loop {
+            let before = taken;
+            let mut waiting = self.waiting.borrow_mut();
+            let mut lane = self.lane.borrow_mut();
+            lane.submit_many(now, &mut submissions, |job, known_by| {
+                waiting.insert(job.number(), known_by);
+                taken += 1;
+            });
+            drop((waiting, lane));
             // What has gone to the platform's client leaves room for the next.
             while self.begin_exchange(now) {}
+            if submissions.peek().is_none() {
+                break;
+            }
+            if taken == before {
+                self.report.overflowed(&Wasi, &self.lane.borrow());
+                break;
+            }
         }
         self.pump();
         taken
@@ -229,7 +241,7 @@ impl Driver {
         loop {
             let next = self.lane.borrow_mut().poll_delivered();
             let Some((job, delivered)) = next else { return };
-            let waiting = self.waiting.borrow_mut().remove(&job);
+            let waiting = self.waiting.borrow_mut().remove(job.number());
             if let Some((recipient, number)) = waiting {
                 self.report
                     .delivered(&Wasi, &recipient.topic, &delivered.outcome);

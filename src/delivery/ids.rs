@@ -6,6 +6,13 @@ use crate::http2::StreamId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub(super) u64);
 
+impl JobId {
+    /// How many of its lane came before it.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Names a connection of a lane. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);

@@ -59,6 +59,35 @@ impl Lane {
         }
     }
 
+    /// Takes messages in from the front for as long as there is room, and tells of each what it is
+    /// known by. What follows from them is done once for all.
+    pub fn submit_many<T>(
+        &mut self,
+        now: Now,
+        submissions: &mut impl Iterator<Item = (T, Submission)>,
+        mut taken: impl FnMut(JobId, T),
+    ) {
+        match self {
+            Self::Provider(lane) => {
+                while lane.has_room()
+                    && let Some((known_by, submission)) = submissions.next()
+                {
+                    taken(lane.add(now, submission), known_by);
+                }
+                lane.added(now);
+            }
+            Self::Gateway(lane) => {
+                while lane.has_room()
+                    && let Some((known_by, submission)) = submissions.next()
+                {
+                    if let Ok(job) = lane.submit(now, submission) {
+                        taken(job, known_by);
+                    }
+                }
+            }
+        }
+    }
+
     /// The transport of a connection is open.
     pub fn handle_connected(&mut self, now: Now, id: ConnectionId) {
         match self {
@@ -221,6 +250,59 @@ impl Lane {
     pub fn handle_turn(&mut self, now: Now, turn: Turn) {
         if let Self::Provider(lane) = self {
             lane.handle_turn(now, turn);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binary::Dialect;
+    use crate::delivery::{GatewayConfig, ProviderConfig};
+    use crate::notification::{DeviceToken, Draft, Payload, Topic};
+    use crate::provider::Message;
+    use std::sync::Arc;
+
+    #[test]
+    fn of_many_it_takes_those_in_front_that_there_is_room_for() {
+        let provider = ProviderConfig {
+            queue: 3,
+            ..ProviderConfig::new("api.push.apple.com".to_owned(), 7)
+        };
+        let gateway = GatewayConfig {
+            dialect: Dialect::default(),
+            queue: 3,
+            window: 10,
+        };
+        let lanes: [Lane; 2] = [
+            ProviderLane::new(provider).into(),
+            GatewayLane::new(gateway).into(),
+        ];
+        let token = DeviceToken::from_bytes(&[7; 32]).unwrap();
+        let topic = Topic::parse("com.example.app").unwrap();
+        let payload = Payload::parse(br#"{"aps":{}}"#).unwrap();
+        let notification = Arc::new(Draft::new(token, topic, payload).build().unwrap());
+        let submission = |n: u64| Submission {
+            message: Message::from(Arc::clone(&notification)),
+            deadline: Now::from_nanos(100 + n),
+            confirm: false,
+        };
+        for mut lane in lanes {
+            let mut submissions = (0..5).map(|n| (n, submission(n)));
+            let mut taken = Vec::new();
+            lane.submit_many(Now::ZERO, &mut submissions, |job, n| {
+                taken.push((job.number(), n));
+            });
+            assert_eq!(taken, [(0, 0), (1, 1), (2, 2)]);
+            assert_eq!(
+                submissions.next().map(|(n, _)| n),
+                Some(3),
+                "not taken and lost"
+            );
+            assert_eq!(lane.status().waiting, 3);
+            assert!(matches!(lane.poll_action(), Some(Action::Connect(_))));
+            assert_eq!(lane.poll_action(), None);
+            assert_eq!(lane.poll_timeout(), Some(Now::from_nanos(100)));
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The messages a lane answers for: where each one is and when it must be answered.
 
 use core::fmt;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::submission::Submission;
 use crate::http2::ErrorCode;
 use crate::provider::{Message, Outcome, Why};
+use crate::ring::Ring;
 use crate::time::Now;
 
 /// Ended jobs that the queue may hold in any case.
@@ -134,25 +135,29 @@ impl<S> Job<S> {
 /// the gateway's connections.
 #[derive(Debug)]
 pub(super) struct Queue<S> {
-    all: BTreeMap<JobId, Job<S>>,
+    /// By the numbers of their identifiers.
+    all: Ring<Job<S>>,
     /// May hold identifiers of jobs that ended while they waited; those are skipped, and cleared
     /// out once they are the majority. Bound: twice `waiting`, and [`QUEUE_SLACK`].
     queue: VecDeque<JobId>,
     waiting: usize,
     /// Those that are not to be sent yet, by when they are.
     held: BTreeSet<(Now, JobId)>,
-    deadlines: BTreeSet<(Now, JobId)>,
+    /// In their order, which is nearly that of the identifiers. The first is of a job that is
+    /// there; of those that ended the others are cleared out once they are the majority. Bound:
+    /// twice the jobs, and [`QUEUE_SLACK`].
+    deadlines: VecDeque<(Now, JobId)>,
     next: u64,
 }
 
 impl<S> Default for Queue<S> {
     fn default() -> Self {
         Self {
-            all: BTreeMap::new(),
+            all: Ring::default(),
             queue: VecDeque::new(),
             waiting: 0,
             held: BTreeSet::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: VecDeque::new(),
             next: 0,
         }
     }
@@ -168,7 +173,7 @@ impl<S> Queue<S> {
             confirm,
         } = submission;
         self.all.insert(
-            id,
+            id.0,
             Job {
                 message,
                 deadline,
@@ -183,19 +188,19 @@ impl<S> Queue<S> {
                 place: Place::Queued,
             },
         );
-        self.deadlines.insert((deadline, id));
+        self.add_deadline(deadline, id);
         self.queue.push_back(id);
         self.waiting += 1;
         id
     }
 
     pub(super) fn get(&self, id: JobId) -> Option<&Job<S>> {
-        self.all.get(&id)
+        self.all.get(id.0)
     }
 
     /// For what is not its place, which is changed here alone.
     pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job<S>> {
-        self.all.get_mut(&id)
+        self.all.get_mut(id.0)
     }
 
     /// How many wait to be sent.
@@ -215,9 +220,9 @@ impl<S> Queue<S> {
     /// The one to send next; it stays where it is until [`Queue::sent`].
     pub(super) fn front(&mut self) -> Option<(JobId, &Job<S>)> {
         while let Some(id) = self.queue.front().copied() {
-            if self.all.get(&id).is_some_and(Job::is_queued) {
+            if self.all.get(id.0).is_some_and(Job::is_queued) {
                 // Looked up again because of the borrow; it was there a line above.
-                return self.all.get(&id).map(|job| (id, job));
+                return self.all.get(id.0).map(|job| (id, job));
             }
             self.queue.pop_front();
         }
@@ -227,7 +232,7 @@ impl<S> Queue<S> {
     /// The front one is on a connection now.
     pub(super) fn sent(&mut self, id: JobId, connection: ConnectionId, slot: S) {
         self.queue.pop_front();
-        if let Some(job) = self.all.get_mut(&id) {
+        if let Some(job) = self.all.get_mut(id.0) {
             job.place = Place::InFlight { connection, slot };
             job.attempts = job.attempts.saturating_add(1);
             self.waiting -= 1;
@@ -237,7 +242,7 @@ impl<S> Queue<S> {
     /// Those that were not processed go back to the head of the queue, in their old order.
     pub(super) fn put_back(&mut self, ids: &[JobId]) {
         for id in ids.iter().rev() {
-            if let Some(job) = self.all.get_mut(id) {
+            if let Some(job) = self.all.get_mut(id.0) {
                 job.place = Place::Queued;
                 self.waiting += 1;
                 self.queue.push_front(*id);
@@ -248,7 +253,7 @@ impl<S> Queue<S> {
     /// The same for one, where they come back one by one in any order: before those that were
     /// handed in after it.
     pub(super) fn put_back_in_order(&mut self, id: JobId) {
-        if let Some(job) = self.all.get_mut(&id) {
+        if let Some(job) = self.all.get_mut(id.0) {
             job.place = Place::Queued;
             self.waiting += 1;
             let mut queue = self.queue.iter();
@@ -259,7 +264,7 @@ impl<S> Queue<S> {
 
     /// One that is in flight, or at the front, is not to be sent before `until`.
     pub(super) fn hold(&mut self, id: JobId, until: Now) {
-        let Some(job) = self.all.get_mut(&id) else {
+        let Some(job) = self.all.get_mut(id.0) else {
             return;
         };
         match job.place {
@@ -296,7 +301,7 @@ impl<S> Queue<S> {
     pub(super) fn release_these(&mut self, ids: &[JobId]) {
         let mut freed = Vec::new();
         for id in ids {
-            if let Some(Place::Held { until }) = self.all.get(id).map(|job| &job.place) {
+            if let Some(Place::Held { until }) = self.all.get(id.0).map(|job| &job.place) {
                 self.held.remove(&(*until, *id));
                 freed.push(*id);
             }
@@ -306,8 +311,8 @@ impl<S> Queue<S> {
 
     /// It has its outcome.
     pub(super) fn end(&mut self, id: JobId) -> Option<Job<S>> {
-        let job = self.all.remove(&id)?;
-        self.deadlines.remove(&(job.deadline, id));
+        let job = self.all.remove(id.0)?;
+        self.forget_deadlines();
         match job.place {
             Place::Queued => self.waiting -= 1,
             Place::Held { until } => {
@@ -317,7 +322,7 @@ impl<S> Queue<S> {
         }
         if self.queue.len() > 2 * self.waiting + QUEUE_SLACK {
             let all = &self.all;
-            let waits = |id: &JobId| all.get(id).is_some_and(Job::is_queued);
+            let waits = |id: &JobId| all.get(id.0).is_some_and(Job::is_queued);
             self.queue.retain(waits);
         }
         Some(job)
@@ -325,15 +330,39 @@ impl<S> Queue<S> {
 
     /// The next deadline.
     pub(super) fn next_deadline(&self) -> Option<Now> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        self.deadlines.front().map(|(deadline, _)| *deadline)
     }
 
     /// One whose deadline has passed.
     pub(super) fn overdue(&self, now: Now) -> Option<JobId> {
         self.deadlines
-            .first()
+            .front()
             .filter(|(deadline, _)| *deadline <= now)
             .map(|(_, id)| *id)
+    }
+
+    /// Of one that was just added. Those of one lane are nearly all so far ahead, so that it is the
+    /// last; where it is not, it costs as much as there are behind it.
+    fn add_deadline(&mut self, deadline: Now, id: JobId) {
+        let place = match self.deadlines.back() {
+            Some((last, _)) if *last > deadline => {
+                self.deadlines.partition_point(|(at, _)| *at <= deadline)
+            }
+            _ => self.deadlines.len(),
+        };
+        self.deadlines.insert(place, (deadline, id));
+    }
+
+    /// After a job has ended.
+    fn forget_deadlines(&mut self) {
+        let all = &self.all;
+        let is_there = |(_, id): &(Now, JobId)| all.contains(id.0);
+        while self.deadlines.front().is_some_and(|first| !is_there(first)) {
+            self.deadlines.pop_front();
+        }
+        if self.deadlines.len() > 2 * all.len() + QUEUE_SLACK {
+            self.deadlines.retain(is_there);
+        }
     }
 }
 
@@ -376,6 +405,42 @@ pub(super) mod tests {
         assert_eq!(queue.front().map(|(id, _)| id), Some(last));
         queue.end(last);
         assert!(queue.front().is_none() && queue.is_empty());
+    }
+
+    #[test]
+    fn deadlines_come_in_their_order_whatever_the_order_they_were_given_in() {
+        let (submission, at) = (submissions(), Now::from_nanos);
+        let mut queue = Queue::<()>::default();
+        let deadlines = [30, 10, 20, 30, 10, 40];
+        let ids = deadlines.map(|deadline| queue.add(submission(at(deadline))));
+        queue.end(ids[4]);
+        let mut order = Vec::new();
+        assert_eq!(
+            (queue.next_deadline(), queue.overdue(at(9))),
+            (Some(at(10)), None)
+        );
+        while let Some(id) = queue.overdue(at(35)) {
+            assert_eq!(queue.next_deadline(), queue.get(id).map(|job| job.deadline));
+            order.push(id);
+            queue.end(id);
+        }
+        assert_eq!(order, [ids[1], ids[2], ids[0], ids[3]]);
+        assert_eq!(queue.next_deadline(), Some(at(40)));
+        queue.end(ids[5]);
+        assert_eq!(queue.next_deadline(), None);
+    }
+
+    #[test]
+    fn deadlines_of_jobs_that_ended_do_not_pile_up_behind_one_that_stays() {
+        let submission = submissions();
+        let mut queue = Queue::<()>::default();
+        let first = queue.add(submission(Now::ZERO));
+        for nanos in 1..10_000 {
+            let id = queue.add(submission(Now::from_nanos(nanos)));
+            queue.end(id);
+            assert!(queue.deadlines.len() <= 2 + QUEUE_SLACK);
+        }
+        assert_eq!(queue.overdue(Now::ZERO), Some(first));
     }
 
     #[test]

@@ -18,6 +18,9 @@ use core::fmt;
 
 const LENGTHS: usize = 8;
 
+/// What an identifier of 36 octets takes, and its name.
+const SHORT: usize = 64;
+
 /// Header fields in the order they arrived. Names are lower-case ASCII; values are octets,
 /// normally ASCII. Repeated names are allowed.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -29,6 +32,13 @@ impl HeaderList {
     /// An empty list; allocates nothing.
     pub const fn new() -> Self {
         Self { bytes: Vec::new() }
+    }
+
+    /// An empty list with room for a short field or two.
+    pub(super) fn with_room() -> Self {
+        Self {
+            bytes: Vec::with_capacity(SHORT),
+        }
     }
 
     /// Whether there is no field.

@@ -49,6 +49,7 @@ mod limits;
 mod request;
 mod response;
 mod stream_id;
+mod template;
 
 pub use config::Config;
 pub use connection::Connection;
@@ -60,3 +61,4 @@ pub use hpack::{HpackError, Indexing};
 pub use request::{Header, Request};
 pub use response::Malformed;
 pub use stream_id::StreamId;
+pub use template::{Differing, Template};

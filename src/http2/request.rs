@@ -60,7 +60,7 @@ impl Request<'_> {
                 self.authority,
                 field::is_visible(self.authority.as_bytes()),
             ),
-            (":path", self.path, is_path(self.path)),
+            (":path", self.path, is_path(self.path.as_bytes())),
         ];
         let mut size = 0;
         for (name, value, is_valid) in pseudo {
@@ -144,8 +144,8 @@ fn is_scheme(scheme: &str) -> bool {
     !scheme.is_empty() && scheme.bytes().all(is_allowed)
 }
 
-fn is_path(path: &str) -> bool {
-    (path.starts_with('/') || path == "*") && field::is_visible(path.as_bytes())
+pub(super) fn is_path(path: &[u8]) -> bool {
+    (path.starts_with(b"/") || path == b"*") && field::is_visible(path)
 }
 
 #[cfg(test)]

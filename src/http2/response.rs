@@ -138,6 +138,11 @@ pub fn head(fields: &HeaderList) -> Result<ResponseHead, Malformed> {
     })
 }
 
+/// Whether a field may stand in a head after the status, and says nothing about the body.
+pub fn is_plain(name: &[u8], value: &[u8]) -> bool {
+    name != b"content-length" && check_regular(name, value).is_ok()
+}
+
 /// Checks the fields of trailers.
 pub fn trailers(fields: &HeaderList) -> Result<(), Malformed> {
     fields

@@ -41,6 +41,21 @@ impl StreamId {
         self.0 % 2 == 1
     }
 
+    /// How many a client has opened before this one, whose number is odd; of others, a number that
+    /// none of those has.
+    pub(crate) const fn rank(self) -> u64 {
+        match self.is_client() {
+            true => (self.0 >> 1) as u64,
+            false => u64::MAX,
+        }
+    }
+
+    /// The client stream of such a number.
+    pub(crate) const fn of_rank(rank: u64) -> Self {
+        // The low 31 bits are all there are of a number that `rank` gave for one.
+        Self::new((rank as u32) << 1 | 1)
+    }
+
     /// The client stream after this one; `None` once all 2^30 are used up.
     pub(crate) const fn next(self) -> Option<Self> {
         if self.0 + 2 > MAX_STREAM_ID {

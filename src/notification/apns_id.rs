@@ -4,11 +4,18 @@
 //! digits, displayed in five groups separated by hyphens in the form 8-4-4-4-12". Bits of a random
 //! one: RFC 9562, section 5.4.
 
+use super::digits;
 use super::error::{InvalidNotification, rule};
 use crate::names::quoted;
 use core::fmt;
 
 const TEXT_BYTES: usize = 36;
+
+/// Where the canonical form has its hyphens.
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+/// Where it has the digits of each byte.
+const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// The identifier of one notification: a UUID of any version, written in lower case.
 ///
@@ -39,24 +46,16 @@ impl ApnsId {
 
     /// From the canonical form as bytes of a header; `None` if it is anything else.
     pub fn read(text: &[u8]) -> Option<Self> {
-        if text.len() != TEXT_BYTES {
+        let text: &[u8; TEXT_BYTES] = text.try_into().ok()?;
+        let is_formed = HYPHENS
+            .iter()
+            .all(|place| text.get(*place).is_some_and(|octet| *octet == b'-'));
+        if !is_formed {
             return None;
         }
         let mut bytes = [0; 16];
-        let mut places = bytes.iter_mut();
-        let mut high = None;
-        for (offset, &byte) in text.iter().enumerate() {
-            if is_hyphen(offset) {
-                if byte != b'-' {
-                    return None;
-                }
-                continue;
-            }
-            let digit = u8::try_from(char::from(byte).to_digit(16)?).ok()?;
-            match high.take() {
-                None => high = Some(digit),
-                Some(first) => *places.next()? = (first << 4) | digit,
-            }
+        for (byte, place) in bytes.iter_mut().zip(PLACES) {
+            *byte = digits::to_byte(*text.get(place..)?.first_chunk()?)?;
         }
         Some(Self(bytes))
     }
@@ -68,35 +67,19 @@ impl ApnsId {
 
     /// Appends the canonical form, 36 characters.
     pub fn write(&self, out: &mut String) {
-        let mut text = [b'-'; TEXT_BYTES];
-        let digits = self
-            .0
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 0x0f])
-            .map(digit);
-        let places = text
-            .iter_mut()
-            .enumerate()
-            .filter(|(offset, _)| !is_hyphen(*offset));
-        for ((_, place), digit) in places.zip(digits) {
-            *place = digit;
-        }
         // Hexadecimal digits and hyphens are ASCII, so this never takes the default.
-        out.push_str(core::str::from_utf8(&text).unwrap_or_default());
+        out.push_str(core::str::from_utf8(&self.to_text()).unwrap_or_default());
     }
-}
 
-/// Where the canonical form has its hyphens.
-const fn is_hyphen(offset: usize) -> bool {
-    matches!(offset, 8 | 13 | 18 | 23)
-}
-
-/// The lower-case digit of a value below 16.
-const fn digit(value: u8) -> u8 {
-    if value < 10 {
-        b'0' + value
-    } else {
-        b'a' + (value - 10)
+    /// The canonical form, in ASCII.
+    pub fn to_text(&self) -> [u8; TEXT_BYTES] {
+        let mut text = [b'-'; TEXT_BYTES];
+        for (byte, place) in self.0.iter().zip(PLACES) {
+            if let Some(digits) = text.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+                *digits = digits::of_byte(*byte);
+            }
+        }
+        text
     }
 }
 

@@ -32,6 +32,7 @@ mod broadcast;
 mod bundle_id;
 mod channel;
 mod collapse_id;
+mod digits;
 mod draft;
 mod error;
 mod expiration;

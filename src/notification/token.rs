@@ -14,6 +14,7 @@
 
 mod foreign;
 
+use super::digits;
 use super::error::{InvalidNotification, character_at, rule};
 use crate::limits::DEVICE_TOKEN_MAX_BYTES;
 use core::cmp::Ordering;
@@ -103,6 +104,25 @@ impl DeviceToken {
     }
 
     fn read(text: &str, skip: impl Fn(char) -> bool) -> Result<Self, InvalidNotification> {
+        match Self::read_plain(text.as_bytes()) {
+            Some(token) => Ok(token),
+            None => Self::read_slowly(text, skip),
+        }
+    }
+
+    /// As nearly all are written: pairs of digits, and not too many to be kept inline.
+    fn read_plain(text: &[u8]) -> Option<Self> {
+        let (pairs, []) = text.as_chunks::<2>() else {
+            return None;
+        };
+        let mut bytes = [0; INLINE_MAX];
+        let is_valid = digits::read(pairs, bytes.get_mut(..pairs.len())?);
+        let length = u8::try_from(pairs.len()).ok()?;
+        (is_valid && length > 0).then_some(Self(Bytes::Inline { length, bytes }))
+    }
+
+    /// Whatever it is, or what is wrong with it.
+    fn read_slowly(text: &str, skip: impl Fn(char) -> bool) -> Result<Self, InvalidNotification> {
         let mut bytes = [0; DEVICE_TOKEN_MAX_BYTES];
         let mut places = bytes.iter_mut();
         let mut high = None;
@@ -144,32 +164,33 @@ impl DeviceToken {
     ///
     /// This is the private value itself, for a path, a header or a key of a store; not for a log.
     pub fn to_hex(&self) -> String {
-        let mut text = String::with_capacity(2 * self.as_bytes().len());
-        self.write_hex(&mut text);
-        text
+        let mut digits = Vec::new();
+        self.append_hex(&mut digits);
+        // Hexadecimal digits are ASCII, so this never takes the default.
+        String::from_utf8(digits).unwrap_or_default()
+    }
+
+    /// Appends the token in lower-case hexadecimal digits, as ASCII.
+    pub fn append_hex(&self, out: &mut Vec<u8>) {
+        let bytes = self.as_bytes();
+        out.reserve(2 * bytes.len());
+        // As long as almost every token is.
+        for chunk in bytes.chunks(32) {
+            let mut digits = [[0; 2]; 32];
+            for (pair, byte) in digits.iter_mut().zip(chunk) {
+                *pair = digits::of_byte(*byte);
+            }
+            let written = digits.as_flattened().get(..2 * chunk.len());
+            out.extend_from_slice(written.unwrap_or_default());
+        }
     }
 
     /// Appends the token in lower-case hexadecimal digits.
     pub fn write_hex(&self, out: &mut String) {
-        // As long as almost every token is.
-        for chunk in self.as_bytes().chunks(32) {
-            let mut digits = [0; 64];
-            for (pair, byte) in digits.chunks_exact_mut(2).zip(chunk) {
-                pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0x0f)]);
-            }
-            let written = digits.get(..2 * chunk.len()).unwrap_or_default();
-            // Hexadecimal digits are ASCII, so this never takes the default.
-            out.push_str(core::str::from_utf8(written).unwrap_or_default());
-        }
-    }
-}
-
-/// The lower-case digit of a value below 16.
-const fn digit(value: u8) -> u8 {
-    if value < 10 {
-        b'0' + value
-    } else {
-        b'a' + (value - 10)
+        let mut digits = Vec::new();
+        self.append_hex(&mut digits);
+        // Hexadecimal digits are ASCII, so this never takes the default.
+        out.push_str(core::str::from_utf8(&digits).unwrap_or_default());
     }
 }
 

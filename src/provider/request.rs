@@ -26,6 +26,9 @@ use core::fmt::{self, Write};
 /// Most headers of a request that are not pseudo-headers.
 const HEADERS_MAX: usize = 7;
 
+/// What the paths of devices begin with.
+pub(super) const DEVICES: &str = "/3/device/";
+
 /// The scheme of every request.
 const SCHEME: &str = "https";
 
@@ -166,7 +169,7 @@ impl RequestBuffer {
             expiration,
         } = self;
         path.clear();
-        path.push_str("/3/device/");
+        path.push_str(DEVICES);
         notification.token().write_hex(path);
         id.clear();
         if let Some(apns_id) = notification.id() {

@@ -67,16 +67,20 @@ async fn of_tokens<R: Runtime>(
         };
         (entry, device)
     };
-    let devices: Vec<_> = first.each_once().map(device).collect();
-    let mut targets = Vec::with_capacity(devices.len());
-    for batch in devices.chunks(RECORDS_AT_ONCE) {
+    let mut devices = first.each_once().map(device);
+    let mut targets = Vec::with_capacity(tokens.len());
+    loop {
+        let batch: Vec<_> = devices.by_ref().take(RECORDS_AT_ONCE).collect();
+        if batch.is_empty() {
+            break;
+        }
         let keys = keys_of(batch.iter().map(|(_, device)| device));
         let records = records(app, turns, keys).await?;
-        for ((entry, device), record) in batch.iter().zip(records) {
+        for ((entry, device), record) in batch.into_iter().zip(records) {
             // One that was removed is tried all the same: the caller asked for it by name.
             targets.push(Target {
-                entry: *entry,
-                device: device.clone(),
+                entry,
+                device,
                 known: record.as_ref().and_then(|record| record.environment),
                 registered: record.is_some(),
             });

@@ -196,8 +196,8 @@ impl PushCounts {
         };
         *count += 1;
         self.lines += 1;
-        // Texts and numbers always serialise.
-        let document = serde_json::to_vec(&result.document()).unwrap_or_default();
+        let mut document = Vec::new();
+        result.write(&mut document);
         let line = line.members(alone(&document));
         match warnings {
             [] => line.end(),

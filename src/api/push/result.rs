@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::api::Problem;
+use crate::api::lines::decimal;
 use crate::notification::{ApnsId, DeviceToken};
 use crate::provider::Outcome;
 use crate::registry::Alias;
@@ -51,6 +52,12 @@ pub enum Skipped {
 }
 
 impl SkippedEntry {
+    /// Appends it as JSON.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        // Texts and numbers always serialise.
+        out.extend(serde_json::to_vec(&SkippedDocument::of(self)).unwrap_or_default());
+    }
+
     /// As the reply tells it.
     pub fn document(&self) -> Option<Box<RawValue>> {
         // Strings and numbers: writing them does not fail.
@@ -75,15 +82,8 @@ pub(in crate::api) fn merged<T>(
     merged
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum EntryDocument<'a> {
-    Result(ResultDocument<'a>),
-    Skipped(SkippedDocument<'a>),
-}
-
 #[derive(Default, Serialize)]
-pub(super) struct SkippedDocument<'a> {
+struct SkippedDocument<'a> {
     index: usize,
     outcome: &'static str,
     rule: &'a str,
@@ -100,7 +100,7 @@ pub(super) struct SkippedDocument<'a> {
 }
 
 impl<'a> SkippedDocument<'a> {
-    pub(super) fn of(entry: &'a SkippedEntry) -> Self {
+    fn of(entry: &'a SkippedEntry) -> Self {
         let common = Self {
             index: entry.index,
             outcome: "skipped",
@@ -131,11 +131,9 @@ impl<'a> SkippedDocument<'a> {
     }
 }
 
+/// What is told of a device beside its place, its token and the identifier.
 #[derive(Default, Serialize)]
-pub(super) struct ResultDocument<'a> {
-    index: usize,
-    token: String,
-    apns_id: String,
+struct ResultDocument<'a> {
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
@@ -156,11 +154,38 @@ pub(super) struct ResultDocument<'a> {
 }
 
 impl PushResult {
-    pub(super) fn document(&self) -> ResultDocument<'_> {
+    /// Appends it as JSON. What every result has is digits and hyphens, which need no escapes; most
+    /// have nothing else.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"index\":");
+        // A place in a list.
+        decimal(out, self.index as u64);
+        out.extend_from_slice(b",\"token\":\"");
+        self.token.append_hex(out);
+        out.extend_from_slice(b"\",\"apns_id\":\"");
+        out.extend_from_slice(&self.apns_id.to_text());
+        if self.is_plainly_accepted() {
+            return out.extend_from_slice(b"\",\"outcome\":\"accepted\",\"status\":200}");
+        }
+        out.extend_from_slice(b"\",");
+        // Texts and numbers always serialise.
+        let rest = serde_json::to_vec(&self.document()).unwrap_or_default();
+        out.extend_from_slice(rest.strip_prefix(b"{").unwrap_or_default());
+    }
+
+    fn is_plainly_accepted(&self) -> bool {
+        let is_accepted = matches!(
+            self.outcome,
+            Some(Outcome::Accepted {
+                unique_id: None,
+                ..
+            })
+        );
+        is_accepted && self.detail.is_none() && self.removed != Some(true)
+    }
+
+    fn document(&self) -> ResultDocument<'_> {
         let common = ResultDocument {
-            index: self.index,
-            token: self.token.to_hex(),
-            apns_id: self.apns_id.to_string(),
             detail: self.detail.as_deref(),
             removed: self.removed.filter(|removed| *removed),
             ..ResultDocument::default()

@@ -115,13 +115,18 @@ impl GatewayLane {
     /// # Errors
     /// [`QueueFull`].
     pub fn submit(&mut self, now: Now, submission: Submission) -> Result<JobId, QueueFull> {
-        if self.queue.waiting() >= self.config.queue {
+        if !self.has_room() {
             return Err(QueueFull);
         }
         self.begins_to_wait(now);
         let id = self.queue.add(submission);
         self.connect_if_needed(now);
         Ok(id)
+    }
+
+    /// Whether [`Self::submit`] takes another.
+    pub(in crate::delivery) fn has_room(&self) -> bool {
+        self.queue.waiting() < self.config.queue
     }
 
     /// The transport of a connection is open.

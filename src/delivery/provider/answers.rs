@@ -391,15 +391,15 @@ impl ProviderConnection {
                 ..
             } => {
                 self.answered();
-                let InFlight { answer, .. } = self.in_flight.get_mut(&stream)?;
-                answer.header(b":status", status.to_string().as_bytes());
+                let InFlight { answer, .. } = self.in_flight.get_mut(stream.rank())?;
+                answer.status(status);
                 headers
                     .iter()
                     .for_each(|(name, value)| answer.header(name, value));
                 None
             }
             Event::Data { stream, bytes, .. } => {
-                self.in_flight.get_mut(&stream)?.answer.body(&bytes);
+                self.in_flight.get_mut(stream.rank())?.answer.body(&bytes);
                 None
             }
             Event::Reset {
@@ -418,7 +418,7 @@ impl ProviderConnection {
             Event::Malformed { .. } => Some(Ended::With(Outcome::unanswered(Why::Unreadable))),
             _ => None,
         };
-        let InFlight { job, token, answer } = self.in_flight.remove(&last?)?;
+        let InFlight { job, token, answer } = self.in_flight.remove(last?.rank())?;
         let how = ended.unwrap_or_else(|| Ended::With(answer.finish()));
         Some(End { job, token, how })
     }

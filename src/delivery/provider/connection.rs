@@ -17,14 +17,15 @@
 //! doubted; the rest is the same.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
 
+use crate::auth::ProviderToken;
 use crate::delivery::ids::{ConnectionId, JobId};
 use crate::delivery::policy::backoff::Backoff;
 use crate::delivery::provider::medium::{Exchanges, Medium};
 use crate::http2::{self, ErrorCode, StreamId};
 use crate::limits::IDLE_BEFORE_PING;
-use crate::provider::ResponseReader;
+use crate::provider::{Message, Repeats, ResponseReader};
+use crate::ring::Ring;
 use crate::time::{Now, UnixTime};
 
 /// Silence while something is in flight, after which the peer is asked whether it is there.
@@ -83,7 +84,9 @@ pub(super) struct ProviderConnection {
     pub(super) id: ConnectionId,
     /// `None` while the transport is being opened.
     pub(super) medium: Option<Medium>,
-    pub(super) in_flight: BTreeMap<StreamId, InFlight>,
+    /// By the ranks of their streams.
+    pub(super) in_flight: Ring<InFlight>,
+    repeats: Repeats,
     /// Bytes that must go out before anything new.
     pub(super) outbox: Vec<u8>,
     /// Something was answered on it that was not about the connection itself.
@@ -127,7 +130,8 @@ impl ProviderConnection {
         Self {
             id,
             medium: None,
-            in_flight: BTreeMap::new(),
+            in_flight: Ring::default(),
+            repeats: Repeats::default(),
             outbox: Vec::new(),
             proven: false,
             began: now,
@@ -261,6 +265,24 @@ impl ProviderConnection {
         self.owes = false;
     }
 
+    /// Appends the request of a message; `None` if it cannot be sent.
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        message: &Message,
+        authority: &str,
+        token: Option<&ProviderToken>,
+        out: &mut Vec<u8>,
+    ) -> Option<StreamId> {
+        let Some(Medium::Http2(http2)) = &mut self.medium else {
+            return None;
+        };
+        let sent = self
+            .repeats
+            .send((now, http2), message, authority, token, out);
+        sent.ok()
+    }
+
     /// A request was put on it.
     pub(super) fn carries(
         &mut self,
@@ -274,13 +296,13 @@ impl ProviderConnection {
         }
         self.retired |= stream == StreamId::MAX;
         self.in_flight
-            .insert(stream, InFlight { job, token, answer });
+            .insert(stream.rank(), InFlight { job, token, answer });
     }
 
     /// The answer on `stream` has come to nothing in time. Silence goes on counting: otherwise a
     /// peer that is gone would stay as long as deadlines are shorter than our patience.
     pub(super) fn give_up(&mut self, stream: StreamId) {
-        if self.in_flight.remove(&stream).is_some() {
+        if self.in_flight.remove(stream.rank()).is_some() {
             self.owes = true;
             self.given_up += 1;
             self.retired |= self.is_mute();
@@ -411,7 +433,7 @@ mod tests {
         assert!(connection.is_usable());
         connection.carries(Now::ZERO, StreamId::MAX, (job, answer()), None);
         assert!(!connection.is_usable() && !connection.is_spent());
-        connection.in_flight.clear();
+        connection.in_flight = Ring::default();
         assert!(connection.is_spent());
     }
 }

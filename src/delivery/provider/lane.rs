@@ -203,9 +203,21 @@ impl ProviderLane {
     /// # Errors
     /// [`QueueFull`].
     pub fn submit(&mut self, now: Now, submission: Submission) -> Result<JobId, QueueFull> {
-        if self.queue.waiting() >= self.config.queue {
+        if !self.has_room() {
             return Err(QueueFull);
         }
+        let id = self.add(now, submission);
+        self.added(now);
+        Ok(id)
+    }
+
+    /// Whether [`Self::submit`] takes another.
+    pub(in crate::delivery) fn has_room(&self) -> bool {
+        self.queue.waiting() < self.config.queue
+    }
+
+    /// Takes a message where there is room, and leaves the rest to [`Self::added`].
+    pub(in crate::delivery) fn add(&mut self, now: Now, submission: Submission) -> JobId {
         let expires = submission.message.expires_at();
         let expires = expires.map(ExpiresAt::as_unix_time);
         let had_expired = expires.is_some_and(|at| self.has_passed(at, now));
@@ -213,9 +225,13 @@ impl ProviderLane {
         if let Some(job) = self.queue.get_mut(id) {
             job.had_expired = had_expired;
         }
+        id
+    }
+
+    /// Messages were added.
+    pub(in crate::delivery) fn added(&mut self, now: Now) {
         self.breaker.handle_timeout(now);
         self.connect_if_needed(now);
-        Ok(id)
     }
 
     /// Whether the wall clock is known to show a later time.
@@ -437,17 +453,12 @@ impl ProviderLane {
         let time = self.time(now);
         let token = self.tokens.choose(time);
         let used = token.map(ProviderToken::issued_at);
-        let message = self.queue.get(job).map(|job| job.message.clone());
-        let connection = self
-            .connections
-            .iter_mut()
-            .find(|connection| connection.id == id);
-        let sent = message.zip(connection).and_then(|(message, connection)| {
-            let authority = &self.config.authority;
-            let request = self.buffer.fill_message(&message, authority, token);
-            let (http2, _) = connection.http2_mut()?;
-            let stream = http2.send_request(now, &request.as_http2(), out).ok()?;
-            connection.carries(now, stream, (job, ResponseReader::to(&message)), used);
+        let sent = self.queue.get(job).and_then(|job_of| {
+            let mut known = self.connections.iter_mut();
+            let connection = known.find(|connection| connection.id == id)?;
+            let message = &job_of.message;
+            let stream = connection.send(now, message, &self.config.authority, token, out)?;
+            connection.carries(now, stream, (job, ResponseReader::to(message)), used);
             Some(stream)
         });
         match sent {

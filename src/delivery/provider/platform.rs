@@ -160,7 +160,7 @@ impl ProviderLane {
     fn take_exchange(&mut self, id: ExchangeId) -> Option<InFlight> {
         let connection = self.connection_mut(id.connection)?;
         connection.exchanges()?;
-        connection.in_flight.remove(&id.slot)
+        connection.in_flight.remove(id.slot.rank())
     }
 
     fn end_exchange(&mut self, now: Now, connection: ConnectionId, end: End) {

@@ -173,6 +173,9 @@ impl Connection {
         end_stream: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), ConnectionError> {
+        if self.on_short_head(id, block, end_stream, out) {
+            return Ok(());
+        }
         let mut fields = core::mem::take(&mut self.fields);
         fields.clear();
         let fit = self
@@ -202,6 +205,40 @@ impl Connection {
             Err(reason) => self.reject(id, reason, out),
         }
         Ok(())
+    }
+
+    /// Takes a head that is a status and a field, as nearly all are, and says whether it was one.
+    /// For these it does what is done for any.
+    fn on_short_head(
+        &mut self,
+        id: StreamId,
+        block: &[u8],
+        end_stream: bool,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some(stream) = self.streams.get_mut(id) else {
+            return false;
+        };
+        if !matches!(stream.response, Response::Awaited { .. }) {
+            return false;
+        }
+        let decoded = self.decoder.decode_short(block, response::is_plain);
+        let Some(headers) = decoded else {
+            return false;
+        };
+        stream.is_begun = true;
+        stream.response = Response::Body { left: None };
+        if end_stream {
+            self.end_response(id, out);
+        }
+        self.events.push(Event::Response {
+            stream: id,
+            status: 200,
+            headers,
+            end_stream,
+        });
+        self.budget.progress();
+        true
     }
 
     fn on_head(

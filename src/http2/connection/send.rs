@@ -26,6 +26,7 @@ use crate::http2::frame::{control, message};
 use crate::http2::limits::{DEFAULT_WINDOW, MAX_PINGS_IN_FLIGHT};
 use crate::http2::request::Request;
 use crate::http2::stream_id::StreamId;
+use crate::http2::template::{Differing, Template};
 use crate::time::Now;
 
 impl Connection {
@@ -45,22 +46,81 @@ impl Connection {
         request: &Request<'_>,
         out: &mut Vec<u8>,
     ) -> Result<StreamId, SendError> {
-        let id = self.admit(request)?;
-        self.next_stream = id.next();
-        self.budget.refill(now);
-        self.budget.progress();
+        self.admit(request.body)?;
+        let id = self.take_id(request.check()?)?;
+        self.progress(now);
         let start = message::begin_headers(out);
         request.encode(&mut self.encoder, out);
-        let max_frame_size = self.peer.max_frame_size;
-        message::finish_headers(out, start, id, request.body.is_empty(), max_frame_size);
+        self.open(id, start, request.body, request.method != "HEAD", out);
+        Ok(id)
+    }
 
-        let mut stream = self.new_stream(request);
-        let sent = request
-            .body
-            .len()
-            .min(stream.send.usable())
-            .min(self.send.usable());
-        let (now_sent, rest) = request.body.split_at_checked(sent).unwrap_or_default();
+    /// What requests like this one have in common if they differ in their path and in the field of
+    /// this name alone. `None` if this one would change the table: after
+    /// [`send_request`](Self::send_request) of it there is mostly one.
+    pub fn template(&self, request: &Request<'_>, differing: &str) -> Option<Template> {
+        Template::of(request, differing, &self.encoder)
+    }
+
+    /// Whether a template of this connection can be used still.
+    pub fn holds(&self, template: &Template) -> bool {
+        template.changes == self.encoder.changes()
+    }
+
+    /// As [`send_request`](Self::send_request), of the request that a template and what differs
+    /// make together; `None` if the template does not hold.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn send_like(
+        &mut self,
+        now: Now,
+        template: &Template,
+        differing: &Differing<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<StreamId, SendError>> {
+        self.holds(template)
+            .then(|| self.send_differing(now, template, differing, out))
+    }
+
+    fn send_differing(
+        &mut self,
+        now: Now,
+        template: &Template,
+        differing: &Differing<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<StreamId, SendError> {
+        self.admit(differing.body)?;
+        template.check(differing)?;
+        let id = self.take_id(template.list_size(differing))?;
+        self.progress(now);
+        let start = message::begin_headers(out);
+        template.encode(differing, &self.encoder, out);
+        let may_have_body = template.may_have_response_body;
+        self.open(id, start, differing.body, may_have_body, out);
+        Ok(id)
+    }
+
+    fn progress(&mut self, now: Now) {
+        self.budget.refill(now);
+        self.budget.progress();
+    }
+
+    /// Opens a stream whose block has been appended from `start` on.
+    fn open(
+        &mut self,
+        id: StreamId,
+        start: usize,
+        body: &[u8],
+        may_have_body: bool,
+        out: &mut Vec<u8>,
+    ) {
+        let max_frame_size = self.peer.max_frame_size;
+        message::finish_headers(out, start, id, body.is_empty(), max_frame_size);
+        let mut stream = self.new_stream(body.is_empty(), may_have_body);
+        let sent = body.len().min(stream.send.usable()).min(self.send.usable());
+        let (now_sent, rest) = body.split_at_checked(sent).unwrap_or_default();
         self.write_data(id, &mut stream, now_sent, rest.is_empty(), out);
         if !rest.is_empty() {
             stream.pending = PendingBody::new(rest);
@@ -70,7 +130,6 @@ impl Connection {
             }
         }
         self.streams.insert(id, stream);
-        Ok(id)
     }
 
     /// Asks whether the server is there. Its answer is [`Event::Pong`](crate::http2::Event::Pong);
@@ -118,7 +177,7 @@ impl Connection {
         }
     }
 
-    fn admit(&self, request: &Request<'_>) -> Result<StreamId, SendError> {
+    fn admit(&self, body: &[u8]) -> Result<(), SendError> {
         if let Some(error) = self.refusal() {
             return Err(error);
         }
@@ -126,18 +185,25 @@ impl Connection {
         if open >= limit as usize {
             return Err(SendError::TooManyStreams { limit, open });
         }
-        let (limit, got) = (self.config.max_body, request.body.len());
+        let (limit, got) = (self.config.max_body, body.len());
         if got > limit {
             return Err(SendError::BodyTooLarge { limit, got });
         }
-        let (limit, got) = (self.peer.max_header_list_size, request.check()?);
+        Ok(())
+    }
+
+    /// The number of the next stream, whose request has a header list of this size.
+    fn take_id(&mut self, list_size: usize) -> Result<StreamId, SendError> {
+        let (limit, got) = (self.peer.max_header_list_size, list_size);
         if got > limit as usize {
             return Err(SendError::HeaderListTooLarge { limit, got });
         }
-        self.next_stream.ok_or(SendError::StreamIdsExhausted)
+        let id = self.next_stream.ok_or(SendError::StreamIdsExhausted)?;
+        self.next_stream = id.next();
+        Ok(id)
     }
 
-    fn new_stream(&self, request: &Request<'_>) -> Stream {
+    fn new_stream(&self, request_complete: bool, may_have_body: bool) -> Stream {
         let size = self.config.initial_window;
         // Until the peer acknowledges our SETTINGS it may still count with the initial value.
         let is_pending = self.timers.settings_ack.is_some();
@@ -149,11 +215,9 @@ impl Connection {
         Stream {
             send: SendWindow::new(self.peer.initial_window),
             receive: ReceiveWindow::new(size, known),
-            response: Response::Awaited {
-                may_have_body: request.method != "HEAD",
-            },
+            response: Response::Awaited { may_have_body },
             is_begun: false,
-            request_complete: request.body.is_empty(),
+            request_complete,
             is_queued: false,
             pending: PendingBody::default(),
         }

@@ -17,12 +17,9 @@
 //! Bounds: as many streams as `send_request` admits; the bodies they hold are counted in
 //! [`Streams::pending_bytes`], and a body that shrinks gives its memory back at every halving.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use super::flow::{ReceiveWindow, SendWindow};
 use crate::http2::stream_id::StreamId;
-use crate::sorting::sort;
+use crate::ring::Ring;
 
 /// One open stream.
 #[derive(Debug)]
@@ -98,13 +95,14 @@ impl PendingBody {
 /// All open streams by number.
 #[derive(Debug, Default)]
 pub struct Streams {
-    map: HashMap<u32, Stream, BuildHasherDefault<IdHasher>>,
+    /// By their ranks.
+    ring: Ring<Stream>,
     pending_bytes: usize,
 }
 
 impl Streams {
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.ring.len()
     }
 
     /// Octets of all bodies that wait.
@@ -114,65 +112,39 @@ impl Streams {
 
     #[inline]
     pub fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.map.get_mut(&id.value())
+        self.ring.get_mut(id.rank())
     }
 
     pub fn insert(&mut self, id: StreamId, stream: Stream) {
         self.pending_bytes += stream.pending.len();
-        self.map.insert(id.value(), stream);
+        self.ring.insert(id.rank(), stream);
     }
 
     /// Takes a stream out, and what it held back with it.
     pub fn remove(&mut self, id: StreamId) -> Option<Stream> {
-        let stream = self.map.remove(&id.value())?;
+        let stream = self.ring.remove(id.rank())?;
         self.pending_bytes -= stream.pending.len();
         Some(stream)
     }
 
     /// The streams for which `condition` holds, in the order they were opened.
     pub fn select(&self, condition: impl Fn(StreamId, &Stream) -> bool) -> Vec<StreamId> {
-        let mut ids: Vec<_> = self
-            .map
+        let all = self
+            .ring
             .iter()
-            .map(|(&id, stream)| (StreamId::new(id), stream))
-            .filter(|&(id, stream)| condition(id, stream))
-            .map(|(id, _)| id)
-            .collect();
-        sort(&mut ids, |one, other| one < other);
-        ids
+            .map(|(rank, stream)| (StreamId::of_rank(rank), stream));
+        let selected = all.filter(|&(id, stream)| condition(id, stream));
+        selected.map(|(id, _)| id).collect()
     }
 
-    /// All of them, in no order.
+    /// All of them, in that order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (StreamId, &mut Stream)> {
-        self.map
-            .iter_mut()
-            .map(|(&id, stream)| (StreamId::new(id), stream))
+        let all = self.ring.iter_mut();
+        all.map(|(rank, stream)| (StreamId::of_rank(rank), stream))
     }
 
     pub fn contains(&self, id: StreamId) -> bool {
-        self.map.contains_key(&id.value())
-    }
-}
-
-/// Hashes a stream number by one multiplication. We choose the numbers ourselves, one after the
-/// other, so nobody can make them collide.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32((self.0 as u32) << 8 | u32::from(byte));
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        // Half of the number, as all of them are odd; the factor is 2^64 over the golden ratio.
-        self.0 = u64::from(id >> 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.ring.contains(id.rank())
     }
 }
 

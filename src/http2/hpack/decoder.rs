@@ -16,6 +16,12 @@ use super::{HpackError, huffman, integer, static_table};
 use crate::http2::header_list::HeaderList;
 use crate::http2::limits::{DEFAULT_HEADER_TABLE_SIZE, FIELD_OVERHEAD};
 
+/// `:status 200` in the static table, as an indexed field.
+const STATUS_200: u8 = 0x88;
+
+/// The size that it has in a list.
+const STATUS_SIZE: usize = ":status200".len() + FIELD_OVERHEAD;
+
 /// The receiving side's state.
 #[derive(Debug)]
 pub struct Decoder {
@@ -86,6 +92,43 @@ impl Decoder {
         } else {
             Fit::TooLarge { size }
         })
+    }
+
+    /// Decodes a block that is `:status 200` by its index, and one field whose name is in a table
+    /// and which `is_fit`: the list of that field. `None`, with nothing done, if it is anything
+    /// else, or if anything is wrong with it. That is what nearly all answers of a server are.
+    pub fn decode_short(
+        &mut self,
+        block: &[u8],
+        is_fit: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Option<HeaderList> {
+        let [STATUS_200, rest @ ..] = block else {
+            return None;
+        };
+        if self.table.max_size() > self.table_limit {
+            return None;
+        }
+        let (prefix, enters) = match rest.first()? {
+            0x40..0x80 => (6, true),
+            0x00..0x20 => (4, false),
+            _ => return None,
+        };
+        let (index, rest) = integer::decode(rest, prefix).ok()?;
+        let (name, _) = self.entry(index).ok()?;
+        let mut list = HeaderList::with_room();
+        let mark = list.open();
+        list.tail().extend_from_slice(name);
+        list.end_name(mark);
+        let is_whole = string(rest, list.tail()).is_ok_and(<[u8]>::is_empty);
+        let (name, value) = list.close(mark);
+        let size = name.len() + value.len() + STATUS_SIZE + FIELD_OVERHEAD;
+        if !is_whole || size > self.list_limit || !is_fit(name, value) {
+            return None;
+        }
+        if enters {
+            self.table.insert(name, value);
+        }
+        Some(list)
     }
 
     fn size_updates<'a>(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], HpackError> {
@@ -203,4 +246,104 @@ fn string<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> Result<&'a [u8], HpackError>
         out.extend_from_slice(text);
     }
     Ok(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http2::hpack::{Encoder, HuffmanUse, Indexing};
+
+    /// Holds a decoder that knows the short way against one that does not.
+    struct Both {
+        one: Decoder,
+        other: Decoder,
+        short: usize,
+    }
+
+    impl Both {
+        fn new(list_limit: usize) -> Self {
+            let decoder = || Decoder::new(4_096, list_limit);
+            Self {
+                one: decoder(),
+                other: decoder(),
+                short: 0,
+            }
+        }
+
+        fn decode(&mut self, block: &[u8]) {
+            let mut expected = HeaderList::new();
+            let fit = self.other.decode(block, &mut expected);
+            match self.one.decode_short(block, |name, _| name != b"odd") {
+                Some(list) => {
+                    assert_eq!((fit, list), (Ok(Fit::Whole), expected.after(1)));
+                    assert_eq!(expected.get("odd"), None);
+                    self.short += 1;
+                }
+                None => {
+                    let mut list = HeaderList::new();
+                    assert_eq!(self.one.decode(block, &mut list), fit);
+                    assert_eq!(list, expected);
+                }
+            }
+            let (one, other) = (self.one.table(), self.other.table());
+            assert_eq!((one.len(), one.size()), (other.len(), other.size()));
+            (0..one.len()).for_each(|index| assert_eq!(one.get(index), other.get(index)));
+        }
+    }
+
+    #[test]
+    fn the_short_way_comes_to_the_same() {
+        for huffman in [HuffmanUse::Off, HuffmanUse::Indexed, HuffmanUse::All] {
+            for indexing in [Indexing::Incremental, Indexing::Without, Indexing::Never] {
+                let (mut both, mut encoder) = (Both::new(200), Encoder::new(huffman));
+                for n in 0..500_usize {
+                    let status = if n % 10 == 9 { "410" } else { "200" };
+                    let name = ["apns-id", "date", "odd", "apns-unique-id"][n % 50 / 13];
+                    // Empty, short, and too long for the list.
+                    let value = format!("{n}").repeat(n % 70);
+                    let mut block = Vec::new();
+                    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+                    let mut fields = vec![field(":status", status), field(name, &value)];
+                    if n % 7 == 6 {
+                        fields.push(field("apns-id", "another"));
+                    }
+                    for (place, (name, value)) in fields.iter().enumerate() {
+                        let indexing = if place == 0 {
+                            Indexing::Incremental
+                        } else {
+                            indexing
+                        };
+                        let (name, value) = (name.as_bytes(), value.as_bytes());
+                        encoder.field(name, value, indexing, &mut block);
+                    }
+                    both.decode(&block);
+                }
+                assert!(both.short > 20 || indexing != Indexing::Incremental);
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_that_end_too_early_or_go_on_are_not_short() {
+        let whole = b"\x88\x5c\x03abc";
+        let mut both = Both::new(200);
+        both.decode(whole);
+        assert_eq!(both.short, 1);
+        for end in 0..whole.len() {
+            let (mut one, mut other) = (Both::new(200).one, Both::new(200).other);
+            assert!(one.decode_short(&whole[..end], |_, _| true).is_none());
+            let mut lists = [HeaderList::new(), HeaderList::new()];
+            let [first, second] = &mut lists;
+            assert_eq!(
+                one.decode(&whole[..end], first),
+                other.decode(&whole[..end], second)
+            );
+        }
+        for octet in 0..=255 {
+            let mut both = Both::new(200);
+            both.decode(&[0x88, 0x5c, 0x03, b'a', b'b', b'c', octet]);
+            both.decode(&[0x88, octet, 0x03, b'a', b'b', b'c']);
+            both.decode(&[octet, 0x5c, 0x03, b'a', b'b', b'c']);
+        }
+    }
 }

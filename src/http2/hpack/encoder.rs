@@ -41,6 +41,8 @@ pub struct Encoder {
     huffman: HuffmanUse,
     /// The lowest size since the last block; it has to be announced in the next one.
     announce: Option<usize>,
+    /// How often the table has changed.
+    changes: u64,
 }
 
 impl Encoder {
@@ -51,7 +53,14 @@ impl Encoder {
             table,
             huffman,
             announce: None,
+            changes: 0,
         }
+    }
+
+    /// How often the table has changed: what was encoded before the last time may mean something
+    /// else by now.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The peer's `SETTINGS_HEADER_TABLE_SIZE`: the lowest value of one frame and the last one.
@@ -64,6 +73,7 @@ impl Encoder {
         if lowest == self.table.max_size() && last == lowest {
             return;
         }
+        self.changes += 1;
         self.announce = Some(self.announce.unwrap_or(lowest).min(lowest));
         self.table.set_max_size(lowest);
         self.table.set_max_size(last);
@@ -89,24 +99,77 @@ impl Encoder {
         }
     }
 
-    fn incremental(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-        let mut name_index = match static_table::find(name, value) {
-            Found::Field(index) => return integer::encode(out, 0x80, 7, index),
-            Found::Name(index) => index,
-            Found::Nothing => 0,
-        };
-        match self.table.find(name, value) {
-            Found::Field(index) => return integer::encode(out, 0x80, 7, dynamic(index)),
-            Found::Name(index) if name_index == 0 => name_index = dynamic(index),
-            _ => {}
+    /// Appends one field as [`Self::field`] would, if that leaves the table as it is and nothing is
+    /// due in front of it; `None` if not.
+    pub fn repeat(
+        &self,
+        name: &[u8],
+        value: &[u8],
+        indexing: Indexing,
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
+        if self.announce.is_some() {
+            return None;
         }
+        if indexing != Indexing::Incremental {
+            self.name(name, indexing, out);
+            self.unindexed_value(value, out);
+            return Some(());
+        }
+        match self.place(name, value) {
+            TableIndex::Field(index) => integer::encode(out, 0x80, 7, index),
+            TableIndex::Name(_) if self.table.fits(name.len(), value.len()) => return None,
+            TableIndex::Name(name_index) => {
+                let huffman = self.huffman != HuffmanUse::Off;
+                literal(out, 0x00, 4, name_index, name, value, huffman);
+            }
+        }
+        Some(())
+    }
+
+    /// Appends what comes before the value of a field that does not enter the table.
+    pub fn name(&self, name: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
+        let pattern = if indexing == Indexing::Never { 0x10 } else { 0 };
+        let name_index = self.name_index(name);
+        integer::encode(out, pattern, 4, name_index);
+        if name_index == 0 {
+            string(out, name, self.huffman == HuffmanUse::All);
+        }
+    }
+
+    /// Appends the value of such a field.
+    #[inline]
+    pub fn unindexed_value(&self, value: &[u8], out: &mut Vec<u8>) {
+        string(out, value, self.huffman == HuffmanUse::All);
+    }
+
+    fn incremental(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        let name_index = match self.place(name, value) {
+            TableIndex::Field(index) => return integer::encode(out, 0x80, 7, index),
+            TableIndex::Name(index) => index,
+        };
         let fits = self.table.fits(name.len(), value.len());
         let (pattern, prefix) = if fits { (0x40, 6) } else { (0x00, 4) };
         let huffman = self.huffman != HuffmanUse::Off;
         literal(out, pattern, prefix, name_index, name, value, huffman);
         if fits {
+            self.changes += 1;
             self.table.insert(name, value);
         }
+    }
+
+    fn place(&self, name: &[u8], value: &[u8]) -> TableIndex {
+        let mut name_index = match static_table::find(name, value) {
+            Found::Field(index) => return TableIndex::Field(index),
+            Found::Name(index) => index,
+            Found::Nothing => 0,
+        };
+        match self.table.find(name, value) {
+            Found::Field(index) => return TableIndex::Field(dynamic(index)),
+            Found::Name(index) if name_index == 0 => name_index = dynamic(index),
+            _ => {}
+        }
+        TableIndex::Name(name_index)
     }
 
     /// The index of the name in one of the tables, or 0.
@@ -125,6 +188,14 @@ impl Encoder {
     pub fn resize_table(&mut self, size: usize) {
         self.table.set_max_size(size);
     }
+}
+
+/// Where a field is in either table.
+enum TableIndex {
+    /// Name and value, at this index.
+    Field(usize),
+    /// The name alone; 0 if not even that.
+    Name(usize),
 }
 
 /// Index of the dynamic table's entry in the space both tables share.

@@ -41,9 +41,11 @@ pub(super) async fn prepare<R: Runtime>(
 ) -> Result<Prepared<R>, Problem> {
     let mut lanes = Lanes::new(app, request.via);
     let mut turns = Turns::new(&app.platform);
-    let mut devices = Vec::with_capacity(targets.len());
+    let mut devices = Vec::<ToDevice>::with_capacity(targets.len());
     for target in targets {
-        let notification = request.notification(&target.device, new_apns_id(&app.platform))?;
+        let before = devices.last().map(|before| &*before.notification);
+        let id = new_apns_id(&app.platform);
+        let notification = request.notification_after(before, &target.device, id)?;
         let prepared = lanes.prepare(request.environment, target, notification);
         devices.push(prepared.await?);
         turns.worked(1).await;

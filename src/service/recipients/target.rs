@@ -102,34 +102,37 @@ impl Resolved {
 /// Where each of `all` is named first.
 pub(super) struct FirstPlaces<'a, T> {
     all: &'a [T],
-    first: BTreeMap<&'a T, usize>,
+    /// Of each, in their order.
+    first: Vec<usize>,
 }
 
 impl<'a, T: Ord> FirstPlaces<'a, T> {
     pub(super) fn of(all: &'a [T]) -> Self {
-        let mut first = BTreeMap::new();
-        for (place, one) in all.iter().enumerate() {
-            first.entry(one).or_insert(place);
-        }
+        let mut known = BTreeMap::new();
+        let places = all.iter().enumerate();
+        let first = places.map(|(place, one)| *known.entry(one).or_insert(place));
+        let first = first.collect();
         Self { all, first }
     }
 
     /// Each of them once, with its place, in the order in which they are first named.
     pub(super) fn each_once(&self) -> impl Iterator<Item = (usize, &'a T)> {
-        let all = self.all.iter().enumerate();
-        all.filter(|(place, one)| self.first.get(one) == Some(place))
+        let all = self.all.iter().enumerate().zip(&self.first);
+        let once = all.filter(|((place, _), first)| place == *first);
+        once.map(|(one, _)| one)
     }
 
     /// Those that nothing is sent for: what was named before, and what `is_skipped` says of the
     /// first of a name.
     pub(super) fn skipped(&self, is_skipped: impl Fn(&T) -> Option<Skipped>) -> Vec<SkippedEntry> {
-        let entry = |(index, one): (usize, &T)| {
-            let why = match self.first.get(one) {
-                Some(first) if *first != index => Skipped::Duplicate(*first),
-                _ => is_skipped(one)?,
+        let entry = |((index, one), first): ((usize, &T), &usize)| {
+            let why = match *first == index {
+                false => Skipped::Duplicate(*first),
+                true => is_skipped(one)?,
             };
             Some(SkippedEntry { index, why })
         };
-        self.all.iter().enumerate().filter_map(entry).collect()
+        let all = self.all.iter().enumerate().zip(&self.first);
+        all.filter_map(entry).collect()
     }
 }
