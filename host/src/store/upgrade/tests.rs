@@ -109,8 +109,8 @@ fn an_upgrade_that_was_cut_short_is_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     older(&path, &values(3));
-    std::fs::write(beside(&path, ".upgrading"), b"half of it").unwrap();
-    std::fs::hard_link(&path, kept(&path)).unwrap();
+    fs::write(beside(&path, ".upgrading"), b"half of it").unwrap();
+    fs::hard_link(&path, kept(&path)).unwrap();
     let report = upgrade(&path, |_, _| {}).unwrap().unwrap();
     assert_eq!(report.records, 3);
     Store::open(&path).unwrap().close();
@@ -123,9 +123,9 @@ fn what_is_no_older_store_is_left_alone() {
     assert!(upgrade(&missing, |_, _| {}).is_err());
     assert!(!missing.exists(), "and is not made");
     let path = folder.path().join("text");
-    std::fs::write(&path, "no store").unwrap();
+    fs::write(&path, "no store").unwrap();
     assert!(upgrade(&path, |_, _| {}).is_err());
-    assert_eq!(std::fs::read(&path).unwrap(), b"no store");
+    assert_eq!(fs::read(&path).unwrap(), b"no store");
     let path = folder.path().join("store");
     let store = Store::open(&path).unwrap();
     let in_use = upgrade(&path, |_, _| {});
