@@ -87,23 +87,19 @@ impl Store {
     /// The same, if none of them has to be read from the disk.
     fn held_all(&self, keys: &[String]) -> Option<Vec<Value>> {
         let state = self.shared.lock();
-        if !self.is_held(&state, keys.iter()) {
-            return None;
-        }
+        let is_in_memory = self.shared.backend.is_none();
         let mut found = FirstValues {
             values: Vec::with_capacity(keys.len()),
             bytes: 0,
         };
         for key in keys {
-            if !found.take(state.held(key).cloned().flatten()) {
+            let held = state.held(key).cloned();
+            let held = held.or_else(|| is_in_memory.then_some(None))?;
+            if !found.take(held) {
                 break;
             }
         }
         Some(found.values)
-    }
-
-    fn is_held<'k>(&self, state: &StoreState, mut keys: impl Iterator<Item = &'k String>) -> bool {
-        self.shared.backend.is_none() || keys.all(|key| state.held(key).is_some())
     }
 
     /// What [`Store::read`] does, on a thread that may wait.
@@ -167,7 +163,9 @@ impl Store {
     /// The same, if none of their keys has to be read from the disk.
     fn swap_held(&self, wanted: &[WantedSwap]) -> Option<Result<Vec<Swap>, StoreError>> {
         let mut state = self.shared.lock();
-        if !self.is_held(&state, wanted.iter().map(|one| &one.key)) {
+        let is_in_memory = self.shared.backend.is_none();
+        let is_held = |one: &WantedSwap| state.held(&one.key).is_some();
+        if !is_in_memory && !wanted.iter().all(is_held) {
             return None;
         }
         let mut swapped = Swapped::default();
