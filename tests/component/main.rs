@@ -37,7 +37,7 @@ const EXPORTS: &[&str] = &[
 ];
 
 /// Largest component, in bytes: so much above what it has, that a further step is noticed.
-const MAX_SIZE: usize = 2_100_000;
+const MAX_SIZE: usize = 2_080_000;
 
 #[test]
 fn imports_and_exports_are_those_of_the_design() {

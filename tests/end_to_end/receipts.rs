@@ -120,7 +120,7 @@ async fn what_sends_nothing_uses_up_no_key() {
 async fn a_reply_larger_than_a_value_of_the_store_is_repeated_word_for_word() {
     const PER_ALIAS: usize = 500;
     const DEVICES: usize = 2_000;
-    let (_folder, stack) = crate::stack().await;
+    let (_folder, stack) = crate::impatient(Duration::from_secs(30)).await;
     let service = &stack;
     for first in (0..DEVICES).step_by(50) {
         let some = (first..first + 50).map(|n| async move {
