@@ -155,7 +155,10 @@ fn count(results: &[Value]) -> HashMap<&str, u32> {
     }
     println!("outcomes: {counts:?}");
     let mut details: HashMap<&str, u32> = HashMap::new();
-    for detail in results.iter().filter_map(|result| result["detail"].as_str()) {
+    for detail in results
+        .iter()
+        .filter_map(|result| result["detail"].as_str())
+    {
         *details.entry(detail).or_default() += 1;
     }
     println!("of those: {details:?}");

@@ -188,7 +188,7 @@ impl Export {
 
     async fn wait(&mut self, error: Error) -> Result<(), Error> {
         let is_first = self.waits.is_new();
-        let Some(wait) = self.waits.next() else {
+        let Some(wait) = self.waits.next_wait() else {
             return Err(error);
         };
         let why = visible(&error.to_string()).into_owned();

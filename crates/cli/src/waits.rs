@@ -49,7 +49,7 @@ impl GrowingWaits {
     }
 
     /// How long to wait now; `None` if it has been for long enough.
-    pub fn next(&mut self) -> Option<Duration> {
+    pub fn next_wait(&mut self) -> Option<Duration> {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
         let left = self.bound.checked_sub(waited)?;
         let wait = self.next.min(left);
@@ -117,13 +117,13 @@ mod tests {
     #[test]
     fn waits_grow_to_a_bound_and_begin_anew_when_something_gets_on() {
         let mut waits = GrowingWaits::new(Duration::from_secs(3_600));
-        let all: Vec<_> = (0..8).filter_map(|_| waits.next()).collect();
+        let all: Vec<_> = (0..8).filter_map(|_| waits.next_wait()).collect();
         assert_eq!(all.len(), 8);
         assert!(all.is_sorted());
         assert_eq!((all[0], all[7]), (FIRST, LONGEST));
         waits.reset();
-        assert_eq!(waits.next(), Some(FIRST));
+        assert_eq!(waits.next_wait(), Some(FIRST));
         let mut none = GrowingWaits::new(Duration::ZERO);
-        assert_eq!(none.next(), None);
+        assert_eq!(none.next_wait(), None);
     }
 }

@@ -117,7 +117,7 @@ enum Lines {
         next: Option<InputLine>,
     },
     Csv {
-        reader: RecordReader<Bytes>,
+        reader: Box<RecordReader<Bytes>>,
         columns: Columns,
     },
 }
@@ -174,7 +174,7 @@ impl Input {
                 Lines::Ndjson { reader, next }
             }
             FileFormat::Csv => {
-                let mut reader = RecordReader::new(whole, &head, bytes);
+                let mut reader = Box::new(RecordReader::new(whole, &head, bytes));
                 let head = reader.next().map_err(|error| error.to_string())?;
                 let expected = "expected a head such as token,topic,alias; got an empty file";
                 let head = head.ok_or(expected)?;

@@ -337,7 +337,7 @@ impl ImportSession {
         if self.parts.stop.is_asked() {
             return Ok(());
         }
-        let Some(wait) = waits.next() else {
+        let Some(wait) = waits.next_wait() else {
             return Err(error);
         };
         let why = visible(&error.to_string()).into_owned();
