@@ -64,7 +64,7 @@ enum Command {
     #[command(subcommand)]
     Store(StoreCommand),
     /// Run a simulated APNs alone.
-    Simulate(Simulate),
+    Simulate(Box<Simulate>),
 }
 
 #[derive(Subcommand)]
