@@ -104,11 +104,8 @@ async fn a_service_that_is_restarted_is_waited_for() {
     let before = place.line(FILE);
     assert!(before < LINES, "it was stopped in the middle");
     let service = place.serve().await;
+    // Whether it has found nobody in between is a matter of luck.
     let last = ended(child).await;
-    assert!(
-        last.err.contains("trying again for up to 120 s"),
-        "{last:?}"
-    );
     check_whole(&place, &last).await;
     service.stop().await;
 }
