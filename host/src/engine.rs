@@ -4,6 +4,8 @@
 //! makes a store with its own memory, sockets and clocks, bounded in memory and in how long it may
 //! run without yielding.
 
+mod command;
+
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -38,10 +40,7 @@ use crate::wasi::stderr::Stderr;
 use crate::wasi::store::{self, StoreHost};
 use crate::wasi::tls::Provider;
 use bindings::TasksPre;
-
-/// Most that a command may write to its standard output, in bytes: the results of 10,000 devices
-/// with room to spare.
-pub const MAX_OUTPUT: usize = 16 * 1024 * 1024;
+pub use command::{MAX_OUTPUT, Words};
 
 /// The component that this host was built with.
 static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm"));
@@ -49,15 +48,6 @@ static EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/dunlin.wasm")
 /// The bytes of the component that this host was built with.
 pub fn embedded() -> &'static [u8] {
     EMBEDDED
-}
-
-/// What a command is started with.
-#[derive(Clone, Debug, Default)]
-pub struct Words {
-    /// Its words, without the program's name.
-    pub arguments: Vec<String>,
-    /// What it reads.
-    pub input: Vec<u8>,
 }
 
 /// Bindings of how requests are handed in many at a time.
@@ -172,13 +162,17 @@ impl Engine {
         cache: Option<&Path>,
         grants: Grants,
     ) -> wasmtime::Result<Self> {
-        let engine = engine(cache, &grants)?;
+        let engine = WasmEngine::new(&settings(cache, &grants))?;
         let component = match component {
             Some(path) => Component::from_file(&engine, path)
                 .with_context(|| format!("the component {}", path.display()))?,
             None => Component::from_binary(&engine, EMBEDDED)?,
         };
-        let pre = linker(&engine)?.instantiate_pre(&component)?;
+        Self::link(engine, &component, grants)
+    }
+
+    fn link(engine: WasmEngine, component: &Component, grants: Grants) -> wasmtime::Result<Self> {
+        let pre = linker(&engine)?.instantiate_pre(component)?;
         let tasks = TasksPre::new(pre.clone()).ok();
         let command = CommandPre::new(pre.clone()).ok();
         let service = ServiceIndices::new(&pre)?;
@@ -230,29 +224,6 @@ impl Engine {
             noting_turns(&watch, run).await
         });
         run.await?
-    }
-
-    /// Runs a command in an instance of its own, and returns what it wrote to its standard output:
-    /// nothing if it failed, having said why on the standard error.
-    ///
-    /// # Errors
-    /// If there is no instance, the function traps, or it has no commands.
-    pub async fn run_command(&self, words: &Words) -> wasmtime::Result<Vec<u8>> {
-        let command = self.command.as_ref();
-        let command =
-            command.ok_or_else(|| wasmtime::format_err!("the component has no commands"))?;
-        let output = MemoryOutputPipe::new(MAX_OUTPUT);
-        let mut store = self.store(Some((words, &output)))?;
-        let watch = Arc::clone(&store.data().watch);
-        let instance = command.instantiate_async(&mut store).await?;
-        let run = store.run_concurrent(async |accessor| {
-            let run = instance.wasi_cli_run().call_run(accessor);
-            noting_turns(&watch, run).await
-        });
-        Ok(match run.await?? {
-            Ok(()) => output.contents().to_vec(),
-            Err(()) => Vec::new(),
-        })
     }
 
     /// What the function tells its operator, and the host of its own.
@@ -331,7 +302,8 @@ fn pool(grants: &Grants) -> PoolingAllocationConfig {
     pool
 }
 
-fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<WasmEngine> {
+/// What the function is compiled with and run by.
+fn settings(cache: Option<&Path>, grants: &Grants) -> EngineConfig {
     let mut config = EngineConfig::new();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(grants)));
     config.wasm_component_model_async(true);
@@ -346,7 +318,7 @@ fn engine(cache: Option<&Path>, grants: &Grants) -> wasmtime::Result<WasmEngine>
             Err(error) => warn!("compiled code is not kept between starts: {error:#}"),
         }
     }
-    WasmEngine::new(&config)
+    config
 }
 
 /// A thread that moves the engine's epoch on, which is what makes a running function look at its
