@@ -154,17 +154,41 @@ impl IndexEntry {
         let size = |entry: &Self| entry.token.as_bytes().len() + Self::MORE_BYTES;
         bytes.reserve(entries.iter().map(size).sum());
         for entry in entries {
-            let stored = (Blob(entry.token.as_bytes()), entry.revision);
-            // As above.
-            bytes = postcard::to_extend(&stored, bytes).unwrap_or_default();
+            let token = entry.token.as_bytes();
+            varint(&mut bytes, u64::try_from(token.len()).unwrap_or(u64::MAX));
+            bytes.extend_from_slice(token);
+            varint(&mut bytes, entry.revision);
         }
         bytes
+    }
+}
+
+/// Appends a number as the wire format has it. The library would append a whole index byte by byte.
+fn varint(bytes: &mut Vec<u8>, mut number: u64) {
+    loop {
+        // Seven bits.
+        let low = u8::try_from(number & 0x7f).unwrap_or_default();
+        number >>= 7;
+        if number == 0 {
+            return bytes.push(low);
+        }
+        bytes.push(low | 0x80);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_what_the_library_reads() {
+        for number in [0, 1, 127, 128, 300, 16_383, 16_384, u64::MAX] {
+            let mut bytes = vec![VERSION];
+            varint(&mut bytes, number);
+            assert_eq!(read::<u64>("number", &bytes), Ok(number));
+            assert_eq!(bytes, write(&number));
+        }
+    }
 
     #[test]
     fn other_versions_are_told_apart_without_quoting_them() {
