@@ -119,6 +119,11 @@ pub fn hold(part: Part, got: &Figures) {
     }
     let (faults, remarks) = compared(budgets.part(part), got);
     remarks.iter().for_each(|remark| say(remark));
+    // Whoever has another compiler is told, and CI, which has to have that of the budgets, fails.
+    let is_required = std::env::var_os("DUNLIN_REQUIRE_PEERS").is_some_and(|value| value == "1");
+    if budgets.compiler != compiler && !is_required {
+        return faults.iter().for_each(|fault| say(&format!("{fault}\n")));
+    }
     assert!(
         faults.is_empty(),
         "{}\nof {}, with {compiler}; if it has to cost that much, {WRITE}=1 renews the budgets",

@@ -12,7 +12,7 @@
 //! An import that was killed has at most one batch that the journal does not know of, and sends it
 //! again, which registers the same devices a second time and changes nothing but their time.
 //!
-//! Bound: one batch is held, of [`BATCH_LINES`] lines or [`BATCH_BYTES`] bytes and a line.
+//! Bound: one batch is held, of 5,000 lines or 1 MiB and a line.
 
 mod input;
 mod journal;
